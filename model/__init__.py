@@ -1,0 +1,1 @@
+"""STC in plain PyTorch: the network, its decode, and reading its checkpoints."""

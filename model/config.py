@@ -1,0 +1,132 @@
+"""Every size and rule of an STC model in one dataclass."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal
+
+Backbone = Literal["resnet50", "resnet101", "efficientnet-lite0"]
+Resize = Literal["pil-bilinear", "linear", "area"]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Architecture, preprocessing and decoding of one model.
+
+    The defaults are AdelaiDet's CondInst R-50 at the VIS size (360x640). Pixels are in the model's input, `(x, y)`
+    order for points and `(H, W)` for sizes.
+    """
+
+    # Architecture
+    backbone: Backbone = "resnet50"
+    stride_in_1x1: bool = True  # MSRA placement (detectron2); False is torchvision's. Not visible in a weight file.
+    fpn_channels: int = 256
+    strides: tuple[int, ...] = (8, 16, 32, 64, 128)
+    cls_convs: int = 4
+    box_convs: int = 4
+    track_convs: int = 4
+    track_dim: int = 256  # 0: no tracking head, ids come from IoU and class cues
+    track_kernel: int = 1
+    track_norm: bool = True  # batch norm after the embedding layer, as CrossVIS has it
+    head_norm: Literal["group", "batch"] = (
+        "group"  # "batch" keeps one set of statistics per level and folds into the convs
+    )
+    head_kernel: int = 3  # of the prediction layers, the controller among them
+    mask_branch_channels: int = 128
+    mask_branch_convs: int = 4
+    mask_channels: int = 8  # channels of mask_feats and of the dynamic layers
+    mask_layers: int = 3
+    sizes_of_interest: tuple[int, ...] = (64, 128, 256, 512, 1024)
+    mask_out_stride: int = 4
+    classes: tuple[str, ...] = ()
+
+    # Input
+    input_size: tuple[int, int] = (360, 640)  # (H, W) of `frames`
+    resize: Resize = "pil-bilinear"
+    channel_order: Literal["bgr", "rgb"] = "bgr"
+    pixel_mean: tuple[float, float, float] = (103.53, 116.28, 123.675)  # in channel_order
+    pixel_std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    # Decode (model.md 2.4 and 2.5 of AdelaiDet: threshold on class x centerness, score is its square root)
+    score_threshold: float = 0.05  # on class x centerness, strict
+    pre_nms_topk: int = 1000  # best (location, class) pairs of all levels together
+    nms_threshold: float = 0.6  # suppress where IoU is greater
+    nms_steps: int = 16  # unrolled steps of cluster NMS; exact for suppression chains up to this length
+    max_detections: int = 100
+
+    def __post_init__(self) -> None:
+        if len(self.strides) != len(self.sizes_of_interest):
+            raise ValueError(f"{len(self.strides)} strides but {len(self.sizes_of_interest)} sizes of interest")
+        if self.nms_steps % 2:
+            raise ValueError(f"nms_steps must be even, so that NMS keeps a superset of greedy; got {self.nms_steps}")
+        if self.max_detections > self.pre_nms_topk:
+            raise ValueError(f"max_detections {self.max_detections} exceeds pre_nms_topk {self.pre_nms_topk}")
+        if self.strides[0] % self.mask_out_stride:
+            raise ValueError(
+                f"mask_out_stride {self.mask_out_stride} does not divide the mask stride {self.strides[0]}"
+            )
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    @property
+    def num_mask_params(self) -> int:
+        """Length of `params`, the weights then the biases of the dynamic layers (169 by default)."""
+        c = self.mask_channels
+        return (c + 2) * c + c * c * (self.mask_layers - 2) + c + c * (self.mask_layers - 1) + 1
+
+    @property
+    def padded_size(self) -> tuple[int, int]:
+        """Input size (H, W) rounded up to multiples of 32, as the FPN needs it."""
+        height, width = self.input_size
+        return -(-height // 32) * 32, -(-width // 32) * 32
+
+    @property
+    def border_bgr(self) -> tuple[int, int, int]:
+        """Letterbox colour, BGR in 0..255: the mean, so that the border is about zero once normalised."""
+        mean = self.pixel_mean if self.channel_order == "bgr" else self.pixel_mean[::-1]
+        blue, green, red = (round(value) for value in mean)
+        return blue, green, red
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
+        """Inverse of `to_dict`, also after JSON. Raises ValueError for unknown fields."""
+        known = {field.name for field in fields(cls)}
+        if unknown := set(values) - known:
+            raise ValueError(f"unknown config fields {sorted(unknown)}")
+        fixed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**fixed)
+
+    def with_(self, **changes: Any) -> ModelConfig:
+        return replace(self, **changes)
+
+
+R50 = ModelConfig()
+R101 = ModelConfig(backbone="resnet101")
+
+STC_LITE = ModelConfig(
+    backbone="efficientnet-lite0",
+    fpn_channels=64,
+    cls_convs=2,
+    box_convs=2,
+    track_convs=2,
+    track_dim=64,
+    track_norm=False,
+    head_norm="batch",
+    mask_branch_channels=64,
+    mask_branch_convs=2,
+    classes=("person", "animal", "vehicle"),
+    input_size=(256, 448),
+    resize="area",
+    channel_order="rgb",
+    pixel_mean=(126.99, 126.99, 126.99),
+    pixel_std=(128.01, 128.01, 128.01),
+    pre_nms_topk=256,
+    max_detections=50,
+)
+
+PRESETS = {"r50": R50, "r101": R101, "stc-lite": STC_LITE}

@@ -1,0 +1,97 @@
+"""From dense predictions to a fixed number of detections: the one decode of the reference and of the exported graph.
+
+AdelaiDet's rule (CondInst with THRESH_WITH_CTR): candidates are (location, class) pairs with class x centerness above a
+threshold, suppressed per class, the best K kept. Two steps have a fixed-shape form instead: the candidates are the best
+`pre_nms_topk` of all levels together rather than of each level, and exactly K survive (AdelaiDet keeps ties beyond K).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from stc.model.config import ModelConfig
+from stc.model.locations import level_locations
+from stc.model.nms import cluster_nms
+from stc.model.outputs import Decoded, RawOutputs
+from stc.model.precision import widen
+
+
+def decode(raw: RawOutputs, config: ModelConfig) -> Decoded:
+    """Detections of `raw` by the thresholds of `config`, in float32 (float64 for a float64 model).
+
+    Raises ValueError when the input is so small that it has fewer (location, class) pairs than `max_detections`.
+    """
+    logits = _flatten(raw.logits)
+    quality = logits.sigmoid() * _flatten(raw.centerness).sigmoid()
+    pairs = quality.flatten(1)
+    if pairs.shape[1] < config.max_detections:
+        raise ValueError(
+            f"{pairs.shape[1]} candidates at this input size, fewer than {config.max_detections} detections"
+        )
+    points, strides, sizes = _cells(raw, config)
+
+    candidates = torch.where(pairs > config.score_threshold, pairs, 0)
+    best, index = top_k(candidates, min(config.pre_nms_topk, pairs.shape[1]))
+    cell = index // config.num_classes
+    labels = index - cell * config.num_classes
+    boxes = _boxes(points[cell], _rows(_flatten(raw.ltrb), cell) * strides[cell][..., None])
+
+    keep = cluster_nms(boxes, labels, best > 0, config.nms_threshold, config.nms_steps)
+    best, order = top_k(torch.where(keep, best, 0), config.max_detections)
+    kept = best > 0
+    cell = cell.gather(1, order)
+
+    def select(values: Tensor) -> Tensor:
+        return torch.where(kept[..., None], values, 0)
+
+    embeddings = select(_rows(_flatten(raw.embeddings), cell)) if raw.embeddings else None
+    return Decoded(
+        boxes=select(_rows(boxes, order)),
+        scores=best.sqrt(),
+        labels=torch.where(kept, labels.gather(1, order), -1).to(torch.int32),
+        count=kept.sum(1, dtype=torch.int32),
+        params=select(_rows(_flatten(raw.params, wide=False), cell)),
+        locations=select(points[cell]),
+        sizes=torch.where(kept, sizes[cell], 1),
+        embeddings=embeddings,
+    )
+
+
+def top_k(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k largest of (B, N) in descending order with their indices; of equal values the lower index comes first.
+
+    ONNX TopK promises that order of ties, torch.topk does not: outside of an export a stable sort keeps the promise.
+    """
+    if torch.compiler.is_exporting():
+        best, index = torch.topk(values, k)
+        return best, index
+    best, index = torch.sort(values, dim=1, descending=True, stable=True)
+    return best[:, :k], index[:, :k]
+
+
+def _flatten(levels: list[Tensor], wide: bool = True) -> Tensor:
+    """Per level (B, C, h, w) -> (B, cells of all levels, C)."""
+    values = torch.cat([level.flatten(2) for level in levels], dim=2).transpose(1, 2)
+    return widen(values) if wide else values
+
+
+def _rows(values: Tensor, index: Tensor) -> Tensor:
+    """values (B, N, C), index (B, M) -> (B, M, C)."""
+    return values.gather(1, index[..., None].expand(-1, -1, values.shape[2]))
+
+
+def _cells(raw: RawOutputs, config: ModelConfig) -> tuple[Tensor, Tensor, Tensor]:
+    """Of every cell of all levels: its centre (N, 2), its stride (N,) and its size of interest (N,)."""
+    points, strides, sizes = [], [], []
+    dtype = torch.promote_types(raw.ltrb[0].dtype, torch.float32)
+    for level, stride, size in zip(raw.logits, config.strides, config.sizes_of_interest, strict=True):
+        height, width = level.shape[2:]
+        points.append(level_locations(height, width, stride, level.device).to(dtype))
+        strides.append(torch.full((height * width,), float(stride), dtype=dtype, device=level.device))
+        sizes.append(torch.full((height * width,), float(size), dtype=dtype, device=level.device))
+    return torch.cat(points), torch.cat(strides), torch.cat(sizes)
+
+
+def _boxes(points: Tensor, ltrb: Tensor) -> Tensor:
+    return torch.cat([points - ltrb[..., :2], points + ltrb[..., 2:]], dim=-1)

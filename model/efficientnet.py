@@ -1,0 +1,80 @@
+"""EfficientNet-Lite0 features: no squeeze-excitation, ReLU6, friendly to TensorRT and int8."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn.functional import pad, relu6
+
+# (repeats, kernel, stride, expansion, out channels): EfficientNet-B0's table (arXiv 1905.11946).
+STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+
+
+class ConvBN(nn.Module):
+    """Convolution and batch norm (eps 1e-3) with TensorFlow's "same" padding.
+
+    For an even input and stride 2, "same" pads one pixel more at the right and bottom than at the left and top.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+        super().__init__()
+        self.before, odd = divmod(kernel - stride, 2)
+        self.after = self.before + odd
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, 0 if odd else self.before, groups=groups, bias=False)
+        self.bn = nn.BatchNorm2d(outputs, eps=1e-3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.after != self.before:
+            x = pad(x, (self.before, self.after, self.before, self.after))
+        out: Tensor = self.bn(self.conv(x))
+        return out
+
+
+class InvertedResidual(nn.Module):
+    """Expand 1x1, depthwise, project 1x1 (linear), with residual where shapes allow."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        width = inputs * expansion
+        self.expand = ConvBN(inputs, width, 1) if expansion > 1 else None
+        self.depthwise = ConvBN(width, width, kernel, stride, groups=width)
+        self.project = ConvBN(width, outputs, 1)
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x if self.expand is None else relu6(self.expand(x))
+        out: Tensor = self.project(relu6(self.depthwise(wide)))
+        return out + x if self.residual else out
+
+
+class EfficientNetLite0(nn.Module):
+    """images (B, 3, H, W), H and W multiples of 32 -> C3, C4, C5 with 40, 112, 320 channels at strides 8, 16, 32."""
+
+    out_channels = (40, 112, 320)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = ConvBN(3, 32, 3, stride=2)
+        blocks: list[nn.Module] = []
+        channels = 32
+        for repeats, kernel, stride, expansion, outputs in STAGES:
+            for index in range(repeats):
+                blocks.append(InvertedResidual(channels, outputs, kernel, stride if index == 0 else 1, expansion))
+                channels = outputs
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x = relu6(self.stem(x))
+        features = []
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if index in {4, 10, 15}:  # last blocks at strides 8, 16, 32
+                features.append(x)
+        return features[0], features[1], features[2]

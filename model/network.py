@@ -1,0 +1,85 @@
+"""STC as a whole: the network, and the network with its decode as it is deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from stc.model.config import ModelConfig
+from stc.model.decode import decode
+from stc.model.efficientnet import EfficientNetLite0
+from stc.model.fpn import FPN
+from stc.model.head import Head
+from stc.model.mask_branch import MaskBranch
+from stc.model.mask_head import dynamic_mask_head
+from stc.model.outputs import RawOutputs
+from stc.model.preprocess import normalise
+from stc.model.resnet import ResNet
+
+
+class STC(nn.Module):
+    """CondInst (arXiv 2003.05664) with a tracking tower beside the class and box towers (STC, arXiv 2202.03747)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone: ResNet | EfficientNetLite0
+        if config.backbone == "efficientnet-lite0":
+            self.backbone = EfficientNetLite0()
+        else:
+            self.backbone = ResNet(config.backbone, config.stride_in_1x1)
+        self.fpn = FPN(self.backbone.out_channels, config.fpn_channels)
+        self.head = Head(config)
+        self.mask_branch = MaskBranch(
+            config.fpn_channels, config.mask_branch_channels, config.mask_branch_convs, config.mask_channels
+        )
+
+    def forward(self, images: Tensor) -> RawOutputs:
+        """images: (B, 3, Hp, Wp), normalised, Hp and Wp multiples of 32. Computes in the dtype of the weights."""
+        pyramid = self.fpn(self.backbone(images.to(self.fpn.p6.weight.dtype)))
+        return RawOutputs(**self.head(pyramid), mask_feats=self.mask_branch(pyramid))
+
+
+class STCDeploy(nn.Module):
+    """The graph contract: uint8 frames in, fixed-capacity detections with masks out.
+
+    `mask_head` stands for the op `stc::DynamicMaskHead`; the export puts its own node there.
+    """
+
+    def __init__(self, model: STC, mask_head: Callable[..., Tensor] = dynamic_mask_head) -> None:
+        super().__init__()
+        self.model = model
+        self.mask_head = mask_head
+
+    def forward(self, frames: Tensor) -> dict[str, Tensor]:
+        """frames: uint8 (B, H, W, 3) BGR at the input size.
+
+        Returns num_detections (B,) int32, boxes (B, K, 4) and scores (B, K) float32, labels (B, K) int32, masks (B,
+        K, Hm, Wm) in the dtype of the weights, and embeddings (B, K, D) float32 unless the model has no tracking
+        head.
+        """
+        config = self.model.config
+        raw = self.model(normalise(frames, config))
+        found = decode(raw, config)
+        masks = self.mask_head(
+            raw.mask_feats,
+            found.params,
+            found.locations,
+            found.sizes,
+            found.count,
+            channels=config.mask_channels,
+            layers=config.mask_layers,
+            stride=config.strides[0],
+            upsample=config.strides[0] // config.mask_out_stride,
+        )
+        outputs = {
+            "num_detections": found.count,
+            "boxes": found.boxes,
+            "scores": found.scores,
+            "labels": found.labels,
+            "masks": masks,
+        }
+        if found.embeddings is not None:
+            outputs["embeddings"] = found.embeddings
+        return outputs

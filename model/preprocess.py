@@ -1,0 +1,22 @@
+"""The part of preprocessing that belongs to the graph: colour order, normalisation, padding to 32."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from stc.model.config import ModelConfig
+
+
+def normalise(frames: Tensor, config: ModelConfig) -> Tensor:
+    """uint8 (B, H, W, 3) BGR at the input size -> float32 (B, 3, Hp, Wp), zero-padded right and bottom after normalising."""
+    images = frames.permute(0, 3, 1, 2).to(torch.float32)
+    if config.channel_order == "rgb":
+        images = images.flip(1)
+    mean = torch.tensor(config.pixel_mean, device=frames.device).view(3, 1, 1)
+    std = torch.tensor(config.pixel_std, device=frames.device).view(3, 1, 1)
+    images = (images - mean) / std
+    height, width = frames.shape[1:3]
+    right, bottom = -width % 32, -height % 32
+    return pad(images, (0, right, 0, bottom)) if right or bottom else images

@@ -1,0 +1,33 @@
+"""The frame around every command: errors become one line on stderr and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from stc.errors import StcError
+
+
+def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None) -> int:
+    """Run `main(argv)` and return its exit code.
+
+    `StcError` prints its message and returns its exit code; Ctrl-C returns 130; a closed output pipe returns 141.
+    Anything else is a bug and keeps its traceback.
+    """
+    logging.basicConfig(
+        level=os.environ.get("STC_LOG", "WARNING").upper(), format="%(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        return main(sys.argv[1:] if argv is None else argv)
+    except StcError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader left (`| head`). Point stdout elsewhere so that the interpreter's final flush stays quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141

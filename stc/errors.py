@@ -1,0 +1,36 @@
+"""Typed errors shared by every package; each carries the exit code its command ends with.
+
+A message says what was wrong, what was found, and the one command that fixes it.
+"""
+
+from __future__ import annotations
+
+
+class StcError(Exception):
+    """Base of all errors that a user can act on. `exit_code` is what a command line tool returns."""
+
+    exit_code = 1
+
+
+class InputError(StcError):
+    """A file, stream or argument that the user gave cannot be used (exit code 1)."""
+
+
+class CheckpointError(InputError):
+    """A checkpoint is unreadable, unsafe, or not one of the known layouts (exit code 1)."""
+
+
+class MissingDependencyError(StcError):
+    """An optional package is needed for this call and is not installed (exit code 1)."""
+
+
+class IncompatibleError(StcError):
+    """An artefact does not belong to this machine or was altered after it was made (exit code 2)."""
+
+    exit_code = 2
+
+
+class AccuracyError(StcError):
+    """Outputs differ from the PyTorch reference by more than the budget (exit code 3)."""
+
+    exit_code = 3
