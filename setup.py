@@ -11,10 +11,11 @@ FOLDERS = (
     "runtime/backends",
     "runtime/video",
     "benchmarks",
+    "assets",
 )
 
 setup(
     packages=["stc", *(f"stc.{folder.replace('/', '.')}" for folder in FOLDERS)],
     package_dir={"stc": "stc", **{f"stc.{folder.replace('/', '.')}": folder for folder in FOLDERS}},
-    package_data={"stc": ["py.typed"]},
+    package_data={"stc": ["py.typed"], "stc.assets": ["*.jpg", "*.safetensors", "*.md"]},
 )

@@ -37,8 +37,15 @@ class STC(nn.Module):
 
     def forward(self, images: Tensor) -> RawOutputs:
         """images: (B, 3, Hp, Wp), normalised, Hp and Wp multiples of 32. Computes in the dtype of the weights."""
-        pyramid = self.fpn(self.backbone(images.to(self.fpn.p6.weight.dtype)))
-        return RawOutputs(**self.head(pyramid), mask_feats=self.mask_branch(pyramid))
+        return self.trace(images)[1]
+
+    def trace(self, images: Tensor) -> tuple[dict[str, Tensor], RawOutputs]:
+        """`forward`, with the backbone's C3 to C5 and the pyramid's P3 to P7 by name, for comparison stage by stage."""
+        features = self.backbone(images.to(self.fpn.p6.weight.dtype))
+        pyramid = self.fpn(features)
+        stages = {f"c{level}": feature for level, feature in enumerate(features, 3)}
+        stages |= {f"p{level}": feature for level, feature in enumerate(pyramid, 3)}
+        return stages, RawOutputs(**self.head(pyramid), mask_feats=self.mask_branch(pyramid))
 
 
 class STCDeploy(nn.Module):
@@ -59,8 +66,13 @@ class STCDeploy(nn.Module):
         K, Hm, Wm) in the dtype of the weights, and embeddings (B, K, D) float32 unless the model has no tracking
         head.
         """
+        return self.trace(frames)[1]
+
+    def trace(self, frames: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The intermediate tensors in the order of the computation, and the outputs of `forward`."""
         config = self.model.config
-        raw = self.model(normalise(frames, config))
+        images = normalise(frames, config)
+        stages, raw = self.model.trace(images)
         found = decode(raw, config)
         masks = self.mask_head(
             raw.mask_feats,
@@ -82,4 +94,7 @@ class STCDeploy(nn.Module):
         }
         if found.embeddings is not None:
             outputs["embeddings"] = found.embeddings
-        return outputs
+        stages = {"images": images, **stages, "mask_feats": raw.mask_feats}
+        for name in ("logits", "centerness", "ltrb", "params", "embeddings"):
+            stages |= {f"{name}_p{level}": value for level, value in enumerate(getattr(raw, name), 3)}
+        return stages, outputs

@@ -10,7 +10,7 @@ from stc.model.config import ModelConfig
 
 
 def normalise(frames: Tensor, config: ModelConfig) -> Tensor:
-    """uint8 (B, H, W, 3) BGR at the input size -> float32 (B, 3, Hp, Wp), zero-padded right and bottom after normalising."""
+    """uint8 (B, H, W, 3) BGR -> float32 (B, 3, Hp, Wp), zero-padded right and bottom after normalising."""
     images = frames.permute(0, 3, 1, 2).to(torch.float32)
     if config.channel_order == "rgb":
         images = images.flip(1)

@@ -72,8 +72,9 @@ def from_dict(values: dict[str, Any], where: str) -> Passport:
             "re-export with: stc-export --ckpt FILE"
         )
     known = {f.name for f in fields(Passport)}
+    fixed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
     try:
-        return Passport(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known})
+        return Passport(**fixed)
     except TypeError as error:
         raise InputError(
             f"{where}: not a complete passport ({error}); re-export with: stc-export --ckpt FILE"

@@ -1,0 +1,1 @@
+"""Files that ship with the package; README.md says where each comes from."""

@@ -1,0 +1,1 @@
+"""Speed and agreement of an artefact, measured on the same files in the same run."""

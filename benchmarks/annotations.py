@@ -1,0 +1,65 @@
+"""Ground truth of clips in YouTube-VIS format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stc.errors import InputError
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One video: `files` relative to the frames folder, and per object one segmentation (or None) per file."""
+
+    name: str
+    size: tuple[int, int]  # (H, W)
+    files: tuple[str, ...]
+    objects: tuple[tuple[Any, ...], ...]
+
+
+def read_clips(path: Path, only: Sequence[str] | None = None) -> list[Clip]:
+    """Read an annotation file; `only` keeps the clips with these names (the folder of their first frame).
+
+    Raises InputError for a file that is missing, no JSON, without annotations, or without one of the named clips.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        videos, annotations = data["videos"], data["annotations"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: no YouTube-VIS annotations ({error!r}); pass an annotation JSON with: --data"
+        ) from error
+    if not annotations:
+        raise InputError(f"{path}: holds no annotations (hidden validation set?); pass a split that has them")
+    clips = []
+    for video in videos:
+        objects = tuple(tuple(a["segmentations"]) for a in annotations if a["video_id"] == video["id"])
+        name = Path(video["file_names"][0]).parent.name
+        clips.append(Clip(name, (video["height"], video["width"]), tuple(video["file_names"]), objects))
+    if only is None:
+        return clips
+    if missing := set(only) - {clip.name for clip in clips}:
+        known = ", ".join(clip.name for clip in clips)
+        raise InputError(f"{path}: no clips named {', '.join(sorted(missing))}; there are {known}")
+    return [clip for clip in clips if clip.name in only]
+
+
+def decode_mask(segmentation: Any, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """bool (H, W) of a compressed or uncompressed RLE, of polygons, or of None (empty)."""
+    from pycocotools import mask as coco
+
+    if segmentation is None:
+        return np.zeros(size, bool)
+    if isinstance(segmentation, list):
+        segmentation = coco.merge(coco.frPyObjects(segmentation, *size))
+    elif isinstance(segmentation["counts"], list):
+        segmentation = coco.frPyObjects(segmentation, *size)
+    decoded: NDArray[np.bool_] = coco.decode(segmentation).astype(bool)
+    return decoded

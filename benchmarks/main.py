@@ -1,0 +1,140 @@
+"""`stc-bench`: how fast a model is here, and whether it still says what PyTorch said."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stc.cli import run
+from stc.errors import InputError
+
+if TYPE_CHECKING:
+    from stc.benchmarks.latency import Latency
+    from stc.benchmarks.parity import Agreement
+    from stc.runtime.session import Session
+
+AGREEMENT_FIELDS = (
+    "detections_matched",
+    "boxes_max_px",
+    "scores_max",
+    "mask_iou_min",
+    "mask_iou_p1",
+    "embedding_cos_min",
+    "ids_equal",
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    arguments = _parser().parse_args(argv)
+
+    from stc.benchmarks import reference
+    from stc.benchmarks.latency import WARM_UP, measure
+    from stc.benchmarks.progress import bar
+    from stc.files import write_text
+    from stc.runtime.session import Session
+
+    if arguments.frames < 1:
+        raise InputError(f"--frames {arguments.frames}: at least 1 is needed")
+    session = Session(arguments.model, threads=arguments.threads)
+    expected = reference.read(_folder(Path(arguments.model)) / reference.FILE_NAME)
+    pictures = list(expected.frames) if arguments.source is None else _decode(arguments.source)
+    with bar("measuring", WARM_UP + arguments.frames) as advance:
+        latency = measure(session, pictures, arguments.frames, advance)
+    with bar("comparing", len(expected.frames)) as advance:
+        agreement = _agreement(session, expected, advance)
+
+    source = "reference frames, already at the input size" if arguments.source is None else arguments.source
+    report = _report(session, latency, agreement, source, pictures[0].shape[:2])
+    if arguments.json:
+        write_text(Path(arguments.json), json.dumps(report, indent=1) + "\n")
+    _print(report, agreement)
+    return 0 if agreement.verdict == "pass" else 3
+
+
+def entry() -> None:
+    sys.exit(run(main))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="stc-bench", description="Measure a model and compare it with PyTorch.")
+    parser.add_argument("model", metavar="MODEL", help="a bundle, or a model file in one")
+    parser.add_argument("--source", metavar="VIDEO", help="frames to time (default: those of the reference)")
+    parser.add_argument("--frames", type=int, default=200, metavar="N", help="frames to time (default 200)")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of the engine (default: all cores)")
+    parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
+    return parser
+
+
+def _folder(model: Path) -> Path:
+    return model if model.is_dir() else model.parent
+
+
+def _decode(source: str, limit: int = 300) -> list[Any]:
+    """The first frames, in memory: decoding is reported apart, not timed here."""
+    from itertools import islice
+
+    from stc.runtime.video.sources import open_source
+
+    return [frame.image for frame in islice(open_source(source), limit)]
+
+
+def _agreement(session: Session, expected: Any, advance: Any) -> Agreement:
+    from stc.benchmarks.parity import compare
+    from stc.benchmarks.reference import valid_rows
+
+    outputs, precision = [], "fp32"
+    for frame in expected.frames:
+        arrays = session.infer(frame[None])
+        precision = "fp16" if arrays["masks"].dtype == "float16" else "fp32"
+        outputs.append(valid_rows(arrays))
+        advance()
+    return compare(expected, outputs, session.passport, precision)
+
+
+def _report(
+    session: Session, latency: Latency, agreement: Agreement, source: str, size: tuple[int, int]
+) -> dict[str, Any]:
+    from stc.benchmarks.environment import describe
+
+    values = agreement.to_dict()
+    return {
+        "model": session.passport.name,
+        "source": source,
+        "source_size": list(size),
+        "input_size": list(session.passport.input_size),
+        "mask_form": "COCO RLE at frame size",
+        **latency.to_dict(),
+        "agreement": {name: values[name] for name in AGREEMENT_FIELDS},
+        "verdict": agreement.verdict,
+        "failures": list(agreement.failures),
+        "environment": describe(),
+    }
+
+
+def _print(report: dict[str, Any], agreement: Agreement) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    height, width = report["source_size"]
+    title = f"{report['model']}: {report['frames']} frames {width}x{height}, {report['objects']:.1f} objects each"
+    table = Table(title=title)
+    for column in ("stage", "p50 ms", "p90 ms", "p99 ms", "max ms", "mean ms", "share"):
+        table.add_column(column, justify="left" if column == "stage" else "right")
+    whole = report["stages"]["end_to_end"]["mean_ms"]
+    for stage, values in report["stages"].items():
+        numbers = [values[name] for name in ("p50_ms", "p90_ms", "p99_ms", "max_ms", "mean_ms")]
+        table.add_row(stage, *(f"{number:.2f}" for number in numbers), f"{values['mean_ms'] / whole:.1%}")
+    console.print(table)
+    engine = report["stages"]["engine"]["mean_ms"]
+    console.print(f"end to end {report['fps']:.1f} FPS; engine only {1e3 / engine:.1f} FPS")
+    console.print(f"in end to end: preprocess, engine, masks ({report['mask_form']}), track; decoding the video is not")
+    values = ", ".join(f"{name} {report['agreement'][name]:.6g}" for name in AGREEMENT_FIELDS)
+    console.print(f"agreement with PyTorch on {agreement.frames} frames, {agreement.detections} detections: {values}")
+    for failure in agreement.failures:
+        console.print(f"missed budget: {failure}")
+    print(f"verdict {agreement.verdict}")

@@ -1,0 +1,92 @@
+"""Which detections of two runs are the same, and which differences mean nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stc.benchmarks.reference import FrameOutputs
+
+Array = NDArray[Any]
+SAME_OBJECT_IOU = 0.5  # class-wise NMS leaves no two boxes of one class that overlap much more than this
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What decided whether a detection exists. score: baked threshold; nms: its IoU; capacity: K.
+
+    Two runs that differ by rounding may decide differently within `margin` of the score threshold, of the K-th score
+    or of a competitor's score, and within `margin` of the NMS threshold: such detections are left out, and counted.
+    """
+
+    score: float
+    nms: float
+    capacity: int
+    margin: float
+
+
+@dataclass(frozen=True)
+class Matches:
+    """pairs: (m, 2) row in the reference, row in the candidate. missed, extra: rows without a partner. left_out: how
+    many more rows without a partner a rounding decided about."""
+
+    pairs: Array
+    missed: Array
+    extra: Array
+    left_out: int
+
+
+def box_iou(a: Array, b: Array) -> Array:
+    """(n, 4), (m, 4) xyxy -> (n, m); 0 where the union is empty."""
+    size = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
+    intersection = np.prod(np.clip(size, 0, None), axis=2)
+    union = np.prod(a[:, 2:] - a[:, :2], axis=1)[:, None] + np.prod(b[:, 2:] - b[:, :2], axis=1) - intersection
+    ratio: Array = np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
+    return ratio
+
+
+def match(reference: FrameOutputs, candidate: FrameOutputs, thresholds: Thresholds) -> Matches:
+    """One-to-one, best overlap first, among boxes of the same label with IoU >= 0.5."""
+    iou = box_iou(reference.boxes, candidate.boxes)
+    iou[reference.labels[:, None] != candidate.labels[None]] = -1
+    pairs: list[tuple[int, int]] = []
+    for flat in np.argsort(-iou, axis=None, kind="stable"):
+        row, column = divmod(int(flat), iou.shape[1])
+        if iou[row, column] < SAME_OBJECT_IOU:
+            break
+        if not any(row == r or column == c for r, c in pairs):
+            pairs.append((row, column))
+    found = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    missed = np.setdiff1d(np.arange(len(reference)), found[:, 0])
+    extra = np.setdiff1d(np.arange(len(candidate)), found[:, 1])
+    marginal_missed = _marginal(reference, candidate, missed, extra, thresholds)
+    marginal_extra = _marginal(candidate, reference, extra, missed, thresholds)
+    return Matches(
+        found,
+        missed[~marginal_missed],
+        extra[~marginal_extra],
+        int(marginal_missed.sum() + marginal_extra.sum()),
+    )
+
+
+def _marginal(own: FrameOutputs, other: FrameOutputs, rows: Array, others: Array, limits: Thresholds) -> Array:
+    """Of the unmatched `rows` of `own`: those that a rounding decided about. `others`: unmatched rows of `other`."""
+    scores = own.scores[rows]
+    near = scores <= limits.score + limits.margin
+    for run in (own, other):
+        if len(run) == limits.capacity:
+            near |= scores <= run.scores.min() + limits.margin
+    # Kept here with an overlap just below the NMS threshold: there it was just above.
+    overlap = box_iou(own.boxes[rows], own.boxes)
+    rival = (own.labels[rows, None] == own.labels[None]) & (own.scores[None] > scores[:, None])
+    near |= (rival & (overlap > limits.nms - limits.margin)).any(axis=1)
+    # Two boxes of almost equal score suppress each other: here one won, there the other.
+    overlap = box_iou(own.boxes[rows], other.boxes[others])
+    tied = np.abs(scores[:, None] - other.scores[None, others]) <= 2 * limits.margin
+    same = own.labels[rows, None] == other.labels[None, others]
+    near |= (tied & same & (overlap > limits.nms - limits.margin)).any(axis=1)
+    marginal: Array = near
+    return marginal

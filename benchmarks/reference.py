@@ -1,0 +1,82 @@
+"""`reference.npz`: frames and what PyTorch made of them, so that agreement is proven on a device without torch."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stc.errors import InputError
+from stc.files import atomic_path
+
+FILE_NAME = "reference.npz"
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class FrameOutputs:
+    """Valid rows of the graph's outputs for one frame, n of them.
+
+    boxes (n, 4) float32 xyxy in input pixels, scores (n,) float32, labels (n,) int32, embeddings (n, D) float32 (D = 0
+    without tracking head), masks (n, Hm, Wm) float32 probabilities.
+    """
+
+    boxes: Array
+    scores: Array
+    labels: Array
+    embeddings: Array
+    masks: Array
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+def valid_rows(outputs: dict[str, Array], image: int = 0) -> FrameOutputs:
+    """Cut the rows beyond `num_detections` off the outputs of one image of a batch."""
+    n = int(outputs["num_detections"][image])
+    embeddings = outputs["embeddings"][image, :n] if "embeddings" in outputs else np.zeros((n, 0), np.float32)
+    return FrameOutputs(
+        boxes=outputs["boxes"][image, :n],
+        scores=outputs["scores"][image, :n],
+        labels=outputs["labels"][image, :n],
+        embeddings=embeddings,
+        masks=outputs["masks"][image, :n].astype(np.float32),
+    )
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Consecutive frames, uint8 (T, H, W, 3) BGR at the input size, and the PyTorch float32 outputs of each."""
+
+    frames: Array
+    outputs: tuple[FrameOutputs, ...]
+
+    def write(self, path: Path) -> None:
+        arrays: dict[str, Any] = {"frames": self.frames, "counts": np.array([len(o) for o in self.outputs])}
+        for field in fields(FrameOutputs):
+            arrays[field.name] = np.concatenate([getattr(o, field.name) for o in self.outputs])
+        with atomic_path(path) as temporary:
+            np.savez_compressed(temporary, **arrays)
+
+
+def read(path: Path) -> Reference:
+    """Raises InputError when the file is missing, truncated or not a reference."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            values = {name: archive[name] for name in ("frames", "counts", *(f.name for f in fields(FrameOutputs)))}
+    except FileNotFoundError:
+        raise InputError(f"{path}: no reference to compare with; make one with: stc-export --ckpt FILE") from None
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+        raise InputError(f"{path}: not a reference ({error}); re-export with: stc-export --ckpt FILE") from error
+    ends = np.cumsum(values["counts"])
+    if len(values["frames"]) != len(ends) or len(values["boxes"]) != (ends[-1] if len(ends) else 0):
+        raise InputError(f"{path}: inconsistent reference; re-export with: stc-export --ckpt FILE")
+    outputs = tuple(
+        FrameOutputs(**{f.name: values[f.name][end - count : end] for f in fields(FrameOutputs)})
+        for end, count in zip(ends, values["counts"], strict=True)
+    )
+    return Reference(values["frames"], outputs)

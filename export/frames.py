@@ -1,0 +1,59 @@
+"""The frames that an export is proven on."""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stc.errors import InputError
+from stc.model.config import ModelConfig
+from stc.runtime.preprocess import Letterbox
+
+FRAMES = 12
+MIN_FRAMES = 8  # fewer say nothing about ids
+_PAN = 32  # pixels that the camera moves between two frames of the default scene
+_WINDOW = (504, 896)  # (H, W) of its picture
+
+Array = NDArray[Any]
+
+
+def reference_frames(config: ModelConfig, video: Path | None) -> Array:
+    """uint8 (T, H, W, 3) BGR at the model's input size: the first frames of `video`, else a camera moved over two
+    photographs.
+
+    Raises InputError when the video is unreadable or has fewer than 8 frames.
+    """
+    pictures = default_frames() if video is None else _video_frames(video)
+    if len(pictures) < MIN_FRAMES:
+        raise InputError(
+            f"{video}: {len(pictures)} frames, at least {MIN_FRAMES} are needed; pass a longer one with: --frames VIDEO"
+        )
+    return np.stack([_letterbox(picture, config) for picture in pictures])
+
+
+def default_frames() -> list[Array]:
+    """A camera that moves right over `assets/scene.jpg` (a person, a cat), 12 pictures of 504x896."""
+    import cv2
+
+    with as_file(files("stc.assets") / "scene.jpg") as path:
+        scene = cv2.imread(str(path))
+    if scene is None:
+        raise InputError("assets/scene.jpg is missing from this installation; reinstall stc-trt or pass --frames VIDEO")
+    height, width = _WINDOW
+    return [scene[:height, x : x + width] for x in range(0, FRAMES * _PAN, _PAN)]
+
+
+def _video_frames(video: Path) -> list[Array]:
+    from stc.runtime.video.sources import open_source
+
+    return [frame.image for frame in islice(open_source(video), FRAMES)]
+
+
+def _letterbox(picture: Array, config: ModelConfig) -> Array:
+    height, width = picture.shape[:2]
+    return Letterbox.fit((height, width), config.input_size, config.resize, config.border_bgr).apply(picture)

@@ -1,0 +1,125 @@
+"""From the PyTorch model to one ONNX file with the op `stc::DynamicMaskHead` and its function body."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import warnings
+from dataclasses import dataclass
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from stc.export.function_body import DOMAIN, OP, OP_VERSION, function_body
+from stc.model.network import STC, STCDeploy
+from stc.runtime.passport import Passport
+
+OPSET = 18  # the oldest that the exporter writes without conversion; TensorRT 10 and ONNX Runtime >= 1.14 read it
+STAGE = "stage/"  # prefix of the intermediate tensors that only the comparison asks for
+
+
+@dataclass(frozen=True)
+class Graph:
+    """An exported graph. `staged` has the intermediate tensors as further outputs, `deployed` only those of the
+    contract.
+
+    Both are the same nodes and weights: what the comparison runs is what is shipped.
+    """
+
+    staged: onnx.ModelProto
+    deployed: onnx.ModelProto
+
+
+def trace(model: STC, half: bool) -> Graph:
+    """Export `model` (float32) for one frame at its input size; `half` writes float16 weights and activations."""
+    model = copy.deepcopy(model).eval().requires_grad_(False)
+    if half:
+        model.half()
+    wrapper = _Staged(STCDeploy(model, mask_head=_mask_head_node))
+    height, width = model.config.input_size
+    frames = torch.zeros(1, height, width, 3, dtype=torch.uint8)
+    with torch.no_grad():
+        names = list(wrapper(frames))
+
+    with warnings.catch_warnings(), _quiet("torch.onnx", "onnxscript", "onnx_ir"):
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            wrapper,
+            (frames,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["frames"],
+            output_names=names,
+            verbose=False,
+        )
+    assert program is not None
+    staged = program.model_proto
+    config = model.config
+    staged.functions.append(function_body(config.mask_channels, config.mask_layers, OPSET))
+    deployed = copy.deepcopy(staged)
+    del deployed.graph.output[:]
+    deployed.graph.output.extend(o for o in staged.graph.output if not o.name.startswith(STAGE))
+    onnx.checker.check_model(deployed, full_check=True)
+    return Graph(staged, deployed)
+
+
+def with_passport(model: onnx.ModelProto, passport: Passport) -> onnx.ModelProto:
+    """A copy of `model` whose metadata holds the passport, so that a lone file still says how to feed it."""
+    stamped = copy.deepcopy(model)
+    onnx.helper.set_model_props(stamped, {"stc.passport": json.dumps(passport.metadata())})
+    stamped.producer_name = "stc"
+    stamped.producer_version = passport.tools.get("stc", "")
+    return stamped
+
+
+class _Staged(nn.Module):
+    def __init__(self, deploy: STCDeploy) -> None:
+        super().__init__()
+        self.deploy = deploy
+
+    def forward(self, frames: Tensor) -> dict[str, Tensor]:
+        stages, outputs = self.deploy.trace(frames)
+        return {**outputs, **{STAGE + name: value for name, value in stages.items()}}
+
+
+def _mask_head_node(
+    mask_feats: Tensor,
+    params: Tensor,
+    locations: Tensor,
+    sizes: Tensor,
+    count: Tensor,
+    *,
+    channels: int,
+    layers: int,
+    stride: int,
+    upsample: int,
+) -> Tensor:
+    """The op as one node of the exported graph; it computes nothing here."""
+    batch, _, height, width = mask_feats.shape
+    node: Tensor = torch.onnx.ops.symbolic(
+        f"{DOMAIN}::{OP}",
+        [mask_feats, params, locations, sizes, count],
+        {"channels": channels, "layers": layers, "stride": stride, "upsample": upsample},
+        dtype=mask_feats.dtype,
+        shape=(batch, params.shape[1], height * upsample, width * upsample),
+        version=OP_VERSION,
+    )
+    return node
+
+
+class _quiet:  # noqa: N801  (a context manager, used like contextlib's)
+    """Keep the exporter's progress chatter out of our output; errors still come as exceptions."""
+
+    def __init__(self, *names: str) -> None:
+        self.loggers = [logging.getLogger(name) for name in names]
+
+    def __enter__(self) -> None:
+        self.levels = [logger.level for logger in self.loggers]
+        for logger in self.loggers:
+            logger.setLevel(logging.ERROR)
+
+    def __exit__(self, *_: object) -> None:
+        for logger, level in zip(self.loggers, self.levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,103 @@
+"""The export's report: JSON for machines, one self-contained page for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from stc.export.verify import Stage, Verification
+from stc.files import write_text
+from stc.runtime.passport import Passport
+
+FP16_NOTE = (
+    "float16 was run by ONNX Runtime on a CPU, which computes in float32 and rounds what it stores: "
+    "this shows the rounding of storage, not a GPU's accumulation."
+)
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222 }
+table { border-collapse: collapse; width: 100%; margin: 1em 0 } th, td { text-align: left; padding: .2em .6em }
+td.number { text-align: right; font-variant-numeric: tabular-nums } tr:nth-child(even) { background: #f4f4f4 }
+.pass { color: #176b2c } .fail { color: #a11 } .unproven { color: #945d00 }
+"""
+
+
+def write_report(folder: Path, passport: Passport, verifications: Sequence[Verification], engine: str) -> None:
+    """Write `export-report.json` and `export-report.html` into `folder`."""
+    report = {
+        "passport": asdict(passport),
+        "engine": engine,
+        "verifications": [
+            {
+                "precision": v.precision,
+                "agreement": v.agreement.to_dict(),
+                "stages": [
+                    {**asdict(stage), "relative": stage.relative, "float16_headroom": _finite(stage.float16_headroom)}
+                    for stage in v.stages
+                ],
+            }
+            for v in verifications
+        ],
+        "notes": [FP16_NOTE] if any(v.precision == "fp16" for v in verifications) else [],
+    }
+    write_text(folder / "export-report.json", json.dumps(report, indent=1) + "\n")
+    write_text(folder / "export-report.html", _page(passport, verifications, engine))
+
+
+def _page(passport: Passport, verifications: Sequence[Verification], engine: str) -> str:
+    facts = {
+        "Checkpoint": f"{passport.checkpoint['file']} ({passport.checkpoint['layout']})",
+        "sha256": passport.checkpoint["sha256"],
+        "Input": f"{passport.input_size[0]}x{passport.input_size[1]}, resize {passport.resize}",
+        "Classes": ", ".join(passport.classes),
+        "Detections": f"at most {passport.max_detections}, score >= {passport.score_threshold:.4f}",
+        "Engine": engine,
+        **{f"Assumed {key}": value for key, value in passport.checkpoint["assumed"].items()},
+    }
+    parts = [_table([(escape(k), escape(str(v))) for k, v in facts.items()], ())]
+    for v in verifications:
+        verdict = v.agreement.verdict
+        parts.append(f'<h2>{v.precision} against PyTorch float32: <span class="{verdict}">{verdict}</span></h2>')
+        parts.extend(f"<p class=fail>{escape(failure)}</p>" for failure in v.agreement.failures)
+        if v.precision == "fp16":
+            parts.append(f"<p>{escape(FP16_NOTE)}</p>")
+        rows = [(k, _number(x)) for k, x in v.agreement.to_dict().items() if isinstance(x, int | float)]
+        parts.append(_table(rows, ("output", "value")))
+        parts.append(_table([_stage_row(stage) for stage in v.stages], _STAGE_HEADER))
+    islands = passport.precision["fp32_islands"]
+    if islands:
+        parts.append("<h2>float32 islands</h2>" + _table([(escape(k), escape(v)) for k, v in islands.items()], ()))
+    title = f"Export of {escape(passport.name)}"
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{title}</title><style>{_STYLE}</style><h1>{title}</h1>{''.join(parts)}</html>\n"
+    )
+
+
+_STAGE_HEADER = ("stage (first frame)", "max error", "mean error", "largest value", "relative", "float16 headroom")
+
+
+def _stage_row(stage: Stage) -> tuple[str, ...]:
+    values = (stage.max_error, stage.mean_error, stage.magnitude, stage.relative, stage.float16_headroom)
+    return (escape(stage.name), *map(_number, values))
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _finite(value: float) -> float | None:
+    return value if value < float("inf") else None  # JSON knows no infinity
+
+
+def _table(rows: Sequence[tuple[str, ...]], header: tuple[str, ...]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    style = "number" if header else "text"
+    body = "".join(
+        f"<tr><td>{first}</td>{''.join(f'<td class={style}>{cell}</td>' for cell in rest)}</tr>"
+        for first, *rest in rows
+    )
+    return f"<table>{f'<tr>{head}</tr>' if header else ''}{body}</table>"

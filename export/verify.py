@@ -1,0 +1,75 @@
+"""Run an exported graph in ONNX Runtime and compare it with PyTorch float32, stage by stage and on its outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stc.benchmarks.parity import Agreement, compare
+from stc.benchmarks.reference import Reference, valid_rows
+from stc.export.graph import STAGE, Graph
+from stc.runtime.passport import Passport
+
+Array = NDArray[Any]
+FLOAT16_MAX = 65504.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One intermediate tensor on the first frame. `magnitude`: the largest absolute value in the reference."""
+
+    name: str
+    max_error: float
+    mean_error: float
+    magnitude: float
+
+    @property
+    def relative(self) -> float:
+        """max_error over magnitude."""
+        return self.max_error / self.magnitude if self.magnitude else self.max_error
+
+    @property
+    def float16_headroom(self) -> float:
+        """How many times larger the tensor could get before float16 overflows."""
+        return FLOAT16_MAX / self.magnitude if self.magnitude else np.inf
+
+
+@dataclass(frozen=True)
+class Verification:
+    precision: str
+    stages: tuple[Stage, ...]
+    agreement: Agreement
+
+
+def verify(
+    graph: Graph, reference: Reference, expected_stages: dict[str, Array], passport: Passport, precision: str
+) -> Verification:
+    """Execute the staged graph on the first frame and the deployed one on all."""
+    staged = _session(graph.staged.SerializeToString())
+    names = [output.name for output in staged.get_outputs()]
+    values = dict(zip(names, staged.run(None, {"frames": reference.frames[:1]}), strict=True))
+    stages = tuple(_stage(name, expected, values[STAGE + name]) for name, expected in expected_stages.items())
+
+    deployed = _session(graph.deployed.SerializeToString())
+    names = [output.name for output in deployed.get_outputs()]
+    outputs = []
+    for frame in reference.frames:
+        arrays = deployed.run(None, {"frames": frame[None]})
+        outputs.append(valid_rows(dict(zip(names, arrays, strict=True))))
+    return Verification(precision, stages, compare(reference, outputs, passport, precision))
+
+
+def _session(model: bytes) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _stage(name: str, expected: Array, found: Array) -> Stage:
+    error = np.abs(expected.astype(np.float64) - found)
+    return Stage(name, float(error.max()), float(error.mean()), float(np.abs(expected).max()))
