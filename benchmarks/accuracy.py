@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ import numpy as np
 
 from stc.benchmarks.annotations import Clip, decode_mask, read_clips
 from stc.benchmarks.scoring import Score, overall, overlap, score
-from stc.cli import run
+from stc.cli import Parser, run
 from stc.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def evaluate(session: Session, clip: Clip, folder: Path, advance: Callable[[], N
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m stc.benchmarks.accuracy", description="Masks and ids of a model against annotated clips."
     )
     parser.add_argument("--model", required=True, metavar="MODEL", help="a bundle, or a model file in one")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stc.cli import run
+from stc.cli import Parser, run
 from stc.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,8 +58,8 @@ def entry() -> None:
     sys.exit(run(main))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="stc-bench", description="Measure a model and compare it with PyTorch.")
+def _parser() -> Parser:
+    parser = Parser(prog="stc-bench", description="Measure a model and compare it with PyTorch.")
     parser.add_argument("model", metavar="MODEL", help="a bundle, or a model file in one")
     parser.add_argument("--source", metavar="VIDEO", help="frames to time (default: those of the reference)")
     parser.add_argument("--frames", type=int, default=200, metavar="N", help="frames to time (default 200)")

@@ -6,6 +6,7 @@ where that track is absent counts 0. An object gets the track with the best IoU 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,8 +52,8 @@ class FrameOverlap:
 
 def overlap(objects: Array, detections: Array, handles: Array) -> FrameOverlap:
     """objects (m, H, W) bool, detections (n, H, W) bool, handles (n,)."""
-    flat_objects = objects.reshape(len(objects), -1).astype(np.float32)
-    flat_detections = detections.reshape(len(detections), -1).astype(np.float32)
+    flat_objects = objects.reshape(len(objects), math.prod(objects.shape[1:])).astype(np.float32)
+    flat_detections = detections.reshape(len(detections), math.prod(detections.shape[1:])).astype(np.float32)
     return FrameOverlap(
         flat_objects @ flat_detections.T, flat_objects.sum(axis=1), flat_detections.sum(axis=1), handles
     )

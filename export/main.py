@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from stc.cli import run
+from stc.cli import Parser, run
 
 if TYPE_CHECKING:
     from stc.export.bundle import Export
@@ -41,8 +40,8 @@ def entry() -> None:
     sys.exit(run(main))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="stc-export", description="Export an STC or CondInst checkpoint to ONNX and prove it against PyTorch."
     )
     parser.add_argument(

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
-from stc.errors import StcError
+from stc.errors import InputError, StcError
+
+
+class Parser(argparse.ArgumentParser):
+    """Wrong usage ends with exit code 1 like all wrong input; argparse's 2 means an incompatible artefact here."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see: {self.prog} --help")
 
 
 def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None) -> int:

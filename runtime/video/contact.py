@@ -1,0 +1,73 @@
+"""A contact sheet: annotated frames spread over a clip, in one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from stc.errors import InputError
+from stc.runtime.video.frame import Frame, Image
+from stc.runtime.video.picture_writer import write_picture
+from stc.runtime.video.sinks import Writer
+
+COUNT = 12
+CELL_WIDTH = 640
+GAP = 6
+BACKGROUND = 24
+
+
+@contextmanager
+def contact_writer(path: Path, count: int = COUNT, columns: int = 4) -> Iterator[Writer]:
+    """Write `count` frames, evenly spread over however many come, as one sheet.
+
+    The length need not be known: at most 2 * count small copies are held, and when they are full every second one goes.
+    """
+    kept: list[Image] = []
+    seen, step = 0, 1
+
+    def write(picture: Image, frame: Frame) -> None:
+        nonlocal seen, step
+        if seen % step == 0:
+            kept.append(_cell(picture, frame.time))
+        seen += 1
+        if len(kept) == 2 * count:
+            del kept[1::2]
+            step *= 2
+
+    yield write
+    chosen = np.linspace(0, len(kept) - 1, min(count, len(kept))).round().astype(int)
+    contact_sheet([kept[i] for i in chosen], path, columns)
+
+
+def contact_sheet(frames: Sequence[Image], path: Path, columns: int = 4) -> None:
+    """Write pictures uint8 (H, W, 3) BGR in reading order as a grid; cells take the shape of the largest picture.
+
+    Raises InputError when there are none.
+    """
+    if not frames:
+        raise InputError(f"{path}: no frame to write")
+    columns = min(columns, len(frames))
+    rows = -(-len(frames) // columns)
+    height, width = max(f.shape[0] for f in frames), max(f.shape[1] for f in frames)
+    sheet = np.full((rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, 3), BACKGROUND, np.uint8)
+    for i, frame in enumerate(frames):
+        top = GAP + i // columns * (height + GAP)
+        left = GAP + i % columns * (width + GAP)
+        sheet[top : top + frame.shape[0], left : left + frame.shape[1]] = frame
+    write_picture(path, sheet)
+
+
+def _cell(picture: Image, time: float) -> Image:
+    """A copy at cell width with its time in the lower left corner."""
+    height, width = picture.shape[:2]
+    scale = CELL_WIDTH / width
+    size = CELL_WIDTH, max(1, round(height * scale))
+    cell = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    place = 8, size[1] - 8
+    for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+        cv2.putText(cell, f"{time:.2f} s", place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, thickness, cv2.LINE_AA)
+    return np.asarray(cell, np.uint8)

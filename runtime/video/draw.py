@@ -1,0 +1,95 @@
+"""Tracked masks drawn onto a frame: a tint, an outline and a label per object, in the colour of its track."""
+
+from __future__ import annotations
+
+import colorsys
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from stc.runtime.video.frame import Image
+
+if TYPE_CHECKING:
+    from stc.runtime.result import Result
+
+TINT = 0.45
+GOLDEN_RATIO = 0.618033988749895
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+# Of the same hue ring, neighbours in hue differ in depth too: (lightness, saturation) by track id modulo 3.
+SHADES = ((0.55, 0.90), (0.70, 0.85), (0.42, 0.80))
+
+Colour = tuple[int, int, int]
+Rectangle = tuple[int, int, int, int]  # x0, y0, x1, y1
+
+
+def annotate(image: Image, result: Result, *, boxes: bool = False) -> Image:
+    """A copy of `image` uint8 (H, W, 3) BGR with the confirmed objects of `result` drawn in; others are left out.
+
+    Large objects come first, so that small ones stay visible; labels (`#id class score`) lie on top of all. Text is
+    ASCII.
+    """
+    canvas = image.copy()
+    shown = result[np.flatnonzero(result.track_ids >= 0)]
+    if len(shown) == 0:
+        return canvas
+    unit = max(1, round(min(image.shape[:2]) / 360))
+    masks = shown.masks.dense()
+    colours = [track_colour(int(i)) for i in shown.track_ids]
+    for i in np.argsort(-np.count_nonzero(masks, axis=(1, 2)), kind="stable"):
+        _draw_mask(canvas, masks[i], colours[i], unit)
+    taken: list[Rectangle] = []
+    for i in range(len(shown)):
+        x0, y0, x1, y1 = (round(float(v)) for v in shown.boxes[i])
+        if boxes:
+            cv2.rectangle(canvas, (x0, y0), (x1, y1), colours[i], unit, cv2.LINE_AA)
+        text = f"#{shown.track_ids[i]} {shown.classes[shown.labels[i]]} {shown.scores[i]:.2f}"
+        taken.append(_draw_label(canvas, text, (x0, y0, x1, y1), colours[i], taken))
+    return canvas
+
+
+def track_colour(track_id: int) -> Colour:
+    """BGR colour of a track id >= 0. Steps of the golden ratio around the hue circle keep any run of ids well apart."""
+    lightness, saturation = SHADES[track_id % len(SHADES)]
+    red, green, blue = colorsys.hls_to_rgb((0.6 + track_id * GOLDEN_RATIO) % 1, lightness, saturation)
+    return round(blue * 255), round(green * 255), round(red * 255)
+
+
+def _draw_mask(canvas: Image, mask: npt.NDArray[np.bool_], colour: Colour, unit: int) -> None:
+    pixels = mask.view(np.uint8)
+    x, y, width, height = cv2.boundingRect(pixels)
+    if width == 0:
+        return
+    area = slice(y, y + height), slice(x, x + width)
+    region = canvas[area]
+    tinted = cv2.addWeighted(region, 1 - TINT, np.full_like(region, colour), TINT, 0)
+    cv2.copyTo(tinted, pixels[area], region)  # into the canvas: OpenCV writes through the view
+    outlines, _ = cv2.findContours(pixels[area], cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y))
+    cv2.drawContours(canvas, outlines, -1, colour, unit + 1, cv2.LINE_AA)
+
+
+def _draw_label(canvas: Image, text: str, box: Rectangle, colour: Colour, taken: list[Rectangle]) -> Rectangle:
+    """Draw a filled chip with `text` beside `box` where no other chip is, and return where it lies."""
+    height, width = canvas.shape[:2]
+    scale = max(0.4, min(height, width) / 900)
+    (text_width, text_height), _ = cv2.getTextSize(text, FONT, scale, 1)
+    pad = max(3, round(text_height * 0.4))
+    chip_width, chip_height = text_width + 2 * pad, text_height + 2 * pad
+    x0, y0, _, y1 = box
+    left = int(np.clip(x0, 0, max(0, width - chip_width)))
+    lowest = max(0, height - chip_height)
+    tops = (int(np.clip(top, 0, lowest)) for top in (y0 - chip_height, y0, y1 - chip_height, y1))
+    places = [(left, top, left + chip_width, top + chip_height) for top in tops]
+    place = next((p for p in places if not any(_overlap(p, other) for other in taken)), places[0])
+    cv2.rectangle(canvas, place[:2], (place[2] - 1, place[3] - 1), colour, cv2.FILLED)
+    luminance = 0.114 * colour[0] + 0.587 * colour[1] + 0.299 * colour[2]
+    ink = (20, 20, 20) if luminance > 120 else (255, 255, 255)
+    cv2.putText(
+        canvas, text, (place[0] + pad, place[3] - pad), FONT, scale, ink, max(1, round(scale * 1.6)), cv2.LINE_AA
+    )
+    return place
+
+
+def _overlap(a: Rectangle, b: Rectangle) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

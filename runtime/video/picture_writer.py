@@ -1,0 +1,47 @@
+"""Annotated frames as pictures: one file, or a folder with one file per frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+
+from stc.errors import InputError
+from stc.files import atomic_path
+from stc.runtime.video.frame import Frame, Image
+from stc.runtime.video.sinks import Writer
+
+JPEG_QUALITY = 95
+
+
+@contextmanager
+def picture_writer(path: Path) -> Iterator[Writer]:
+    """Write the one frame of a source to `path`; the format follows its suffix."""
+    yield lambda picture, frame: write_picture(path, picture)
+
+
+@contextmanager
+def folder_writer(folder: Path) -> Iterator[Writer]:
+    """Write frames as `folder/000000.jpg` …, named by their index in the source. Each file is whole at any moment."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def write(picture: Image, frame: Frame) -> None:
+        write_picture(folder / f"{frame.index:06d}.jpg", picture)
+
+    yield write
+
+
+def write_picture(path: Path, picture: Image) -> None:
+    """Write uint8 (H, W, 3) BGR atomically. Raises InputError when the format cannot hold it."""
+    suffix = path.suffix.lower()
+    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix in (".jpg", ".jpeg") else []
+    try:
+        written, encoded = cv2.imencode(suffix, picture, options)
+    except cv2.error as error:
+        raise InputError(f"{path}: cannot be encoded ({error.err}); use a .png") from error
+    if not written:
+        raise InputError(f"{path}: cannot be encoded at {picture.shape[1]}x{picture.shape[0]}; use a .png")
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(encoded.tobytes())

@@ -1,0 +1,104 @@
+"""What becomes of results: a sink takes each frame with its result; the drawing sink hands pictures on to writers.
+
+Sinks and writers are context managers that yield a function. Leaving the block normally completes the file; leaving it
+by an exception removes what was begun.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from stc.errors import InputError
+from stc.runtime.video.frame import Frame, Image, Source
+from stc.runtime.video.sources import PICTURE_SUFFIXES
+
+if TYPE_CHECKING:
+    from stc.runtime.result import Result
+
+Sink: TypeAlias = Callable[[Frame, "Result"], None]
+Writer: TypeAlias = Callable[[Image, Frame], None]  # the annotated picture, and the frame it was made from
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv")
+DELAY = 8  # frames that wait for the confirmation of their tracks
+
+
+@contextmanager
+def drawing(writers: Sequence[Writer], delay: int = DELAY) -> Iterator[Sink]:
+    """Draw each frame once for all `writers`, `delay` frames late.
+
+    A track that is confirmed at most `delay` frames after a detection is drawn on that frame too; memory is bounded by
+    the frames that wait.
+    """
+    from stc.runtime.video.draw import annotate
+
+    waiting: deque[tuple[Frame, Result]] = deque()
+
+    def release() -> None:
+        frame, result = waiting[0]
+        picture = annotate(frame.image, with_later_ids(result, (later for _, later in waiting)))
+        waiting.popleft()
+        for write in writers:
+            write(picture, frame)
+
+    def sink(frame: Frame, result: Result) -> None:
+        waiting.append((frame, result))
+        if len(waiting) > delay:
+            release()
+
+    yield sink
+    while waiting:
+        release()
+
+
+def with_later_ids(result: Result, later: Iterable[Result]) -> Result:
+    """`result` with the track ids that its handles carry in any of the `later` results."""
+    known = {
+        int(handle): int(track_id)
+        for other in later
+        for handle, track_id in zip(other.handles, other.track_ids, strict=True)
+        if handle >= 0 and track_id >= 0
+    }
+    ids = [known.get(int(h), int(t)) for h, t in zip(result.handles, result.track_ids, strict=True)]
+    return replace(result, track_ids=np.array(ids, np.int64))
+
+
+def open_writer(path: Path, source: Source) -> AbstractContextManager[Writer]:
+    """The writer that the suffix of `path` asks for: a video, one picture, or (no suffix) a folder of pictures.
+
+    Raises InputError for another suffix, and for one picture from a source of several frames.
+    """
+    suffix = path.suffix.lower()
+    if path.is_dir() or not suffix:
+        from stc.runtime.video.picture_writer import folder_writer
+
+        return folder_writer(path)
+    if suffix in VIDEO_SUFFIXES:
+        from stc.runtime.video.video_writer import video_writer
+
+        return video_writer(path, source.fps)
+    if suffix not in PICTURE_SUFFIXES:
+        known = ", ".join(VIDEO_SUFFIXES + PICTURE_SUFFIXES)
+        raise InputError(f"{path}: unknown output suffix {suffix!r}; known: {known}, or none for a folder of pictures")
+    if source.length != 1:
+        raise InputError(
+            f"{path}: one picture cannot hold {source.length or 'many'} frames; use -o out.mp4 or -o FOLDER"
+        )
+    from stc.runtime.video.picture_writer import picture_writer
+
+    return picture_writer(path)
+
+
+def open_contact(path: Path) -> AbstractContextManager[Writer]:
+    """The writer of a contact sheet. Raises InputError unless `path` names a picture."""
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
+        raise InputError(f"{path}: a contact sheet is a picture ({', '.join(PICTURE_SUFFIXES)})")
+    from stc.runtime.video.contact import contact_writer
+
+    return contact_writer(path)

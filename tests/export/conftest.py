@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stc.export import Export, export
+from stc.model import checkpoint
+from tests.seeded import stc_lite_model
+
+
+@pytest.fixture(scope="session")
+def lite_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("checkpoint") / "lite.safetensors"
+    checkpoint.save(stc_lite_model(0), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def lite_bundle(lite_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Export:
+    return export(lite_checkpoint, tmp_path_factory.mktemp("bundle") / "lite")

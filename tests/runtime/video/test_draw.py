@@ -1,0 +1,72 @@
+"""What is drawn where, and in which colour. Text is not compared: OpenCV 4 and 5 render it differently."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stc.runtime.video.draw import TINT, annotate, track_colour
+from tests.runtime.video.clips import make_result, rectangle
+
+SIZE = (200, 300)
+
+
+def gray_picture() -> np.ndarray:
+    return np.full((*SIZE, 3), 100, np.uint8)
+
+
+def tint(pixel: np.ndarray, track_id: int) -> np.ndarray:
+    return pixel * (1 - TINT) + np.array(track_colour(track_id)) * TINT
+
+
+def test_inside_is_tinted_outline_is_solid_and_the_rest_untouched() -> None:
+    picture = gray_picture()
+    mask = rectangle(SIZE, 100, 80, 200, 160)
+    drawn = annotate(picture, make_result(mask[None], [3], [0]))
+    colour = np.array(track_colour(3))
+    assert np.allclose(drawn[120, 150], tint(np.array([100.0] * 3), 3), atol=1)
+    assert np.array_equal(drawn[120, 100], colour)
+    outside = ~rectangle(SIZE, 96, 76, 204, 164)
+    outside[40:80, 90:] = False  # where the label is
+    assert np.array_equal(drawn[outside], picture[outside])
+    assert (picture == 100).all(), "the picture given is not drawn on"
+
+
+def test_label_lies_above_the_box_in_the_colour_of_the_track() -> None:
+    drawn = annotate(gray_picture(), make_result(rectangle(SIZE, 100, 80, 200, 160)[None], [3], [0]))
+    assert np.array_equal(drawn[78, 101], track_colour(3))
+
+
+def test_unconfirmed_and_no_objects_leave_the_picture_as_it_is() -> None:
+    picture = gray_picture()
+    assert np.array_equal(annotate(picture, make_result(rectangle(SIZE, 9, 9, 99, 99)[None], [-1], [5])), picture)
+    assert np.array_equal(annotate(picture, make_result(np.zeros((0, *SIZE), bool), [], [])), picture)
+
+
+def test_small_object_stays_visible_on_a_large_one() -> None:
+    masks = np.stack([rectangle(SIZE, 120, 90, 140, 110), rectangle(SIZE, 50, 50, 250, 190)])
+    drawn = annotate(gray_picture(), make_result(masks, [1, 2], [0, 1], scores=[0.9, 0.3]))
+    assert np.allclose(drawn[100, 130], tint(tint(np.array([100.0] * 3), 2), 1), atol=1.5)  # rounded twice
+
+
+def test_empty_masks_tiny_frames_and_objects_at_the_border() -> None:
+    for size in ((1, 1), (5, 7), (40, 30)):
+        full = np.ones((1, *size), bool)
+        picture = np.zeros((*size, 3), np.uint8)
+        masks = np.concatenate([full, ~full])
+        assert annotate(picture, make_result(masks, [1, 2], [0, 1]), boxes=True).shape == picture.shape
+
+
+def test_labels_of_objects_at_one_place_do_not_cover_each_other() -> None:
+    masks = np.stack([rectangle(SIZE, 60, 60, 160, 140)] * 3)
+    drawn = annotate(gray_picture(), make_result(masks, [1, 2, 3], [0, 1, 2]))
+    for track_id in (1, 2, 3):
+        assert (drawn == track_colour(track_id)).all(axis=2).sum() > 300
+
+
+def test_colours_are_stable_valid_and_far_apart() -> None:
+    colours = np.array([track_colour(i) for i in range(300)])
+    assert colours.min() >= 0 and colours.max() <= 255
+    assert track_colour(7) == track_colour(7)
+    first = colours[:12].astype(float)
+    distances = np.linalg.norm(first[:, None] - first[None], axis=2) + 1e9 * np.eye(12)
+    assert distances.min() > 50  # of 441: no two of a dozen objects can be taken for each other

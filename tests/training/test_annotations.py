@@ -1,0 +1,117 @@
+"""Reading YTVIS and COCO annotations, and refusing what cannot be trained on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stc.errors import InputError
+from stc.training.annotations import read_all
+from tests.training.conftest import Source, blob
+
+
+def _read(*sources: Source, exclude: tuple[str, ...] = (), split: str = "train") -> Any:
+    return read_all([(s.annotations, s.frames) for s in sources], exclude=frozenset(exclude), split=split)
+
+
+def _edit(source: Source, **changes: Any) -> None:
+    data = json.loads(source.annotations.read_text())
+    source.annotations.write_text(json.dumps({**data, **changes}))
+
+
+def test_stills_are_complete_clips_of_one_frame(stills: Source) -> None:
+    dataset = _read(stills)
+    assert dataset.classes == ("disc", "square")
+    assert [(clip.name, clip.partial, len(clip.frames)) for clip in dataset.clips] == [
+        ("a.png", False, 1),
+        ("b.png", False, 1),
+    ]
+    first, second = (clip.frames[0] for clip in dataset.clips)
+    assert [instance.label for instance in first.instances] == [0, 1]
+    assert (first.instances[0].mask() == blob("disc", 40, 50, 22)).all()
+    assert [instance.crowd for instance in second.instances] == [False, True]
+    assert len(second.objects) == 1
+    assert second.objects[0].area == 60 * 60  # a polygon
+    assert second.objects[0].box == (34, 18, 94, 78)
+
+
+def test_a_track_keeps_its_identity_and_data_sets_do_not_share_any(stills: Source, clips: Source) -> None:
+    dataset = _read(stills, clips)
+    moving = next(clip for clip in dataset.clips if clip.name == "moving")
+    assert moving.partial
+    assert [len(frame.instances) for frame in moving.frames] == [1, 1, 1, 0]
+    assert len({frame.instances[0].identity for frame in moving.frames[:3]}) == 1
+    tracks = [{i.identity for frame in clip.frames for i in frame.instances} for clip in dataset.clips]
+    assert sum(len(track) for track in tracks) == len(set().union(*tracks)) == 6
+
+
+def test_split_selects_pictures(stills: Source) -> None:
+    assert [clip.name for clip in _read(stills, split="val").clips] == ["c.png"]
+
+
+def test_excluded_clips_are_never_read(clips: Source) -> None:
+    for path in (clips.frames / "secret").iterdir():
+        path.unlink()  # reading any of them would fail
+    assert [clip.name for clip in _read(clips, exclude=("secret",)).clips] == ["moving"]
+
+
+def test_excluding_an_unknown_clip_is_an_error(clips: Source) -> None:
+    with pytest.raises(InputError, match="no clip named secrte"):
+        _read(clips, exclude=("secrte",))
+
+
+def test_uncompressed_rle_is_read(stills: Source) -> None:
+    mask = blob("disc", 40, 50, 22)
+    flat = np.concatenate([[0], mask.flatten(order="F").astype(int), [1 - int(mask[-1, -1])]])
+    edges = np.flatnonzero(np.diff(flat))
+    counts = np.diff(np.concatenate([[0], edges])).tolist()
+    data = json.loads(stills.annotations.read_text())
+    data["annotations"][0]["segmentation"] = {"size": list(mask.shape), "counts": counts}
+    stills.annotations.write_text(json.dumps(data))
+    assert (_read(stills).clips[0].frames[0].instances[0].mask() == mask).all()
+
+
+def test_missing_frames_are_named(stills: Source) -> None:
+    (stills.frames / "b.png").unlink()
+    with pytest.raises(InputError, match=r"1 frames of .* are missing, the first is .*b\.png.*--frames"):
+        _read(stills)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("not json", "cannot be read as JSON"),
+        ("[]", "neither COCO nor YTVIS"),
+        ('{"videos": [], "categories": [], "annotations": null}', "has no annotations"),
+        ('{"images": [], "categories": [], "annotations": []}', "no annotated object left"),
+        ('{"images": [{"id": 1}], "categories": [], "annotations": [{"image_id": 1}]}', "malformed annotation"),
+    ],
+)
+def test_unusable_files_are_refused(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "annotations.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match=message):
+        _read(Source(path, tmp_path))
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        _read(Source(tmp_path / "absent.json", tmp_path))
+
+
+def test_masks_of_another_size_are_refused(stills: Source) -> None:
+    data = json.loads(stills.annotations.read_text())
+    data["annotations"][0]["segmentation"]["size"] = [10, 10]
+    stills.annotations.write_text(json.dumps(data))
+    with pytest.raises(InputError, match="malformed annotation"):
+        _read(stills)
+
+
+def test_sources_must_agree_on_classes(stills: Source, clips: Source) -> None:
+    _edit(clips, categories=[{"id": 4, "name": "disc"}, {"id": 9, "name": "triangle"}])
+    with pytest.raises(InputError, match="differ from"):
+        _read(stills, clips)

@@ -1,0 +1,237 @@
+"""The loop: a resumed run equals an uninterrupted one, terms without objects stay differentiable, a model learns."""
+
+from __future__ import annotations
+
+import csv
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stc.errors import CheckpointError, InputError, StcError
+from stc.model.checkpoint import load
+from stc.model.config import STC_LITE
+from stc.model.network import STC, STCDeploy
+from stc.model.nms import pairwise_iou
+from stc.model.preprocess import normalise
+from stc.training.annotations import Dataset, read_all
+from stc.training.config import TrainConfig
+from stc.training.geometry import letterbox
+from stc.training.loop import Length, StepReport, step_once, train
+from stc.training.losses import compute_losses
+from stc.training.optimisation import MovingAverage, freeze, make_optimiser, set_learning_rate, train_mode
+from stc.training.pairs import PairSource
+from stc.training.pictures import PictureCache
+from stc.training.state import Run, resume_run, save_run
+from stc.training.targets import collate
+from stc.training.views import View, render, tight_boxes
+from tests.training.conftest import Source
+
+MODEL = STC_LITE.with_(input_size=(128, 192), classes=("disc", "square"))
+CONFIG = TrainConfig(batch_pairs=1, warmup_steps=4)
+
+
+def _run(config: TrainConfig = CONFIG) -> Run:
+    torch.manual_seed(0)
+    model = STC(MODEL)
+    freeze(model)
+    return Run(model, MovingAverage(model, config.ema_decay), make_optimiser(model, config))
+
+
+def _source(stills: Source, config: TrainConfig = CONFIG) -> PairSource:
+    return PairSource(_dataset(stills), MODEL, config)
+
+
+def _dataset(stills: Source) -> Dataset:
+    return read_all([(stills.annotations, stills.frames)], split="train")
+
+
+def _train(run: Run, source: PairSource, folder: Path, length: Length, pause_at: int | None = None) -> list[float]:
+    """The total losses of the steps taken; stops after step `pause_at` as a signal would."""
+    losses: list[float] = []
+    stop = threading.Event()
+
+    def report(step: StepReport) -> None:
+        losses.append(step.losses["total"])
+        if step.step == pause_at:
+            stop.set()
+
+    folder.mkdir(exist_ok=True)
+    train(run, source, CONFIG, length, folder, stop, report)
+    return losses
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(stills: Source, tmp_path: Path) -> None:
+    """Same pictures, samples and optimiser state: the same losses, bit for bit on one machine and thread count."""
+    length = Length(steps=5)
+    straight = _train(_run(), _source(stills), tmp_path / "one", length)
+    folder = tmp_path / "two"
+    first = _train(_run(), _source(stills), folder, length, pause_at=2)
+    resumed = _run()
+    resume_run(resumed, CONFIG, folder)
+    assert resumed.step == 2
+    assert resumed.elapsed > 0
+    second = _train(resumed, _source(stills), folder, length)
+    assert first + second == straight
+    with (folder / "log.csv").open() as handle:
+        assert [int(row["step"]) for row in csv.DictReader(handle)] == [1, 2, 3, 4, 5]
+    ours, theirs = (load(tmp_path / name / "ema.safetensors").model.state_dict() for name in ("one", "two"))
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_log_drops_rows_after_the_saved_state(stills: Source, tmp_path: Path) -> None:
+    _train(_run(), _source(stills), tmp_path / "run", Length(steps=2))
+    saved = (tmp_path / "run" / "last.pt").read_bytes()
+    longer = _run()
+    resume_run(longer, CONFIG, tmp_path / "run")
+    _train(longer, _source(stills), tmp_path / "run", Length(steps=3))
+    (tmp_path / "run" / "last.pt").write_bytes(saved)  # as if killed before the state of step 3 was saved
+    again = _run()
+    resume_run(again, CONFIG, tmp_path / "run")
+    _train(again, _source(stills), tmp_path / "run", Length(steps=4))
+    with (tmp_path / "run" / "log.csv").open() as handle:
+        assert [int(row["step"]) for row in csv.DictReader(handle)] == [1, 2, 3, 4]
+
+
+def test_resume_refuses_other_settings_and_damaged_states(stills: Source, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing to resume"):
+        resume_run(_run(), CONFIG, tmp_path)
+    run = _run()
+    save_run(run, CONFIG, tmp_path)
+    with pytest.raises(InputError, match=r"training\.lr: 0\.001, now 0\.1"):
+        resume_run(run, replace(CONFIG, lr=0.1), tmp_path)
+    state = (tmp_path / "last.pt").read_bytes()
+    (tmp_path / "last.pt").write_bytes(state[: len(state) // 2])
+    with pytest.raises(CheckpointError, match="damaged"):
+        resume_run(run, CONFIG, tmp_path)
+
+
+def test_a_batch_without_objects_gives_finite_losses_and_gradients() -> None:
+    size = MODEL.input_size
+    nothing = np.zeros(0)
+    view = View(
+        np.zeros((*size, 3), np.uint8),
+        np.zeros((0, *size), bool),
+        nothing.astype(np.int64),
+        nothing.astype(np.int64),
+        nothing,
+        np.zeros(size, bool),
+    )
+    batch = collate([(view, view)], MODEL, CONFIG)
+    run = _run()
+    train_mode(run.model)
+    raw = run.model(normalise(batch.frames, MODEL))
+    losses = compute_losses(raw, batch, MODEL, CONFIG, torch.Generator().manual_seed(0))
+    losses.total.backward()
+    assert losses.positives == 0
+    assert losses.cls > 0
+    assert losses.box == losses.centerness == losses.mask == losses.contrast == losses.cosine == 0
+    for name, parameter in run.model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, name
+            assert parameter.grad.isfinite().all(), name
+
+
+def test_unknown_area_has_no_influence_on_the_class_loss(stills: Source) -> None:
+    batch = collate(_source(stills).batch(0), MODEL, CONFIG)
+    known = torch.zeros_like(batch.known) | (batch.instance >= 0)
+    logits = [torch.zeros(2, 2, -(-128 // s), -(-192 // s), requires_grad=True) for s in MODEL.strides]
+    run = _run()
+    raw = replace(run.model(normalise(batch.frames, MODEL)), logits=logits)
+    losses = compute_losses(raw, replace(batch, known=known), MODEL, CONFIG, torch.Generator().manual_seed(0))
+    losses.cls.backward()
+    gradient = torch.cat([level.grad.flatten(2) for level in logits if level.grad is not None], dim=2).abs().sum(1)
+    assert (gradient[~known] == 0).all()
+    assert (gradient[known] > 0).all()
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(stills: Source) -> None:
+    run = _run()
+    torch.nn.init.constant_(run.model.mask_branch.pred.weight, float("nan"))
+    with pytest.raises(StcError, match="the loss became nan at step 0"):
+        step_once(run, collate(_source(stills).batch(0), MODEL, CONFIG), CONFIG)
+
+
+def test_early_layers_and_backbone_statistics_stay(stills: Source) -> None:
+    run = _run()
+    before = {key: value.clone() for key, value in run.model.state_dict().items()}
+    train_mode(run.model)
+    for step in range(2):
+        step_once(run, collate(_source(stills).batch(step), MODEL, CONFIG), CONFIG)
+        run.step += 1
+    changed = {key for key, value in run.model.state_dict().items() if not torch.equal(value, before[key])}
+    assert not any(key.startswith(("backbone.stem", "backbone.blocks.2.")) for key in changed)
+    assert not any(key.startswith("backbone") and "running" in key for key in changed)
+    assert "backbone.blocks.3.expand.conv.weight" in changed
+    assert "backbone.blocks.3.expand.bn.weight" in changed
+    assert "mask_branch.refine.0.bn.running_mean" in changed
+    # The average follows, statistics included.
+    average, norm = run.average.model.state_dict(), "mask_branch.refine.0.bn"
+    assert not torch.equal(average[f"{norm}.running_mean"], before[f"{norm}.running_mean"])
+    assert int(average[f"{norm}.num_batches_tracked"]) == 2
+
+
+def test_every_parameter_that_trains_is_in_one_group() -> None:
+    run = _run()
+    grouped = [p for group in run.optimiser.param_groups for p in group["params"]]
+    trained = [p for p in run.model.parameters() if p.requires_grad]
+    assert len(grouped) == len(trained)
+    assert {id(p) for p in grouped} == {id(p) for p in trained}
+    assert all(group["weight_decay"] == 0 for group in run.optimiser.param_groups if group["params"][0].ndim == 1)
+
+
+def test_learning_rate_warms_up_and_falls_to_its_final_share() -> None:
+    run = _run()
+    config = replace(CONFIG, warmup_steps=10, final_lr=0.01)
+    assert set_learning_rate(run.optimiser, 0, 0.0, config) == pytest.approx(0.1)
+    assert set_learning_rate(run.optimiser, 9, 0.0, config) == pytest.approx(1.0)
+    assert set_learning_rate(run.optimiser, 99, 0.5, config) == pytest.approx(0.505)
+    assert set_learning_rate(run.optimiser, 99, 1.0, config) == pytest.approx(0.01)
+    rates = sorted({group["lr"] for group in run.optimiser.param_groups})
+    assert rates == pytest.approx([config.backbone_lr * 0.01, config.lr * 0.01])
+
+
+def test_length_by_minutes_counts_training_time() -> None:
+    run = _run()
+    run.elapsed = 90.0
+    assert Length(minutes=3).progress(run) == 0.5
+
+
+@pytest.mark.slow
+def test_a_model_learns_two_pictures(stills: Source) -> None:
+    """From random weights: the loss falls, and at every object the best placed detection's mask fits."""
+    config = replace(CONFIG, warmup_steps=10, backbone_lr=1e-3, plain_share=1.0, ema_decay=0.9)
+    config = replace(config, still_share=1.0, composite_share=0.0, motion_scale=0.05, motion_shift=0.02)
+    run, source = _run(config), _source(stills, config)
+    frame = _dataset(stills).clips[0].frames[0]
+    matrix = letterbox(frame.size, MODEL.input_size)
+    view = render(frame, matrix, MODEL.input_size, MODEL.border_bgr, False, PictureCache(999, 0), 0.2)
+    assert max(_mask_ious(run.model, view)) < 0.3
+
+    run.model.train()  # without ImageNet statistics the backbone's norms have to learn theirs
+    totals = []
+    for step in range(100):
+        set_learning_rate(run.optimiser, step, step / 100, config)
+        losses, _ = step_once(run, collate(source.batch(step), MODEL, config), config)
+        totals.append(losses.total.item())
+        run.step += 1
+    assert np.mean(totals[-10:]) < 0.5 * np.mean(totals[:10])
+    assert min(_mask_ious(run.average.model, view)) > 0.7
+
+
+def _mask_ious(model: STC, view: View) -> list[float]:
+    """Of every object, the mask IoU of the detection whose box overlaps it best; 0 without detections."""
+    with torch.inference_mode():
+        found = STCDeploy(model.eval())(torch.from_numpy(view.picture)[None])
+    count = int(found["num_detections"][0])
+    boxes = torch.cat([torch.from_numpy(tight_boxes(view.masks)), found["boxes"][0, :count]])
+    overlaps = pairwise_iou(boxes[None])[0, : len(view.masks), len(view.masks) :]
+    ious = []
+    for mask, row in zip(view.masks, overlaps, strict=True):
+        predicted = found["masks"][0, int(row.argmax())] > 0.5 if count else torch.zeros(1, dtype=torch.bool)
+        small = torch.from_numpy(mask[2::4, 2::4])
+        ious.append(float((small & predicted).sum() / (small | predicted).sum()))
+    return ious

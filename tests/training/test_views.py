@@ -1,0 +1,191 @@
+"""Geometry, composites and pairs: picture, masks, boxes and identities move together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from stc.model.config import STC_LITE
+from stc.training.annotations import Dataset, read_all
+from stc.training.composites import find_cutouts, paste
+from stc.training.config import TrainConfig
+from stc.training.geometry import letterbox, mirror, random_motion, random_view, rotation, shift, warp
+from stc.training.pairs import PairSource
+from stc.training.photometric import distort
+from stc.training.pictures import PictureCache
+from stc.training.views import View, drop_slivers, render, tight_boxes
+from tests.training.conftest import Source
+
+MODEL = STC_LITE.with_(input_size=(128, 192), classes=("disc", "square"))
+TARGET = MODEL.input_size
+BORDER = MODEL.border_bgr
+CONFIG = TrainConfig()
+
+
+def _dataset(*sources: Source) -> Dataset:
+    return read_all([(s.annotations, s.frames) for s in sources], split="train")
+
+
+@pytest.mark.parametrize("size", [(480, 854), (640, 480), (37, 91), (128, 192), (1, 300)])
+def test_letterbox_is_area_resize_and_border(size: tuple[int, int]) -> None:
+    """The rule of inference, spelled out; pictures that are enlarged are interpolated by OpenCV's warp instead."""
+    picture = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    scale = min(TARGET[0] / size[0], TARGET[1] / size[1])
+    height, width = (max(1, int(side * scale + 0.5)) for side in size)
+    found = warp(picture, letterbox(size, TARGET), TARGET, BORDER)
+    if scale <= 1:
+        expected = np.full((*TARGET, 3), BORDER, dtype=np.uint8)
+        expected[:height, :width] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+        assert (found == expected).all()
+    assert (found[height + 1 :] == BORDER).all()
+    assert (found[:, width + 1 :] == BORDER).all()
+
+
+def test_mirror_maps_edges_to_edges() -> None:
+    points = mirror(100) @ np.array([[0.0, 100.0, 30.0], [5.0, 5.0, 5.0], [1.0, 1.0, 1.0]])
+    assert points[0].tolist() == [100, 0, 70]
+
+
+def test_random_view_keeps_an_anchor_inside() -> None:
+    rng = np.random.default_rng(0)
+    anchor = (300.0, 10.0, 340.0, 60.0)
+    config = replace(CONFIG, plain_share=0.0, max_rotation=0.0)
+    for _ in range(300):
+        matrix = random_view(rng, (480, 640), TARGET, [anchor], config)
+        x, y, _ = matrix @ [320, 35, 1]
+        assert 0 <= x <= TARGET[1]
+        assert 0 <= y <= TARGET[0]
+
+
+def test_masks_follow_the_picture(stills: Source) -> None:
+    """The red disc is where its mask is, whatever the view: over 97 % of mask pixels red, of red pixels in the mask.
+
+    The rest is the rim, where bilinear colours lie between red and grey.
+    """
+    frame = _dataset(stills).clips[0].frames[0]
+    rng = np.random.default_rng(0)
+    pictures = PictureCache(1000, 1 << 20)
+    seen = 0
+    for _ in range(30):
+        matrix = random_motion(rng, TARGET, CONFIG) @ random_view(rng, frame.size, TARGET, [], CONFIG)
+        view = render(frame, matrix, TARGET, BORDER, False, pictures, 0.2)
+        picture = view.picture.astype(int)
+        red = (picture[..., 2] > 165) & (picture[..., 1] < 70)
+        disc = view.masks[0]
+        if disc.sum() > 300:
+            seen += 1
+            overlap = (red & disc).sum()
+            assert overlap > 0.9 * disc.sum()
+            assert overlap > 0.97 * red.sum()
+    assert seen > 10
+
+
+def test_reduced_pictures_keep_their_masks(stills: Source) -> None:
+    """A cache that halves pictures changes their resolution, not where things are."""
+    frame = _dataset(stills).clips[0].frames[0]
+    matrix = letterbox(frame.size, TARGET)
+    full = render(frame, matrix, TARGET, BORDER, False, PictureCache(1000, 1 << 20), 0.2)
+    half = render(frame, matrix, TARGET, BORDER, False, PictureCache(64, 1 << 20), 0.2)
+    assert (full.masks == half.masks).all()
+    inside = cv2.erode(full.masks[0].astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    assert abs(full.picture[inside].astype(int) - half.picture[inside]).max() < 5
+
+
+def test_partial_frames_know_only_the_surroundings_of_their_object(clips: Source) -> None:
+    clip = _dataset(clips).clips[0]
+    frame = clip.frames[0]
+    matrix = letterbox(frame.size, TARGET)
+    view = render(frame, matrix, TARGET, BORDER, True, PictureCache(1000, 0), 0.2)
+    x1, y1, x2, y2 = tight_boxes(view.masks)[0]
+    assert not view.unknown[int(y1) : int(y2), int(x1) : int(x2)].any()
+    assert view.unknown[int((y1 + y2) / 2), int(x2 + 0.3 * (x2 - x1))]
+    assert view.unknown[2, 100]
+    assert not view.unknown[:, 175:].any()  # the letterbox border is background for certain
+
+
+def test_crowds_are_unknown(stills: Source) -> None:
+    frame = _dataset(stills).clips[1].frames[0]
+    view = render(frame, letterbox(frame.size, TARGET), TARGET, BORDER, False, PictureCache(1000, 0), 0.2)
+    assert len(view.masks) == 1
+    assert view.unknown[115:127, 2:50].all()
+    assert not view.unknown[:100].any()
+
+
+def test_slivers_become_unknown() -> None:
+    masks = np.zeros((3, *TARGET), dtype=bool)
+    masks[0, :20, :20] = True
+    masks[1, 50:52, 50:60] = True  # 20 pixels: too small
+    masks[2, 90:100, 0:10] = True  # 100 of 2000 pixels: too little of it
+    whole = np.array([400.0, 20.0, 2000.0])
+    unknown = np.zeros(TARGET, dtype=bool)
+    view = View(np.zeros((*TARGET, 3), np.uint8), masks, np.arange(3), np.arange(3), whole, unknown)
+    kept = drop_slivers(view, CONFIG)
+    assert kept.identities.tolist() == [0]
+    assert (kept.unknown == (masks[1] | masks[2])).all()
+
+
+def test_pasted_objects_occlude_in_order_and_keep_their_identity(
+    stills: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stc.training.composites.distort", lambda _rng, picture, _strength: picture)
+    dataset = _dataset(stills)
+    cutouts = find_cutouts(dataset, CONFIG)
+    assert len(cutouts) == 3
+    pictures = PictureCache(1000, 1 << 20)
+    frame = dataset.clips[1].frames[0]
+    base = render(frame, letterbox(frame.size, TARGET), TARGET, BORDER, False, pictures, 0.2)
+    chosen = [cutouts[0], cutouts[1]]
+    overlaps = 0
+    for seed in range(20):
+        views = paste(np.random.default_rng(seed), (base, base), chosen, pictures, CONFIG)
+        for view in views:
+            assert view.identities.tolist() == [*base.identities, *(c.instance.identity for c in chosen)]
+            assert view.labels.tolist() == [1, 0, 1]
+            assert (view.masks.sum(axis=0) <= 1).all()  # every pixel belongs to one object
+            overlaps += int(view.masks[0].sum() < base.masks[0].sum())
+            top = view.masks[2]
+            if top.any():  # the pasted square is blue, whatever lies below
+                assert np.median(view.picture[top].astype(int)[:, 0] - view.picture[top][:, 2]) > 50
+        assert (views[0].masks[1] != views[1].masks[1]).any()  # it moved
+    assert overlaps > 3
+
+
+def test_batches_are_a_function_of_seed_and_step(stills: Source, clips: Source) -> None:
+    dataset = _dataset(stills, clips)
+    first, second = (PairSource(dataset, MODEL, CONFIG) for _ in range(2))
+    second.batch(3)
+    for one, two in zip(first.batch(7), second.batch(7), strict=True):
+        for a, b in zip(one, two, strict=True):
+            assert (a.picture == b.picture).all()
+            assert (a.masks == b.masks).all()
+            assert a.identities.tolist() == b.identities.tolist()
+    pictures = {view.picture.tobytes() for step in (7, 8) for pair in first.batch(step) for view in pair}
+    assert len(pictures) == 4 * CONFIG.batch_pairs
+
+
+def test_pairs_share_objects_and_hold_only_visible_ones(stills: Source, clips: Source) -> None:
+    source = PairSource(_dataset(stills, clips), MODEL, CONFIG)
+    shared = 0
+    for step in range(10):
+        for key, reference in source.batch(step):
+            shared += bool(set(key.identities) & set(reference.identities))
+            for view in (key, reference):
+                assert view.picture.shape == (*TARGET, 3)
+                assert (view.masks.sum(axis=(1, 2)) >= CONFIG.min_area).all()
+                assert len(view.masks) == len(view.labels) == len(view.identities)
+    assert shared > 30
+
+
+def test_photometric_strength_zero_changes_nothing() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    for seed in range(20):
+        assert (distort(np.random.default_rng(seed), picture, 0.0) == picture).all()
+    assert any((distort(np.random.default_rng(seed), picture) != picture).any() for seed in range(20))
+
+
+def test_rotation_and_shift_compose_as_columns() -> None:
+    """Quarter turn, then shift: (1, 0) -> (0, 1) -> (10, 1)."""
+    assert np.allclose(shift(10, 0) @ rotation(90) @ [1, 0, 1], [10, 1, 1])

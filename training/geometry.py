@@ -1,0 +1,120 @@
+"""Where a picture lands in the model's input: one 3x3 matrix for picture, masks and cut-outs alike.
+
+Matrices act on column vectors (x, y, 1) with pixel edges at integers, so a pixel's centre is at index + 0.5.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stc.training.config import TrainConfig
+
+Matrix = NDArray[np.float64]
+Size = tuple[int, int]  # (H, W)
+
+
+def shift(x: float, y: float) -> Matrix:
+    return np.array([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]])
+
+
+def scaling(x: float, y: float) -> Matrix:
+    return np.diag([x, y, 1.0])
+
+
+def rotation(degrees: float) -> Matrix:
+    sin, cos = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
+    return np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+
+
+def about(matrix: Matrix, x: float, y: float) -> Matrix:
+    """`matrix` with (x, y) as its origin."""
+    return shift(x, y) @ matrix @ shift(-x, -y)
+
+
+def mirror(width: float) -> Matrix:
+    return shift(width, 0.0) @ scaling(-1.0, 1.0)
+
+
+def letterbox(frame: Size, target: Size) -> Matrix:
+    """The letterbox of inference: as large as fits, rounded to whole pixels, at the top left."""
+    scale = min(target[0] / frame[0], target[1] / frame[1])
+    height, width = (max(1, int(side * scale + 0.5)) for side in frame)
+    return scaling(width / frame[1], height / frame[0])
+
+
+def random_view(
+    rng: np.random.Generator, frame: Size, target: Size, anchors: Sequence[tuple[float, ...]], config: TrainConfig
+) -> Matrix:
+    """A random mirrored, scaled, slightly stretched and rotated view of a frame.
+
+    anchors: xyxy boxes; if there are any, the centre of a random one stays inside the view. A side of the picture
+    that is longer than the target's covers it, a shorter one lies wholly inside.
+    """
+    plain = rng.random() < config.plain_share
+    matrix = letterbox(frame, target) if plain else _random_scale(rng, frame, target, config)
+    width, height = frame[1] * matrix[0, 0], frame[0] * matrix[1, 1]
+    if rng.random() < 0.5:
+        matrix = mirror(width) @ matrix
+    if plain:
+        return matrix
+    focus = None
+    if anchors:
+        x1, y1, x2, y2 = anchors[int(rng.integers(len(anchors)))][:4]
+        focus = matrix @ np.array([(x1 + x2) / 2, (y1 + y2) / 2, 1.0])
+    x = _offset(rng, width, target[1], None if focus is None else float(focus[0]))
+    y = _offset(rng, height, target[0], None if focus is None else float(focus[1]))
+    turn = float(rng.uniform(-config.max_rotation, config.max_rotation)) if rng.random() < 0.3 else 0.0
+    return about(rotation(turn), target[1] / 2, target[0] / 2) @ shift(x, y) @ matrix
+
+
+def random_motion(rng: np.random.Generator, target: Size, config: TrainConfig, strength: float = 1.0) -> Matrix:
+    """A small similarity about the middle of the input: what camera or object do between two frames."""
+    height, width = target
+    scale = math.exp(strength * float(rng.uniform(-config.motion_scale, config.motion_scale)))
+    turn = strength * float(rng.uniform(-config.motion_rotation, config.motion_rotation))
+    dx, dy = strength * rng.uniform(-config.motion_shift, config.motion_shift, 2) * (width, height)
+    return shift(float(dx), float(dy)) @ about(scaling(scale, scale) @ rotation(turn), width / 2, height / 2)
+
+
+def warp(picture: NDArray[np.uint8], matrix: Matrix, target: Size, border: tuple[int, ...] = (0,)) -> NDArray[np.uint8]:
+    """Resample an (H, W) or (H, W, 3) uint8 picture into `target`; what lies outside it gets the border colour.
+
+    Reduction is by area averaging (OpenCV's INTER_AREA) first, so that nothing aliases; the rest is bilinear. For
+    the matrix of `letterbox` the second step is the identity and the result is that of inference.
+    """
+    height, width = picture.shape[:2]
+    scale_x, scale_y = (float(np.hypot(matrix[0, axis], matrix[1, axis])) for axis in (0, 1))
+    reduced = max(1, int(width * min(scale_x, 1.0) + 0.5)), max(1, int(height * min(scale_y, 1.0) + 0.5))
+    if reduced != (width, height):
+        picture = np.asarray(cv2.resize(picture, reduced, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        matrix = matrix @ scaling(width / reduced[0], height / reduced[1])
+    indices = shift(-0.5, -0.5) @ matrix @ shift(0.5, 0.5)
+    warped = cv2.warpAffine(
+        picture,
+        indices[:2],
+        (target[1], target[0]),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=border,
+    )
+    return np.asarray(warped, dtype=np.uint8)
+
+
+def _random_scale(rng: np.random.Generator, frame: Size, target: Size, config: TrainConfig) -> Matrix:
+    fit, cover = sorted((target[0] / frame[0], target[1] / frame[1]))
+    scale = math.exp(float(rng.uniform(math.log(config.zoom_out * fit), math.log(config.zoom_in * cover))))
+    stretch = math.exp(float(rng.uniform(-config.aspect_jitter, config.aspect_jitter)) / 2)
+    return scaling(scale * stretch, scale / stretch)
+
+
+def _offset(rng: np.random.Generator, length: float, target: float, focus: float | None) -> float:
+    """Where a picture side of `length` starts inside `target`, with `focus` (from its start) kept inside."""
+    low, high = min(0.0, target - length), max(0.0, target - length)
+    if focus is not None:
+        low, high = (min(max(share * target - focus, low), high) for share in (0.1, 0.9))
+    return float(rng.uniform(low, high))

@@ -1,0 +1,131 @@
+"""The training loop: batches made in the background, losses, steps, and a state on disk that can be resumed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from stc.errors import StcError
+from stc.model.preprocess import normalise
+from stc.training.config import TrainConfig
+from stc.training.losses import Losses, compute_losses
+from stc.training.optimisation import set_learning_rate, train_mode
+from stc.training.pairs import PairSource
+from stc.training.state import Log, Run, save_run
+from stc.training.targets import Batch, collate
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long a run lasts, over all its resumptions: a number of steps, or minutes of training time."""
+
+    steps: int | None = None
+    minutes: float | None = None
+
+    def progress(self, run: Run) -> float:
+        """0..1; at 1 the run is done."""
+        if self.steps is not None:
+            return run.step / self.steps
+        assert self.minutes is not None
+        return run.elapsed / (60 * self.minutes)
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What a step did: losses as floats by name, seconds per pair, seconds spent waiting for data."""
+
+    step: int
+    progress: float
+    losses: dict[str, float]
+    seconds_per_pair: float
+    wait: float
+
+
+def train(
+    run: Run,
+    source: PairSource,
+    config: TrainConfig,
+    length: Length,
+    folder: Path,
+    stop: threading.Event,
+    report: Callable[[StepReport], None],
+) -> None:
+    """Train until `length` is reached or `stop` is set; the state is on disk in both cases, and every few minutes.
+
+    Raises StcError when the loss is not finite; the last saved state stays.
+    """
+    model, device = run.model, next(run.model.parameters()).device
+    train_mode(model)
+    log = Log(folder, run.step)
+    saved = time.monotonic()
+
+    def prepare(step: int) -> Batch:
+        return collate(source.batch(step), model.config, config)
+
+    with ThreadPoolExecutor(1) as background:
+        coming = background.submit(prepare, run.step)
+        while (progress := length.progress(run)) < 1 and not stop.is_set():
+            begin = time.monotonic()
+            batch = to_device(coming.result(), device)
+            wait = time.monotonic() - begin
+            coming = background.submit(prepare, run.step + 1)
+            factor = set_learning_rate(run.optimiser, run.step, progress, config)
+            losses, norm = step_once(run, batch, config)
+            run.step += 1
+            seconds = time.monotonic() - begin
+            run.elapsed += seconds
+            values = {f.name: float(torch.as_tensor(getattr(losses, f.name)).detach()) for f in fields(losses)}
+            row = {name: f"{value:.5g}" for name, value in values.items()}
+            timing = {"seconds": f"{seconds:.3f}", "wait": f"{wait:.3f}"}
+            lr = f"{config.lr * factor:.4g}"
+            log.write(
+                {
+                    "step": run.step,
+                    "minutes": f"{run.elapsed / 60:.2f}",
+                    "lr": lr,
+                    **row,
+                    "norm": f"{norm:.4g}",
+                    **timing,
+                }
+            )
+            report(StepReport(run.step, length.progress(run), values, seconds / config.batch_pairs, wait))
+            if time.monotonic() - saved > 60 * config.save_minutes:
+                save_run(run, config, folder)
+                saved = time.monotonic()
+        coming.cancel()
+    log.close()
+    save_run(run, config, folder)
+
+
+def step_once(run: Run, batch: Batch, config: TrainConfig) -> tuple[Losses, float]:
+    """One optimisation step. Returns the losses before it and the gradient norm before clipping."""
+    # Like the batch, what is sampled in the losses is a function of (seed, step).
+    generator = torch.Generator().manual_seed((config.seed << 32) + run.step)
+    images = normalise(batch.frames, run.model.config).contiguous(memory_format=torch.channels_last)
+    losses = compute_losses(run.model(images), batch, run.model.config, config, generator)
+    if not losses.total.isfinite():
+        raise StcError(
+            f"the loss became {losses.total.item()} at step {run.step}; go on from the last saved state with --resume, "
+            "or start again with a lower learning rate"
+        )
+    run.optimiser.zero_grad(set_to_none=True)
+    losses.total.backward()  # type: ignore[no-untyped-call]
+    trained = [p for group in run.optimiser.param_groups for p in group["params"]]
+    norm = torch.nn.utils.clip_grad_norm_(trained, config.clip_norm)
+    run.optimiser.step()
+    run.average.update(run.model, run.step)
+    return losses, float(norm)
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    if device.type == "cpu":
+        return batch
+    moved = {f.name: value.to(device) for f in fields(batch) if isinstance(value := getattr(batch, f.name), Tensor)}
+    return replace(batch, **moved, masks=[masks.to(device) for masks in batch.masks])

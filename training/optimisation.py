@@ -1,0 +1,73 @@
+"""What moves the weights: parameter groups, learning-rate schedule, frozen layers, moving average."""
+
+from __future__ import annotations
+
+import copy
+import math
+from itertools import chain
+
+import torch
+from torch import nn
+
+from stc.model.efficientnet import EfficientNetLite0
+from stc.model.network import STC
+from stc.training.config import TrainConfig
+
+FROZEN_BLOCKS = 3  # of EfficientNet-Lite0: up to stride 4
+
+
+def freeze(model: STC) -> None:
+    """No gradients for the backbone up to stride 4: ImageNet's edges and textures serve as they are; it saves time."""
+    backbone = model.backbone
+    if isinstance(backbone, EfficientNetLite0):
+        early: list[nn.Module] = [backbone.stem, *list(backbone.blocks)[:FROZEN_BLOCKS]]
+    else:
+        early = [backbone.stem, backbone.res2]
+    for parameter in chain.from_iterable(module.parameters() for module in early):
+        parameter.requires_grad_(False)
+
+
+def train_mode(model: STC) -> None:
+    """Training mode, but the backbone's batch norms keep their ImageNet statistics: batches are small."""
+    model.train()
+    model.backbone.eval()
+
+
+def make_optimiser(model: STC, config: TrainConfig) -> torch.optim.AdamW:
+    """AdamW; biases and norms (parameters of one dimension) are not decayed, the backbone has its own rate."""
+    groups = []
+    backbone = set(model.backbone.parameters())
+    for ours, lr in ((False, config.lr), (True, config.backbone_lr)):
+        for flat in (False, True):
+            parameters = [
+                p for p in model.parameters() if p.requires_grad and (p in backbone) == ours and (p.ndim <= 1) == flat
+            ]
+            decay = 0.0 if flat else config.weight_decay
+            groups.append({"params": parameters, "lr": lr, "peak_lr": lr, "weight_decay": decay})
+    return torch.optim.AdamW(groups)
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, step: int, progress: float, config: TrainConfig) -> float:
+    """Linear warm-up times cosine from 1 to `final_lr`; progress 0..1 of the run. Returns the factor of the peak."""
+    warmup = min(1.0, (step + 1) / config.warmup_steps)
+    cosine = config.final_lr + (1 - config.final_lr) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+    for group in optimiser.param_groups:
+        group["lr"] = group["peak_lr"] * warmup * cosine
+    return warmup * cosine
+
+
+class MovingAverage:
+    """Exponential moving average of all weights and statistics; early steps weigh less, so that it starts usable."""
+
+    def __init__(self, model: STC, decay: float) -> None:
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, model: STC, step: int) -> None:
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for average, value in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
+            if average.dtype.is_floating_point:
+                average.lerp_(value, 1 - decay)
+            else:
+                average.copy_(value)

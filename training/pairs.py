@@ -1,0 +1,107 @@
+"""Pairs of views for one training step, as a function of (seed, step)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stc.model.config import ModelConfig
+from stc.training.annotations import Clip, Dataset, Frame
+from stc.training.composites import find_cutouts, paste
+from stc.training.config import TrainConfig
+from stc.training.geometry import Matrix, random_motion, random_view
+from stc.training.photometric import distort
+from stc.training.pictures import PictureCache
+from stc.training.views import View, drop_slivers, render
+
+Pair = tuple[View, View]  # key, reference
+
+
+class PairSource:
+    """Draws pairs from a data set: stills, clips and composites in the shares of the config."""
+
+    def __init__(self, dataset: Dataset, model: ModelConfig, config: TrainConfig) -> None:
+        self.config = config
+        self.target = model.input_size
+        self.border = model.border_bgr
+        # Twice the input is all that the largest zoom can use.
+        self.pictures = PictureCache(2 * max(model.input_size), config.cache_bytes)
+        self.stills = [clip.frames[0] for clip in dataset.clips if len(clip.frames) == 1]
+        self.clips = [clip for clip in dataset.clips if len(clip.frames) > 1]
+        self.cutouts = find_cutouts(dataset, config)
+        self.still_weights = _still_weights(self.stills, config)
+        # Objects of rare classes are cut out as often as those of common ones.
+        self.cutout_weights = _balanced(np.array([cutout.instance.label for cutout in self.cutouts], dtype=np.int64))
+        shares = np.array(
+            [
+                config.still_share if self.stills else 0.0,
+                config.clip_share if self.clips else 0.0,
+                config.composite_share if self.stills and self.cutouts else 0.0,
+            ]
+        )
+        self.shares = shares / shares.sum()
+
+    def batch(self, step: int) -> list[Pair]:
+        """The pairs of a step; equal for equal (seed, step)."""
+        rng = np.random.default_rng((self.config.seed, step))
+        return [self._pair(rng) for _ in range(self.config.batch_pairs)]
+
+    def _pair(self, rng: np.random.Generator) -> Pair:
+        kind = rng.choice(3, p=self.shares)
+        if kind == 1:
+            pair = self._clip_pair(rng, self.clips[int(rng.integers(len(self.clips)))])
+        else:
+            frame = self.stills[int(rng.choice(len(self.stills), p=self.still_weights))]
+            pair = self._still_pair(rng, frame)
+            if kind == 2:
+                number = min(int(rng.integers(1, self.config.max_cutouts + 1)), len(self.cutouts))
+                chosen = rng.choice(len(self.cutouts), number, replace=False, p=self.cutout_weights)
+                present = {instance.identity for instance in frame.instances}
+                fresh = [c for c in (self.cutouts[int(i)] for i in chosen) if c.instance.identity not in present]
+                unique = {cutout.instance.identity: cutout for cutout in fresh}
+                pair = paste(rng, pair, list(unique.values()), self.pictures, self.config)
+        key, reference = (replace(view, picture=distort(rng, view.picture)) for view in pair)
+        return drop_slivers(key, self.config), drop_slivers(reference, self.config)
+
+    def _still_pair(self, rng: np.random.Generator, frame: Frame) -> Pair:
+        """One picture, and the same after a small motion."""
+        matrix = self._random_view(rng, frame)
+        moved = random_motion(rng, self.target, self.config) @ matrix
+        return self._render(frame, matrix, False), self._render(frame, moved, False)
+
+    def _clip_pair(self, rng: np.random.Generator, clip: Clip) -> Pair:
+        """Two frames of a clip, not too far apart, in the same geometry (as CrossVIS samples them)."""
+        annotated = [index for index, frame in enumerate(clip.frames) if frame.objects]
+        first = annotated[int(rng.integers(len(annotated)))]
+        near = [index for index in annotated if 0 < abs(index - first) <= self.config.clip_window]
+        second = near[int(rng.integers(len(near)))] if near else first
+        matrix = self._random_view(rng, clip.frames[first])
+        return tuple(self._render(clip.frames[i], matrix, clip.partial) for i in (first, second))  # type: ignore[return-value]
+
+    def _random_view(self, rng: np.random.Generator, frame: Frame) -> Matrix:
+        boxes = [instance.box for instance in frame.objects]
+        return random_view(rng, frame.size, self.target, boxes, self.config)
+
+    def _render(self, frame: Frame, matrix: Matrix, partial: bool) -> View:
+        return render(frame, matrix, self.target, self.border, partial, self.pictures, self.config.partial_margin)
+
+
+def _still_weights(stills: list[Frame], config: TrainConfig) -> NDArray[np.float64]:
+    """Probability of each still: repeat factor of its rarest class (LVIS balances classes so), negatives less often."""
+    counts = Counter(label for frame in stills for label in {instance.label for instance in frame.objects})
+    most = max(counts.values(), default=0)
+    weights = np.full(len(stills), config.negative_weight)
+    for index, frame in enumerate(stills):
+        if frame.objects:
+            rarest = min(counts[instance.label] for instance in frame.objects)
+            weights[index] = min(config.repeat_limit, (most / rarest) ** 0.5)
+    return weights / weights.sum() if stills else weights
+
+
+def _balanced(labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Probabilities that give every label the same share."""
+    weights = np.array([1.0 / np.count_nonzero(labels == label) for label in labels])
+    return weights / weights.sum() if len(labels) else weights

@@ -1,0 +1,106 @@
+"""A view: what the model sees of a frame, with everything known about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stc.training.annotations import Frame
+from stc.training.config import TrainConfig
+from stc.training.geometry import Matrix, Size, scaling, warp
+from stc.training.pictures import PictureCache
+
+
+@dataclass(frozen=True)
+class View:
+    """n instances in an input of (H, W) pixels.
+
+    picture: (H, W, 3) uint8 BGR. masks: (n, H, W) bool, disjoint where something was pasted. labels, identities:
+    (n,) int64. whole: (n,) float, the area in pixels that each would have if nothing hid or cut it. unknown: (H, W)
+    bool, where it is not known whether there is an object (crowds, the rest of a partially annotated frame).
+    """
+
+    picture: NDArray[np.uint8]
+    masks: NDArray[np.bool_]
+    labels: NDArray[np.int64]
+    identities: NDArray[np.int64]
+    whole: NDArray[np.float64]
+    unknown: NDArray[np.bool_]
+
+
+def render(
+    frame: Frame,
+    matrix: Matrix,
+    target: Size,
+    border: tuple[int, int, int],
+    partial: bool,
+    pictures: PictureCache,
+    margin: float,
+) -> View:
+    """`frame` through `matrix` (frame pixels -> input pixels).
+
+    partial: all of the picture is unknown except the boxes of its objects, grown by `margin` of their size.
+    """
+    source = pictures.get(frame.path)
+    to_frame = scaling(frame.size[1] / source.shape[1], frame.size[0] / source.shape[0])
+    picture = warp(source, matrix @ to_frame, target, border)
+    unknown = np.zeros(target, dtype=bool)
+    if partial:
+        unknown = warp(np.full(frame.size, 255, dtype=np.uint8), matrix, target) > 0
+    objects = frame.objects
+    masks = np.zeros((len(objects), *target), dtype=bool)
+    for index, instance in enumerate(objects):
+        masks[index] = warp_mask(instance.mask(), matrix, target)
+        if partial:
+            unknown[_grown_box(masks[index], margin)] = False
+    for instance in frame.instances:
+        if instance.crowd:
+            unknown |= warp_mask(instance.mask(), matrix, target)
+    zoom = abs(float(np.linalg.det(matrix[:2, :2])))
+    return View(
+        picture,
+        masks,
+        np.array([instance.label for instance in objects], dtype=np.int64),
+        np.array([instance.identity for instance in objects], dtype=np.int64),
+        np.array([instance.area * zoom for instance in objects], dtype=np.float64),
+        unknown,
+    )
+
+
+def warp_mask(mask: NDArray[np.bool_], matrix: Matrix, target: Size) -> NDArray[np.bool_]:
+    return warp(mask.view(np.uint8) * np.uint8(255), matrix, target) > 127
+
+
+def drop_slivers(view: View, config: TrainConfig) -> View:
+    """Instances of which too little is visible become unknown area: they are neither object nor background."""
+    areas = view.masks.sum(axis=(1, 2))
+    keep = (areas >= config.min_area) & (areas >= config.min_visible * view.whole)
+    if keep.all():
+        return view
+    return replace(
+        view,
+        masks=view.masks[keep],
+        labels=view.labels[keep],
+        identities=view.identities[keep],
+        whole=view.whole[keep],
+        unknown=view.unknown | view.masks[~keep].any(axis=0),
+    )
+
+
+def tight_boxes(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(n, 4) xyxy of non-empty masks (n, H, W): first and one past the last pixel."""
+    boxes = np.zeros((len(masks), 4), dtype=np.float32)
+    for box, mask in zip(boxes, masks, strict=True):
+        columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+        box[:] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+    return boxes
+
+
+def _grown_box(mask: NDArray[np.bool_], margin: float) -> tuple[slice, slice]:
+    if not mask.any():
+        return slice(0, 0), slice(0, 0)
+    x1, y1, x2, y2 = (float(value) for value in tight_boxes(mask[None])[0])
+    dx, dy = margin * (x2 - x1), margin * (y2 - y1)
+    return slice(max(0, int(y1 - dy)), int(y2 + dy + 0.5)), slice(max(0, int(x1 - dx)), int(x2 + dx + 0.5))
