@@ -82,10 +82,10 @@ def score(name: str, frames: Iterable[FrameOverlap], confirmed: set[int]) -> Sco
                 track_areas[column[handle]] += frame.detection_areas[detection]
                 per_frame[index, :, column[handle]] = iou[:, detection]
         for item in range(count):
-            best = per_frame[index, item].argmax() if handles else -1
+            best = int(per_frame[index, item].argmax()) if handles else -1
             if best >= 0 and annotated[index, item] and per_frame[index, item, best] >= FOUND:
-                switches += last.get(item, best) != best
-                last[item] = int(best)
+                switches += int(last.get(item, best) != best)
+                last[item] = best
     union = object_areas.sum(axis=0)[:, None] + track_areas[None] - intersection
     whole = np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
     total = sum(float(per_frame[annotated[:, item], item, track].sum()) for item, track in _assign(whole))

@@ -1,0 +1,125 @@
+"""`stc-bench` on a model whose answers are known."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stc.benchmarks import reference
+from stc.benchmarks.latency import STAGES, percentiles
+from stc.benchmarks.main import main
+from stc.benchmarks.reference import Reference, valid_rows
+from stc.cli import run
+from stc.runtime import Session
+from tests.runtime import tiny_model
+
+
+def pictures() -> list[np.ndarray]:
+    return [
+        tiny_model.frame(*((slot, (4 + 2 * t + 24 * slot, 8, 20 + 2 * t + 24 * slot, 40)) for slot in range(3)))
+        for t in range(8)
+    ]
+
+
+@pytest.fixture
+def proven_bundle(tmp_path: Path) -> Path:
+    """The tiny model with its own outputs as the reference."""
+    folder = tiny_model.write_bundle(tmp_path / "bundle")
+    session = Session(folder, threads=1)
+    frames = np.stack(pictures())
+    outputs = tuple(valid_rows(session.infer(frame[None])) for frame in frames)
+    Reference(frames, outputs).write(folder / reference.FILE_NAME)
+    return folder
+
+
+def test_report_has_the_names_others_rely_on(proven_bundle: Path, tmp_path: Path) -> None:
+    report = tmp_path / "bench.json"
+    assert run(main, [str(proven_bundle), "--frames", "12", "--json", str(report)]) == 0
+    values = json.loads(report.read_text())
+    assert values["frames"] == 12
+    assert values["fps"] > 0
+    assert set(values["stages"]) == set(STAGES)
+    for stage in values["stages"].values():
+        assert set(stage) == {"p50_ms", "p90_ms", "p99_ms", "mean_ms", "max_ms"}
+        assert 0 <= stage["p50_ms"] <= stage["p90_ms"] <= stage["p99_ms"] <= stage["max_ms"]
+    assert values["verdict"] == "pass"
+    assert values["agreement"] == {
+        "detections_matched": 1.0,
+        "boxes_max_px": 0.0,
+        "scores_max": 0.0,
+        "mask_iou_min": 1.0,
+        "mask_iou_p1": 1.0,
+        "embedding_cos_min": pytest.approx(1.0),
+        "ids_equal": 1.0,
+    }
+
+
+def test_end_to_end_contains_the_stages(proven_bundle: Path, tmp_path: Path) -> None:
+    report = tmp_path / "bench.json"
+    run(main, [str(proven_bundle), "--frames", "20", "--json", str(report)])
+    means = {name: stage["mean_ms"] for name, stage in json.loads(report.read_text())["stages"].items()}
+    parts = sum(means[name] for name in ("preprocess", "engine", "masks", "track"))
+    assert parts <= means["end_to_end"]
+
+
+def test_a_model_that_disagrees_exits_3(proven_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = proven_bundle / reference.FILE_NAME
+    expected = reference.read(path)
+    moved = tuple(replace(o, boxes=o.boxes + np.float32(0.5)) for o in expected.outputs)
+    Reference(expected.frames, moved).write(path)
+    assert run(main, [str(proven_bundle), "--frames", "2"]) == 3
+    printed = capsys.readouterr().out
+    assert "missed budget: boxes_max_px" in printed
+    assert "verdict fail" in printed
+
+
+def test_a_reference_with_too_little_in_it_is_unproven(proven_bundle: Path, tmp_path: Path) -> None:
+    path = proven_bundle / reference.FILE_NAME
+    expected = reference.read(path)
+    Reference(expected.frames[:2], expected.outputs[:2]).write(path)
+    report = tmp_path / "bench.json"
+    assert run(main, [str(proven_bundle), "--frames", "2", "--json", str(report)]) == 3
+    assert json.loads(report.read_text())["verdict"] == "unproven"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["missing"], 1, "stc-export"),
+        (["{bundle}", "--frames", "0"], 1, "at least 1"),
+        (["{bundle}", "--source", "missing.mp4"], 1, "missing.mp4"),
+        (["{bundle}", "--bogus"], 1, "--help"),
+        (["{bundle}/engine.plan"], 1, "no such model"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_1(
+    arguments: list[str], code: int, message: str, proven_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(main, [a.replace("{bundle}", str(proven_bundle)) for a in arguments]) == code
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
+
+
+def test_a_bundle_without_reference_says_how_to_get_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tiny_model.write_bundle(tmp_path / "bundle")
+    assert run(main, [str(folder)]) == 1
+    assert "stc-export" in capsys.readouterr().err
+
+
+def test_an_altered_model_exits_2(proven_bundle: Path) -> None:
+    with (proven_bundle / "model.onnx").open("ab") as file:
+        file.write(b"\0")
+    assert run(main, [str(proven_bundle)]) == 2
+
+
+def test_percentiles_keep_every_sample() -> None:
+    """One slow frame in a hundred stays visible."""
+    values = percentiles([0.010] * 99 + [1.0])
+    assert values.max_ms == pytest.approx(1000)
+    assert values.p50_ms == pytest.approx(10)
+    assert values.mean_ms == pytest.approx(19.9)
