@@ -1,0 +1,84 @@
+"""The architecture that a set of weights was made for, read off their names and shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from torch import Tensor
+
+from stc.model.config import R50, STC_LITE, ModelConfig
+
+BackboneStyle = Literal["msra", "torchvision"]
+MAX_MASK_LAYERS = 8
+
+
+def infer(tensors: Mapping[str, Tensor]) -> ModelConfig:
+    """The config of `tensors` (our names), without class names; what weights cannot tell keeps the preset's value.
+
+    Never raises: where a tensor that decides is missing or has an odd shape, the preset decides, so that the comparison
+    with the weights that follows can list everything that is wrong at once.
+    """
+    preset = STC_LITE if any(name.startswith("backbone.blocks.") for name in tensors) else R50
+    depth = _count(tensors, "backbone.res4.{}.conv1.weight")
+    tracked = "head.track_pred.weight" in tensors
+    config = preset.with_(
+        fpn_channels=_size(tensors, "fpn.lateral.0.weight", 0, preset.fpn_channels),
+        cls_convs=_count(tensors, "head.cls_tower.convs.{}.weight"),
+        box_convs=_count(tensors, "head.box_tower.convs.{}.weight"),
+        track_convs=_count(tensors, "head.track_tower.convs.{}.weight"),
+        track_dim=_size(tensors, "head.track_pred.weight", 0, preset.track_dim) if tracked else 0,
+        track_kernel=_size(tensors, "head.track_pred.weight", 2, preset.track_kernel),
+        track_norm="head.track_norm.weight" in tensors,
+        head_norm="batch" if "head.cls_tower.norms.0.0.weight" in tensors else "group",
+        head_kernel=_size(tensors, "head.cls_logits.weight", 2, preset.head_kernel),
+        mask_branch_channels=_size(tensors, "mask_branch.refine.0.conv.weight", 0, preset.mask_branch_channels),
+        mask_branch_convs=_count(tensors, "mask_branch.tower.{}.conv.weight"),
+        mask_channels=_size(tensors, "mask_branch.pred.weight", 0, preset.mask_channels),
+    )
+    if preset is R50:
+        config = config.with_(backbone="resnet101" if depth > 6 else "resnet50")
+    return config.with_(mask_layers=_mask_layers(config, _size(tensors, "head.controller.weight", 0, 0)))
+
+
+def class_count(tensors: Mapping[str, Tensor]) -> int:
+    """Rows of the classifier; COCO's 80 when there is none."""
+    return _size(tensors, "head.cls_logits.weight", 0, 80)
+
+
+def with_backbone_style(config: ModelConfig, style: BackboneStyle) -> ModelConfig:
+    """A ResNet `config` with the stride placement, colour order and normalisation that its backbone was trained with.
+
+    "msra": detectron2's own R-50 and R-101 (BGR, mean subtracted). "torchvision": converted ones (RGB, standardised).
+    """
+    if style == "msra":
+        return config.with_(
+            stride_in_1x1=True,
+            channel_order="bgr",
+            pixel_mean=(103.53, 116.28, 123.675),
+            pixel_std=(1.0, 1.0, 1.0),
+        )
+    return config.with_(
+        stride_in_1x1=False,
+        channel_order="rgb",
+        pixel_mean=(123.675, 116.28, 103.53),
+        pixel_std=(58.395, 57.12, 57.375),
+    )
+
+
+def _size(tensors: Mapping[str, Tensor], name: str, axis: int, default: int) -> int:
+    tensor = tensors.get(name)
+    return default if tensor is None or tensor.ndim <= axis else tensor.shape[axis]
+
+
+def _count(tensors: Mapping[str, Tensor], template: str) -> int:
+    """How many of template.format(0), template.format(1), ... there are: one more than the highest number present."""
+    start, end = template.split("{}")
+    found = [name[len(start) : -len(end)] for name in tensors if name.startswith(start) and name.endswith(end)]
+    return max((int(number) + 1 for number in found if number.isdecimal() and len(number) <= 2), default=0)
+
+
+def _mask_layers(config: ModelConfig, params: int) -> int:
+    """How many dynamic layers make `params` parameters; the config's own number when none does."""
+    fitting = (n for n in range(2, MAX_MASK_LAYERS + 1) if config.with_(mask_layers=n).num_mask_params == params)
+    return next(fitting, config.mask_layers)

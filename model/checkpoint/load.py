@@ -1,0 +1,226 @@
+"""A weight file of any known layout -> a model that is ready to run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import torch
+from torch import Tensor
+
+from stc.errors import CheckpointError, InputError
+from stc.files import sha256
+from stc.model.checkpoint import class_names, files, layouts
+from stc.model.checkpoint.compare import differences
+from stc.model.checkpoint.infer import BackboneStyle, class_count, infer, with_backbone_style
+from stc.model.checkpoint.layouts import Layout
+from stc.model.checkpoint.save import CONFIG_KEY, weights
+from stc.model.config import ModelConfig
+from stc.model.network import STC
+
+MAX_CLASSES = 10_000
+MAX_CONVS = 100
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded checkpoint: `model` in float32 on the CPU, in eval mode."""
+
+    model: STC
+    config: ModelConfig
+    layout: str  # "adelaidet", "crossvis" or "stc"
+    sha256: str
+    assumed: dict[str, str]  # topic -> in words, what was assumed because the file does not tell
+
+
+def load(
+    path: str | Path,
+    *,
+    classes: str | Path | Sequence[str] | None = None,
+    backbone_style: BackboneStyle | None = None,
+) -> Checkpoint:
+    """Load `.pth`, `.pt`, `.pkl` or `.safetensors` of the layouts `adelaidet`, `crossvis` or `stc`.
+
+    classes: "coco", "ytvis2019", "ytvis2021", "ovis", a file of names, or the names; needed where the number of classes
+    does not tell. backbone_style: stride placement and pixels that the ResNet was trained with; "msra" when not given.
+    Numbers of any precision become float32. Entries that inference does not need are ignored.
+
+    Raises CheckpointError for a file that cannot be read safely or whose weights are missing, unexpected, misshapen or
+    not finite; InputError when `classes` or `backbone_style` does not fit.
+    """
+    path = Path(path)
+    if backbone_style is not None and backbone_style not in get_args(BackboneStyle):
+        raise InputError(f"--backbone-style {backbone_style}: must be one of {', '.join(get_args(BackboneStyle))}")
+    file = files.read(path)
+    layout, known = layouts.closest(file.tensors)
+    if known == 0:
+        raise _foreign(path, list(file.tensors))
+    tensors, unexpected = _translate(layout, file.tensors)
+    assumed: dict[str, str] = {}
+    if file.left_out:
+        assumed["weights"] = f"those under {file.entry!r}; the file also holds {', '.join(file.left_out)}"
+
+    stored = file.metadata.get(CONFIG_KEY)
+    if stored is None:
+        config = _inferred_config(path, tensors, classes, backbone_style, assumed)
+    else:
+        config = _stored_config(path, stored, classes, backbone_style)
+    if layout is not layouts.STC:
+        _fill_frozen_statistics(tensors, assumed)
+
+    model = _empty(path, config)
+    wrong = differences(_expected(model, layout), _shapes(layout, tensors), unexpected)
+    if wrong:
+        raise wrong.error(path, layout.name, known, len(file.tensors))
+    counters = {name: torch.tensor(0) for name in model.state_dict().keys() - weights(model).keys()}
+    model.load_state_dict({**_numbers(path, layout, _stacked(tensors)), **counters}, assign=True)
+    return Checkpoint(model.eval(), config, layout.name, sha256(path), assumed)
+
+
+def _foreign(path: Path, names: list[str]) -> CheckpointError:
+    known = "; ".join(
+        f"{layout.name} (such as {layout.theirs('head.cls_logits.weight')})" for layout in layouts.LAYOUTS
+    )
+    return CheckpointError(
+        f"{path}: weights of another model: none of its {len(names)} entries ({', '.join(names[:3])}, ...) has a "
+        f"name of a known layout: {known}; give a CondInst, CrossVIS or STC checkpoint"
+    )
+
+
+def _translate(layout: Layout, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+    """Tensors by our names, and the names that have none or whose place is taken."""
+    translated: dict[str, Tensor] = {}
+    unexpected = []
+    for name, tensor in tensors.items():
+        if layout.ignores(name):
+            continue
+        ours = layout.ours(name)
+        if ours is None or ours in translated:
+            unexpected.append(name)
+        else:
+            translated[ours] = tensor
+    return translated, unexpected
+
+
+def _stored_config(
+    path: Path, stored: str, classes: str | Path | Sequence[str] | None, style: BackboneStyle | None
+) -> ModelConfig:
+    if style is not None:
+        raise InputError(f"{path}: says itself how its backbone was trained; leave out --backbone-style")
+    try:
+        config = ModelConfig.from_dict(json.loads(stored))
+        if max(config.cls_convs, config.box_convs, config.track_convs, config.mask_branch_convs) > MAX_CONVS:
+            raise ValueError(f"more than {MAX_CONVS} convolutions in a tower")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path}: its {CONFIG_KEY} cannot be used ({error}); save it again with this version of stc"
+        ) from error
+    return config if classes is None else config.with_(classes=class_names.named(classes, config.num_classes))
+
+
+def _inferred_config(
+    path: Path,
+    tensors: dict[str, Tensor],
+    classes: str | Path | Sequence[str] | None,
+    style: BackboneStyle | None,
+    assumed: dict[str, str],
+) -> ModelConfig:
+    config = infer(tensors)
+    count = class_count(tensors)
+    if not 0 < count <= MAX_CLASSES:
+        raise CheckpointError(
+            f"{path}: a classifier of {count} classes; give an STC checkpoint (1 to {MAX_CLASSES} classes)"
+        )
+    if classes is None:
+        names, assumed["classes"] = class_names.assumed(count)
+    else:
+        names = class_names.named(classes, count)
+    config = config.with_(classes=names)
+
+    if config.backbone == "efficientnet-lite0":
+        if style is not None:
+            raise InputError(f"{path}: --backbone-style is for ResNet; this is {config.backbone}: leave it out")
+        assumed["config"] = "input and decoding of the preset stc-lite, because the file holds no config"
+        return config
+    if style is None:
+        assumed["backbone_style"] = (
+            "msra (detectron2's own ResNet); say torchvision with --backbone-style where it is not"
+        )
+    return with_backbone_style(config, style or "msra")
+
+
+def _fill_frozen_statistics(tensors: dict[str, Tensor], assumed: dict[str, str]) -> None:
+    """Old detectron2 and MSRA files hold only the affine terms of a frozen norm: its mean is 0 and its variance 1."""
+    norms = [m[1] for name in tensors if (m := re.fullmatch(r"(backbone\..*bn\d?)\.weight", name))]
+    bare = [norm for norm in norms if f"{norm}.running_mean" not in tensors and f"{norm}.running_var" not in tensors]
+    for norm in bare:
+        tensors[f"{norm}.running_mean"] = torch.zeros_like(tensors[f"{norm}.weight"])
+        tensors[f"{norm}.running_var"] = torch.ones_like(tensors[f"{norm}.weight"])
+    if bare:
+        assumed["statistics"] = f"mean 0 and variance 1 of {len(bare)} frozen norms, which the file does not hold"
+
+
+def _empty(path: Path, config: ModelConfig) -> STC:
+    """The network of `config` without memory for its weights."""
+    try:
+        with torch.device("meta"):
+            return STC(config)
+    except (ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
+        raise CheckpointError(
+            f"{path}: its shapes make no network ({error}); give a CondInst, CrossVIS or STC checkpoint"
+        ) from error
+
+
+def _expected(model: STC, layout: Layout) -> dict[str, tuple[int, ...]]:
+    """Shapes of all weights of `model` by the names of the file."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, tensor in weights(model).items():
+        if name == "head.scales" and layout is not layouts.STC:
+            shapes |= {_their(layout, f"{name}.{level}"): (1,) for level in range(len(tensor))}
+        else:
+            shapes[_their(layout, name)] = tuple(tensor.shape)
+    return shapes
+
+
+def _shapes(layout: Layout, tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {_their(layout, name): tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def _their(layout: Layout, name: str) -> str:
+    return layout.theirs(name) or name
+
+
+def _stacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The scales of the levels, one tensor each in AdelaiDet's layout, as our one tensor."""
+    levels = sorted(name for name in tensors if name.startswith("head.scales."))
+    if not levels:
+        return tensors
+    rest = {name: tensor for name, tensor in tensors.items() if name not in levels}
+    return {**rest, "head.scales": torch.cat([tensors[name] for name in levels])}
+
+
+def _numbers(path: Path, layout: Layout, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """All tensors in float32, each in memory of its own.
+
+    Raises CheckpointError where a number is not finite or a variance is negative.
+    """
+    numbers = {
+        name: tensor.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
+    for name, tensor in numbers.items():
+        if bad := int((~tensor.isfinite()).sum()):
+            problem = f"{bad} of {tensor.numel()} numbers are NaN or infinite in float32"
+        elif name.endswith("running_var") and tensor.min() < 0:
+            problem = "a variance is negative"
+        else:
+            continue
+        raise CheckpointError(
+            f"{path}: {_their(layout, name)}: {problem}; training diverged or the file is damaged: "
+            "give an earlier checkpoint"
+        )
+    return numbers

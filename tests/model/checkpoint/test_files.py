@@ -1,0 +1,231 @@
+"""Reading weight files: every common form, and a clear refusal of everything else."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from stc.errors import CheckpointError
+from stc.model.checkpoint import files, pickles
+
+STATE = {
+    "a.weight": torch.arange(6, dtype=torch.float32).reshape(2, 3),
+    "b.bias": torch.tensor([0.5, -1]),
+    "n": torch.tensor(3),
+}
+OPTIMIZER = {"state": {0: {"step": torch.tensor(3.0)}}, "param_groups": [{"lr": 0.1, "betas": (0.9, 0.99)}]}
+FORMS: dict[str, Any] = {
+    "bare": STATE,
+    "ordered": OrderedDict(STATE),
+    "model": {"model": STATE, "optimizer": OPTIMIZER, "iteration": 7, "scheduler": {"last_epoch": 3}},
+    "state_dict": {"state_dict": STATE, "epoch": 12, "meta": {"time": "now"}},
+    "model_state": {"model_state": STATE, "epoch": 12},
+    "ema_state": {"ema_state": STATE},
+    "model_ema": {"model_ema": STATE},
+    "module": {f"module.{name}": tensor for name, tensor in STATE.items()},
+    "model of module": {"model": {f"module.{name}": tensor for name, tensor in STATE.items()}},
+    "parameters": {name: torch.nn.Parameter(tensor.float()) for name, tensor in STATE.items()},
+}
+
+
+def assert_state(found: dict[str, torch.Tensor]) -> None:
+    assert set(found) == set(STATE)
+    for name, tensor in STATE.items():
+        assert torch.equal(found[name].double(), tensor.double())
+        assert not found[name].requires_grad
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("suffix", [".pth", ".pt"])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_every_wrapping_of_a_torch_file(tmp_path: Path, form: str, suffix: str, zipped: bool) -> None:
+    path = tmp_path / f"weights{suffix}"
+    torch.save(FORMS[form], path, _use_new_zipfile_serialization=zipped)
+    assert_state(files.read(path).tensors)
+
+
+def test_the_trained_weights_are_preferred_to_their_average_and_both_are_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save({"model_ema": {"x": torch.zeros(1)}, "model": STATE}, path)
+    file = files.read(path)
+    assert_state(file.tensors)
+    assert (file.entry, file.left_out) == ("model", ("model_ema",))
+
+
+def test_only_a_prefix_of_all_names_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save({"module.a": torch.ones(1), "b": torch.ones(1)}, path)
+    assert set(files.read(path).tensors) == {"module.a", "b"}
+
+
+def test_safetensors_with_metadata(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_file(STATE, path, metadata={"key": "value"})
+    file = files.read(path)
+    assert_state(file.tensors)
+    assert file.metadata == {"key": "value"}
+
+
+def arrays() -> dict[str, Any]:
+    return {name: tensor.numpy() for name, tensor in STATE.items()}
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+def test_detectron2_pickles_of_every_protocol(tmp_path: Path, protocol: int) -> None:
+    path = tmp_path / "weights.pkl"
+    content = {"model": arrays(), "__author__": "a zoo", "matching_heuristics": True}
+    path.write_bytes(pickle.dumps(content, protocol=protocol))
+    assert_state(files.read(path).tensors)
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", "<f2", ">i8", "|u1", "|b1"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_pickled_arrays_keep_their_numbers(dtype: str, order: Any) -> None:
+    array = np.asarray(np.arange(24).reshape(2, 3, 4) % 2, dtype=dtype, order=order)
+    for protocol in (2, 4, 5):
+        found = pickles.load(pickle.dumps({"x": array}, protocol=protocol))
+        assert isinstance(found, dict)
+        assert np.array_equal(found["x"].value, array)
+
+
+def test_numpy_scalars_and_python_2_texts() -> None:
+    found = pickles.load(pickle.dumps({"lr": np.float64(0.5), "name": "résumé"}, protocol=2))
+    assert isinstance(found, dict)
+    assert found["lr"].value == 0.5 and found["name"] == "résumé"
+
+
+class Call:
+    """Pickles as a call of `function(*arguments)`."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self.call = function, arguments
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return self.call
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pkl"])
+@pytest.mark.parametrize("function", [os.system, eval, os.mkdir, np.load, getattr])
+def test_a_pickle_that_calls_something_is_refused_and_nothing_runs(
+    tmp_path: Path, suffix: str, function: Callable[..., Any]
+) -> None:
+    mark = tmp_path / "ran"
+    argument = (
+        f"__import__('os').mkdir('{mark}')"
+        if function is eval
+        else f"mkdir {mark}"
+        if function is os.system
+        else str(mark)
+    )
+    content = {"model": {"a": Call(function, argument)}}
+    path = tmp_path / f"weights{suffix}"
+    if suffix == ".pkl":
+        path.write_bytes(pickle.dumps(content))
+    else:
+        torch.save(content, path)
+    with pytest.raises(CheckpointError, match=rf"refused, because loading it would call \S*{function.__name__}"):
+        files.read(path)
+    assert not mark.exists()
+
+
+def test_a_pickle_cannot_make_objects_of_allowed_modules(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pkl"
+    for content in (
+        Call(np.dtype, "O"),
+        np.array([object()], dtype=object),
+        np.array(["x"]),
+        Call(np.ndarray, (1 << 40,)),
+    ):
+        path.write_bytes(pickle.dumps({"model": {"a": content}}, protocol=2))
+        with pytest.raises(CheckpointError):
+            files.read(path)
+
+
+def test_a_declared_shape_without_the_bytes_is_damage_and_allocates_nothing(tmp_path: Path) -> None:
+    content = pickle.dumps({"model": {"a": np.zeros((3, 5), dtype=np.float32)}}, protocol=2)
+    for shape in (b"K\x03K\x05\x86", b"K\x03K\x06\x86"), (b"K\x03K\x05\x86", b"J\xff\xff\xff\x7fK\x05\x86"):
+        assert shape[0] in content
+        path = tmp_path / "weights.pkl"
+        path.write_bytes(content.replace(*shape))
+        with pytest.raises(CheckpointError, match="damaged"):
+            files.read(path)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".pkl", ".safetensors"])
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "empty"),
+        (b"<!DOCTYPE html><html><body>Not found</body></html>", "web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n", "git lfs pull"),
+        (b"just some words\n", "damaged or not a weight file"),
+        (b'{"error": "no such file"}', "damaged or not a weight file"),
+        (bytes(4096), "damaged or not a weight file"),
+        (b"\xff" * 4096, "damaged or not a weight file"),
+        (b"PK\x03\x04" + bytes(200), "damaged or not a weight file"),
+    ],
+)
+def test_what_is_no_weight_file(tmp_path: Path, suffix: str, content: bytes, problem: str) -> None:
+    path = tmp_path / f"weights{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=problem):
+        files.read(path)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".old.pth", ".pkl", ".safetensors"])
+def test_every_truncation_is_an_error(tmp_path: Path, suffix: str) -> None:
+    buffer = io.BytesIO()
+    path = tmp_path / f"weights{suffix}"
+    if suffix == ".pkl":
+        buffer.write(pickle.dumps({"model": arrays()}))
+    elif suffix == ".safetensors":
+        save_file(STATE, path)
+        buffer.write(path.read_bytes())
+    else:
+        torch.save(STATE, buffer, _use_new_zipfile_serialization=suffix == ".pth")
+    whole = buffer.getvalue()
+    for length in range(0, len(whole) - 1, max(1, len(whole) // 40)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError):
+            files.read(path)
+
+
+def test_missing_folder_and_unknown_suffix(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        files.read(tmp_path / "none.pth")
+    with pytest.raises(CheckpointError, match="a folder"):
+        files.read(tmp_path)
+    (tmp_path / "weights.h5").write_bytes(b"x")
+    with pytest.raises(CheckpointError, match=r"unknown suffix '\.h5'"):
+        files.read(tmp_path / "weights.h5")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ([torch.ones(1)], "holds a list"),
+        (torch.ones(1), "holds a Tensor"),
+        ({}, "holds no tensor"),
+        ({"model": {}}, "holds no tensor"),
+        ({"epoch": 3, "a": torch.ones(1)}, "entry 'epoch' is a int"),
+        ({3: torch.ones(1)}, "entry 3"),
+        ({"a": torch.ones(2, dtype=torch.complex64)}, "complex64"),
+        ({"a": torch.ones(2, 2).to_sparse()}, "sparse"),
+        ({"a": torch.zeros(1).expand(1 << 16, 1 << 16)}, "4,294,967,296 numbers"),
+    ],
+)
+def test_dictionaries_that_are_no_weights(tmp_path: Path, content: Any, problem: str) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match=problem):
+        files.read(path)
