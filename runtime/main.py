@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from stc.cli import Parser, run
 from stc.errors import InputError, StcError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stc.runtime.result import Result
     from stc.runtime.session import Session
     from stc.runtime.stream import Stream
+    from stc.runtime.tracker import TrackerConfig
     from stc.runtime.video import Source
     from stc.runtime.video.sinks import Sink, Writer
 
@@ -81,13 +82,14 @@ def _run(args: argparse.Namespace) -> int:
         lines = args.json.with_suffix(".jsonl")
         raise InputError(f"{source.name}: a live source has no end to write --json at; use: --jsonl {lines}")
     writers = _writers(args, source)
-    session = _session(args, source)
+    session = _session(args)
     stopped: StcError | KeyboardInterrupt | None = None
     with ExitStack() as files:
         sinks = _enter_sinks(args, writers, files)
         summary = _Summary()
         try:
-            _track(source, session.stream(source.name, source.fps), sinks, summary)
+            stream = session.stream(source.name, source.fps, _tracker(session.tracker_config, args.tracker, source))
+            _track(source, stream, sinks, summary)
         except (StcError, KeyboardInterrupt) as error:
             if summary.frames == 0:
                 raise
@@ -126,16 +128,19 @@ def _writers(args: argparse.Namespace, source: Source) -> list[AbstractContextMa
     return writers
 
 
-def _session(args: argparse.Namespace, source: Source) -> Session:
+def _session(args: argparse.Namespace) -> Session:
     from stc.runtime.session import Session
 
     classes = None if args.classes is None else [name.strip() for name in args.classes.split(",")]
-    session = Session(args.model, threads=args.threads, score_threshold=args.score, classes=classes)
-    if args.tracker is not None:
-        session.tracker_config = replace(session.tracker_config, rule=args.tracker)
+    return Session(args.model, threads=args.threads, score_threshold=args.score, classes=classes)
+
+
+def _tracker(config: TrackerConfig, rule: Literal["default", "crossvis"] | None, source: Source) -> TrackerConfig:
+    if rule is not None:
+        config = replace(config, rule=rule)
     if source.length == 1:  # no second frame can confirm what the only one shows
-        session.tracker_config = replace(session.tracker_config, confirm_hits=1)
-    return session
+        config = replace(config, confirm_hits=1)
+    return config
 
 
 def _enter_sinks(

@@ -1,4 +1,4 @@
-"""The passport of a model: how to feed it, what it contains, what it was proven against, and the hashes of its files."""
+"""The passport of a model: how to feed it, what is in it, what it was proven against, the hashes of its files."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def verify_file(passport: Passport, path: Path) -> None:
         raise IncompatibleError(f"{path}: not listed in its passport; re-export with: stc-export --ckpt FILE")
     if (found := sha256(path)) != expected:
         raise IncompatibleError(
-            f"{path}: sha256 {found[:12]}… but its passport says {expected[:12]}…; re-export with: stc-export --ckpt FILE"
+            f"{path}: sha256 {found[:12]}…, its passport says {expected[:12]}…; re-export with: stc-export --ckpt FILE"
         )
 
 

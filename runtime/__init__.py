@@ -1,0 +1,61 @@
+"""Run an exported model on video: `Session` owns the model, a `Stream` owns the tracker of one video.
+
+Importing this package loads numpy and the standard library only; OpenCV, Pillow, PyAV, SciPy, pycocotools and the
+inference engine are imported where they are first used, and PyTorch never is.
+"""
+
+from __future__ import annotations
+
+import logging
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stc.runtime.masks import Masks
+    from stc.runtime.passport import Passport
+    from stc.runtime.preprocess import Letterbox
+    from stc.runtime.result import Result
+    from stc.runtime.session import Session
+    from stc.runtime.stream import Stream
+    from stc.runtime.tracker import Detections, Tracker, TrackerConfig, TrackEvent, TrackUpdate
+
+__all__ = [
+    "Detections",
+    "Letterbox",
+    "Masks",
+    "Passport",
+    "Result",
+    "Session",
+    "Stream",
+    "TrackEvent",
+    "TrackUpdate",
+    "Tracker",
+    "TrackerConfig",
+]
+
+_HOMES = {
+    "Detections": "tracker",
+    "Letterbox": "preprocess",
+    "Masks": "masks",
+    "Passport": "passport",
+    "Result": "result",
+    "Session": "session",
+    "Stream": "stream",
+    "TrackEvent": "tracker",
+    "TrackUpdate": "tracker",
+    "Tracker": "tracker",
+    "TrackerConfig": "tracker",
+}
+
+# A library is silent unless its user configures logging.
+logging.getLogger("stc").addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

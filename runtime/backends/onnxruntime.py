@@ -1,0 +1,117 @@
+"""ONNX Runtime: the CPU's engine, and the reference of all others."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stc.errors import IncompatibleError, InputError, MissingDependencyError
+from stc.runtime import contract
+from stc.runtime.contract import TensorSpec
+from stc.runtime.passport import Passport, from_dict
+
+logger = logging.getLogger(__name__)
+
+METADATA_KEY = "stc.passport"
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_DTYPES = {"float": "float32", "double": "float64"}  # ONNX Runtime's names that are not NumPy's
+
+
+class OnnxRuntimeBackend:
+    """One loaded ONNX file. `run` may be called from several threads."""
+
+    def __init__(self, path: Path, *, device: str = "cpu", threads: int | None = None) -> None:
+        """Load `path` on `device` ("cpu" or "cuda") with `threads` CPU threads (None: one per physical core).
+
+        Raises MissingDependencyError without onnxruntime, IncompatibleError when ONNX Runtime cannot or does not use
+        the device asked for, InputError for an unknown device, a bad thread count or a file that is no ONNX model.
+        """
+        if device not in PROVIDERS:
+            raise InputError(f"unknown device {device!r}; known: {', '.join(PROVIDERS)}")
+        if threads is not None and threads < 1:
+            raise InputError(f"threads must be at least 1; got {threads}")
+        self.path = path
+        self.device = device
+        self.provider = PROVIDERS[device]
+        self._session = _load(path, self.provider, threads)
+        self.inputs = {arg.name: _spec(arg) for arg in self._session.get_inputs()}
+        self.outputs = {arg.name: _spec(arg) for arg in self._session.get_outputs()}
+        self._names: list[str] = list(self.outputs)
+        logger.info("%s: loaded with %s", path, self.provider)
+
+    def run(self, frames: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """The graph's outputs by name for `frames` uint8 (B, H, W, 3)."""
+        return dict(zip(self._names, self._session.run(self._names, {contract.INPUT: frames}), strict=True))
+
+    def embedded_passport(self) -> Passport:
+        """The passport in the ONNX metadata, for a file that stands alone.
+
+        Raises InputError when there is none or it is malformed, IncompatibleError when it has another schema.
+        """
+        metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
+        where = f"{self.path} (metadata {METADATA_KEY})"
+        try:
+            values = json.loads(metadata[METADATA_KEY])
+        except KeyError:
+            raise InputError(
+                f"{self.path}: no passport.json beside it and none in its metadata, so not a model of stc-export; "
+                "make one with: stc-export --ckpt FILE"
+            ) from None
+        except ValueError as error:
+            raise InputError(f"{where}: not JSON ({error}); re-export with: stc-export --ckpt FILE") from error
+        if not isinstance(values, dict):
+            raise InputError(f"{where}: not a passport; re-export with: stc-export --ckpt FILE")
+        return from_dict(values, where)
+
+
+def _load(path: Path, provider: str, threads: int | None) -> Any:
+    try:
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as native
+    except ImportError as error:
+        extra = "gpu" if provider == PROVIDERS["cuda"] else "cpu"
+        raise MissingDependencyError(
+            f"onnxruntime is not installed ({error}); fix: pip install 'stc-trt[{extra}]'"
+        ) from error
+    if provider not in (available := onnxruntime.get_available_providers()):
+        raise IncompatibleError(
+            f"this onnxruntime has no {provider} (it has {', '.join(available)}); "
+            "fix: pip uninstall onnxruntime && pip install 'stc-trt[gpu]'"
+        )
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors only: a library writes nothing on its own
+    options.inter_op_num_threads = 1
+    options.intra_op_num_threads = threads or 0  # 0: ONNX Runtime's own default, the physical cores
+    load_errors = (
+        native.Fail,
+        native.InvalidArgument,
+        native.InvalidGraph,
+        native.InvalidProtobuf,
+        native.NoSuchFile,
+        native.NotImplemented,
+        native.RuntimeException,
+    )
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+    except load_errors as error:
+        raise InputError(
+            f"{path}: ONNX Runtime cannot load it ({error}); re-export with: stc-export --ckpt FILE"
+        ) from error
+    if (got := session.get_providers()[0]) != provider:
+        raise IncompatibleError(
+            f"asked ONNX Runtime for {provider}, got {got}; its CUDA libraries do not load here: "
+            "fix them, or run with device='cpu'"
+        )
+    return session
+
+
+def _spec(arg: Any) -> TensorSpec:
+    element = str(arg.type).removeprefix("tensor(").removesuffix(")")
+    shape = tuple(size if isinstance(size, int) else None for size in arg.shape)
+    return TensorSpec((_DTYPES.get(element, element),), shape)

@@ -1,0 +1,77 @@
+"""The graph contract: which tensors a model has, by name, whatever engine runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stc.errors import IncompatibleError
+from stc.runtime.passport import Passport
+
+INPUT = "frames"
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Allowed element types (NumPy names) and shape of a tensor; None is a free dimension."""
+
+    dtypes: tuple[str, ...]
+    shape: tuple[int | None, ...]
+
+    def __str__(self) -> str:
+        return f"{'|'.join(self.dtypes)} ({', '.join('B' if size is None else str(size) for size in self.shape)})"
+
+
+def input_spec(passport: Passport) -> TensorSpec:
+    """uint8 (B, H, W, 3), BGR at the model's size."""
+    return TensorSpec(("uint8",), (None, *passport.input_size, 3))
+
+
+def output_specs(passport: Passport) -> dict[str, TensorSpec]:
+    """The outputs by name; rows at and beyond `num_detections` are 0 (labels -1). No tracking head, no embeddings."""
+    k = passport.max_detections
+    cells = tuple(size // passport.mask_stride for size in passport.padded_size)
+    specs = {
+        "num_detections": TensorSpec(("int32",), (None,)),
+        "boxes": TensorSpec(("float32",), (None, k, 4)),
+        "scores": TensorSpec(("float32",), (None, k)),
+        "labels": TensorSpec(("int32",), (None, k)),
+        "masks": TensorSpec(("float32", "float16"), (None, k, *cells)),
+    }
+    if passport.has_tracking_head:
+        specs["embeddings"] = TensorSpec(("float32",), (None, k, passport.embedding_dim))
+    return specs
+
+
+def check(passport: Passport, inputs: Mapping[str, TensorSpec], outputs: Mapping[str, TensorSpec], where: str) -> None:
+    """Compare what a model has with what its passport promises. Raises IncompatibleError that names every difference.
+
+    A free dimension of the model fits anything; a fixed batch size is the model's own affair.
+    """
+    wrong = [f"input {name}: not in the contract" for name in inputs if name != INPUT]
+    wrong += _differences("input", {INPUT: input_spec(passport)}, inputs)
+    wrong += _differences("output", output_specs(passport), outputs)
+    if wrong:
+        raise IncompatibleError(
+            f"{where}: not the model its passport describes ({'; '.join(wrong)}); "
+            "re-export with: stc-export --ckpt FILE"
+        )
+
+
+def _differences(kind: str, expected: Mapping[str, TensorSpec], found: Mapping[str, TensorSpec]) -> list[str]:
+    wrong = []
+    for name, spec in expected.items():
+        has = found.get(name)
+        if has is None:
+            wrong.append(f"{kind} {name}: missing")
+        elif not _fits(spec, has):
+            wrong.append(f"{kind} {name}: {has} instead of {spec}")
+    return wrong
+
+
+def _fits(expected: TensorSpec, found: TensorSpec) -> bool:
+    return (
+        set(found.dtypes) <= set(expected.dtypes)
+        and len(found.shape) == len(expected.shape)
+        and all(e is None or f is None or e == f for e, f in zip(expected.shape, found.shape, strict=True))
+    )

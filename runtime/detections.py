@@ -1,0 +1,61 @@
+"""The detections of one frame: what the tracker sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stc.errors import IncompatibleError
+from stc.runtime.preprocess import Letterbox
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """n detections, in any order.
+
+    `boxes` float32 (n, 4) xyxy frame pixels, `scores` float32 (n,) in 0..1, `labels` int64 (n,) class indices,
+    `embeddings` float32 (n, D), not normalised; D = 0 for a model without tracking head.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    embeddings: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, index: NDArray[Any]) -> Detections:
+        return Detections(self.boxes[index], self.scores[index], self.labels[index], self.embeddings[index])
+
+
+def select(
+    outputs: dict[str, NDArray[Any]],
+    row: int,
+    letterbox: Letterbox,
+    score_threshold: float,
+    wanted: NDArray[np.bool_],
+) -> tuple[Detections, NDArray[Any]]:
+    """Picture `row` of a batch of graph outputs: its detections in frame pixels, their mask probabilities (n, Hm, Wm).
+
+    Keeps the graph's order (by score). Detections below `score_threshold`, of classes not in `wanted` (bool, one per
+    class), or whose box is empty after clipping to the frame are dropped. Raises IncompatibleError for a label beyond
+    the classes.
+    """
+    count = int(outputs["num_detections"][row])
+    labels = outputs["labels"][row, :count].astype(np.int64)
+    if count and not 0 <= labels.min() <= labels.max() < len(wanted):
+        raise IncompatibleError(
+            f"the model gave labels {labels.min()}..{labels.max()}, its passport lists {len(wanted)} classes; "
+            "re-export with: stc-export --ckpt FILE"
+        )
+    scores = outputs["scores"][row, :count]
+    boxes = letterbox.to_frame(outputs["boxes"][row, :count])
+    # Comparisons with NaN are false, so a broken row is dropped here too.
+    filled = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    kept = np.flatnonzero(filled & (scores >= score_threshold) & wanted[labels])
+    embeddings = outputs["embeddings"][row, kept] if "embeddings" in outputs else np.empty((len(kept), 0), np.float32)
+    return Detections(boxes[kept], scores[kept], labels[kept], embeddings), outputs["masks"][row, kept]

@@ -1,0 +1,95 @@
+"""From a frame of any size to the exact picture that the graph takes, and boxes back again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stc.errors import InputError
+
+RESIZE_RULES = ("pil-bilinear", "linear", "area")
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """How one frame size fits one input size: scaled to fit, top-left, the rest filled with the border colour.
+
+    Sizes are (H, W) in pixels, `border` is BGR in 0..255. `resize` is part of the model: "pil-bilinear" is Pillow's
+    antialiased bilinear (what detectron2 checkpoints were trained with), "linear" and "area" are OpenCV's.
+    """
+
+    frame_size: tuple[int, int]
+    input_size: tuple[int, int]
+    resized_size: tuple[int, int]
+    resize: str
+    border: tuple[int, int, int]
+
+    @classmethod
+    def fit(
+        cls, frame_size: tuple[int, int], input_size: tuple[int, int], resize: str, border: tuple[int, int, int]
+    ) -> Letterbox:
+        """The letterbox with the largest picture that fits; sizes round as detectron2 does, `int(x + 0.5)`, at least 1.
+
+        Raises InputError for an empty frame or an unknown resize rule.
+        """
+        (height, width), (room_h, room_w) = frame_size, input_size
+        if height < 1 or width < 1:
+            raise InputError(f"a frame must have at least one pixel; got {height}x{width}")
+        if resize not in RESIZE_RULES:
+            raise InputError(f"unknown resize rule {resize!r}; known: {', '.join(RESIZE_RULES)}")
+        scale = min(room_h / height, room_w / width)
+        resized = max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
+        return cls((height, width), input_size, resized, resize, border)
+
+    def apply(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The input picture: uint8 (H, W, 3) BGR, contiguous, from a frame uint8 (H0, W0, 3) BGR.
+
+        Raises InputError when the frame is no such array or has another size than `frame_size`.
+        """
+        if (size := check_frame(frame)) != self.frame_size:
+            raise InputError(f"frame of {size[0]}x{size[1]} given to a letterbox for {self.frame_size}")
+        height, width = self.resized_size
+        picture = np.empty((*self.input_size, 3), np.uint8)
+        picture[:height, :width] = _resize(frame, self.resized_size, self.resize)
+        picture[height:] = self.border
+        picture[:height, width:] = self.border
+        return picture
+
+    def to_frame(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Boxes (n, 4) xyxy from input pixels to frame pixels, clipped to the frame, float32."""
+        (height, width), (resized_h, resized_w) = self.frame_size, self.resized_size
+        limit = np.array([width, height] * 2, np.float32)
+        resized = np.array([resized_w, resized_h] * 2, np.float32)
+        # Multiply, then divide: the picture's edge is exactly the frame's, and a box in the border comes out empty.
+        scaled: NDArray[np.float32] = np.clip(boxes * limit / resized, 0, limit, dtype=np.float32)
+        return scaled
+
+
+def check_frame(frame: Any) -> tuple[int, int]:
+    """The (H, W) of a frame. Raises InputError unless it is a uint8 (H, W, 3) array with at least one pixel."""
+    if not isinstance(frame, np.ndarray):
+        raise InputError(f"a frame must be a NumPy array uint8 (H, W, 3) BGR; got {type(frame).__name__}")
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
+        raise InputError(
+            f"a frame must be uint8 (H, W, 3) BGR; got {frame.dtype} {frame.shape}; "
+            "convert it with: cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR) or cv2.COLOR_BGRA2BGR"
+        )
+    return frame.shape[0], frame.shape[1]
+
+
+def _resize(frame: NDArray[np.uint8], size: tuple[int, int], rule: str) -> NDArray[np.uint8]:
+    height, width = size
+    if frame.shape[:2] == size:
+        return frame
+    if rule == "pil-bilinear":
+        from PIL import Image
+
+        # Pillow treats the channels alike, so the BGR array may pass for an RGB picture.
+        return np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.BILINEAR))
+    import cv2
+
+    method = cv2.INTER_AREA if rule == "area" else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(np.ascontiguousarray(frame), (width, height), interpolation=method), np.uint8)

@@ -1,0 +1,86 @@
+"""`Stream`: one video on its way through a session."""
+
+from __future__ import annotations
+
+import math
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stc.errors import InputError
+from stc.runtime.detections import select
+from stc.runtime.masks import Masks
+from stc.runtime.preprocess import Letterbox, check_frame
+from stc.runtime.result import Result
+from stc.runtime.tracker import Tracker, TrackerConfig, TrackEvent
+
+if TYPE_CHECKING:
+    from stc.runtime.session import Session
+
+
+class Stream:
+    """The tracker of one video; call it with one frame after the other. Made by `Session.stream`.
+
+    A stream belongs to one thread at a time. `timings` holds the seconds that the last frame spent in "preprocess",
+    "engine" and "track" (selection of detections included); masks are computed when asked for, so who asks times them.
+    """
+
+    def __init__(self, session: Session, tracker: TrackerConfig, *, name: str = "", fps: float = 30.0) -> None:
+        """Raises InputError unless `fps` is a positive number."""
+        if not (math.isfinite(fps) and fps > 0):
+            raise InputError(f"fps must be a positive number; got {fps}")
+        self.name = name
+        self.fps = fps
+        self.timings: dict[str, float] = {}
+        self._session = session
+        self._tracker = Tracker(tracker)
+        self._closed = False
+
+    def __call__(self, frame: NDArray[np.uint8], time: float | None = None) -> Result:
+        """Detect and track in `frame`, uint8 (H, W, 3) BGR of any size, shown at `time` seconds.
+
+        `time` None means 1 / fps after the previous frame (0 for the first). Raises InputError for another kind of
+        frame, a time before the previous frame's, or a closed stream; the stream then goes on as if that frame had not
+        come.
+        """
+        if self._closed:
+            raise InputError(f"stream {self.name!r} is closed; open another with session.stream()")
+        passport = self._session.passport
+        start = perf_counter()
+        letterbox = Letterbox.fit(check_frame(frame), passport.input_size, passport.resize, passport.border)
+        inputs = letterbox.apply(frame)[None]
+        preprocessed = perf_counter()
+        outputs = self._session.infer(inputs)
+        inferred = perf_counter()
+        found, probabilities = select(outputs, 0, letterbox, self._session.score_threshold, self._session.wanted)
+        now = self._next_time() if time is None else time
+        update = self._tracker.update(found, now)
+        result = Result(
+            boxes=found.boxes,
+            scores=found.scores,
+            labels=found.labels,
+            track_ids=update.track_ids,
+            handles=update.handles,
+            embeddings=found.embeddings,
+            masks=Masks(probabilities, letterbox, passport.mask_stride),
+            classes=passport.classes,
+            frame_size=letterbox.frame_size,
+            time=now,
+            events=update.events,
+        )
+        self.timings = {
+            "preprocess": preprocessed - start,
+            "engine": inferred - preprocessed,
+            "track": perf_counter() - inferred,
+        }
+        return result
+
+    def close(self) -> tuple[TrackEvent, ...]:
+        """End all tracks and return their events; the stream takes no more frames. Closing twice is harmless."""
+        self._closed = True
+        return self._tracker.close()
+
+    def _next_time(self) -> float:
+        return 0.0 if self._tracker.time is None else self._tracker.time + 1 / self.fps

@@ -1,0 +1,224 @@
+"""Identities over time: which detection of this frame is which object of the frames before."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stc.errors import InputError
+from stc.runtime.detections import Detections
+from stc.runtime.track_bank import NO_TRACK, TrackBank
+from stc.runtime.tracker_rules import RULES, Match
+
+__all__ = ["Detections", "TrackEvent", "TrackUpdate", "Tracker", "TrackerConfig"]
+
+
+@dataclass(frozen=True)
+class TrackerConfig:
+    """Rule and settings of a tracker; scores, similarities and IoU are in 0..1, times in seconds.
+
+    `rule` "default" is bi-softmax matching (QDTrack) with the guards below. "crossvis" is the released CrossVIS script:
+    cosine + IoU against the last detection of the same class, threshold 0.4, every unmatched detection a track at once,
+    no expiry; of the settings only `capacity` applies to it, and while there are no more tracks than that it equals the
+    script.
+    """
+
+    rule: Literal["default", "crossvis"] = "default"
+    # Tracks remembered at once, seen or lost. When all slots are taken, the track lost for longest gives up its slot.
+    # 256 holds two seconds of a crowd and its whole memory stays in the CPU's cache.
+    capacity: int = 256
+    # Affinity above which a detection continues a track. Bi-softmax above 0.5 means: the best partner from both sides
+    # (QDTrack).
+    match_threshold: float = 0.5
+    # Least cosine of the embeddings. Bi-softmax only ranks: one detection against one track gives 1 whatever they look
+    # like. 0.4 is CrossVIS's own threshold.
+    cosine_floor: float = 0.4
+    # Added to the affinity: iou_weight x IoU with tracks seen in the previous frame. Steadies look-alikes that stand
+    # still; at 0.5 a clear embedding still wins over a complete overlap with the wrong object.
+    iou_weight: float = 0.5
+    # IoU above which a detection continues a track when the model has no tracking head (SORT's value).
+    iou_threshold: float = 0.3
+    # A detection continues only a track whose last detection had its class.
+    class_gate: bool = True
+    # "greedy": best score chooses first, as QDTrack does; "linear": the assignment of the greatest total affinity
+    # (SciPy).
+    assignment: Literal["greedy", "linear"] = "greedy"
+    # Share of the newest embedding in a track's memory (QDTrack).
+    momentum: float = 0.8
+    # A lost track is forgotten after this time. Two seconds outlast a passer-by in front of the object.
+    max_age: float = 2.0
+    # Least score to start a tracklet: weaker detections only continue what is known.
+    init_score: float = 0.4
+    # A tracklet becomes a track, with an id, at this score at once …
+    instant_score: float = 0.7
+    # … or after this many consecutive frames; a flicker of one or two frames never gets an id.
+    confirm_hits: int = 3
+    # An unmatched detection starts no tracklet where it overlaps a matched or better one by more than this IoU,
+    # whatever the classes: one object found as two classes is one track (QDTrack's nms_class_iou).
+    duplicate_iou: float = 0.7
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a value out of range."""
+        if self.rule not in RULES:
+            raise InputError(f"unknown tracker rule {self.rule!r}; known: {', '.join(RULES)}")
+        if self.assignment not in ("greedy", "linear"):
+            raise InputError(f"unknown assignment {self.assignment!r}; known: greedy, linear")
+        if self.capacity < 1 or self.confirm_hits < 1:
+            raise InputError("tracker capacity and confirm_hits must be at least 1")
+        if not 0 < self.momentum <= 1:
+            raise InputError(f"tracker momentum must be in (0, 1]; got {self.momentum}")
+        if not self.max_age >= 0 or not self.iou_weight >= 0:
+            raise InputError("tracker max_age and iou_weight must not be negative")
+
+
+@dataclass(frozen=True)
+class TrackEvent:
+    """Something that happened to a confirmed track at `time` seconds.
+
+    "born": confirmed; from now on `handle` is known to be `track_id`, in earlier frames too. "lost": not seen in this
+    frame. "recovered": seen again. "ended": forgotten, the id never comes back.
+    """
+
+    kind: Literal["born", "lost", "recovered", "ended"]
+    track_id: int
+    handle: int
+    time: float
+
+
+@dataclass(frozen=True, eq=False)
+class TrackUpdate:
+    """Per detection, in the order given: `track_ids` (-1 while unconfirmed) and `handles` (-1 for none), int64 (n,)."""
+
+    track_ids: NDArray[np.int64]
+    handles: NDArray[np.int64]
+    events: tuple[TrackEvent, ...]
+
+
+class Tracker:
+    """The tracks of one video. One thread at a time; all state is allocated at the first frame.
+
+    Track ids start at 1 and are given at confirmation, handles start at 0 and are given at first sight; neither is
+    given twice, and neither appears twice in a frame. An unconfirmed tracklet is given up, without an event, at the
+    first frame that misses it.
+    """
+
+    def __init__(self, config: TrackerConfig | None = None) -> None:
+        config = config or TrackerConfig()
+        if config.rule == "crossvis":
+            config = replace(config, momentum=1.0, max_age=math.inf, confirm_hits=1)
+        self.config = config
+        self.time: float | None = None  # of the last update, seconds
+        self._bank: TrackBank | None = None
+        self._next_id = 1
+        self._next_handle = 0
+
+    def update(self, detections: Detections, time: float) -> TrackUpdate:
+        """Match the detections of the frame shown at `time` seconds.
+
+        The order of the detections is of no consequence (of equal scores the earlier goes first). Raises InputError
+        when `time` is not finite or before the previous one, or the embeddings have another length than before; nothing
+        has changed then.
+        """
+        if not math.isfinite(time) or (self.time is not None and time < self.time):
+            raise InputError(f"frame times must not go back: {time} s after {self.time} s")
+        bank = self._bank_for(detections)
+        order = np.argsort(-detections.scores, kind="stable")
+        ranked = _usable(detections[order])
+        events = self._expire(bank, time)
+        match = RULES[self.config.rule](ranked, bank, self.config)
+        events += self._seen(bank, match, ranked, time)
+        slots, ended = self._start(bank, match, ranked, time)
+        events += ended
+        events += self._confirm(bank, slots, ranked, time)
+        self.time = time
+
+        # The slot -1 (no track) reads the last slot; what it reads is overwritten.
+        track_ids = np.empty(len(order), np.int64)
+        handles = np.empty(len(order), np.int64)
+        track_ids[order] = np.where(slots >= 0, bank.track_ids[slots], NO_TRACK)
+        handles[order] = np.where(slots >= 0, bank.handles[slots], NO_TRACK)
+        return TrackUpdate(track_ids, handles, tuple(events))
+
+    def close(self) -> tuple[TrackEvent, ...]:
+        """Forget all tracks and return their "ended" events, at the time of the last frame."""
+        bank, self._bank = self._bank, None
+        if bank is None or self.time is None:
+            return ()
+        return tuple(self._events("ended", bank, (bank.track_ids >= 0).nonzero()[0], self.time))
+
+    def _bank_for(self, detections: Detections) -> TrackBank:
+        length = detections.embeddings.shape[1]
+        if self._bank is None:
+            self._bank = TrackBank(self.config.capacity, length)
+        if length != self._bank.embeddings.shape[1]:
+            raise InputError(f"embeddings of length {length} after {self._bank.embeddings.shape[1]}")
+        return self._bank
+
+    def _expire(self, bank: TrackBank, time: float) -> list[TrackEvent]:
+        """Forget lost tracks past `max_age`. One seen in the previous frame gets its chance, however old."""
+        old = (bank.lost & (time - bank.last_seen > self.config.max_age)).nonzero()[0]
+        return self._forget(bank, old, time)
+
+    def _seen(self, bank: TrackBank, match: Match, ranked: Detections, time: float) -> list[TrackEvent]:
+        """Carry the matched tracks forward and mark the others as lost."""
+        matched = (match.slots >= 0).nonzero()[0]
+        slots = match.slots[matched]
+        missed = bank.active.copy()
+        missed[slots] = False
+        events = self._events("recovered", bank, slots[bank.lost[slots]], time)
+        events += self._events("lost", bank, (missed & ~bank.lost & (bank.track_ids >= 0)).nonzero()[0], time)
+        bank.lost[:] = missed
+        bank.observe(slots, ranked[matched], time, self.config.momentum)
+        bank.free((missed & (bank.track_ids < 0)).nonzero()[0])
+        return events
+
+    def _start(
+        self, bank: TrackBank, match: Match, ranked: Detections, time: float
+    ) -> tuple[NDArray[np.int64], list[TrackEvent]]:
+        """Start a tracklet for each birth that finds a slot: slots of all detections, and who ended to make room."""
+        births = match.births.nonzero()[0]
+        slots = match.slots.copy()
+        if not len(births):
+            return slots, []
+        free = (~bank.active).nonzero()[0]
+        lost = bank.lost.nonzero()[0]
+        room = np.concatenate((free, lost[np.argsort(bank.last_seen[lost], kind="stable")]))[: len(births)]
+        events = self._forget(bank, room[len(free) :], time)
+        births = births[: len(room)]
+        handles = np.arange(self._next_handle, self._next_handle + len(births))
+        self._next_handle += len(births)
+        bank.start(room, ranked[births], handles, time)
+        slots[births] = room
+        return slots, events
+
+    def _confirm(self, bank: TrackBank, slots: NDArray[np.int64], ranked: Detections, time: float) -> list[TrackEvent]:
+        tracked = (slots >= 0).nonzero()[0]
+        seen = slots[tracked]
+        ready = (bank.hits[seen] >= self.config.confirm_hits) | (ranked.scores[tracked] >= self.config.instant_score)
+        born = seen[ready & (bank.track_ids[seen] < 0)]
+        bank.track_ids[born] = np.arange(self._next_id, self._next_id + len(born))
+        self._next_id += len(born)
+        return self._events("born", bank, born, time)
+
+    def _forget(self, bank: TrackBank, slots: NDArray[np.int64], time: float) -> list[TrackEvent]:
+        events = self._events("ended", bank, slots, time)
+        bank.free(slots)
+        return events
+
+    @staticmethod
+    def _events(
+        kind: Literal["born", "lost", "recovered", "ended"], bank: TrackBank, slots: NDArray[np.int64], time: float
+    ) -> list[TrackEvent]:
+        return [TrackEvent(kind, int(bank.track_ids[slot]), int(bank.handles[slot]), time) for slot in slots]
+
+
+def _usable(detections: Detections) -> Detections:
+    """Embeddings that are not finite become zero: they match nothing, instead of spoiling every sum they enter."""
+    finite = np.all(np.isfinite(detections.embeddings), axis=1)
+    if finite.all():
+        return detections
+    return replace(detections, embeddings=np.where(finite[:, None], detections.embeddings, np.float32(0)))

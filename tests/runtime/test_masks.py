@@ -1,0 +1,226 @@
+"""Masks at frame size against the two resamplings they are composed of, and their encodings against pycocotools."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from pycocotools import mask as coco
+
+from stc.errors import InputError
+from stc.runtime import Letterbox, Masks
+from stc.runtime.geometry import composed_axis
+from stc.runtime.serial_blas import LIMIT, inner_products
+
+STRIDE = 4
+# (frame, input): enlarged, shrunk, odd, portrait in landscape, exact, one pixel, one line
+GEOMETRIES = [
+    ((720, 1280), (256, 448)),
+    ((90, 160), (256, 448)),
+    ((237, 419), (64, 96)),
+    ((211, 97), (64, 96)),
+    ((64, 96), (64, 96)),
+    ((1, 1), (64, 96)),
+    ((1, 300), (64, 96)),
+]
+
+
+def _aligned_line(line: NDArray[np.float64], factor: int) -> NDArray[np.float64]:
+    """AdelaiDet's aligned_bilinear on the last axis, step by step as defined: pad, align_corners=True, pad, crop."""
+    size = line.shape[-1]
+    padded = np.concatenate((line, line[..., -1:]), axis=-1)
+    position = np.linspace(0, size, factor * size + 1)  # align_corners=True to factor * size + 1 samples
+    low = np.minimum(position.astype(int), size - 1)
+    share = position - low
+    fine = padded[..., low] * (1 - share) + padded[..., low + 1] * share
+    shifted = np.concatenate((np.repeat(fine[..., :1], factor // 2, axis=-1), fine), axis=-1)
+    return shifted[..., : factor * size]
+
+
+def _half_pixel_line(line: NDArray[np.float64], target: int) -> NDArray[np.float64]:
+    """Bilinear, align_corners=False, on the last axis, one output at a time."""
+    size = line.shape[-1]
+    out = np.empty((*line.shape[:-1], target))
+    for index in range(target):
+        position = max((index + 0.5) * size / target - 0.5, 0.0)
+        low = int(position)
+        out[..., index] = line[..., low] * (1 - position + low) + line[..., min(low + 1, size - 1)] * (position - low)
+    return out
+
+
+def _two_steps(probabilities: NDArray[Any], letterbox: Letterbox) -> NDArray[np.float64]:
+    """Frame-size probabilities (n, H0, W0) in float64: enlarge, crop, resize."""
+    picture = probabilities.astype(np.float64)
+    for axis in (1, 2):
+        picture = np.moveaxis(picture, axis, -1)
+        picture = _aligned_line(picture, STRIDE)[..., : letterbox.resized_size[axis - 1]]
+        picture = _half_pixel_line(picture, letterbox.frame_size[axis - 1])
+        picture = np.moveaxis(picture, -1, axis)
+    return picture
+
+
+def _letterbox(frame: tuple[int, int], room: tuple[int, int]) -> Letterbox:
+    return Letterbox.fit(frame, room, "linear", (0, 0, 0))
+
+
+def _blobs(count: int, rows: int, cols: int, seed: int = 0) -> NDArray[np.float32]:
+    """Smooth objects of all sizes, some over the edges, one empty, one everywhere, one noise."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:rows, :cols]
+    blobs = []
+    for _ in range(count):
+        centre_y, centre_x = rng.uniform(-0.1, 1.1, 2) * (rows, cols)
+        radius_y, radius_x = rng.uniform(0.05, 0.6, 2) * (rows, cols)
+        blobs.append(0.5 - 0.5 * np.tanh(3 * (((y - centre_y) / radius_y) ** 2 + ((x - centre_x) / radius_x) ** 2 - 1)))
+    special = [np.full((rows, cols), 0.2), np.full((rows, cols), 0.8), rng.random((rows, cols))]
+    return np.stack(blobs + special).astype(np.float32)
+
+
+@pytest.mark.parametrize(("frame", "room"), GEOMETRIES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_dense_equals_both_resamplings_in_float64(
+    frame: tuple[int, int], room: tuple[int, int], dtype: type[np.floating[Any]]
+) -> None:
+    letterbox = _letterbox(frame, room)
+    probabilities = _blobs(3, room[0] // STRIDE, room[1] // STRIDE).astype(dtype)
+    expected = _two_steps(probabilities, letterbox)
+    decided = np.abs(expected - 0.5) > 1e-6  # float32 rounding of a convex combination
+    dense = Masks(probabilities, letterbox, STRIDE).dense()
+    assert dense.dtype == np.bool_ and dense.shape == expected.shape
+    np.testing.assert_array_equal(dense[decided], (expected > 0.5)[decided])
+    assert decided.mean() > 0.99
+
+
+@pytest.mark.parametrize(("frame", "room"), GEOMETRIES)
+def test_dense_equals_torch(frame: tuple[int, int], room: tuple[int, int]) -> None:
+    letterbox = _letterbox(frame, room)
+    probabilities = _blobs(3, room[0] // STRIDE, room[1] // STRIDE, seed=1)
+    rows, cols = probabilities.shape[1:]
+    picture = F.pad(torch.from_numpy(probabilities)[None], (0, 1, 0, 1), mode="replicate")
+    picture = F.interpolate(picture, (rows * STRIDE + 1, cols * STRIDE + 1), mode="bilinear", align_corners=True)
+    picture = F.pad(picture, (STRIDE // 2, 0, STRIDE // 2, 0), mode="replicate")
+    picture = picture[:, :, : letterbox.resized_size[0], : letterbox.resized_size[1]]
+    expected = F.interpolate(picture, frame, mode="bilinear", align_corners=False)[0].numpy()
+    decided = np.abs(expected - 0.5) > 1e-4  # torch computes the positions in float32
+    dense = Masks(probabilities, letterbox, STRIDE).dense()
+    np.testing.assert_array_equal(dense[decided], (expected > 0.5)[decided])
+
+
+@given(
+    cells=st.integers(1, 40), stride=st.sampled_from([1, 2, 4, 8]), share=st.floats(0.01, 1), frame=st.integers(1, 500)
+)
+@settings(max_examples=200, deadline=None)
+def test_an_axis_is_a_narrow_convex_band(cells: int, stride: int, share: float, frame: int) -> None:
+    axis = composed_axis(cells, stride, max(1, int(cells * stride * share)), frame)
+    taps = axis.weights > 0
+    np.testing.assert_allclose(axis.weights.sum(1), 1, atol=3e-7)
+    assert (axis.weights >= 0).all() and taps.sum(1).max() <= 3
+    assert (np.diff(axis.first) >= 0).all() and (np.diff(axis.last) >= 0).all()
+    # `reach` leaves out no pixel that reads one of the cells, `blocks` tiles it.
+    start, stop = cells // 3, cells // 3 + 1
+    reach = axis.reach(start, stop)
+    readers = taps[:, start:stop].any(1).nonzero()[0]
+    assert readers.size == 0 or (reach.start <= readers[0] and readers[-1] < reach.stop)
+    whole = slice(0, frame)
+    assert [pixel for block in axis.blocks(whole, 700) for pixel in range(block.start, block.stop)] == list(
+        range(frame)
+    )
+
+
+def test_blocks_stay_below_the_limit_of_one_thread() -> None:
+    axis = composed_axis(112, 4, 448, 1280)
+    for width in (1, 50, 720, 2160):
+        for block in axis.blocks(slice(0, 1280), width):
+            cells = axis.cells(block)
+            assert (block.stop - block.start) * (cells.stop - cells.start) * width <= LIMIT
+
+
+def test_inner_products_equal_one_product() -> None:
+    rng = np.random.default_rng(0)
+    for rows, columns, length in ((30, 200, 256), (1, 1, 1), (2000, 3, 256), (0, 5, 8), (5, 7, 0)):
+        a, b = (rng.standard_normal((n, length)).astype(np.float32) for n in (rows, columns))
+        expected = a.astype(np.float64) @ b.T.astype(np.float64)
+        np.testing.assert_allclose(inner_products(a, b), expected, atol=1e-4)  # sums of 256 products of order 1
+
+
+@given(
+    rows=st.integers(1, 12),
+    cols=st.integers(1, 12),
+    frame=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    seed=st.integers(0, 2**32 - 1),
+    density=st.floats(0, 1),
+)
+@settings(max_examples=150, deadline=None)
+def test_rle_and_areas_are_those_of_the_dense_mask(
+    rows: int, cols: int, frame: tuple[int, int], seed: int, density: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    probabilities = np.where(rng.random((3, rows, cols)) < density, 0.9, 0.1).astype(np.float32)
+    masks = Masks(probabilities, _letterbox(frame, (rows * STRIDE, cols * STRIDE)), STRIDE)
+    dense = masks.dense()
+    peer = coco.encode(np.asfortranarray(dense.transpose(1, 2, 0).astype(np.uint8)))
+    rle = masks.rle()
+    assert [mask["counts"].encode() for mask in rle] == [mask["counts"] for mask in peer]
+    assert all(mask["size"] == list(frame) for mask in rle)
+    np.testing.assert_array_equal(masks.areas(), dense.sum((1, 2)))
+
+
+def test_rle_survives_json_and_decodes() -> None:
+    masks = Masks(_blobs(4, 16, 24), _letterbox((237, 419), (64, 96)), STRIDE)
+    decoded = coco.decode(json.loads(json.dumps(masks.rle())))
+    np.testing.assert_array_equal(decoded.transpose(2, 0, 1).astype(bool), masks.dense())
+
+
+def test_polygons_refill_to_the_mask() -> None:
+    masks = Masks(_blobs(4, 64, 112)[:4], _letterbox((720, 1280), (256, 448)), STRIDE)
+    for outlines, dense in zip(masks.polygons(), masks.dense(), strict=True):
+        canvas = np.zeros(dense.shape, np.uint8)
+        cv2.fillPoly(canvas, [outline.astype(np.int32) for outline in outlines], 1)
+        np.testing.assert_array_equal(canvas.astype(bool), dense)  # smooth blobs: no holes, nothing thin
+        assert all(outline.dtype == np.float32 and outline.shape[1] == 2 for outline in outlines)
+
+
+def test_an_empty_mask_has_an_rle_and_no_polygon() -> None:
+    masks = Masks(np.full((1, 16, 24), 0.5, np.float32), _letterbox((60, 90), (64, 96)), STRIDE)
+    assert not masks.dense().any() and masks.areas().tolist() == [0] and masks.polygons() == [[]]
+    assert not coco.decode(masks.rle()).any()
+
+
+def test_cells_of_the_border_alone_give_an_empty_mask() -> None:
+    probabilities = np.zeros((1, 16, 24), np.float32)
+    probabilities[:, :, 12:] = 1  # a portrait frame of 64 x 32 fills the left third only
+    masks = Masks(probabilities, _letterbox((128, 64), (64, 96)), STRIDE)
+    assert masks.areas().tolist() == [0] and not masks.dense().any()
+
+
+def test_indexing_chooses_objects() -> None:
+    masks = Masks(_blobs(4, 16, 24), _letterbox((60, 91), (64, 96)), STRIDE)
+    dense = masks.dense()
+    chosen = np.array([True, False, True, False, False, True, False])
+    for index in (slice(1, 3), [2, 0], chosen, np.array([], np.int64)):
+        np.testing.assert_array_equal(masks[index].dense(), dense[index])
+    np.testing.assert_array_equal(masks[-1].dense(), dense[-1:])
+    assert [len(mask) for mask in masks] == [1] * 7
+    with pytest.raises(IndexError):
+        masks[7]
+
+
+def test_no_objects() -> None:
+    masks = Masks(np.empty((0, 16, 24), np.float16), _letterbox((60, 91), (64, 96)), STRIDE)
+    assert masks.dense().shape == (0, 60, 91) and masks.rle() == [] and masks.polygons() == []
+    assert masks.areas().dtype == np.int64 and len(masks.areas()) == len(masks) == 0
+
+
+def test_masks_that_do_not_cover_the_picture_are_input_errors() -> None:
+    with pytest.raises(InputError, match="do not cover"):
+        Masks(np.zeros((1, 15, 24), np.float32), _letterbox((64, 96), (64, 96)), STRIDE)
+    with pytest.raises(InputError, match=r"\(n, Hm, Wm\)"):
+        Masks(np.zeros((16, 24), np.float32), _letterbox((64, 96), (64, 96)), STRIDE)
