@@ -128,7 +128,7 @@ def test_options_reach_the_session(tmp_path: Path, clip: Path, track: Track, ses
         {"score_threshold": 0.4, "classes": ["person", "animal"], "threads": 2},
         {"score_threshold": None, "classes": None, "threads": None},
     ]
-    assert [s.tracker_config.rule for s in sessions] == ["crossvis", "default"]
+    assert [config.rule for s in sessions for config in s.stream_configs] == ["crossvis", "default"]
     assert all(s.model == "bundle" for s in sessions)
 
 

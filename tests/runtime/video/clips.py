@@ -116,14 +116,16 @@ class BrightSession:
     def __init__(self, model: str, **options: Any) -> None:
         self.model, self.options = model, options
         self.tracker_config = TrackerConfig()
+        self.stream_configs: list[TrackerConfig] = []
 
-    def stream(self, name: str = "", fps: float = 30.0) -> BrightStream:
-        return BrightStream(self)
+    def stream(self, name: str, fps: float, tracker: TrackerConfig) -> BrightStream:
+        self.stream_configs.append(tracker)
+        return BrightStream(tracker)
 
 
 class BrightStream:
-    def __init__(self, session: BrightSession) -> None:
-        self._tracker = Tracker(session.tracker_config)
+    def __init__(self, tracker: TrackerConfig) -> None:
+        self._tracker = Tracker(tracker)
 
     def __call__(self, frame: Image, time: float) -> Result:
         count, labels = cv2.connectedComponents((frame[:, :, 1] > 150).astype(np.uint8))
