@@ -39,7 +39,7 @@ BUDGETS = {
     "fp32": Budget(1e-4, 0.01, 1.0, 0.05, 1e-4, 1.0, 1.0, 1.0),
     # float16 storage moves scores by up to about 1e-2: what exists at all may differ there. The promise is about what
     # it finds: the masks of matched objects and their ids.
-    "fp16": Budget(2e-2, 0.25, 0.97, np.inf, np.inf, 0.95, 0.0, 0.99),
+    "fp16": Budget(1e-2, 0.05, 0.99, np.inf, np.inf, 0.95, 0.0, 0.99),
 }
 
 

@@ -10,14 +10,13 @@ OP = "DynamicMaskHead"
 OP_VERSION = 1
 
 
-def function_body(channels: int, layers: int, opset: int) -> FunctionProto:
-    """Model-local function `stc::DynamicMaskHead` for a given number of channels and layers.
+def function_body(channels: int, layers: int, upsample: int, opset: int) -> FunctionProto:
+    """Model-local function `stc::DynamicMaskHead` for a given number of channels and layers and a given upsampling.
 
-    The dynamic layers are unrolled, so `channels` and `layers` are fixed in the body; `stride` and `upsample` are
-    read from the node. Arithmetic is float32 whatever the storage type; the result has the type of `mask_feats`. It
-    states the same function as `stc.model.mask_head.dynamic_mask_head`: batched MatMul for the layers (a grouped
-    convolution cannot have a dynamic group count), gathered neighbours for the upsampling (so that a NaN or Inf stays
-    local).
+    Layers and upsampling are unrolled, so these three are fixed in the body; `stride` is read from the node. Arithmetic
+    is float32 whatever the storage type; the result has the type of `mask_feats`. It states the same function as
+    `stc.model.mask_head.dynamic_mask_head`: batched MatMul for the layers (a grouped convolution cannot have a dynamic
+    group count), slices and weighted sums for the upsampling (which is also why a NaN or Inf stays local).
     """
     inputs = [channels + 2, *[channels] * (layers - 1)]
     outputs = [*[channels] * (layers - 1), 1]
@@ -35,8 +34,13 @@ def function_body(channels: int, layers: int, opset: int) -> FunctionProto:
         {"".join(_layer(layer, inputs[layer], outputs[layer]) for layer in range(1, layers))}
         grid_shape = Concat <axis: int = 0> (b, k, h, w)
         logits = Reshape (x{layers - 1}, grid_shape)
-        {_upsample("logits", "tall", "h", 2, "-1, 1")}
-        {_upsample("tall", "full", "w", 3, "1, -1")}
+        factor = Constant <value: tensor = int64[1] {{{upsample}}}> ()
+        tall_h = Mul (h, factor)
+        wide_w = Mul (w, factor)
+        tall_shape = Concat <axis: int = 0> (b, k, tall_h, w)
+        wide_shape = Concat <axis: int = 0> (b, k, tall_h, wide_w)
+        {_upsample("logits", "tall", axis=2, factor=upsample)}
+        {_upsample("tall", "wide", axis=3, factor=upsample)}
         {_EPILOGUE}
     }}
     """
@@ -63,11 +67,8 @@ _PROLOGUE = """
         w_scalar = Squeeze (w, v0)
         k_scalar = Squeeze (k, v0)
         step = Constant <value_int: int = @stride> ()
-        factor = Constant <value_int: int = @upsample> ()
         two = Constant <value: tensor = int64 {2}> ()
         half_step = Div (step, two)
-        half_factor = Div (factor, two)
-        factor_float = Cast <to: int = 1> (factor)
 
         columns = Range (i0, w_scalar, i1)
         rows = Range (i0, h_scalar, i1)
@@ -95,7 +96,7 @@ _PROLOGUE = """
 """
 
 _EPILOGUE = """
-        probabilities = Sigmoid (full)
+        probabilities = Sigmoid (wide)
         slots = Range (i0, k_scalar, i1)
         counts = Cast <to: int = 7> (count)
         count_column = Unsqueeze (counts, v1)
@@ -148,29 +149,35 @@ def _layer(layer: int, inputs: int, outputs: int) -> str:
     """
 
 
-def _upsample(source: str, target: str, size: str, axis: int, weight_shape: str) -> str:
+def _upsample(source: str, target: str, axis: int, factor: int) -> str:
     """`aligned_bilinear` along one axis, in closed form (see stc.model.aligned_bilinear)."""
+    if factor == 1:
+        return f"{target} = Identity ({source})"
+    steps = "".join(
+        f"""
+        {target}_own{step} = Constant <value: tensor = float {{{1 - step / factor}}}> ()
+        {target}_other{step} = Constant <value: tensor = float {{{step / factor}}}> ()
+        {target}_near{step} = Mul ({source}, {target}_own{step})
+        {target}_far{step} = Mul ({target}_following, {target}_other{step})
+        {target}_ramp{step} = Add ({target}_near{step}, {target}_far{step})
+        {target}_column{step} = Unsqueeze ({target}_ramp{step}, {target}_inner)"""
+        for step in range(1, factor)
+    )
+    columns = ", ".join(f"{target}_column{step}" for step in range(factor))
+    before = ", ".join([f"{target}_first"] * (factor // 2))
     return f"""
-        {size}_total = Mul ({size}_scalar, factor)
-        {size}_out = Range (i0, {size}_total, i1)
-        {size}_shifted = Sub ({size}_out, half_factor)
-        {size}_source = Max ({size}_shifted, i0)
-        {size}_lower = Div ({size}_source, factor)
-        {size}_base = Mul ({size}_lower, factor)
-        {size}_rest = Sub ({size}_source, {size}_base)
-        {size}_rest_float = Cast <to: int = 1> ({size}_rest)
-        {size}_fraction = Div ({size}_rest_float, factor_float)
-        {size}_weight_shape = Constant <value_ints = [{weight_shape}]> ()
-        {size}_weight = Reshape ({size}_fraction, {size}_weight_shape)
-        {size}_one = Constant <value: tensor = float {{1.0}}> ()
-        {size}_complement = Sub ({size}_one, {size}_weight)
-        {size}_last = Sub ({size}_scalar, i1)
-        {size}_upper = Add ({size}_lower, i1)
-        {size}_first_index = Min ({size}_lower, {size}_last)
-        {size}_second_index = Min ({size}_upper, {size}_last)
-        {size}_first = Gather <axis: int = {axis}> ({source}, {size}_first_index)
-        {size}_second = Gather <axis: int = {axis}> ({source}, {size}_second_index)
-        {size}_near = Mul ({size}_first, {size}_complement)
-        {size}_far = Mul ({size}_second, {size}_weight)
-        {target} = Add ({size}_near, {size}_far)
+        {target}_inner = Constant <value: tensor = int64[1] {{{axis + 1}}}> ()
+        {target}_axis = Constant <value: tensor = int64[1] {{{axis}}}> ()
+        {target}_end = Constant <value: tensor = int64[1] {{{2**31 - 1}}}> ()
+        {target}_first = Slice ({source}, v0, v1, {target}_axis)
+        {target}_last = Slice ({source}, minus_one, {target}_end, {target}_axis)
+        {target}_rest = Slice ({source}, v1, {target}_end, {target}_axis)
+        {target}_following = Concat <axis: int = {axis}> ({target}_rest, {target}_last)
+        {target}_column0 = Unsqueeze ({source}, {target}_inner)
+        {steps}
+        {target}_columns = Concat <axis: int = {axis + 1}> ({columns})
+        {target}_ramps = Reshape ({target}_columns, {target}_shape)
+        {target}_cut = Constant <value: tensor = int64[1] {{{-(factor // 2)}}}> ()
+        {target}_kept = Slice ({target}_ramps, v0, {target}_cut, {target}_axis)
+        {target} = Concat <axis: int = {axis}> ({before}, {target}_kept)
     """

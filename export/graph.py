@@ -57,7 +57,8 @@ def trace(model: STC, half: bool) -> Graph:
     assert program is not None
     staged = program.model_proto
     config = model.config
-    staged.functions.append(function_body(config.mask_channels, config.mask_layers, OPSET))
+    upsample = config.strides[0] // config.mask_out_stride
+    staged.functions.append(function_body(config.mask_channels, config.mask_layers, upsample, OPSET))
     deployed = copy.deepcopy(staged)
     del deployed.graph.output[:]
     deployed.graph.output.extend(o for o in staged.graph.output if not o.name.startswith(STAGE))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 
 def pairwise_iou(boxes: Tensor) -> Tensor:
     """(B, N, 4) xyxy -> (B, N, N) intersection over union; 0 where the union is empty."""
-    left_top = torch.maximum(boxes[:, :, None, :2], boxes[:, None, :, :2])
-    right_bottom = torch.minimum(boxes[:, :, None, 2:], boxes[:, None, :, 2:])
-    size = (right_bottom - left_top).clamp(min=0)
-    intersection = size[..., 0] * size[..., 1]
-    area = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
+    left, top, right, bottom = boxes.unbind(-1)
+    width = (_pairs(torch.minimum, right) - _pairs(torch.maximum, left)).clamp(min=0)
+    height = (_pairs(torch.minimum, bottom) - _pairs(torch.maximum, top)).clamp(min=0)
+    intersection = width * height
+    area = (right - left) * (bottom - top)
     union = area[:, :, None] + area[:, None] - intersection
     return intersection / torch.where(union > 0, union, 1)
 
@@ -36,3 +38,8 @@ def cluster_nms(boxes: Tensor, labels: Tensor, valid: Tensor, threshold: float, 
         # A product of zeros and ones: exact in any precision that a GEMM may use.
         keep = ((keep @ suppresses) < 0.5).to(boxes.dtype)
     return (keep[:, 0] > 0.5) & valid
+
+
+def _pairs(function: Callable[[Tensor, Tensor], Tensor], values: Tensor) -> Tensor:
+    """(B, N) -> (B, N, N), one coordinate at a time: an innermost axis of two would be slow to broadcast."""
+    return function(values[:, :, None], values[:, None])

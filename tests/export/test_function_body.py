@@ -29,7 +29,7 @@ def session(channels: int, layers: int, stride: int, upsample: int, half: bool =
     output = helper.make_tensor_value_info("masks", storage, ["b", "k", "hm", "wm"])
     model = helper.make_model(
         helper.make_graph([node], "op", inputs, [output]),
-        functions=[function_body(channels, layers, OPSET)],
+        functions=[function_body(channels, layers, upsample, OPSET)],
         opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)],
         ir_version=9,
     )
