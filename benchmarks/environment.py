@@ -18,7 +18,7 @@ def describe() -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }
-    packages = ("stc-trt", "onnxruntime", "numpy", "opencv-python-headless")
+    packages = ("stc-trt", "onnxruntime", "onnxruntime-gpu", "numpy", "opencv-python-headless")
     return facts | {package: _version(package) for package in packages}
 
 

@@ -16,7 +16,7 @@ from stc.export.function_body import DOMAIN, OP, OP_VERSION
 from stc.export.graph import OPSET, Graph, trace, with_passport
 from stc.export.precision import fp32_islands
 from stc.export.report import write_report
-from stc.export.verify import Verification, verify
+from stc.export.verify import Verification, load_onnxruntime, verify
 from stc.files import sha256
 from stc.model import checkpoint
 from stc.model.checkpoint import Checkpoint
@@ -61,11 +61,13 @@ def export(
 
     frames: a video whose first frames the proof uses; None takes the photographs that ship with stc. classes,
     backbone_style: what a weight file cannot tell, see `stc.model.checkpoint.load`. step: called with a line per step.
-    A missed budget does not raise: see `Export.verdict`. Raises CheckpointError or InputError for unusable files.
+    A missed budget does not raise: see `Export.verdict`. Raises CheckpointError or InputError for unusable files,
+    MissingDependencyError without onnxruntime.
     """
     ckpt = Path(ckpt)
     target = Path(output) if output else Path(f"{ckpt.stem}{'-fp16' if fp16 else ''}")
     folder.check_replaceable(target)
+    load_onnxruntime()
     step("reading the checkpoint")
     source = checkpoint.load(ckpt, classes=classes, backbone_style=backbone_style)
     pictures = reference_frames(source.config, None if frames is None else Path(frames))
@@ -118,7 +120,8 @@ def _passport(source: Checkpoint, ckpt: Path, fp16: bool, frames: str | Path | N
             "stc": __version__,
             "python": platform.python_version(),
             "opset": str(OPSET),
-            **{name: version(name) for name in ("torch", "onnx", "onnxscript", "onnxruntime")},
+            "onnxruntime": load_onnxruntime().__version__,
+            **{name: version(name) for name in ("torch", "onnx", "onnxscript")},
         },
         flags={"fp16": fp16, "frames": None if frames is None else Path(frames).name},
     )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from stc.benchmarks.parity import Agreement, compare
 from stc.benchmarks.reference import Reference, valid_rows
+from stc.errors import MissingDependencyError
 from stc.export.graph import STAGE, Graph
 from stc.runtime.passport import Passport
 
@@ -62,9 +63,20 @@ def verify(
     return Verification(precision, stages, compare(reference, outputs, passport, precision))
 
 
-def _session(model: bytes) -> Any:
-    import onnxruntime
+def load_onnxruntime() -> Any:
+    """The module. Raises MissingDependencyError: an export that cannot be run is not made."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"onnxruntime is not installed ({error}), and an export is run before it is written; "
+            "fix: pip install 'stc-trt[cpu]'"
+        ) from error
+    return onnxruntime
 
+
+def _session(model: bytes) -> Any:
+    onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
