@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from stc.cli import run
 from stc.runtime import Session
+from stc.runtime import main as command
 from tests.runtime import tiny_model
+from tests.runtime.track_cli import Track
+from tests.runtime.video.clips import BrightSession, encode, steady
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +24,28 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def session(bundle: Path) -> Session:
     return Session(bundle, threads=1)
+
+
+@pytest.fixture
+def sessions(monkeypatch: pytest.MonkeyPatch) -> list[BrightSession]:
+    """The sessions that a command opens, in order: stand-ins that detect what is bright."""
+    opened: list[BrightSession] = []
+
+    def session(model: str, **options: Any) -> BrightSession:
+        opened.append(BrightSession(model, **options))
+        return opened[-1]
+
+    monkeypatch.setattr("stc.runtime.session.Session", session)
+    return opened
+
+
+@pytest.fixture
+def track(sessions: list[BrightSession]) -> Track:
+    """Runs `stc-track` on such a session and gives its exit code."""
+    return lambda *arguments: run(command.main, [str(a) for a in arguments] + ["--model", "bundle"])
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """A video of 12 frames, the only file in `tmp_path`."""
+    return encode(tmp_path / "clip.mp4", steady(12))

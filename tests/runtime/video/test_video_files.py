@@ -1,18 +1,14 @@
-"""What `open_source` accepts, the frames and times it gives, and how it refuses the rest."""
+"""Videos read from files: the frames and times they give, whole or damaged, and what is refused."""
 
 from __future__ import annotations
 
 import logging
 import os
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,12 +17,7 @@ from hypothesis import strategies as st
 from stc.errors import InputError
 from stc.runtime.video import open_source
 from stc.runtime.video.decode import Clock
-from stc.runtime.video.pictures import natural_key, read_picture
-from stc.runtime.video.sources import redact
-from tests.runtime.video.clips import encode, square_picture, steady
-
-# H.264 at its default quality: the mean error per channel stays far below the 200 levels between square and ground.
-CODING_ERROR = 6
+from tests.runtime.video.clips import CODING_ERROR, encode, square_picture, steady
 
 
 def mean_error(a: np.ndarray, b: np.ndarray) -> float:
@@ -208,180 +199,3 @@ def test_named_pipe_is_refused_and_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
     with pytest.raises(InputError, match="neither a file nor a folder"):
         open_source(tmp_path / "pipe.mp4")
-
-
-def test_folder_in_natural_order(tmp_path: Path) -> None:
-    for value in (1, 2, 10):
-        cv2.imwrite(str(tmp_path / f"img{value}.PNG"), np.full((8, 8, 3), value, np.uint8))
-    (tmp_path / "notes.txt").write_text("x")
-    (tmp_path / ".img0.png").write_bytes(b"hidden")
-    source = open_source(tmp_path)
-    frames = list(source)
-    assert [int(f.image[0, 0, 0]) for f in frames] == [1, 2, 10]
-    assert [f.time for f in frames] == pytest.approx([0, 1 / 30, 2 / 30])
-    assert (source.size, source.length, source.fps, source.live) == ((8, 8), 3, 30.0, False)
-    assert [(f.index, int(f.image[0, 0, 0])) for f in open_source(tmp_path, every=2)] == [(0, 1), (2, 10)]
-
-
-@given(st.permutations(["1", "01", "1a", "2", "10", "a1", "a2", "a10", "a10b", "b", "²", "_", "."]))
-def test_natural_order_is_the_same_from_any_order(names: list[str]) -> None:
-    ordered = sorted(names, key=natural_key)
-    assert ordered == ["01", "1", "1a", "2", "10", ".", "_", "a1", "a2", "a10", "a10b", "b", "²"]
-
-
-def test_folder_without_pictures(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(InputError, match="holds no pictures"):
-        open_source(tmp_path)
-
-
-def test_unreadable_picture_in_a_folder(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "1.png"), square_picture(0))
-    (tmp_path / "2.png").write_bytes((tmp_path / "1.png").read_bytes()[:200])
-    frames = iter(open_source(tmp_path))
-    assert np.array_equal(next(frames).image, square_picture(0))
-    with pytest.raises(InputError, match=r"2.png: unreadable picture"):
-        next(frames)
-
-
-@pytest.mark.parametrize("suffix", [".png", ".bmp", ".webp"])
-def test_single_picture(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"picture{suffix}"
-    cv2.imwrite(str(path), square_picture(0), [cv2.IMWRITE_WEBP_QUALITY, 101])  # 101: lossless
-    source = open_source(path)
-    (frame,) = source
-    assert np.array_equal(frame.image, square_picture(0))
-    assert (frame.time, frame.index, frame.source, source.length) == (0.0, 0, path.name, 1)
-
-
-def test_jpeg_matches_opencv(tmp_path: Path) -> None:
-    path = tmp_path / "picture.jpg"
-    cv2.imwrite(str(path), square_picture(0))
-    difference = np.abs(read_picture(path).astype(int) - cv2.imread(str(path)))
-    assert difference.max() <= 2  # two builds of libjpeg may round differently
-
-
-def test_picture_formats_become_bgr_bytes(tmp_path: Path) -> None:
-    gray16 = np.arange(256 * 200, dtype=np.uint16).reshape(200, 256)
-    color = square_picture(0)
-    alpha = np.dstack((color, np.full(color.shape[:2], 7, np.uint8)))
-    cases = {
-        "gray.png": (color[:, :, 0], np.repeat(color[:, :, :1], 3, axis=2)),
-        "gray16.png": (gray16, np.repeat((gray16 >> 8).astype(np.uint8)[:, :, None], 3, axis=2)),
-        "color16.png": (color.astype(np.uint16) * 257, color),
-        "alpha.png": (alpha, color),
-        "alpha16.png": (alpha.astype(np.uint16) * 257, color),
-    }
-    for name, (stored, expected) in cases.items():
-        cv2.imwrite(str(tmp_path / name), stored)
-        found = read_picture(tmp_path / name)
-        assert found.dtype == np.uint8 and found.flags.c_contiguous, name
-        assert np.array_equal(found, expected), name
-
-
-def test_picture_is_turned_upright(tmp_path: Path) -> None:
-    from PIL import Image
-
-    upright = square_picture(0)
-    exif = Image.Exif()
-    exif[0x0112] = 6  # stored a quarter turn to the left of upright
-    stored = np.ascontiguousarray(np.rot90(upright)[:, :, ::-1])
-    Image.fromarray(stored).save(tmp_path / "turned.png", exif=exif)
-    assert np.array_equal(read_picture(tmp_path / "turned.png"), upright)
-
-
-@pytest.mark.parametrize("scheme", ["rtsp", "http"])
-def test_refused_url_hides_credentials(scheme: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]  # free again once the block ends: nothing listens
-    with pytest.raises(InputError, match="Connection refused") as caught:
-        open_source(f"{scheme}://admin:hunter2@127.0.0.1:{port}/live?token=swordfish")
-    assert f"{scheme}://***@127.0.0.1:{port}/live" in str(caught.value)
-    assert not any(secret in str(caught.value) for secret in ("admin", "hunter2", "swordfish"))
-    assert caught.value.__suppress_context__, (
-        "a log with the chain of errors would show PyAV's text, with the whole URL"
-    )
-
-
-def test_silent_server_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stc.runtime.video.decode.TIMEOUT", (0.5, 0.5))
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with pytest.raises(InputError, match="cannot be opened"):
-            open_source(f"rtsp://127.0.0.1:{server.getsockname()[1]}/live")
-
-
-@pytest.fixture
-def endless(tmp_path: Path) -> Iterator[Callable[[bool], str]]:
-    """URL of a server that sends 20 frames without stating a length, then ends the stream properly or just hangs up."""
-    body = encode(tmp_path / "clip.ts", steady(20)).read_bytes()
-    with ExitStack() as cleanup:
-        server = cleanup.enter_context(socket.create_server(("127.0.0.1", 0)))
-
-        def serve(proper: bool) -> None:
-            connection, _ = server.accept()
-            with connection:
-                connection.recv(4096)
-                if proper:
-                    head, chunked = "Transfer-Encoding: chunked\r\n", b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
-                else:
-                    head, chunked = "", body
-                connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\n{head}\r\n".encode() + chunked)
-
-        def start(proper: bool) -> str:
-            thread = threading.Thread(target=serve, args=(proper,))
-            thread.start()
-            cleanup.callback(thread.join)
-            return f"http://user:hunter2@127.0.0.1:{server.getsockname()[1]}/clip.ts"
-
-        yield start
-
-
-def test_stream_without_stated_duration_is_live(endless: Callable[[bool], str]) -> None:
-    source = open_source(endless(True))
-    frames = list(source)
-    assert source.live and source.length is None
-    assert "hunter2" not in source.name and all("hunter2" not in f.source for f in frames)
-    assert len(frames) == 20
-    assert all(b.time > a.time for a, b in pairwise(frames))
-
-
-def test_lost_stream_is_an_error_that_says_what_to_do(endless: Callable[[bool], str]) -> None:
-    frames = []
-    with pytest.raises(InputError, match="not reconnected, start the command again") as caught:
-        for frame in open_source(endless(False)):
-            frames.append(frame)  # noqa: PERF402 - the frames before the loss are wanted
-    assert f"lost after {len(frames)} frames" in str(caught.value) and len(frames) > 10
-    assert "hunter2" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "rtsp://admin:hunter2@cam/live",
-        "rtsp://admin:hun/hunter2@cam/live",
-        "rtsp://admin:p@hunter2@cam/live",
-        "rtsp://admin:what?hunter2@cam/live",
-        "http://cam/live?password=hunter2",
-        "http://cam/live#hunter2",
-        "rtsp://cam/user=admin_password=hunter2_channel=1/live",
-        "rtsp://cam/token=hunter2;x/live",
-    ],
-)
-def test_redaction(url: str) -> None:
-    assert "hunter2" not in redact(url)
-    assert "admin" not in redact(url)
-    assert "cam" in redact(url)
-
-
-def test_redaction_leaves_a_plain_url_alone() -> None:
-    assert redact("rtsp://cam:554/live/1") == "rtsp://cam:554/live/1"
-
-
-def test_unknown_scheme() -> None:
-    with pytest.raises(InputError, match="scheme 'gopher'"):
-        open_source("gopher://user:hunter2@host/x")
-
-
-def test_missing_camera() -> None:
-    with pytest.raises(InputError, match=r"/dev/video97: no such camera; found:"):
-        open_source("97")

@@ -1,0 +1,101 @@
+"""`stc-track` stopped in the middle, by Ctrl-C, its source or a bug: its files are whole or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stc.errors import InputError
+from stc.runtime.video import Frame, open_source
+from tests.runtime.track_cli import Track, give_source, written
+from tests.runtime.video.clips import make_frame
+
+
+def all_outputs(folder: Path) -> list[str]:
+    return [f"{a}={folder / b}" for a, b in (("--output", "t.mp4"), ("--json", "t.json"), ("--jsonl", "t.jsonl"))]
+
+
+def check_complete(folder: Path, count: int) -> None:
+    """Every output is a whole file that holds the first `count` frames."""
+    assert written(folder) == ["t.json", "t.jsonl", "t.mp4"]
+    assert len(list(open_source(folder / "t.mp4"))) == count
+    assert len((folder / "t.jsonl").read_text().splitlines()) == count
+    (entry,) = json.loads((folder / "t.json").read_text())
+    assert len(entry["segmentations"]) == count and None not in entry["segmentations"]
+
+
+def test_interrupt_while_reading_completes_the_files(
+    tmp_path: Path, track: Track, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def read() -> Iterator[Frame]:
+        yield from (make_frame(i) for i in range(5))
+        raise KeyboardInterrupt
+
+    give_source(monkeypatch, read)
+    assert track("clip", *all_outputs(tmp_path)) == 130
+    check_complete(tmp_path, 5)
+    shown = capsys.readouterr()
+    assert shown.out.startswith("5 frames") and shown.err.endswith("interrupted\n")
+
+
+def test_signal_while_writing_waits_for_the_frame(
+    tmp_path: Path, track: Track, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C arrives after one sink has the frame and before the next one has it."""
+    from stc.runtime.video import jsonl
+
+    record = jsonl._record
+
+    def interrupted(frame: Frame, result: Any) -> dict[str, object]:
+        if frame.index == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        return record(frame, result)
+
+    monkeypatch.setattr(jsonl, "_record", interrupted)
+    give_source(monkeypatch, lambda: (make_frame(i) for i in range(20)))
+    handler = signal.getsignal(signal.SIGINT)
+    assert track("clip", *all_outputs(tmp_path)) == 130
+    check_complete(tmp_path, 5)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_interrupt_before_the_first_frame_leaves_nothing(
+    tmp_path: Path, track: Track, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read() -> Iterator[Frame]:
+        raise KeyboardInterrupt
+        yield
+
+    give_source(monkeypatch, read)
+    assert track("clip", *all_outputs(tmp_path)) == 130
+    assert written(tmp_path) == []
+
+
+def test_lost_source_completes_the_files_and_fails(
+    tmp_path: Path, track: Track, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def read() -> Iterator[Frame]:
+        yield from (make_frame(i) for i in range(5))
+        raise InputError("camera: lost after 5 frames")
+
+    give_source(monkeypatch, read)
+    assert track("clip", *all_outputs(tmp_path)) == 1
+    check_complete(tmp_path, 5)
+    assert "camera: lost after 5 frames" in capsys.readouterr().err
+
+
+def test_bug_in_the_middle_leaves_no_half_file(tmp_path: Path, track: Track, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read() -> Iterator[Frame]:
+        yield from (make_frame(i) for i in range(5))
+        raise RuntimeError("bug")
+
+    give_source(monkeypatch, read)
+    with pytest.raises(RuntimeError, match="bug"):
+        track("clip", *all_outputs(tmp_path))
+    assert written(tmp_path) == ["t.jsonl"], "lines that were whole stay"

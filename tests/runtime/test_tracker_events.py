@@ -1,0 +1,109 @@
+"""The life of a track: confirmed, lost, recovered, ended, and ended early to make room for another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from stc.runtime import Tracker, TrackerConfig
+from tests.runtime.detections import AT_ONCE, NOTHING, box, detections, kinds, random_detections, unit
+
+
+def test_a_tracklet_is_confirmed_by_consecutive_frames_or_a_high_score() -> None:
+    weak, strong = (detections([box(0)], [unit(0)], [score]) for score in (0.5, 0.9))
+    tracker = Tracker(TrackerConfig(confirm_hits=3))
+    updates = [tracker.update(weak, frame / 30) for frame in range(4)]
+    assert [update.track_ids.tolist() for update in updates] == [[-1], [-1], [1], [1]]
+    assert [update.handles.tolist() for update in updates] == [[0], [0], [0], [0]]
+    assert [kinds(update) for update in updates] == [[], [], [("born", 1)], []]
+    assert updates[2].events[0].handle == 0
+
+    tracker = Tracker(TrackerConfig(confirm_hits=3))
+    assert tracker.update(weak, 0).track_ids.tolist() == [-1]
+    assert tracker.update(strong, 0.1).track_ids.tolist() == [1]
+
+
+def test_a_tracklet_that_misses_a_frame_before_confirmation_is_given_up_silently() -> None:
+    tracker = Tracker(TrackerConfig(confirm_hits=3))
+    weak = detections([box(0)], [unit(0)], [0.5])
+    handles = [
+        tracker.update(found, frame / 30).handles.tolist() for frame, found in enumerate([weak, weak, NOTHING, weak])
+    ]
+    assert handles == [[0], [0], [], [1]]
+    assert tracker.close() == ()
+
+
+def test_a_weak_detection_continues_a_track_but_starts_none() -> None:
+    tracker = Tracker(TrackerConfig())
+    weak = detections([box(0)], [unit(0)], [0.3])
+    assert tracker.update(weak, 0).handles.tolist() == [-1]
+    assert tracker.update(detections([box(0)], [unit(0)], [0.9]), 0.1).track_ids.tolist() == [1]
+    assert tracker.update(weak, 0.2).track_ids.tolist() == [1]
+
+
+def test_lost_recovered_and_ended() -> None:
+    tracker = Tracker(replace(AT_ONCE, max_age=1.0))
+    seen = detections([box(0)], [unit(0)])
+    told = [
+        kinds(tracker.update(found, time))
+        for found, time in [(seen, 0), (NOTHING, 0.5), (NOTHING, 0.9), (seen, 1.0), (NOTHING, 1.5), (seen, 2.1)]
+    ]
+    assert told == [
+        [("born", 1)],
+        [("lost", 1)],
+        [],
+        [("recovered", 1)],
+        [("lost", 1)],
+        [("ended", 1), ("born", 2)],
+    ]
+    assert [(event.kind, event.track_id, event.time) for event in tracker.close()] == [("ended", 2, 2.1)]
+    assert tracker.close() == ()
+
+
+def test_a_track_seen_in_the_previous_frame_survives_any_gap() -> None:
+    tracker = Tracker(AT_ONCE)
+    seen = detections([box(0)], [unit(0)])
+    assert [tracker.update(seen, time).track_ids.tolist() for time in (0, 60, 120)] == [[1], [1], [1]]
+
+
+def test_when_all_slots_are_taken_the_track_lost_for_longest_makes_room() -> None:
+    tracker = Tracker(replace(AT_ONCE, capacity=2))
+    tracker.update(detections([box(0)], [unit(0)]), 0)
+    tracker.update(detections([box(100)], [unit(1)]), 0.1)  # 1 lost
+    both = tracker.update(detections([box(100), box(200)], [unit(1), unit(2)], [0.9, 0.8]), 0.2)
+    assert both.track_ids.tolist() == [2, 3] and ("ended", 1) in kinds(both)
+    full = tracker.update(
+        detections([box(100), box(200), box(300)], [unit(1), unit(2), unit(3)], [0.7, 0.75, 0.9]), 0.3
+    )
+    assert full.track_ids.tolist() == [2, 3, -1] and full.handles[2] == -1  # none is lost: nobody makes room
+
+
+def test_of_several_lost_tracks_the_one_lost_for_longest_makes_room() -> None:
+    tracker = Tracker(replace(AT_ONCE, capacity=3))
+    boxes, looks = [box(0), box(100), box(200)], [unit(0), unit(1), unit(2)]
+    for time, seen in ((0.0, [0, 1, 2]), (0.1, [0, 2]), (0.2, [0]), (0.3, [])):
+        found = detections([boxes[k] for k in seen], [looks[k] for k in seen]) if seen else NOTHING
+        tracker.update(found, time)
+    update = tracker.update(detections([box(300), box(400)], [unit(3), unit(4)]), 0.4)
+    assert kinds(update) == [("ended", 2), ("ended", 3), ("born", 4), ("born", 5)]
+
+
+def test_more_detections_than_slots_and_exactly_as_many() -> None:
+    for count in (4, 5):
+        tracker = Tracker(replace(AT_ONCE, capacity=4))
+        found = detections([box(50 * k) for k in range(count)], [unit(k) for k in range(count)])
+        for frame in range(3):
+            assert tracker.update(found, frame / 30).track_ids.tolist() == [1, 2, 3, 4, -1][:count]
+
+
+def test_memory_is_allocated_once() -> None:
+    rng = np.random.default_rng(0)
+    tracker = Tracker(TrackerConfig(capacity=16))
+    tracker.update(random_detections(rng, 10), 0)
+    bank = tracker._bank
+    assert bank is not None
+    before = {name: id(value) for name, value in vars(bank).items()}
+    for frame in range(1, 50):
+        tracker.update(random_detections(rng, rng.integers(0, 30)), frame / 10)
+    assert {name: id(value) for name, value in vars(bank).items()} == before
