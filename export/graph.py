@@ -12,6 +12,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from stc.export.fold import fold_batch_norms
 from stc.export.function_body import DOMAIN, OP, OP_VERSION, function_body
 from stc.model.network import STC, STCDeploy
 from stc.runtime.passport import Passport
@@ -35,6 +36,7 @@ class Graph:
 def trace(model: STC, half: bool) -> Graph:
     """Export `model` (float32) for one frame at its input size; `half` writes float16 weights and activations."""
     model = copy.deepcopy(model).eval().requires_grad_(False)
+    fold_batch_norms(model)
     if half:
         model.half()
     wrapper = _Staged(STCDeploy(model, mask_head=_mask_head_node))
