@@ -123,7 +123,7 @@ def test_memory_is_a_running_mean() -> None:
     """Embeddings at 0, 60 and -30 degrees: the third is at right angles to the second, but 60 degrees from the mean."""
     looks = [np.cos(a) * unit(0) + np.sin(a) * unit(1) for a in np.deg2rad([0, 60, -30])]
     for momentum, expected in ((0.5, 1), (1.0, 2)):
-        tracker = Tracker(replace(AT_ONCE, momentum=momentum))
+        tracker = Tracker(replace(AT_ONCE, momentum=momentum, cosine_floor=0.4))  # 60 degrees: 0.5
         for frame, look in enumerate(looks):
             update = tracker.update(detections([box(0)], [look]), frame / 30)
         assert update.track_ids.tolist() == [expected]
