@@ -26,8 +26,6 @@ from tests.seeded import adelaidet_state, crossvis_state
 
 pytestmark = pytest.mark.slow
 
-FRAMES = 2
-
 
 def statement(model: STC, frames: np.ndarray[Any, Any]) -> Reference:
     """The outputs of `frames` by the formulas."""
@@ -48,14 +46,16 @@ def statement(model: STC, frames: np.ndarray[Any, Any]) -> Reference:
 
 
 @pytest.mark.parametrize(
-    ("layout", "state", "flags"),
+    ("layout", "state", "flags", "count"),
     [
-        ("adelaidet", adelaidet_state, []),
-        ("crossvis", crossvis_state, ["--fp16", "--classes", "ytvis2019"]),
+        # Ids without a tracking head come from the overlap of a hundred random boxes. A rounded tie or two in the first
+        # frames is more than one percent of those, so this model is held to the budget over the whole reference.
+        ("adelaidet", adelaidet_state, ["--fp16"], 12),
+        ("crossvis", crossvis_state, ["--fp16", "--classes", "ytvis2019"], 2),
     ],
 )
 def test_one_command_exports_a_checkpoint_that_agrees_with_the_formulas(
-    layout: str, state: Any, flags: list[str], tmp_path: Path
+    layout: str, state: Any, flags: list[str], count: int, tmp_path: Path
 ) -> None:
     torch.save({"model": state(0), "iteration": 90000}, tmp_path / "model.pth")
     bundle = tmp_path / "bundle"
@@ -63,13 +63,9 @@ def test_one_command_exports_a_checkpoint_that_agrees_with_the_formulas(
 
     loaded = checkpoint.load(tmp_path / "model.pth")
     assert loaded.layout == layout
-    frames = read(bundle / "reference.npz").frames[:FRAMES]
+    frames = read(bundle / "reference.npz").frames[:count]
     expected = statement(loaded.model, frames)
     for name, precision in (("model.onnx", "fp32"), ("model-fp16.onnx", "fp16")):
-        if not (bundle / name).exists():
-            assert precision == "fp16"
-            assert "--fp16" not in flags
-            continue
         session = Session(bundle / name)
         outputs = [valid_rows(session.infer(frame[None])) for frame in frames]
         agreement = compare(expected, outputs, session.passport, precision)
