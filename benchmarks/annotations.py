@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError
+from stc.segmentation import to_rle
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,13 @@ def read_clips(path: Path, only: Sequence[str] | None = None) -> list[Clip]:
 
 
 def decode_mask(segmentation: Any, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """bool (H, W) of a compressed or uncompressed RLE, of polygons, or of None (empty)."""
+    """bool (H, W) of a compressed or uncompressed RLE, of polygons, or of None (empty).
+
+    Raises ValueError when the segmentation is for another size.
+    """
     from pycocotools import mask as coco
 
     if segmentation is None:
         return np.zeros(size, bool)
-    if isinstance(segmentation, list):
-        segmentation = coco.merge(coco.frPyObjects(segmentation, *size))
-    elif isinstance(segmentation["counts"], list):
-        segmentation = coco.frPyObjects(segmentation, *size)
-    decoded: NDArray[np.bool_] = coco.decode(segmentation).astype(bool)
+    decoded: NDArray[np.bool_] = coco.decode(to_rle(segmentation, size)).astype(bool)
     return decoded

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import cycle, islice
 from time import perf_counter
 from typing import Any
 
@@ -52,7 +53,7 @@ def measure(
     samples: dict[str, list[float]] = {stage: [] for stage in STAGES}
     objects = []
     stream = session.stream("bench")
-    for index, picture in enumerate(_cycle(pictures, WARM_UP + frames)):
+    for index, picture in enumerate(islice(cycle(pictures), WARM_UP + frames)):
         start = perf_counter()
         result = stream(picture)
         masks_start = perf_counter()
@@ -75,8 +76,3 @@ def percentiles(seconds: Sequence[float]) -> Percentiles:
     milliseconds = np.asarray(seconds) * 1e3
     p50, p90, p99 = np.percentile(milliseconds, (50, 90, 99))
     return Percentiles(float(p50), float(p90), float(p99), float(milliseconds.mean()), float(milliseconds.max()))
-
-
-def _cycle(pictures: Sequence[Array], count: int) -> Iterator[Array]:
-    for index in range(count):
-        yield pictures[index % len(pictures)]

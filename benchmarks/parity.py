@@ -63,8 +63,10 @@ BUDGETS = {
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far a candidate is from the reference. Fractions are 0..1, boxes in input pixels; IoU of masks thresholded
-    at 0.5 at stride 4; `tolerance` is the smallest absolute tolerance under which each output would pass."""
+    """How far a candidate is from the reference.
+
+    Fractions are 0..1, boxes in input pixels; IoU of masks thresholded at 0.5 at stride 4.
+    """
 
     frames: int
     detections: int

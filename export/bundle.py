@@ -23,9 +23,10 @@ from stc.model.checkpoint import Checkpoint
 from stc.model.checkpoint.infer import BackboneStyle
 from stc.model.config import ModelConfig
 from stc.runtime.passport import Passport
+from stc.runtime.session import MODEL_FILE
 from stc.runtime.tracker import TrackerConfig
 
-FILES = {"fp32": "model.onnx", "fp16": "model-fp16.onnx"}
+FILES = {"fp32": MODEL_FILE, "fp16": "model-fp16.onnx"}
 NO_ENGINE = (
     "no TensorRT engine was built: this version exports ONNX only, engines are not written yet. "
     "model.onnx runs in ONNX Runtime as it is."

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from stc.export.fold import fold_batch_norms
 from stc.export.function_body import DOMAIN, OP, OP_VERSION, function_body
 from stc.model.network import STC, STCDeploy
-from stc.runtime.passport import Passport
+from stc.runtime.passport import METADATA_KEY, Passport
 
 OPSET = 18  # the oldest that the exporter writes without conversion; TensorRT 10 and ONNX Runtime >= 1.14 read it
 STAGE = "stage/"  # prefix of the intermediate tensors that only the comparison asks for
@@ -71,7 +71,7 @@ def trace(model: STC, half: bool) -> Graph:
 def with_passport(model: onnx.ModelProto, passport: Passport) -> onnx.ModelProto:
     """A copy of `model` whose metadata holds the passport, so that a lone file still says how to feed it."""
     stamped = copy.deepcopy(model)
-    onnx.helper.set_model_props(stamped, {"stc.passport": json.dumps(passport.metadata())})
+    onnx.helper.set_model_props(stamped, {METADATA_KEY: json.dumps(passport.metadata())})
     stamped.producer_name = "stc"
     stamped.producer_version = passport.tools.get("stc", "")
     return stamped

@@ -50,16 +50,11 @@ def verify(
 ) -> Verification:
     """Execute the staged graph on the first frame and the deployed one on all."""
     staged = _session(graph.staged.SerializeToString())
-    names = [output.name for output in staged.get_outputs()]
-    values = dict(zip(names, staged.run(None, {"frames": reference.frames[:1]}), strict=True))
+    values = _run(staged, reference.frames[:1])
     stages = tuple(_stage(name, expected, values[STAGE + name]) for name, expected in expected_stages.items())
 
     deployed = _session(graph.deployed.SerializeToString())
-    names = [output.name for output in deployed.get_outputs()]
-    outputs = []
-    for frame in reference.frames:
-        arrays = deployed.run(None, {"frames": frame[None]})
-        outputs.append(valid_rows(dict(zip(names, arrays, strict=True))))
+    outputs = [valid_rows(_run(deployed, frame[None])) for frame in reference.frames]
     return Verification(precision, stages, compare(reference, outputs, passport, precision))
 
 
@@ -80,6 +75,11 @@ def _session(model: bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _run(session: Any, frames: Array) -> dict[str, Array]:
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {"frames": frames}), strict=True))
 
 
 def _stage(name: str, expected: Array, found: Array) -> Stage:

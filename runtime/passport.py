@@ -13,6 +13,7 @@ from stc.files import sha256, write_text
 
 SCHEMA = 1
 FILE_NAME = "passport.json"
+METADATA_KEY = "stc.passport"  # of the ONNX file
 
 
 @dataclass(frozen=True)

@@ -35,14 +35,12 @@ class Letterbox:
 
         Raises InputError for an empty frame or an unknown resize rule.
         """
-        (height, width), (room_h, room_w) = frame_size, input_size
+        height, width = frame_size
         if height < 1 or width < 1:
             raise InputError(f"a frame must have at least one pixel; got {height}x{width}")
         if resize not in RESIZE_RULES:
             raise InputError(f"unknown resize rule {resize!r}; known: {', '.join(RESIZE_RULES)}")
-        scale = min(room_h / height, room_w / width)
-        resized = max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
-        return cls((height, width), input_size, resized, resize, border)
+        return cls((height, width), input_size, resized_size(frame_size, input_size), resize, border)
 
     def apply(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The input picture: uint8 (H, W, 3) BGR, contiguous, from a frame uint8 (H0, W0, 3) BGR.
@@ -66,6 +64,13 @@ class Letterbox:
         # Multiply, then divide: the picture's edge is exactly the frame's, and a box in the border comes out empty.
         scaled: NDArray[np.float32] = np.clip(boxes * limit / resized, 0, limit, dtype=np.float32)
         return scaled
+
+
+def resized_size(frame_size: tuple[int, int], input_size: tuple[int, int]) -> tuple[int, int]:
+    """The largest (H, W) of a frame's shape that fits the input, rounded as detectron2 does, at least 1."""
+    (height, width), (room_h, room_w) = frame_size, input_size
+    scale = min(room_h / height, room_w / width)
+    return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
 
 
 def check_frame(frame: Any) -> tuple[int, int]:

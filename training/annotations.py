@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError
+from stc.segmentation import to_rle
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ class _Reader:
         """None for an empty mask."""
         from pycocotools import mask as coco
 
-        rle = _to_rle(segmentation, size)
+        rle = to_rle(segmentation, size)
         area = float(coco.area(rle))
         if area == 0:
             return None
@@ -205,18 +206,3 @@ class _Reader:
 
 def _clip_name(file_name: str) -> str:
     return Path(file_name).parts[0]
-
-
-def _to_rle(segmentation: Any, size: tuple[int, int]) -> dict[str, Any]:
-    """Polygons, uncompressed or compressed RLE -> compressed RLE. Raises ValueError when the sizes disagree."""
-    from pycocotools import mask as coco
-
-    if isinstance(segmentation, list):
-        rle: dict[str, Any] = coco.merge(coco.frPyObjects(segmentation, *size))
-    elif isinstance(segmentation["counts"], list):
-        rle = coco.frPyObjects(segmentation, *size)
-    else:
-        rle = {"size": list(segmentation["size"]), "counts": segmentation["counts"]}
-    if tuple(rle["size"]) != size:
-        raise ValueError(f"segmentation of size {tuple(rle['size'])} in a picture of {size}")
-    return rle

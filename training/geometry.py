@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.runtime.preprocess import resized_size
 from stc.training.config import TrainConfig
 
 Matrix = NDArray[np.float64]
@@ -42,8 +43,7 @@ def mirror(width: float) -> Matrix:
 
 def letterbox(frame: Size, target: Size) -> Matrix:
     """The letterbox of inference: as large as fits, rounded to whole pixels, at the top left."""
-    scale = min(target[0] / frame[0], target[1] / frame[1])
-    height, width = (max(1, int(side * scale + 0.5)) for side in frame)
+    height, width = resized_size(frame, target)
     return scaling(width / frame[1], height / frame[0])
 
 

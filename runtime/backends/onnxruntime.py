@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from stc.errors import IncompatibleError, InputError, MissingDependencyError
 from stc.runtime import contract
 from stc.runtime.contract import TensorSpec
-from stc.runtime.passport import Passport, from_dict
+from stc.runtime.passport import METADATA_KEY, Passport, from_dict
 
 logger = logging.getLogger(__name__)
 
-METADATA_KEY = "stc.passport"
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _DTYPES = {"float": "float32", "double": "float64"}  # ONNX Runtime's names that are not NumPy's
 

@@ -24,7 +24,7 @@ Colour = tuple[int, int, int]
 Rectangle = tuple[int, int, int, int]  # x0, y0, x1, y1
 
 
-def annotate(image: Image, result: Result, *, boxes: bool = False) -> Image:
+def annotate(image: Image, result: Result) -> Image:
     """A copy of `image` uint8 (H, W, 3) BGR with the confirmed objects of `result` drawn in; others are left out.
 
     Large objects come first, so that small ones stay visible; labels (`#id class score`) lie on top of all. Text is
@@ -42,8 +42,6 @@ def annotate(image: Image, result: Result, *, boxes: bool = False) -> Image:
     taken: list[Rectangle] = []
     for i in range(len(shown)):
         x0, y0, x1, y1 = (round(float(v)) for v in shown.boxes[i])
-        if boxes:
-            cv2.rectangle(canvas, (x0, y0), (x1, y1), colours[i], unit, cv2.LINE_AA)
         text = f"#{shown.track_ids[i]} {shown.classes[shown.labels[i]]} {shown.scores[i]:.2f}"
         taken.append(_draw_label(canvas, text, (x0, y0, x1, y1), colours[i], taken))
     return canvas

@@ -53,7 +53,7 @@ def test_empty_masks_tiny_frames_and_objects_at_the_border() -> None:
         full = np.ones((1, *size), bool)
         picture = np.zeros((*size, 3), np.uint8)
         masks = np.concatenate([full, ~full])
-        assert annotate(picture, make_result(masks, [1, 2], [0, 1]), boxes=True).shape == picture.shape
+        assert annotate(picture, make_result(masks, [1, 2], [0, 1])).shape == picture.shape
 
 
 def test_labels_of_objects_at_one_place_do_not_cover_each_other() -> None:
