@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stc.benchmarks.annotations import Clip, decode_mask, read_clips
 from stc.benchmarks.scoring import Score, overall, overlap, score
@@ -32,11 +33,21 @@ def evaluate(session: Session, clip: Clip, folder: Path, advance: Callable[[], N
             raise InputError(f"{folder / name}: {picture.shape[:2]}, but the annotations are for {clip.size}")
         result = stream(picture)
         confirmed |= {event.handle for event in result.events if event.kind == "born"}
-        objects = np.stack([decode_mask(track[index], clip.size) for track in clip.objects])
-        frames.append(overlap(objects, result.masks.dense(), result.handles))
+        frames.append(overlap(_objects(clip, index), result.masks.dense(), result.handles))
         advance()
     stream.close()
     return score(clip.name, frames, confirmed)
+
+
+def _objects(clip: Clip, index: int) -> NDArray[np.bool_]:
+    """(objects, H, W) of one frame; a clip may have none. Raises InputError for a mask of another size."""
+    masks = np.zeros((len(clip.objects), *clip.size), np.bool_)
+    try:
+        for mask, segmentations in zip(masks, clip.objects, strict=True):
+            mask[:] = decode_mask(segmentations[index], clip.size)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{clip.name}, frame {index}: malformed segmentation ({error})") from error
+    return masks
 
 
 def main(argv: Sequence[str]) -> int:

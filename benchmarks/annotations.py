@@ -39,17 +39,24 @@ def read_clips(path: Path, only: Sequence[str] | None = None) -> list[Clip]:
         ) from error
     if not annotations:
         raise InputError(f"{path}: holds no annotations (hidden validation set?); pass a split that has them")
-    clips = []
-    for video in videos:
-        objects = tuple(tuple(a["segmentations"]) for a in annotations if a["video_id"] == video["id"])
-        name = Path(video["file_names"][0]).parent.name
-        clips.append(Clip(name, (video["height"], video["width"]), tuple(video["file_names"]), objects))
+    try:
+        clips = [_clip(video, annotations) for video in videos]
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise InputError(f"{path}: malformed annotation ({type(error).__name__}: {error})") from error
     if only is None:
         return clips
     if missing := set(only) - {clip.name for clip in clips}:
         known = ", ".join(clip.name for clip in clips)
         raise InputError(f"{path}: no clips named {', '.join(sorted(missing))}; there are {known}")
     return [clip for clip in clips if clip.name in only]
+
+
+def _clip(video: dict[str, Any], annotations: list[dict[str, Any]]) -> Clip:
+    files = tuple(video["file_names"])
+    objects = tuple(tuple(a["segmentations"]) for a in annotations if a["video_id"] == video["id"])
+    if any(len(segmentations) != len(files) for segmentations in objects):
+        raise ValueError(f"video {video['id']} has not one segmentation per frame")
+    return Clip(Path(files[0]).parent.name, (video["height"], video["width"]), files, objects)
 
 
 def decode_mask(segmentation: Any, size: tuple[int, int]) -> NDArray[np.bool_]:

@@ -35,12 +35,15 @@ def main(argv: Sequence[str]) -> int:
     from stc.benchmarks.latency import WARM_UP, measure
     from stc.benchmarks.progress import bar
     from stc.files import write_text
+    from stc.runtime.passport import verify_file
     from stc.runtime.session import Session
 
     if arguments.frames < 1:
         raise InputError(f"--frames {arguments.frames}: at least 1 is needed")
     session = Session(arguments.model, threads=arguments.threads)
-    expected = reference.read(_folder(Path(arguments.model)) / reference.FILE_NAME)
+    proof = _folder(Path(arguments.model)) / reference.FILE_NAME
+    verify_file(session.passport, proof)
+    expected = reference.read(proof)
     pictures = (
         list(expected.frames) if arguments.source is None else _decode(arguments.source, WARM_UP + arguments.frames)
     )

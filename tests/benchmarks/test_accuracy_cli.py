@@ -111,3 +111,32 @@ def test_files_without_annotations_are_refused(text: str, tmp_path: Path) -> Non
     (tmp_path / "data.json").write_text(text)
     with pytest.raises(InputError, match=r"data\.json"):
         read_clips(tmp_path / "data.json")
+
+
+def test_a_clip_without_objects_scores_nothing_and_does_not_fail(data: Path) -> None:
+    content = json.loads((data / "annotations.json").read_text())
+    content["annotations"] = content["annotations"][:1]
+    (data / "annotations.json").write_text(json.dumps(content))
+    assert run(main, arguments(data)) == 0
+    _, empty, everything = json.loads((data / "scores.json").read_text())
+    assert (empty["objects"], empty["frames"]) == (0, 0)
+    assert everything["frames"] == LENGTH
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"segmentations": [None]},
+        {"segmentations": [{"size": [6, 9], "counts": [54]}] * LENGTH},
+        {"segmentations": [{"size": [60, 96]}] * LENGTH},
+        {"segmentations": None},
+    ],
+)
+def test_malformed_annotations_are_one_line_and_exit_1(
+    change: dict[str, Any], data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads((data / "annotations.json").read_text())
+    content["annotations"][0] |= change
+    (data / "annotations.json").write_text(json.dumps(content))
+    assert run(main, arguments(data)) == 1
+    assert "malformed" in capsys.readouterr().err

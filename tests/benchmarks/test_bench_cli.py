@@ -14,7 +14,8 @@ from stc.benchmarks.latency import STAGES, percentiles
 from stc.benchmarks.main import main
 from stc.benchmarks.reference import Reference, valid_rows
 from stc.cli import run
-from stc.runtime import Session
+from stc.files import sha256
+from stc.runtime import Session, passport
 from tests.runtime import tiny_model
 
 
@@ -25,6 +26,13 @@ def pictures() -> list[np.ndarray]:
     ]
 
 
+def put_reference(folder: Path, content: Reference) -> None:
+    """Write the reference into a bundle whose passport vouches for it, as the exporter does."""
+    content.write(folder / reference.FILE_NAME)
+    files = {name: sha256(folder / name) for name in ("model.onnx", reference.FILE_NAME)}
+    replace(passport.read(folder), files=files).write(folder)
+
+
 @pytest.fixture
 def proven_bundle(tmp_path: Path) -> Path:
     """The tiny model with its own outputs as the reference."""
@@ -32,7 +40,7 @@ def proven_bundle(tmp_path: Path) -> Path:
     session = Session(folder, threads=1)
     frames = np.stack(pictures())
     outputs = tuple(valid_rows(session.infer(frame[None])) for frame in frames)
-    Reference(frames, outputs).write(folder / reference.FILE_NAME)
+    put_reference(folder, Reference(frames, outputs))
     return folder
 
 
@@ -67,10 +75,9 @@ def test_end_to_end_contains_the_stages(proven_bundle: Path, tmp_path: Path) -> 
 
 
 def test_a_model_that_disagrees_exits_3(proven_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = proven_bundle / reference.FILE_NAME
-    expected = reference.read(path)
+    expected = reference.read(proven_bundle / reference.FILE_NAME)
     moved = tuple(replace(o, boxes=o.boxes + np.float32(0.5)) for o in expected.outputs)
-    Reference(expected.frames, moved).write(path)
+    put_reference(proven_bundle, Reference(expected.frames, moved))
     assert run(main, [str(proven_bundle), "--frames", "2"]) == 3
     printed = capsys.readouterr().out
     assert "missed budget: boxes_max_px" in printed
@@ -78,9 +85,8 @@ def test_a_model_that_disagrees_exits_3(proven_bundle: Path, capsys: pytest.Capt
 
 
 def test_a_reference_with_too_little_in_it_is_unproven(proven_bundle: Path, tmp_path: Path) -> None:
-    path = proven_bundle / reference.FILE_NAME
-    expected = reference.read(path)
-    Reference(expected.frames[:2], expected.outputs[:2]).write(path)
+    expected = reference.read(proven_bundle / reference.FILE_NAME)
+    put_reference(proven_bundle, Reference(expected.frames[:2], expected.outputs[:2]))
     report = tmp_path / "bench.json"
     assert run(main, [str(proven_bundle), "--frames", "2", "--json", str(report)]) == 3
     assert json.loads(report.read_text())["verdict"] == "unproven"
@@ -111,8 +117,9 @@ def test_a_bundle_without_reference_says_how_to_get_one(tmp_path: Path, capsys: 
     assert "stc-export" in capsys.readouterr().err
 
 
-def test_an_altered_model_exits_2(proven_bundle: Path) -> None:
-    with (proven_bundle / "model.onnx").open("ab") as file:
+@pytest.mark.parametrize("name", ["model.onnx", reference.FILE_NAME])
+def test_an_altered_file_exits_2(name: str, proven_bundle: Path) -> None:
+    with (proven_bundle / name).open("ab") as file:
         file.write(b"\0")
     assert run(main, [str(proven_bundle)]) == 2
 
