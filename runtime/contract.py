@@ -9,6 +9,7 @@ from stc.errors import IncompatibleError
 from stc.runtime.passport import Passport
 
 INPUT = "frames"
+MASKS = "masks"
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def output_specs(passport: Passport) -> dict[str, TensorSpec]:
         "boxes": TensorSpec(("float32",), (None, k, 4)),
         "scores": TensorSpec(("float32",), (None, k)),
         "labels": TensorSpec(("int32",), (None, k)),
-        "masks": TensorSpec(("float32", "float16"), (None, k, *cells)),
+        MASKS: TensorSpec(("float32", "float16"), (None, k, *cells)),
     }
     if passport.has_tracking_head:
         specs["embeddings"] = TensorSpec(("float32",), (None, k, passport.embedding_dim))

@@ -10,13 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError
 from stc.runtime.serial_blas import LIMIT
+
+TAPS = 3  # two neighbouring input pixels read at most three neighbouring cells
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,18 @@ class Axis:
     weights: NDArray[np.float32]
     first: NDArray[np.int64]
     last: NDArray[np.int64]
+
+    @cached_property
+    def taps(self) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """The same as three taps per row, for native code: cells int32 and weights float32, both (3, frame pixels).
+
+        A tap that a row does not need repeats its first cell with weight 0, so that nothing else is looked at.
+        """
+        steps = np.arange(TAPS)[:, None]
+        inside = steps <= self.last - self.first
+        cells = np.where(inside, self.first + steps, self.first)
+        weights = np.where(inside, self.weights[np.arange(len(self.first)), cells], np.float32(0))
+        return cells.astype(np.int32), weights
 
     def reach(self, start: int, stop: int) -> slice:
         """The frame pixels that read any mask cell of [start, stop)."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stc.errors import IncompatibleError, InputError
 from stc.runtime import contract, passport
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
+from stc.runtime.native import Library, Missing, find
 from stc.runtime.passport import Passport
 from stc.runtime.stream import Stream
 from stc.runtime.tracker import TrackerConfig
@@ -36,6 +37,7 @@ class Session:
         score_threshold: float | None = None,
         classes: Iterable[str] | None = None,
         tracker: TrackerConfig | None = None,
+        native: bool = True,
     ) -> None:
         """Load and verify `model`.
 
@@ -47,6 +49,8 @@ class Session:
             score_threshold: least score to keep, 0..1, not below the one baked into the model; None: that one.
             classes: names of the classes to keep; None: all.
             tracker: rule and settings of new streams; None: the passport's.
+            native: use the native CPU library where it is installed; `mask_head` says what came of it. False: the op's
+                function body and NumPy, to compare.
 
         Raises:
             InputError: the model is missing or unreadable, or an argument is out of range.
@@ -54,12 +58,21 @@ class Session:
             MissingDependencyError: the engine's package is not installed.
         """
         path, beside = _find(Path(model))
-        self._backend = OnnxRuntimeBackend(path, device=device, threads=threads)
+        found = find() if native else Missing("native=False")
+        if isinstance(found, Library):
+            found = found.with_threads(threads)
+        self.native = found if isinstance(found, Library) else None
+        self._backend = OnnxRuntimeBackend(path, device=device, threads=threads, native=found)
         self.passport: Passport = beside or self._backend.embedded_passport()
         contract.check(self.passport, self._backend.inputs, self._backend.outputs, str(path))
         self.score_threshold = _threshold(self.passport, score_threshold)
         self.wanted = _wanted(self.passport, classes)
         self.tracker_config = tracker or _tracker_config(self.passport, path)
+
+    @property
+    def mask_head(self) -> str:
+        """What computes the masks: "native op (…)", or "function body (…)" with the reason."""
+        return self._backend.mask_head
 
     def stream(self, name: str = "", fps: float = 30.0, tracker: TrackerConfig | None = None) -> Stream:
         """A new video. `fps` spaces the frames that come without a time; `name` appears in messages.

@@ -64,7 +64,7 @@ class Stream:
             track_ids=update.track_ids,
             handles=update.handles,
             embeddings=found.embeddings,
-            masks=Masks(probabilities, letterbox, passport.mask_stride),
+            masks=Masks(probabilities, letterbox, passport.mask_stride, self._session.native),
             classes=passport.classes,
             frame_size=letterbox.frame_size,
             time=now,

@@ -13,19 +13,33 @@ from numpy.typing import NDArray
 
 from stc.errors import IncompatibleError, InputError, MissingDependencyError
 from stc.runtime import contract
+from stc.runtime.backends.cut import Cut, Whole, cut
 from stc.runtime.contract import TensorSpec
+from stc.runtime.native import Library, Missing
 from stc.runtime.passport import METADATA_KEY, Passport, from_dict
 
 logger = logging.getLogger(__name__)
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+NOT_ASKED = Missing("not asked for")
 _DTYPES = {"float": "float32", "double": "float64"}  # ONNX Runtime's names that are not NumPy's
 
 
 class OnnxRuntimeBackend:
-    """One loaded ONNX file. `run` may be called from several threads."""
+    """One loaded ONNX file. `run` may be called from several threads.
 
-    def __init__(self, path: Path, *, device: str = "cpu", threads: int | None = None) -> None:
+    On a CPU and with `native`, the graph is cut at the dynamic mask head and the native op computes the masks, of the
+    valid rows only; otherwise the op's function body does, for all rows. `mask_head` says which, and why.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        device: str = "cpu",
+        threads: int | None = None,
+        native: Library | Missing = NOT_ASKED,
+    ) -> None:
         """Load `path` on `device` ("cpu" or "cuda") with `threads` CPU threads (None: one per physical core).
 
         Raises MissingDependencyError without onnxruntime, IncompatibleError when ONNX Runtime cannot or does not use
@@ -38,15 +52,20 @@ class OnnxRuntimeBackend:
         self.path = path
         self.device = device
         self.provider = PROVIDERS[device]
-        self._session = _load(path, self.provider, threads)
+        rest = _cut(path, device, native)
+        self.mask_head = str(rest)
+        self._cut = rest if isinstance(rest, Cut) else None
+        self._session = _load(path, self._cut.model if self._cut else str(path), self.provider, threads)
         self.inputs = {arg.name: _spec(arg) for arg in self._session.get_inputs()}
-        self.outputs = {arg.name: _spec(arg) for arg in self._session.get_outputs()}
-        self._names: list[str] = list(self.outputs)
-        logger.info("%s: loaded with %s", path, self.provider)
+        outputs = {arg.name: _spec(arg) for arg in self._session.get_outputs()}
+        self._names: list[str] = list(outputs)
+        self.outputs = self._cut.contract(outputs) if self._cut else outputs
+        logger.info("%s: loaded with %s; mask head: %s", path, self.provider, self.mask_head)
 
     def run(self, frames: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """The graph's outputs by name for `frames` uint8 (B, H, W, 3)."""
-        return dict(zip(self._names, self._session.run(self._names, {contract.INPUT: frames}), strict=True))
+        outputs = dict(zip(self._names, self._session.run(self._names, {contract.INPUT: frames}), strict=True))
+        return self._cut.complete(outputs) if self._cut else outputs
 
     def embedded_passport(self) -> Passport:
         """The passport in the ONNX metadata, for a file that stands alone.
@@ -69,7 +88,14 @@ class OnnxRuntimeBackend:
         return from_dict(values, where)
 
 
-def _load(path: Path, provider: str, threads: int | None) -> Any:
+def _cut(path: Path, device: str, native: Library | Missing) -> Cut | Whole:
+    if device != "cpu":
+        return Whole(f"device {device}")
+    return cut(path, native) if isinstance(native, Library) else Whole(native.reason)
+
+
+def _load(path: Path, model: bytes | str, provider: str, threads: int | None) -> Any:
+    """`model` is what to load, `path` where it came from."""
     try:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as native
@@ -86,6 +112,8 @@ def _load(path: Path, provider: str, threads: int | None) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only: a library writes nothing on its own
     options.inter_op_num_threads = 1
+    # Its threads spin within a run, not after it, when the cores are the tracker's and the native library's.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     options.intra_op_num_threads = threads or 0  # 0: ONNX Runtime's own default, the physical cores
     load_errors = (
         native.Fail,
@@ -97,7 +125,7 @@ def _load(path: Path, provider: str, threads: int | None) -> Any:
         native.RuntimeException,
     )
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+        session = onnxruntime.InferenceSession(model, options, providers=[provider])
     except load_errors as error:
         raise InputError(
             f"{path}: ONNX Runtime cannot load it ({error}); re-export with: stc-export --ckpt FILE"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import cv2
@@ -18,9 +20,23 @@ from pycocotools import mask as coco
 from stc.errors import InputError
 from stc.runtime import Letterbox, Masks
 from stc.runtime.geometry import composed_axis
+from stc.runtime.native import Library, find
 from stc.runtime.serial_blas import LIMIT, inner_products
 
 STRIDE = 4
+MasksOf = Callable[..., Masks]
+
+
+@pytest.fixture(scope="module", params=["numpy", "native"])
+def masks_of(request: pytest.FixtureRequest) -> MasksOf:
+    """`Masks` by NumPy, and by the native library."""
+    if request.param == "numpy":
+        return Masks
+    library = find()
+    assert isinstance(library, Library), library
+    return partial(Masks, native=library.with_threads(2))
+
+
 # (frame, input): enlarged, shrunk, odd, portrait in landscape, exact, one pixel, one line
 GEOMETRIES = [
     ((720, 1280), (256, 448)),
@@ -87,20 +103,20 @@ def _blobs(count: int, rows: int, cols: int, seed: int = 0) -> NDArray[np.float3
 @pytest.mark.parametrize(("frame", "room"), GEOMETRIES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_dense_equals_both_resamplings_in_float64(
-    frame: tuple[int, int], room: tuple[int, int], dtype: type[np.floating[Any]]
+    masks_of: MasksOf, frame: tuple[int, int], room: tuple[int, int], dtype: type[np.floating[Any]]
 ) -> None:
     letterbox = _letterbox(frame, room)
     probabilities = _blobs(3, room[0] // STRIDE, room[1] // STRIDE).astype(dtype)
     expected = _two_steps(probabilities, letterbox)
     decided = np.abs(expected - 0.5) > 1e-6  # float32 rounding of a convex combination
-    dense = Masks(probabilities, letterbox, STRIDE).dense()
+    dense = masks_of(probabilities, letterbox, STRIDE).dense()
     assert dense.dtype == np.bool_ and dense.shape == expected.shape
     np.testing.assert_array_equal(dense[decided], (expected > 0.5)[decided])
     assert decided.mean() > 0.99
 
 
 @pytest.mark.parametrize(("frame", "room"), GEOMETRIES)
-def test_dense_equals_torch(frame: tuple[int, int], room: tuple[int, int]) -> None:
+def test_dense_equals_torch(masks_of: MasksOf, frame: tuple[int, int], room: tuple[int, int]) -> None:
     letterbox = _letterbox(frame, room)
     probabilities = _blobs(3, room[0] // STRIDE, room[1] // STRIDE, seed=1)
     rows, cols = probabilities.shape[1:]
@@ -110,7 +126,7 @@ def test_dense_equals_torch(frame: tuple[int, int], room: tuple[int, int]) -> No
     picture = picture[:, :, : letterbox.resized_size[0], : letterbox.resized_size[1]]
     expected = F.interpolate(picture, frame, mode="bilinear", align_corners=False)[0].numpy()
     decided = np.abs(expected - 0.5) > 1e-4  # torch computes the positions in float32
-    dense = Masks(probabilities, letterbox, STRIDE).dense()
+    dense = masks_of(probabilities, letterbox, STRIDE).dense()
     np.testing.assert_array_equal(dense[decided], (expected > 0.5)[decided])
 
 
@@ -160,11 +176,11 @@ def test_inner_products_equal_one_product() -> None:
 )
 @settings(max_examples=150, deadline=None)
 def test_rle_and_areas_are_those_of_the_dense_mask(
-    rows: int, cols: int, frame: tuple[int, int], seed: int, density: float
+    masks_of: MasksOf, rows: int, cols: int, frame: tuple[int, int], seed: int, density: float
 ) -> None:
     rng = np.random.default_rng(seed)
     probabilities = np.where(rng.random((3, rows, cols)) < density, 0.9, 0.1).astype(np.float32)
-    masks = Masks(probabilities, _letterbox(frame, (rows * STRIDE, cols * STRIDE)), STRIDE)
+    masks = masks_of(probabilities, _letterbox(frame, (rows * STRIDE, cols * STRIDE)), STRIDE)
     dense = masks.dense()
     peer = coco.encode(np.asfortranarray(dense.transpose(1, 2, 0).astype(np.uint8)))
     rle = masks.rle()
@@ -173,14 +189,14 @@ def test_rle_and_areas_are_those_of_the_dense_mask(
     np.testing.assert_array_equal(masks.areas(), dense.sum((1, 2)))
 
 
-def test_rle_survives_json_and_decodes() -> None:
-    masks = Masks(_blobs(4, 16, 24), _letterbox((237, 419), (64, 96)), STRIDE)
+def test_rle_survives_json_and_decodes(masks_of: MasksOf) -> None:
+    masks = masks_of(_blobs(4, 16, 24), _letterbox((237, 419), (64, 96)), STRIDE)
     decoded = coco.decode(json.loads(json.dumps(masks.rle())))
     np.testing.assert_array_equal(decoded.transpose(2, 0, 1).astype(bool), masks.dense())
 
 
-def test_polygons_refill_to_the_mask() -> None:
-    masks = Masks(_blobs(4, 64, 112)[:4], _letterbox((720, 1280), (256, 448)), STRIDE)
+def test_polygons_refill_to_the_mask(masks_of: MasksOf) -> None:
+    masks = masks_of(_blobs(4, 64, 112)[:4], _letterbox((720, 1280), (256, 448)), STRIDE)
     for outlines, dense in zip(masks.polygons(), masks.dense(), strict=True):
         canvas = np.zeros(dense.shape, np.uint8)
         cv2.fillPoly(canvas, [outline.astype(np.int32) for outline in outlines], 1)
@@ -188,21 +204,21 @@ def test_polygons_refill_to_the_mask() -> None:
         assert all(outline.dtype == np.float32 and outline.shape[1] == 2 for outline in outlines)
 
 
-def test_an_empty_mask_has_an_rle_and_no_polygon() -> None:
-    masks = Masks(np.full((1, 16, 24), 0.5, np.float32), _letterbox((60, 90), (64, 96)), STRIDE)
+def test_an_empty_mask_has_an_rle_and_no_polygon(masks_of: MasksOf) -> None:
+    masks = masks_of(np.full((1, 16, 24), 0.5, np.float32), _letterbox((60, 90), (64, 96)), STRIDE)
     assert not masks.dense().any() and masks.areas().tolist() == [0] and masks.polygons() == [[]]
     assert not coco.decode(masks.rle()).any()
 
 
-def test_cells_of_the_border_alone_give_an_empty_mask() -> None:
+def test_cells_of_the_border_alone_give_an_empty_mask(masks_of: MasksOf) -> None:
     probabilities = np.zeros((1, 16, 24), np.float32)
     probabilities[:, :, 12:] = 1  # a portrait frame of 64 x 32 fills the left third only
-    masks = Masks(probabilities, _letterbox((128, 64), (64, 96)), STRIDE)
+    masks = masks_of(probabilities, _letterbox((128, 64), (64, 96)), STRIDE)
     assert masks.areas().tolist() == [0] and not masks.dense().any()
 
 
-def test_indexing_chooses_objects() -> None:
-    masks = Masks(_blobs(4, 16, 24), _letterbox((60, 91), (64, 96)), STRIDE)
+def test_indexing_chooses_objects(masks_of: MasksOf) -> None:
+    masks = masks_of(_blobs(4, 16, 24), _letterbox((60, 91), (64, 96)), STRIDE)
     dense = masks.dense()
     chosen = np.array([True, False, True, False, False, True, False])
     for index in (slice(1, 3), [2, 0], chosen, np.array([], np.int64)):
@@ -213,14 +229,14 @@ def test_indexing_chooses_objects() -> None:
         masks[7]
 
 
-def test_no_objects() -> None:
-    masks = Masks(np.empty((0, 16, 24), np.float16), _letterbox((60, 91), (64, 96)), STRIDE)
+def test_no_objects(masks_of: MasksOf) -> None:
+    masks = masks_of(np.empty((0, 16, 24), np.float16), _letterbox((60, 91), (64, 96)), STRIDE)
     assert masks.dense().shape == (0, 60, 91) and masks.rle() == [] and masks.polygons() == []
     assert masks.areas().dtype == np.int64 and len(masks.areas()) == len(masks) == 0
 
 
-def test_masks_that_do_not_cover_the_picture_are_input_errors() -> None:
+def test_masks_that_do_not_cover_the_picture_are_input_errors(masks_of: MasksOf) -> None:
     with pytest.raises(InputError, match="do not cover"):
-        Masks(np.zeros((1, 15, 24), np.float32), _letterbox((64, 96), (64, 96)), STRIDE)
+        masks_of(np.zeros((1, 15, 24), np.float32), _letterbox((64, 96), (64, 96)), STRIDE)
     with pytest.raises(InputError, match=r"\(n, Hm, Wm\)"):
-        Masks(np.zeros((16, 24), np.float32), _letterbox((64, 96), (64, 96)), STRIDE)
+        masks_of(np.zeros((16, 24), np.float32), _letterbox((64, 96), (64, 96)), STRIDE)

@@ -1,0 +1,124 @@
+"""`python -m stc.benchmarks.kernels`: the native CPU library against what others do, side by side in one process."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stc.cli import run
+from stc.errors import MissingDependencyError
+from stc.files import write_text
+from stc.runtime.native import Library, Missing, find
+
+THREADS = 2
+FRAME = (720, 1280)
+SIZES = ((48, 80), (100, 168))
+COUNTS = (1, 10, 50, 100)
+TURNS, SAMPLES = 5, 7  # of every contender: turns, and samples in each
+WARM_UP = 0.03  # seconds
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Median milliseconds of ours and of a baseline on the same inputs, taken in turns; `ratio` is baseline / ours.
+
+    `spread` is the interquartile range of `ratio` over the turns.
+    """
+
+    name: str
+    size: str
+    ours_ms: float
+    baseline: str
+    baseline_ms: float
+    ratio: float
+    spread: float
+
+
+def compare(name: str, size: str, ours: Callable[[], Any], baselines: dict[str, Callable[[], Any]]) -> list[Comparison]:
+    """Time all in turns, so that a drift of the machine hits all alike; each warms up before its samples, which also
+    lasts until the threads of the one before have stopped spinning.
+    """
+    calls = {"": ours, **baselines}
+    samples: dict[str, list[float]] = {key: [] for key in calls}
+    for _ in range(TURNS):
+        for key, call in calls.items():
+            warm = perf_counter()
+            while perf_counter() - warm < WARM_UP:
+                call()
+            samples[key] += [_seconds(call) for _ in range(SAMPLES)]
+    kept = {key: np.array(values) * 1e3 for key, values in samples.items()}
+    found = []
+    for key in baselines:
+        ratios = kept[key] / kept[""]
+        low, high = np.percentile(ratios, (25, 75))
+        mine, other = float(np.median(kept[""])), float(np.median(kept[key]))
+        found.append(Comparison(name, size, mine, key, other, other / mine, float(high - low)))
+    return found
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    start = perf_counter()
+    call()
+    return perf_counter() - start
+
+
+def mask_heads(library: Library) -> list[Comparison]:
+    from stc.benchmarks import mask_head_baselines as baselines
+
+    found = []
+    for height, width in SIZES:
+        for count in COUNTS:
+            case = baselines.Case.random(count, height, width)
+            calls = {name: form(case) for name, form in baselines.FORMS.items()}
+            found += compare("mask head", f"{height}x{width} N={count}", case.native(library), calls)
+    return found
+
+
+def frame_masks(library: Library) -> list[Comparison]:
+    from stc.benchmarks import frame_mask_baselines as baselines
+
+    found = []
+    for name, case in baselines.cases().items():
+        adelaidet = {"adelaidet post-process": baselines.adelaidet(case)}
+        adelaidet_rle = {"adelaidet post-process + pycocotools": baselines.adelaidet_rle(case)}
+        size = f"{FRAME[1]}x{FRAME[0]} N={len(case)}"
+        masks = case.masks(library)
+        found += compare(name, f"{size} dense", lambda masks=masks: masks().dense(), adelaidet)
+        found += compare(name, f"{size} bits", lambda masks=masks: masks().bits(), adelaidet)
+        found += compare(name, f"{size} RLE", lambda masks=masks: masks().rle(), adelaidet_rle)
+    return found
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m stc.benchmarks.kernels", description=__doc__)
+    parser.add_argument("--json", metavar="FILE", help="write the comparisons as JSON")
+    arguments = parser.parse_args(argv)
+    library = find()
+    if isinstance(library, Missing):
+        raise MissingDependencyError(library.reason)
+    import torch
+
+    torch.set_num_threads(THREADS)
+    library = library.with_threads(THREADS)
+    found = [*mask_heads(library), *frame_masks(library)]
+    for row in found:
+        print(
+            f"{row.name:24} {row.size:24} {row.ours_ms:8.3f} ms  {row.baseline:38} {row.baseline_ms:8.2f} ms  "
+            f"{row.ratio:6.1f}x +-{row.spread / 2:.1f}"
+        )
+    if arguments.json:
+        write_text(Path(arguments.json), json.dumps([asdict(row) for row in found], indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

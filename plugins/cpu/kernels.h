@@ -1,0 +1,47 @@
+// What is compiled once per instruction set.
+#pragma once
+
+#include <cstring>
+
+#include "frame_masks.h"
+#include "mask_head.h"
+
+namespace stc::cpu {
+
+struct MaskHeadKernel {
+  FeatureRows (*features)(const DynamicMaskHead&, int image, float* buffer);
+  void (*masks)(const DynamicMaskHead&, const FeatureRows&, int64_t instance, float* scratch);
+};
+
+struct Kernels {
+  const char* name;
+  /// Both members are null for a network that is not among STC_MASK_HEAD_NETWORKS.
+  MaskHeadKernel (*mask_head)(int channels, int layers, Storage storage);
+  void (*mask_bits)(const FrameMasks&, const ColumnPlan&, const float* cells, const Window&, uint8_t* bits,
+                    int64_t pitch, float* scratch);
+};
+
+template <class Lanes, class Type>
+MaskHeadKernel mask_head_kernel(int channels, int layers) {
+#define STC_NETWORK(C, L) \
+  if (channels == C && layers == L) return {feature_rows<Lanes, Type>, instance_masks<C, L, Lanes, Type>};
+  STC_MASK_HEAD_NETWORKS(STC_NETWORK)
+#undef STC_NETWORK
+  return {nullptr, nullptr};
+}
+
+template <class Lanes>
+Kernels kernels() {
+  const auto mask_head = [](int channels, int layers, Storage storage) {
+    return storage == Storage::kHalf ? mask_head_kernel<Lanes, Half>(channels, layers)
+                                     : mask_head_kernel<Lanes, float>(channels, layers);
+  };
+  return {Lanes::kName, mask_head, mask_bits<Lanes>};
+}
+
+Kernels portable_kernels();
+#if defined(__x86_64__)
+Kernels avx2_kernels();  ///< only to be called where the machine has AVX2, FMA and F16C
+#endif
+
+}  // namespace stc::cpu

@@ -1,0 +1,29 @@
+// The standard headers come before the pragma: their inline functions are shared with code that must run anywhere.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,f16c")
+#endif
+
+#include "kernels.h"
+#include "lanes_avx2.h"
+
+namespace stc::cpu {
+Kernels avx2_kernels() { return kernels<Avx2>(); }
+}  // namespace stc::cpu
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif

@@ -1,0 +1,156 @@
+// The dynamic mask head of one instance: logits row by row, upsampled and squashed while they are in the cache.
+#pragma once
+
+#include "lanes.h"
+#include "stc/aligned_bilinear.h"
+#include "stc/dynamic_mask_head.h"
+
+namespace stc::cpu {
+
+/// Rows are padded to whole vectors of the widest kind, and have room for one cell (and an aligned start) before them.
+constexpr int kRowStep = 16;
+constexpr int kFront = 8;
+
+/// The features of one image as the kernels read them, float32 (height, channels, pitch), and the x of every column.
+/// Made once per image, they serve all its instances.
+struct FeatureRows {
+  const float* values;
+  const float* grid_x;
+  int pitch;
+
+  STC_HD static int64_t size(const DynamicMaskHead& op) {
+    return (static_cast<int64_t>(op.height) * op.channels + 1) * round_up(op.width, kRowStep);
+  }
+};
+
+template <class Lanes, class Storage>
+void copy_row(const Storage* source, int width, int pitch, float* target) {
+  int x = 0;
+  for (; x + Lanes::kLanes <= width; x += Lanes::kLanes) Lanes::load(source + x).store(target + x);
+  for (; x < width; ++x) target[x] = widen(source[x]);
+  for (; x < pitch; ++x) target[x] = 0.0f;
+}
+
+/// Fills `buffer`, float[FeatureRows::size(op)], from image `image` of the op.
+template <class Lanes, class Storage>
+FeatureRows feature_rows(const DynamicMaskHead& op, int image, float* buffer) {
+  const int pitch = round_up(op.width, kRowStep);
+  const int64_t plane = static_cast<int64_t>(op.height) * op.width;
+  const Storage* feats = static_cast<const Storage*>(op.mask_feats) + image * op.channels * plane;
+  float* row = buffer;
+  for (int y = 0; y < op.height; ++y) {
+    for (int c = 0; c < op.channels; ++c, row += pitch) {
+      copy_row<Lanes>(feats + c * plane + static_cast<int64_t>(y) * op.width, op.width, pitch, row);
+    }
+  }
+  for (int x = 0; x < pitch; ++x) row[x] = grid_coordinate(x, op.stride);
+  return {buffer, row, pitch};
+}
+
+/// Logits of the row `y`, `pitch` of them; those beyond the width belong to no cell.
+template <int Channels, int Layers, class Lanes>
+void logit_row(const float* network, const FeatureRows& features, int y, int stride, float* logits) {
+  using Wide = Pair<Lanes>;
+  float start[Layout<Channels, Layers>::kFirstOutputs];
+  row_start<Channels, Layers>(network, grid_coordinate(y, stride), start);
+  const float* row = features.values + static_cast<int64_t>(y) * Channels * features.pitch;
+  for (int x = 0; x < features.pitch; x += Wide::kLanes) {
+    Wide cell[Channels];
+    STC_UNROLL
+    for (int c = 0; c < Channels; ++c) cell[c] = Wide::load(row + c * features.pitch + x);
+    cell_logit<Channels, Layers>(network, start, Wide::load(features.grid_x + x), cell).store(logits + x);
+  }
+}
+
+/// aligned_bilinear by 2 along a row of `width` logits, then probabilities: every output 2x lies half-way from x - 1 to
+/// x, every output 2x + 1 on x. `row[-1]` repeats `row[0]`.
+template <class Lanes, class Storage>
+void double_row(const float* row, int width, Storage* target) {
+  for (int x = 0; x < width; x += Lanes::kLanes) {
+    const Lanes own = Lanes::load(row + x);
+    const Lanes between_cells = between(Lanes::load(row + x - 1), own, 0.5f);
+    Lanes first, second;
+    interleave(sigmoid(between_cells), sigmoid(own), first, second);
+    if (x + Lanes::kLanes <= width) {
+      first.store(target + 2 * x);
+      second.store(target + 2 * x + Lanes::kLanes);
+    } else {
+      Storage end[2 * Lanes::kLanes];
+      first.store(end);
+      second.store(end + Lanes::kLanes);
+      for (int i = 0; x + i / 2 < width; ++i) target[2 * x + i] = end[i];
+    }
+  }
+}
+
+/// The same for any factor; `expanded` is float[width * factor rounded up to whole vectors].
+template <class Lanes, class Storage>
+void expand_row(const float* row, int width, int factor, float* expanded, Storage* target) {
+  const int outputs = width * factor;
+  for (int o = 0; o < outputs; ++o) {
+    const Tap tap = aligned_tap(o, factor, width);
+    expanded[o] = between(row[tap.low], row[tap.high], tap.share);
+  }
+  for (int o = 0; o < outputs; o += Lanes::kLanes) {
+    const Lanes probabilities = sigmoid(Lanes::load(expanded + o));
+    if (o + Lanes::kLanes <= outputs) {
+      probabilities.store(target + o);
+    } else {
+      Storage end[Lanes::kLanes];
+      probabilities.store(end);
+      for (int i = 0; o + i < outputs; ++i) target[o + i] = end[i];
+    }
+  }
+}
+
+/// Floats that one thread needs beside the features.
+STC_HD int64_t scratch_size(const DynamicMaskHead& op) {
+  const int64_t pitch = round_up(op.width, kRowStep);
+  return 3 * (kFront + pitch) + pitch * op.upsample;
+}
+
+/// All masks of `instance`, counted over the whole batch, from the features of its image.
+template <int Channels, int Layers, class Lanes, class Storage>
+void instance_masks(const DynamicMaskHead& op, const FeatureRows& features, int64_t instance, float* scratch) {
+  using Net = Layout<Channels, Layers>;
+  const Storage* params = static_cast<const Storage*>(op.params) + instance * Net::kParams;
+  float network[Net::kParams];
+  for (int i = 0; i < Net::kParams; ++i) {
+    network[i] = grid_parameter<Channels, Layers>(params, i, op.locations + 2 * instance, op.sizes[instance]);
+  }
+
+  const int64_t room = kFront + features.pitch;
+  float* const expanded = scratch + 3 * room;
+  float* const blend = scratch + 2 * room + kFront;
+  int ready = -1;  // the last row whose logits are there; two rows are kept, by parity
+  const auto logits = [&](int y) {
+    float* row = scratch + (y & 1) * room + kFront;
+    if (y > ready) {
+      logit_row<Channels, Layers, Lanes>(network, features, y, op.stride, row);
+      row[-1] = row[0];
+      ready = y;
+    }
+    return row;
+  };
+
+  const int out_height = op.height * op.upsample, out_width = op.width * op.upsample;
+  Storage* target = static_cast<Storage*>(op.masks) + instance * out_height * out_width;
+  for (int o = 0; o < out_height; ++o, target += out_width) {
+    const Tap tap = aligned_tap(o, op.upsample, op.height);
+    const float* row = logits(tap.low);
+    if (tap.share != 0.0f) {
+      const float* next = logits(tap.high);
+      for (int x = -kFront; x < features.pitch; x += Lanes::kLanes) {
+        between(Lanes::load(row + x), Lanes::load(next + x), tap.share).store(blend + x);
+      }
+      row = blend;
+    }
+    if (op.upsample == 2) {
+      double_row<Lanes>(row, op.width, target);
+    } else {
+      expand_row<Lanes>(row, op.width, op.upsample, expanded, target);
+    }
+  }
+}
+
+}  // namespace stc::cpu

@@ -1,0 +1,92 @@
+"""Masks at frame size by the native library: pixels, bits and runs of one and the same arithmetic."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stc.errors import InputError
+from stc.runtime.geometry import Axis
+from stc.runtime.native import FAILURES, Library
+
+
+class _FrameAxis(ctypes.Structure):
+    _fields_ = [("cells", ctypes.c_void_p), ("weights", ctypes.c_void_p), ("size", ctypes.c_int32)]
+
+
+class _FrameMasks(ctypes.Structure):
+    _fields_ = [
+        ("probabilities", ctypes.c_void_p),
+        ("y", _FrameAxis),
+        ("x", _FrameAxis),
+        ("instances", ctypes.c_int32),
+        ("rows", ctypes.c_int32),
+        ("cols", ctypes.c_int32),
+    ]
+
+
+@dataclass(frozen=True)
+class NativeComposer:
+    """From probabilities float32 (n, rows, cols) to masks at the size of `y` and `x`, the axes of the frame."""
+
+    library: Library
+    y: Axis
+    x: Axis
+
+    def dense(self, probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """All pixels: bool (n, H0, W0)."""
+        pixels = np.empty((len(probabilities), *self._size), np.uint8)
+        self._call("stc_cpu_dense_masks", probabilities, pixels.ctypes.data)
+        return pixels.view(np.bool_)
+
+    def bits(self, probabilities: NDArray[np.float32]) -> NDArray[np.uint32]:
+        """uint32 (n, H0, ceil(W0 / 32)): pixel x is bit x % 32 of word x // 32."""
+        height, width = self._size
+        words = np.empty((len(probabilities), height, -(-width // 32)), np.uint32)
+        self._call("stc_cpu_bit_masks", probabilities, words.ctypes.data)
+        return words
+
+    def rle(self, probabilities: NDArray[np.float32]) -> tuple[list[str], NDArray[np.int64]]:
+        """COCO's compressed counts and the areas, int64 (n,), in pixels."""
+        n = len(probabilities)
+        ends, areas = np.zeros(n, np.int64), np.zeros(n, np.int64)
+        capacity = 4096 * n
+        while True:
+            text = ctypes.create_string_buffer(capacity)
+            needed = self._call(
+                "stc_cpu_rle_masks",
+                probabilities,
+                ctypes.addressof(text),
+                ctypes.c_int64(capacity),
+                ends.ctypes.data,
+                areas.ctypes.data,
+            )
+            if needed <= 0:
+                break
+            capacity = needed
+        whole = text.raw[: ends[-1]].decode("ascii") if n else ""
+        return [whole[begin:end] for begin, end in zip((0, *ends[:-1].tolist()), ends.tolist(), strict=False)], areas
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return len(self.y.first), len(self.x.first)
+
+    def _call(self, name: str, probabilities: NDArray[np.float32], *outputs: Any) -> int:
+        cells = np.ascontiguousarray(probabilities)
+        masks = _FrameMasks(cells.ctypes.data, _axis(self.y), _axis(self.x), *cells.shape)
+        function = getattr(self.library.handle, name)
+        function.restype = ctypes.c_int64 if name == "stc_cpu_rle_masks" else ctypes.c_int32
+        arguments = (ctypes.c_void_p(value) if isinstance(value, int) else value for value in outputs)
+        status = int(function(ctypes.byref(masks), *arguments, self.library.threads))
+        if status < 0:
+            raise InputError(f"masks {cells.shape} to {self._size}: {FAILURES[status]}")
+        return status
+
+
+def _axis(axis: Axis) -> _FrameAxis:
+    cells, weights = axis.taps
+    return _FrameAxis(cells.ctypes.data, weights.ctypes.data, cells.shape[1])

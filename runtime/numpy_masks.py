@@ -1,0 +1,118 @@
+"""Masks at frame size in NumPy: what serves where the native library is not installed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stc.runtime.geometry import Axis
+
+
+class _Window(NamedTuple):
+    """The part of the frame that one mask can reach; every pixel outside is 0."""
+
+    y: slice
+    x: slice
+
+
+@dataclass(frozen=True)
+class NumpyComposer:
+    """From probabilities float32 (n, rows, cols) to masks at the size of `y` and `x`, the axes of the frame."""
+
+    y: Axis
+    x: Axis
+
+    def dense(self, probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """All pixels: bool (n, H0, W0)."""
+        pixels = np.zeros((len(probabilities), *self._size), np.bool_)
+        for target, cells, window in zip(pixels, probabilities, self._windows(probabilities), strict=True):
+            if window is not None:
+                target[window.y, window.x] = self._columns(cells, window).T
+        return pixels
+
+    def bits(self, probabilities: NDArray[np.float32]) -> NDArray[np.uint32]:
+        """uint32 (n, H0, ceil(W0 / 32)): pixel x is bit x % 32 of word x // 32."""
+        packed = np.packbits(self.dense(probabilities), axis=-1, bitorder="little")
+        padded = np.pad(packed, ((0, 0), (0, 0), (0, -packed.shape[-1] % 4)))
+        return np.ascontiguousarray(padded).view("<u4").astype(np.uint32, copy=False)
+
+    def rle(self, probabilities: NDArray[np.float32]) -> tuple[list[str], NDArray[np.int64]]:
+        """COCO's compressed counts and the areas, int64 (n,), in pixels."""
+        from pycocotools.mask import frPyObjects
+
+        height, width = self._size
+        texts, areas = [], np.zeros(len(probabilities), np.int64)
+        for index, runs in enumerate(self._runs(probabilities)):
+            edges = np.concatenate(([0], runs.ravel(), [height * width]))
+            counts = np.diff(edges[:-1] if edges[-1] == edges[-2] else edges)
+            texts.append(frPyObjects({"size": [height, width], "counts": counts}, height, width)["counts"].decode())
+            areas[index] = (runs[:, 1] - runs[:, 0]).sum()
+        return texts, areas
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return len(self.y.first), len(self.x.first)
+
+    def _windows(self, probabilities: NDArray[np.float32]) -> list[_Window | None]:
+        inside = probabilities > 0.5
+        lines = zip(np.any(inside, axis=2), np.any(inside, axis=1), strict=True)
+        return [self._window(in_rows, in_cols) for in_rows, in_cols in lines]
+
+    def _window(self, in_rows: NDArray[np.bool_], in_cols: NDArray[np.bool_]) -> _Window | None:
+        if not in_rows.any():
+            return None
+        y, x = (
+            axis.reach(int(hit.argmax()), len(hit) - int(hit[::-1].argmax()))
+            for axis, hit in ((self.y, in_rows), (self.x, in_cols))
+        )
+        # Empty where only cells of the border are above 0.5.
+        return _Window(y, x) if y.start < y.stop and x.start < x.stop else None
+
+    def _runs(self, probabilities: NDArray[np.float32]) -> list[NDArray[np.int64]]:
+        """Per object (m, 2): [start, stop) of each run of mask pixels, counted down the columns of the frame."""
+        return [
+            np.empty((0, 2), np.int64) if window is None else self._column_runs(cells, window)
+            for cells, window in zip(probabilities, self._windows(probabilities), strict=True)
+        ]
+
+    def _column_runs(self, cells: NDArray[np.float32], window: _Window) -> NDArray[np.int64]:
+        height = window.y.stop - window.y.start
+        columns = self._columns(cells, window)
+        # A pixel of background above each column, and one at the very end, makes every run start and stop inside.
+        flat = np.zeros(len(columns) * (height + 1) + 1, np.bool_)
+        flat[:-1].reshape(-1, height + 1)[:, 1:] = columns
+        edges = np.flatnonzero(flat[1:] != flat[:-1])
+        ends = np.stack((edges[0::2] + 1, edges[1::2]), axis=1)  # first and last pixel of each run
+        column, row = np.divmod(ends, height + 1)
+        runs: NDArray[np.int64] = (column + window.x.start) * len(self.y.first) + row - 1 + window.y.start
+        runs[:, 1] += 1
+        # A run that leaves the frame's bottom and one that starts at the next column's top are one in COCO's order.
+        joined = np.flatnonzero(runs[1:, 0] == runs[:-1, 1])
+        if not len(joined):
+            return runs
+        return np.delete(runs.ravel(), np.concatenate((2 * joined + 1, 2 * joined + 2))).reshape(-1, 2)
+
+    def _columns(self, cells: NDArray[np.float32], window: _Window) -> NDArray[np.bool_]:
+        """The window's pixels, transposed: bool (w, h), so that a column of the frame is contiguous, as COCO counts.
+
+        The one place where pixels are decided: pixels, runs and outlines agree to the last bit.
+        """
+        band = self.x.cells(window.x)
+        narrow = cells[:, band]
+        half = np.empty((window.y.stop - window.y.start, narrow.shape[1]), np.float32)
+        for piece in self.y.blocks(window.y, narrow.shape[1]):
+            read = self.y.cells(piece)
+            np.matmul(self.y.weights[piece, read], narrow[read], out=half[_within(piece, window.y)])
+        columns = np.empty((window.x.stop - window.x.start, len(half)), np.bool_)
+        for piece in self.x.blocks(window.x, len(half)):
+            read = self.x.cells(piece)
+            values = self.x.weights[piece, read] @ half[:, _within(read, band)].T
+            np.greater(values, 0.5, out=columns[_within(piece, window.x)])
+        return columns
+
+
+def _within(part: slice, whole: slice) -> slice:
+    return slice(part.start - whole.start, part.stop - whole.start)
