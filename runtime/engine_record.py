@@ -1,0 +1,63 @@
+"""What a passport says of an engine: with which TensorRT it was built, for which machines, with which plugin."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from stc.errors import InputError
+
+ENGINE_FILE = "engine.plan"
+Flavour = Literal["tensorrt", "rtx"]
+Route = Literal["library", "embed"]
+
+
+@dataclass(frozen=True)
+class PluginRecord:
+    """The plugin that an engine was built with: `library` is a shared library that must be loaded before the engine,
+    `embed` a kernel inside the plan (TensorRT's ahead-of-time plugins), which needs nothing at run time.
+    """
+
+    route: Route
+    file: str  # libstc_tensorrt.so, or the PTX file that was embedded
+    sha256: str
+
+
+@dataclass(frozen=True)
+class EngineRecord:
+    """`Passport.engine`. The plan's own SHA-256 is in `Passport.files`.
+
+    `version` is TensorRT's full version; a plan runs with exactly that one. `targets` are compute capabilities
+    ("SM90"): of the GPU that the engine was built on, or those that RTX was asked for. `hardware_compatibility`
+    is "none" or TensorRT's name of the level ("ampere_plus", "same_compute_capability"). `batch` is least, optimal and
+    largest batch size. `source` is the ONNX file that was built. `precision` is the audit of stc.export.engine.audit.
+    """
+
+    flavour: Flavour
+    version: str
+    targets: tuple[str, ...]
+    batch: tuple[int, int, int]
+    source: str
+    plugin: PluginRecord | None = None  # None: the op's function body
+    hardware_compatibility: str = "none"
+    precision: dict[str, Any] | None = None
+    file: str = ENGINE_FILE
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def from_dict(values: dict[str, Any], where: str) -> EngineRecord:
+    """Read `Passport.engine`. Raises InputError when fields are missing or unknown."""
+    known = {field.name for field in fields(EngineRecord)}
+    fixed = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    try:
+        if unknown := sorted(set(fixed) - known):
+            raise TypeError(f"unknown fields {', '.join(unknown)}")
+        if (plugin := fixed.get("plugin")) is not None:
+            fixed["plugin"] = PluginRecord(**plugin)
+        return EngineRecord(**fixed)
+    except TypeError as error:
+        raise InputError(
+            f"{where}: its engine record is not complete ({error}); rebuild with: stc-export --onnx FILE"
+        ) from error
