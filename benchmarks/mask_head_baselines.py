@@ -119,9 +119,7 @@ def best_torch(feats: Tensor, params: Tensor, locations: Tensor, sizes: Tensor) 
     grid = torch.stack([x.repeat(height), y.repeat_interleave(width)])
     inputs = torch.cat([-grid, feats.reshape(8, -1)])
     offset = (along * locations[:, None]).sum(-1) + b0
-    hidden = torch.addmm(
-        offset.reshape(-1, 1), torch.cat([along, w0[..., 2:]], -1).reshape(8 * n, 10), inputs
-    ).relu_()
+    hidden = torch.addmm(offset.reshape(-1, 1), torch.cat([along, w0[..., 2:]], -1).reshape(8 * n, 10), inputs).relu_()
     hidden = torch.baddbmm(b1[:, :, None], w1.reshape(n, 8, 8), hidden.reshape(n, 8, -1)).relu_()
     logits = torch.baddbmm(b2[:, :, None], w2.reshape(n, 1, 8), hidden)
     return _upsample(logits.reshape(n, 1, height, width)).sigmoid_()

@@ -15,7 +15,7 @@ from stc.runtime.native import FAILURES, Library
 
 
 class _FrameAxis(ctypes.Structure):
-    _fields_ = [("cells", ctypes.c_void_p), ("weights", ctypes.c_void_p), ("size", ctypes.c_int32)]
+    _fields_ = [("cells", ctypes.c_void_p), ("shares", ctypes.c_void_p), ("size", ctypes.c_int32)]
 
 
 class _FrameMasks(ctypes.Structure):
@@ -73,7 +73,7 @@ class NativeComposer:
 
     @property
     def _size(self) -> tuple[int, int]:
-        return len(self.y.first), len(self.x.first)
+        return len(self.y), len(self.x)
 
     def _call(self, name: str, probabilities: NDArray[np.float32], *outputs: Any) -> int:
         cells = np.ascontiguousarray(probabilities)
@@ -88,5 +88,4 @@ class NativeComposer:
 
 
 def _axis(axis: Axis) -> _FrameAxis:
-    cells, weights = axis.taps
-    return _FrameAxis(cells.ctypes.data, weights.ctypes.data, cells.shape[1])
+    return _FrameAxis(axis.first.ctypes.data, axis.share.ctypes.data, len(axis))

@@ -17,8 +17,11 @@ struct Kernels {
   const char* name;
   /// Both members are null for a network that is not among STC_MASK_HEAD_NETWORKS.
   MaskHeadKernel (*mask_head)(int channels, int layers, Storage storage);
+  int group;  ///< of the ColumnPlan that mask_bits reads
+  Box (*box_above)(const float* cells, int rows, int cols, uint16_t* columns);
   void (*mask_bits)(const FrameMasks&, const ColumnPlan&, const float* cells, const Window&, uint8_t* bits,
                     int64_t pitch, float* scratch);
+  void (*spread_bits)(const uint8_t* bits, int count, uint8_t* pixels);
 };
 
 template <class Lanes, class Type>
@@ -36,7 +39,7 @@ Kernels kernels() {
     return storage == Storage::kHalf ? mask_head_kernel<Lanes, Half>(channels, layers)
                                      : mask_head_kernel<Lanes, float>(channels, layers);
   };
-  return {Lanes::kName, mask_head, mask_bits<Lanes>};
+  return {Lanes::kName, mask_head, kGroup<Lanes>, box_above<Lanes>, mask_bits<Lanes>, spread_bits<Lanes>};
 }
 
 Kernels portable_kernels();

@@ -3,6 +3,9 @@
 
 #include <immintrin.h>
 
+#include <cstdint>
+#include <cstring>
+
 #include "half.h"
 #include "stc/arithmetic.h"
 
@@ -24,9 +27,22 @@ struct Avx2 {
   STC_HD void store(Half* p) const {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
   }
+
+  /// A byte, 0 or 1, for each of 32 bits: every byte gets a copy of its bits' byte and looks at its own bit.
+  static constexpr int kSpread = 32;
+  STC_HD static void spread(const uint8_t* bits, uint8_t* bytes) {
+    int32_t word;
+    std::memcpy(&word, bits, sizeof word);
+    const __m256i source = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+    const __m256i own = _mm256_set1_epi64x(static_cast<int64_t>(0x8040201008040201u));
+    const __m256i copies = _mm256_shuffle_epi8(_mm256_set1_epi32(word), source);
+    const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(copies, own), own);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(bytes), _mm256_and_si256(set, _mm256_set1_epi8(1)));
+  }
 };
 
 STC_HD Avx2 multiply(Avx2 a, Avx2 b) { return _mm256_mul_ps(a.v, b.v); }
+STC_HD Avx2 subtract(Avx2 a, Avx2 b) { return _mm256_sub_ps(a.v, b.v); }
 STC_HD Avx2 multiply_add(Avx2 a, Avx2 b, Avx2 c) { return _mm256_fmadd_ps(a.v, b.v, c.v); }
 
 // min and max give their second operand where one is NaN.
@@ -70,10 +86,19 @@ STC_HD void interleave(Avx2 a, Avx2 b, Avx2& first, Avx2& second) {
   second = _mm256_permute2f128_ps(low, high, 0x31);
 }
 
-/// row[index[i]] for every lane. `narrow` promises indices below 8: one load and a permutation instead of eight loads.
-STC_HD void look_up(const float* row, const int32_t* index, bool narrow, Avx2& r) {
-  const __m256i lanes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(index));
-  r = narrow ? _mm256_permutevar8x32_ps(_mm256_loadu_ps(row), lanes) : _mm256_i32gather_ps(row, lanes, 4);
+/// row[low[i]] and row[high[i]] for every lane. `narrow` promises indices below 8: one load and two permutations instead
+/// of sixteen loads.
+STC_HD void look_up(const float* row, const int32_t* low, const int32_t* high, bool narrow, Avx2& a, Avx2& b) {
+  const __m256i first = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(low));
+  const __m256i second = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(high));
+  if (narrow) {
+    const __m256 cells = _mm256_loadu_ps(row);
+    a = _mm256_permutevar8x32_ps(cells, first);
+    b = _mm256_permutevar8x32_ps(cells, second);
+  } else {
+    a = _mm256_i32gather_ps(row, first, 4);
+    b = _mm256_i32gather_ps(row, second, 4);
+  }
 }
 
 }  // namespace stc::cpu

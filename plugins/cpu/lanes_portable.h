@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "half.h"
+#include "spread.h"
 #include "stc/arithmetic.h"
 
 namespace stc::cpu {
@@ -32,9 +33,14 @@ struct Portable {
   STC_HD void store(Half* p) const {
     for (int i = 0; i < kLanes; ++i) p[i] = to_half(v[i]);
   }
+
+  /// A byte, 0 or 1, for each of 8 bits.
+  static constexpr int kSpread = 8;
+  STC_HD static void spread(const uint8_t* bits, uint8_t* bytes) { spread_byte(*bits, 8, bytes); }
 };
 
 STC_HD Portable multiply(Portable a, Portable b) { return a.v * b.v; }
+STC_HD Portable subtract(Portable a, Portable b) { return a.v - b.v; }
 STC_HD Portable multiply_add(Portable a, Portable b, Portable c) { return a.v * b.v + c.v; }
 STC_HD Portable relu(Portable x) { return x.v < 0.0f ? Portable(0.0f).v : x.v; }
 
@@ -82,9 +88,13 @@ STC_HD void interleave(Portable a, Portable b, Portable& first, Portable& second
   }
 }
 
-/// row[index[i]] for every lane. `narrow` promises indices below 8, which faster hardware makes use of.
-STC_HD void look_up(const float* row, const int32_t* index, [[maybe_unused]] bool narrow, Portable& r) {
-  for (int i = 0; i < Portable::kLanes; ++i) r.v[i] = row[index[i]];
+/// row[low[i]] and row[high[i]] for every lane. `narrow` promises small indices, which faster hardware makes use of.
+STC_HD void look_up(const float* row, const int32_t* low, const int32_t* high, [[maybe_unused]] bool narrow, Portable& a,
+                    Portable& b) {
+  for (int i = 0; i < Portable::kLanes; ++i) {
+    a.v[i] = row[low[i]];
+    b.v[i] = row[high[i]];
+  }
 }
 
 }  // namespace stc::cpu

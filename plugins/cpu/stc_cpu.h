@@ -17,7 +17,7 @@
 #define STC_API __attribute__((visibility("default")))
 #endif
 
-#define STC_CPU_ABI 1 /* raised when a signature or a struct below changes */
+#define STC_CPU_ABI 2 /* raised when a signature or a struct below changes */
 
 enum {
   STC_OK = 0,
@@ -52,13 +52,12 @@ typedef struct {
 /* `threads`: at most so many, the calling one included. */
 STC_API int32_t stc_cpu_dynamic_mask_head(const stc_dynamic_mask_head* op, int32_t threads);
 
-/* One axis of the way from mask cells to frame pixels: pixel o is the sum over t of weights[t * size + o] times cell
-   cells[t * size + o]. The first tap never decreases, the others are at most two cells after it, weights are a convex
-   combination, and a tap that is not needed repeats the first cell with weight 0. */
+/* One axis of the way from mask cells to frame pixels: pixel o lies shares[o] (0..1) of the way from cell cells[o] to
+   the one after it. `cells` never decreases; where a share is 0, the cell after need not exist. */
 typedef struct {
-  const int32_t* cells;  /* (3, size) */
-  const float* weights;  /* (3, size) */
-  int32_t size;          /* pixels */
+  const int32_t* cells; /* (size,) */
+  const float* shares;  /* (size,) */
+  int32_t size;         /* pixels */
 } stc_frame_axis;
 
 /* Masks of n objects at frame size, W = x.size by H = y.size: the pixels where the probability, resampled along both
