@@ -11,6 +11,8 @@
 
 #include <stdint.h>
 
+#include "stc/c_types.h"
+
 #if defined(_WIN32)
 #define STC_API __declspec(dllexport)
 #else
@@ -36,37 +38,8 @@ STC_API int32_t stc_cpu_abi(void);
    the first call, chooses the portable code. */
 STC_API const char* stc_cpu_kernels(void);
 
-/* The op stc::DynamicMaskHead, version 1. All arrays contiguous; storage 0: float32, 1: IEEE half. */
-typedef struct {
-  const void* mask_feats;  /* storage (batch, channels, height, width) */
-  const void* params;      /* storage (batch, instances, P), P given by channels and layers */
-  const float* locations;  /* (batch, instances, 2) x, y in input pixels */
-  const float* sizes;      /* (batch, instances) input pixels */
-  const int32_t* count;    /* (batch,): masks from row count[b] on are zero; taken into 0..instances */
-  void* masks;             /* out, storage (batch, instances, height * upsample, width * upsample), 0..1 */
-  int32_t batch, instances, height, width;
-  int32_t channels, layers, stride, upsample;
-  int32_t storage;
-} stc_dynamic_mask_head;
-
 /* `threads`: at most so many, the calling one included. */
 STC_API int32_t stc_cpu_dynamic_mask_head(const stc_dynamic_mask_head* op, int32_t threads);
-
-/* One axis of the way from mask cells to frame pixels: pixel o lies shares[o] (0..1) of the way from cell cells[o] to
-   the one after it. `cells` never decreases; where a share is 0, the cell after need not exist. */
-typedef struct {
-  const int32_t* cells; /* (size,) */
-  const float* shares;  /* (size,) */
-  int32_t size;         /* pixels */
-} stc_frame_axis;
-
-/* Masks of n objects at frame size, W = x.size by H = y.size: the pixels where the probability, resampled along both
-   axes, is above 0.5. All forms give the same pixels to the last bit. */
-typedef struct {
-  const float* probabilities; /* (instances, rows, cols), 0..1 */
-  stc_frame_axis y, x;
-  int32_t instances, rows, cols;
-} stc_frame_masks;
 
 /* pixels (instances, H, W): 0 or 1. */
 STC_API int32_t stc_cpu_dense_masks(const stc_frame_masks* masks, uint8_t* pixels, int32_t threads);
