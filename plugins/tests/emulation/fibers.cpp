@@ -41,8 +41,8 @@ std::unique_ptr<float[]> shared;
 [[maybe_unused]] size_t scheduler_size = 0;
 [[maybe_unused]] void* scheduler_fake = nullptr;
 
-void leave(bool for_good) {
-  Fiber* self = current;
+void leave([[maybe_unused]] bool for_good) {
+  Fiber* const self = current;
   STC_SWITCH_START(for_good ? nullptr : &self->fake_stack, scheduler_stack, scheduler_size);
   swapcontext(&self->context, &scheduler);
   STC_SWITCH_FINISH(self->fake_stack, &scheduler_stack, &scheduler_size);
