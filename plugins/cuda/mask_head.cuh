@@ -28,6 +28,23 @@ STC_HD constexpr int64_t shared_floats(int64_t params, int64_t width) {
   return (params <= kParamRoom ? kParamRoom : (params + 3) / 4 * 4) + (kBand + 2) * width;
 }
 
+/// N outputs of a row that lies `share` of the way from row `upper` to row `lower`, upsampled by 2 from `cell` on: every
+/// even one half-way from the cell before to its cell, every odd one on its cell.
+template <int N>
+__device__ __forceinline__ Cells<N> doubled(const float* upper, const float* lower, float share, int cell) {
+  Cells<N> result;
+  const int before = max(cell - 1, 0);
+  float last = between(upper[before], lower[before], share);
+  STC_UNROLL
+  for (int i = 0; i < N / 2; ++i) {
+    const float own = between(upper[cell + i], lower[cell + i], share);
+    result.v[2 * i] = sigmoid(between(last, own, 0.5f));
+    result.v[2 * i + 1] = sigmoid(own);
+    last = own;
+  }
+  return result;
+}
+
 /// Writes the masks of instance blockIdx.y of image blockIdx.z for cell rows from kBand * blockIdx.x on. `Upsample` 0
 /// takes the op's. `shared` is float[shared_floats(...)].
 template <int Channels, int Layers, int Upsample, class Type>
@@ -88,17 +105,23 @@ __device__ __forceinline__ void mask_head_band(const DynamicMaskHead& op, float*
   for (int o = thread * kOutputs; o < outputs; o += kThreads * kOutputs) {
     Cells<kOutputs> probabilities(0.0f);
     int row = o / static_cast<int>(out_width), column = o - row * static_cast<int>(out_width);
-    STC_UNROLL
-    for (int i = 0; i < kOutputs; ++i) {
-      if (row >= (last - first) * upsample) break;
+    if (Upsample == 2 && pack_outputs) {
       const Tap down = aligned_tap(first * upsample + row, upsample, height);
-      const Tap across = aligned_tap(column, upsample, width);
-      const float* upper = logits + (down.low - top) * width;
-      const float* lower = logits + (down.high - top) * width;
-      const float left = between(upper[across.low], lower[across.low], down.share);
-      const float right = between(upper[across.high], lower[across.high], down.share);
-      probabilities.v[i] = sigmoid(between(left, right, across.share));
-      if (++column == out_width) column = 0, ++row;
+      probabilities = doubled<kOutputs>(logits + (down.low - top) * width, logits + (down.high - top) * width,
+                                        down.share, column / 2);
+    } else {
+      STC_UNROLL
+      for (int i = 0; i < kOutputs; ++i) {
+        if (row >= (last - first) * upsample) break;
+        const Tap down = aligned_tap(first * upsample + row, upsample, height);
+        const Tap across = aligned_tap(column, upsample, width);
+        const float* upper = logits + (down.low - top) * width;
+        const float* lower = logits + (down.high - top) * width;
+        const float left = between(upper[across.low], lower[across.low], down.share);
+        const float right = between(upper[across.high], lower[across.high], down.share);
+        probabilities.v[i] = sigmoid(between(left, right, across.share));
+        if (++column == out_width) column = 0, ++row;
+      }
     }
     store(probabilities, masks + o, outputs - o, pack_outputs);
   }
