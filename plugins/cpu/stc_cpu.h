@@ -32,8 +32,8 @@ extern "C" {
 
 STC_API int32_t stc_cpu_abi(void);
 
-/* "avx2" or "portable": chosen once, by what the machine can do. The environment variable STC_CPU=portable, read on
-   the first call, chooses the portable code. */
+/* "avx512", "avx2" or "portable": chosen once, by what the machine can do. The environment variable STC_CPU=avx2 or
+   STC_CPU=portable, read on the first call, rules out the ones before it. */
 STC_API const char* stc_cpu_kernels(void);
 
 /* The op stc::DynamicMaskHead, version 1. All arrays contiguous; storage 0: float32, 1: IEEE half. */
