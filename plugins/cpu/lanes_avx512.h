@@ -38,29 +38,25 @@ struct Avx512 {
 };
 
 STC_HD Avx512 multiply(Avx512 a, Avx512 b) { return _mm512_mul_ps(a.v, b.v); }
+STC_HD Avx512 add(Avx512 a, Avx512 b) { return _mm512_add_ps(a.v, b.v); }
 STC_HD Avx512 subtract(Avx512 a, Avx512 b) { return _mm512_sub_ps(a.v, b.v); }
 STC_HD Avx512 multiply_add(Avx512 a, Avx512 b, Avx512 c) { return _mm512_fmadd_ps(a.v, b.v, c.v); }
 
 // min and max give their second operand where one is NaN.
 STC_HD Avx512 relu(Avx512 x) { return _mm512_max_ps(_mm512_setzero_ps(), x.v); }
 
-/// As in lanes_avx2.h, which says how; the power of two is put on by one instruction, which keeps NaN.
-STC_HD Avx512 sigmoid(Avx512 x) {
-  const __m512 bounded = _mm512_max_ps(_mm512_set1_ps(-87.0f), _mm512_min_ps(_mm512_set1_ps(87.0f), x.v));
-  const __m512 scaled = _mm512_mul_ps(bounded, _mm512_set1_ps(-1.44269504088896341f));
-  const __m512 whole = _mm512_roundscale_ps(scaled, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  __m512 r = _mm512_fnmadd_ps(whole, _mm512_set1_ps(0.693359375f), _mm512_sub_ps(_mm512_setzero_ps(), bounded));
-  r = _mm512_fnmadd_ps(whole, _mm512_set1_ps(-2.12194440e-4f), r);
-  __m512 p = _mm512_set1_ps(1.0f / 720);
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 120));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 24));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 6));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
-  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
-  const __m512 sum = _mm512_add_ps(_mm512_set1_ps(1.0f), _mm512_scalef_ps(p, whole));
-  const __m512 estimate = _mm512_rcp14_ps(sum);
-  return _mm512_mul_ps(estimate, _mm512_fnmadd_ps(sum, estimate, _mm512_set1_ps(2.0f)));
+/// x taken into low..high; NaN stays.
+STC_HD Avx512 clamp(Avx512 x, float low, float high) {
+  return _mm512_max_ps(_mm512_set1_ps(low), _mm512_min_ps(_mm512_set1_ps(high), x.v));
+}
+
+/// x * 2^n, n whole.
+STC_HD Avx512 times_power_of_two(Avx512 x, Avx512 n) { return _mm512_scalef_ps(x.v, n.v); }
+
+/// One step of Newton's from the 14 bits of the estimate.
+STC_HD Avx512 reciprocal(Avx512 x) {
+  const __m512 estimate = _mm512_rcp14_ps(x.v);
+  return _mm512_mul_ps(estimate, _mm512_fnmadd_ps(x.v, estimate, _mm512_set1_ps(2.0f)));
 }
 
 /// Bit i tells whether lane i is above `threshold`; NaN is not.

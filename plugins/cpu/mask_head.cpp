@@ -44,7 +44,7 @@ int run(const DynamicMaskHead& op, int threads) {
   const int64_t mask_bytes = item * op.height * op.upsample * op.width * op.upsample;
   for (int image = 0; image < op.batch; ++image) {
     const int64_t first = int64_t{image} * op.instances;
-    const int valid = std::clamp(op.count[image], 0, op.instances);
+    const int valid = std::clamp(read(op.count + image), 0, op.instances);
     if (valid > 0) {
       const FeatureRows rows = kernel.features(op, image, features.get());
       const Share share(valid, op.height * op.upsample, threads);

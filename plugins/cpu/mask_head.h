@@ -2,9 +2,11 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
 #include <type_traits>
 
 #include "lanes.h"
+#include "sigmoid.h"
 #include "stc/aligned_bilinear.h"
 #include "stc/dynamic_mask_head.h"
 
@@ -37,7 +39,7 @@ template <class Lanes, class Storage>
 void copy_row(const Storage* source, int width, int pitch, float* target) {
   int x = 0;
   for (; x + Lanes::kLanes <= width; x += Lanes::kLanes) Lanes::load(source + x).store(target + x);
-  for (; x < width; ++x) target[x] = widen(source[x]);
+  for (; x < width; ++x) target[x] = widen(read(source + x));
   for (; x < pitch; ++x) target[x] = 0.0f;
 }
 
@@ -104,7 +106,7 @@ void double_row(const float* row, int width, Storage* target) {
       Storage end[2 * Lanes::kLanes];
       first.store(end);
       second.store(end + Lanes::kLanes);
-      for (int i = 0; x + i / 2 < width; ++i) target[2 * x + i] = end[i];
+      for (int i = 0; x + i / 2 < width; ++i) write(target + 2 * x + i, end[i]);
     }
   }
 }
@@ -124,7 +126,7 @@ void expand_row(const float* row, int width, int factor, float* expanded, Storag
     } else {
       Storage end[Lanes::kLanes];
       probabilities.store(end);
-      for (int i = 0; o + i < outputs; ++i) target[o + i] = end[i];
+      for (int i = 0; o + i < outputs; ++i) write(target + o + i, end[i]);
     }
   }
 }
@@ -140,11 +142,14 @@ template <int Channels, int Layers, class Lanes, class Storage>
 void mask_rows(const DynamicMaskHead& op, const FeatureRows& features, int64_t instance, int begin, int end,
                float* scratch) {
   using Net = Layout<Channels, Layers>;
-  const Storage* params = static_cast<const Storage*>(op.params) + instance * Net::kParams;
+  Storage params[Net::kParams];
+  std::memcpy(params, static_cast<const Storage*>(op.params) + instance * Net::kParams, sizeof params);
+  const float location[] = {read(op.locations + 2 * instance), read(op.locations + 2 * instance + 1)};
+  const float size = read(op.sizes + instance);
   float network[Net::kParams];
   for (int i = 0; i < Net::kParams; ++i) network[i] = widen(params[i]);
   const auto on_grid = [&](int i) {
-    network[i] = grid_parameter<Channels, Layers>(params, i, op.locations + 2 * instance, op.sizes[instance]);
+    network[i] = grid_parameter<Channels, Layers>(params, i, location, size);
   };
   for (int o = 0; o < Net::kFirstOutputs; ++o) {
     on_grid(o * Net::kFirstInputs);

@@ -3,7 +3,8 @@
    Ownership: the caller owns every buffer, before, during and after a call; the library keeps no pointer and returns no
    memory. It allocates scratch memory within a call and, on the first call with more than one thread, starts threads,
    which sleep between calls and end with the process. Every function may be called from several threads at once, on
-   buffers that no two calls write. Outputs must not overlap inputs. No alignment is asked for.
+   buffers that no two calls write. Outputs must not overlap inputs. Tensors (features, parameters, probabilities,
+   masks …) need no alignment; the arrays of an axis, ends and areas have their type's.
 
    Functions return 0, or one of the codes below; nothing has been written then. */
 #ifndef STC_CPU_H
