@@ -94,9 +94,7 @@ def read(library: Path) -> list[Kernel]:
         counts = count_instructions(process.stdout)
     if process.returncode != 0:
         raise InputError(f"{library}: cuobjdump cannot read it")
-    return [
-        replace(kernel, instructions=counts[kernel.sm, kernel.name]) for kernel in resource_usage(usage.stdout)
-    ]
+    return [replace(kernel, instructions=counts[kernel.sm, kernel.name]) for kernel in resource_usage(usage.stdout)]
 
 
 def readable(name: str) -> str:

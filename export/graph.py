@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from stc.export.fold import fold_batch_norms
-from stc.export.function_body import DOMAIN, OP, OP_VERSION, PLUGIN_ATTRIBUTES, function_body
+from stc.model.function_body import DOMAIN, OP, OP_VERSION, PLUGIN_ATTRIBUTES, function_body
 from stc.model.network import STC, STCDeploy
 from stc.runtime.passport import METADATA_KEY, Passport
 

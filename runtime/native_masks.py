@@ -54,13 +54,15 @@ class NativeComposer:
         """COCO's compressed counts and the areas, int64 (n,), in pixels."""
         n = len(probabilities)
         ends, areas = np.zeros(n, np.int64), np.zeros(n, np.int64)
-        capacity = 4096 * n
+        height, width = self._size
+        # Enough for masks that are nothing but noise. Memory that is not written to costs nothing.
+        capacity = n * max(4096, height * width // 8)
         while True:
-            text = ctypes.create_string_buffer(capacity)
+            text = np.empty(capacity, np.uint8)
             needed = self._call(
                 "stc_cpu_rle_masks",
                 probabilities,
-                ctypes.addressof(text),
+                text.ctypes.data,
                 ctypes.c_int64(capacity),
                 ends.ctypes.data,
                 areas.ctypes.data,
@@ -68,7 +70,7 @@ class NativeComposer:
             if needed <= 0:
                 break
             capacity = needed
-        whole = text.raw[: ends[-1]].decode("ascii") if n else ""
+        whole = text[: ends[-1]].tobytes().decode("ascii") if n else ""
         return [whole[begin:end] for begin, end in zip((0, *ends[:-1].tolist()), ends.tolist(), strict=False)], areas
 
     @property

@@ -76,20 +76,6 @@ Window window_of(const FrameMasks& op, const Box& box, int group) {
   return {y0, y1, x0 / group * group, (x1 + group - 1) / group * group};
 }
 
-/// How instances are shared out: whole ones where there are enough of them, else in bands of rows.
-struct Share {
-  int instances, bands, height;
-
-  Share(const FrameMasks& op, int threads)
-      : instances(op.instances),
-        bands(op.instances >= 2 * threads ? 1 : std::min(op.y.size, (2 * threads + op.instances - 1) / op.instances)),
-        height(op.y.size) {}
-  int tasks() const { return instances * bands; }
-  int instance(int task) const { return task / bands; }
-  int begin(int task) const { return static_cast<int>(int64_t{height} * (task % bands) / bands); }
-  int end(int task) const { return static_cast<int>(int64_t{height} * (task % bands + 1) / bands); }
-};
-
 /// What all forms begin with. Throws std::bad_alloc.
 class Work {
  public:
@@ -132,7 +118,7 @@ class Work {
 
 void bit_masks(const FrameMasks& op, uint8_t* words, int threads) {
   Work work(op, threads);
-  const Share share(op, threads);
+  const Share share(op.instances, op.y.size, threads);
   const int64_t pitch = 4 * ((int64_t{op.x.size} + 31) / 32);
   parallel_for(share.tasks(), threads, [&](int task, int lane) {
     const int i = share.instance(task), begin = share.begin(task), end = share.end(task);
@@ -144,7 +130,7 @@ void bit_masks(const FrameMasks& op, uint8_t* words, int threads) {
 
 void dense_masks(const FrameMasks& op, uint8_t* pixels, int threads) {
   Work work(op, threads);
-  const Share share(op, threads);
+  const Share share(op.instances, op.y.size, threads);
   const int64_t pitch = work.pitch(), frame_bytes = op.y.size * pitch, width = op.x.size;
   std::vector<uint8_t> frames(frame_bytes * threads);
   parallel_for(share.tasks(), threads, [&](int task, int lane) {

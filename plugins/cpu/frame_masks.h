@@ -61,7 +61,7 @@ Box box_above(const float* cells, int rows, int cols, uint16_t* columns) {
     }
     unsigned rest = 0;
     for (int x = vectors * Lanes::kLanes; x < cols; ++x) {
-      rest |= static_cast<unsigned>(line[x] > kMaskThreshold) << x % Lanes::kLanes;
+      rest |= static_cast<unsigned>(read(line + x) > kMaskThreshold) << x % Lanes::kLanes;
     }
     columns[vectors] = static_cast<uint16_t>(columns[vectors] | rest);
     if (!(any | rest)) continue;

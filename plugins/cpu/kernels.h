@@ -10,7 +10,7 @@ namespace stc::cpu {
 
 struct MaskHeadKernel {
   FeatureRows (*features)(const DynamicMaskHead&, int image, float* buffer);
-  void (*masks)(const DynamicMaskHead&, const FeatureRows&, int64_t instance, float* scratch);
+  void (*mask_rows)(const DynamicMaskHead&, const FeatureRows&, int64_t instance, int begin, int end, float* scratch);
 };
 
 struct Kernels {
@@ -27,7 +27,7 @@ struct Kernels {
 template <class Lanes, class Type>
 MaskHeadKernel mask_head_kernel(int channels, int layers) {
 #define STC_NETWORK(C, L) \
-  if (channels == C && layers == L) return {feature_rows<Lanes, Type>, instance_masks<C, L, Lanes, Type>};
+  if (channels == C && layers == L) return {feature_rows<Lanes, Type>, mask_rows<C, L, Lanes, Type>};
   STC_MASK_HEAD_NETWORKS(STC_NETWORK)
 #undef STC_NETWORK
   return {nullptr, nullptr};
@@ -44,7 +44,8 @@ Kernels kernels() {
 
 Kernels portable_kernels();
 #if defined(__x86_64__)
-Kernels avx2_kernels();  ///< only to be called where the machine has AVX2, FMA and F16C
+Kernels avx2_kernels();    ///< only to be called where the machine has AVX2, FMA and F16C
+Kernels avx512_kernels();  ///< and AVX-512 F, BW, DQ and VL
 #endif
 
 }  // namespace stc::cpu

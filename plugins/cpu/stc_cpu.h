@@ -3,7 +3,8 @@
    Ownership: the caller owns every buffer, before, during and after a call; the library keeps no pointer and returns no
    memory. It allocates scratch memory within a call and, on the first call with more than one thread, starts threads,
    which sleep between calls and end with the process. Every function may be called from several threads at once, on
-   buffers that no two calls write. Outputs must not overlap inputs. No alignment is asked for.
+   buffers that no two calls write. Outputs must not overlap inputs. Tensors (features, parameters, probabilities,
+   masks …) need no alignment; the arrays of an axis, ends and areas have their type's.
 
    Functions return 0, or one of the codes below; nothing has been written then. */
 #ifndef STC_CPU_H
@@ -34,8 +35,8 @@ extern "C" {
 
 STC_API int32_t stc_cpu_abi(void);
 
-/* "avx2" or "portable": chosen once, by what the machine can do. The environment variable STC_CPU=portable, read on
-   the first call, chooses the portable code. */
+/* "avx512", "avx2" or "portable": chosen once, by what the machine can do. The environment variable STC_CPU=avx2 or
+   STC_CPU=portable, read on the first call, rules out the ones before it. */
 STC_API const char* stc_cpu_kernels(void);
 
 /* `threads`: at most so many, the calling one included. */

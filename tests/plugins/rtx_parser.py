@@ -10,7 +10,7 @@ import onnx
 import tensorrt_rtx as trt
 from onnx import TensorProto, helper
 
-from stc.export.function_body import DOMAIN, OP, PLUGIN_ATTRIBUTES, function_body
+from stc.model.function_body import DOMAIN, OP, PLUGIN_ATTRIBUTES, function_body
 from stc.runtime.native_mask_head import MaskHead
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from stc.model.mask_head import dynamic_mask_head
 from stc.runtime.native import Library, find
 from stc.runtime.native_mask_head import MaskHead, _Op
-from tests.export.test_function_body import session
+from tests.model.test_function_body import session
 from tests.plugins.toolchain import FIBERS, KERNELS, PLUGINS, compile_host
 from tests.reference import condinst
 
