@@ -32,7 +32,7 @@ def resized(library: Library, picture: Picture, size: tuple[int, int]) -> Pictur
 
 
 def by_pillow(picture: Picture, size: tuple[int, int]) -> Picture:
-    """Columns first, then rows. In one call Pillow 13 takes the other order for some pictures that change their shape."""
+    """Columns first, then rows; in one call Pillow 13 takes the other order for some pictures that change shape."""
     image = Image.fromarray(picture)
     for step in ((size[1], image.height), (size[1], size[0])):
         image = image.resize(step, Image.Resampling.BILINEAR)
