@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from stc.errors import InputError
 if TYPE_CHECKING:
     from stc.benchmarks.latency import Latency
     from stc.benchmarks.parity import Agreement
+    from stc.benchmarks.without_native import WithoutNative
     from stc.runtime.session import Session
 
 MAX_DECODED = 300  # frames; of 1280x720 these are 0.8 GB
@@ -49,14 +51,18 @@ def main(argv: Sequence[str]) -> int:
     )
     with bar("measuring", WARM_UP + arguments.frames) as advance:
         latency = measure(session, pictures, arguments.frames, advance)
+    function_body = _without_native(session, arguments, pictures)
     with bar("comparing", len(expected.frames)) as advance:
         agreement = _agreement(session, expected, advance)
 
     source = "reference frames, already at the input size" if arguments.source is None else arguments.source
     report = _report(session, latency, agreement, source, pictures[0].shape[:2])
+    report |= {"mask_head": session.mask_head, "function_body": asdict(function_body) if function_body else None}
     if arguments.json:
         write_text(Path(arguments.json), json.dumps(report, indent=1) + "\n")
     _print(report, agreement)
+    print(function_body or f"without the native library: mask head by {session.mask_head}")
+    print(f"verdict {agreement.verdict}")
     return 0 if agreement.verdict == "pass" else 3
 
 
@@ -85,6 +91,20 @@ def _decode(source: str, needed: int) -> list[Any]:
     from stc.runtime.video.sources import open_source
 
     return [frame.image for frame in islice(open_source(source), min(needed, MAX_DECODED))]
+
+
+def _without_native(session: Session, arguments: Any, pictures: list[Any]) -> WithoutNative | None:
+    """What the native library is worth here; None where the session runs without it."""
+    from stc.benchmarks.progress import bar
+    from stc.benchmarks.without_native import FRAMES, WARM_UP, measure
+    from stc.runtime.session import Session
+
+    if session.native is None:
+        return None
+    frames = min(FRAMES, arguments.frames)
+    plain = Session(arguments.model, threads=arguments.threads, native=False)
+    with bar("without the native library", WARM_UP + frames) as advance:
+        return measure(session, plain, pictures, frames, advance)
 
 
 def _agreement(session: Session, expected: Any, advance: Any) -> Agreement:
@@ -142,4 +162,3 @@ def _print(report: dict[str, Any], agreement: Agreement) -> None:
     console.print(f"agreement with PyTorch on {agreement.frames} frames, {agreement.detections} detections: {values}")
     for failure in agreement.failures:
         console.print(f"missed budget: {failure}")
-    print(f"verdict {agreement.verdict}")

@@ -12,7 +12,7 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 FILE = Path(__file__).with_name("libstc_cpu.so")
-ABI = 2  # STC_CPU_ABI of plugins/cpu/stc_cpu.h
+ABI = 3  # STC_CPU_ABI of plugins/cpu/stc_cpu.h
 FAILURES = {
     -1: "an argument is out of range",
     -2: "the native library has no kernel for this number of channels and layers",

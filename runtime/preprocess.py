@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError
+from stc.runtime.native import Library
+from stc.runtime.native_resize import resize
 
 RESIZE_RULES = ("pil-bilinear", "linear", "area")
 
@@ -42,16 +44,20 @@ class Letterbox:
             raise InputError(f"unknown resize rule {resize!r}; known: {', '.join(RESIZE_RULES)}")
         return cls((height, width), input_size, resized_size(frame_size, input_size), resize, border)
 
-    def apply(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def apply(self, frame: NDArray[np.uint8], native: Library | None = None) -> NDArray[np.uint8]:
         """The input picture: uint8 (H, W, 3) BGR, contiguous, from a frame uint8 (H0, W0, 3) BGR.
 
+        `native` does Pillow's part where it is given (`native_resize.py`).
         Raises InputError when the frame is no such array or has another size than `frame_size`.
         """
         if (size := check_frame(frame)) != self.frame_size:
             raise InputError(f"frame of {size[0]}x{size[1]} given to a letterbox for {self.frame_size}")
         height, width = self.resized_size
         picture = np.empty((*self.input_size, 3), np.uint8)
-        picture[:height, :width] = _resize(frame, self.resized_size, self.resize)
+        if native and self.resize == "pil-bilinear":
+            resize(native, frame, picture[:height, :width])
+        else:
+            picture[:height, :width] = _resize(frame, self.resized_size, self.resize)
         picture[height:] = self.border
         picture[:height, width:] = self.border
         return picture

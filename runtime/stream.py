@@ -50,7 +50,7 @@ class Stream:
         passport = self._session.passport
         start = perf_counter()
         letterbox = Letterbox.fit(check_frame(frame), passport.input_size, passport.resize, passport.border)
-        inputs = letterbox.apply(frame)[None]
+        inputs = letterbox.apply(frame, self._session.native)[None]
         preprocessed = perf_counter()
         outputs = self._session.infer(inputs)
         inferred = perf_counter()

@@ -5,6 +5,7 @@
 
 #include "frame_masks.h"
 #include "mask_head.h"
+#include "resize.h"
 
 namespace stc::cpu {
 
@@ -22,6 +23,7 @@ struct Kernels {
   void (*mask_bits)(const FrameMasks&, const ColumnPlan&, const float* cells, const Window&, uint8_t* bits,
                     int64_t pitch, float* scratch);
   void (*spread_bits)(const uint8_t* bits, int count, uint8_t* pixels);
+  ResizeKernels resize;
 };
 
 template <class Lanes, class Type>
@@ -34,12 +36,12 @@ MaskHeadKernel mask_head_kernel(int channels, int layers) {
 }
 
 template <class Lanes>
-Kernels kernels() {
+Kernels kernels(const ResizeKernels& resize) {
   const auto mask_head = [](int channels, int layers, Storage storage) {
     return storage == Storage::kHalf ? mask_head_kernel<Lanes, Half>(channels, layers)
                                      : mask_head_kernel<Lanes, float>(channels, layers);
   };
-  return {Lanes::kName, mask_head, kGroup<Lanes>, box_above<Lanes>, mask_bits<Lanes>, spread_bits<Lanes>};
+  return {Lanes::kName, mask_head, kGroup<Lanes>, box_above<Lanes>, mask_bits<Lanes>, spread_bits<Lanes>, resize};
 }
 
 Kernels portable_kernels();

@@ -2,10 +2,12 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
@@ -18,7 +20,7 @@
 #include "lanes_avx2.h"
 
 namespace stc::cpu {
-Kernels avx2_kernels() { return kernels<Avx2>(); }
+Kernels avx2_kernels() { return kernels<Avx2>(avx2_resize()); }
 }  // namespace stc::cpu
 
 #if defined(__clang__)

@@ -2,10 +2,12 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c"))), apply_to = function)
@@ -19,7 +21,7 @@
 #include "lanes_avx512.h"
 
 namespace stc::cpu {
-Kernels avx512_kernels() { return kernels<Avx512>(); }
+Kernels avx512_kernels() { return kernels<Avx512>(avx2_resize()); }
 }  // namespace stc::cpu
 
 #if defined(__clang__)

@@ -2,5 +2,5 @@
 #include "lanes_portable.h"
 
 namespace stc::cpu {
-Kernels portable_kernels() { return kernels<Portable>(); }
+Kernels portable_kernels() { return kernels<Portable>(portable_resize()); }
 }  // namespace stc::cpu

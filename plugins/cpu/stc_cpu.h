@@ -20,7 +20,7 @@
 #define STC_API __attribute__((visibility("default")))
 #endif
 
-#define STC_CPU_ABI 2 /* raised when a signature or a struct below changes */
+#define STC_CPU_ABI 3 /* raised when a signature or a struct below changes */
 
 enum {
   STC_OK = 0,
@@ -53,6 +53,26 @@ STC_API int32_t stc_cpu_bit_masks(const stc_frame_masks* masks, uint32_t* words,
    `text` has not been written. */
 STC_API int64_t stc_cpu_rle_masks(const stc_frame_masks* masks, char* text, int64_t capacity, int64_t* ends,
                                   int64_t* areas, int32_t threads);
+
+/* One axis of a resampling: pixel o is the sum over t of weights[o * taps + t] / 2^22 times source pixel first[o] + t.
+   `first` never decreases; weights are not negative, their sum is at most 2, those beyond the source's end are 0. */
+typedef struct {
+  const int32_t* first;   /* (size,) */
+  const int32_t* weights; /* (size, taps) */
+  int32_t size, taps;
+} stc_resize_axis;
+
+/* A picture of three channels resampled along x and then along y, each time rounded to 8 bits, halves up. With the
+   weights of a triangle filter that is Pillow's BILINEAR, to the bit. */
+typedef struct {
+  const uint8_t* source; /* (height, width, 3), source_pitch bytes from row to row */
+  uint8_t* target;       /* out, (y.size, x.size, 3), target_pitch bytes from row to row */
+  int64_t source_pitch, target_pitch;
+  int32_t height, width;
+  stc_resize_axis y, x;
+} stc_resize;
+
+STC_API int32_t stc_cpu_resize(const stc_resize* op, int32_t threads);
 
 #ifdef __cplusplus
 }

@@ -12,36 +12,10 @@ import pytest
 from stc.benchmarks import reference
 from stc.benchmarks.latency import STAGES, percentiles
 from stc.benchmarks.main import main
-from stc.benchmarks.reference import Reference, valid_rows
+from stc.benchmarks.reference import Reference
 from stc.cli import run
-from stc.files import sha256
-from stc.runtime import Session, passport
+from tests.benchmarks.proven import put_reference
 from tests.runtime import tiny_model
-
-
-def pictures() -> list[np.ndarray]:
-    return [
-        tiny_model.frame(*((slot, (4 + 2 * t + 24 * slot, 8, 20 + 2 * t + 24 * slot, 40)) for slot in range(3)))
-        for t in range(8)
-    ]
-
-
-def put_reference(folder: Path, content: Reference) -> None:
-    """Write the reference into a bundle whose passport vouches for it, as the exporter does."""
-    content.write(folder / reference.FILE_NAME)
-    files = {name: sha256(folder / name) for name in ("model.onnx", reference.FILE_NAME)}
-    replace(passport.read(folder), files=files).write(folder)
-
-
-@pytest.fixture
-def proven_bundle(tmp_path: Path) -> Path:
-    """The tiny model with its own outputs as the reference."""
-    folder = tiny_model.write_bundle(tmp_path / "bundle")
-    session = Session(folder, threads=1)
-    frames = np.stack(pictures())
-    outputs = tuple(valid_rows(session.infer(frame[None])) for frame in frames)
-    put_reference(folder, Reference(frames, outputs))
-    return folder
 
 
 def test_report_has_the_names_others_rely_on(proven_bundle: Path, tmp_path: Path) -> None:

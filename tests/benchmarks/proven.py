@@ -1,0 +1,28 @@
+"""A bundle of the tiny model with a reference that its passport vouches for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from stc.benchmarks import reference
+from stc.benchmarks.reference import Reference
+from stc.files import sha256
+from stc.runtime import passport
+from tests.runtime import tiny_model
+
+
+def pictures() -> list[np.ndarray]:
+    return [
+        tiny_model.frame(*((slot, (4 + 2 * t + 24 * slot, 8, 20 + 2 * t + 24 * slot, 40)) for slot in range(3)))
+        for t in range(8)
+    ]
+
+
+def put_reference(folder: Path, content: Reference) -> None:
+    """Write the reference into a bundle whose passport vouches for it, as the exporter does."""
+    content.write(folder / reference.FILE_NAME)
+    files = {name: sha256(folder / name) for name in ("model.onnx", reference.FILE_NAME)}
+    replace(passport.read(folder), files=files).write(folder)
