@@ -1,5 +1,13 @@
-"""Maps the top-level folders to `stc.*` packages and builds the native CPU library; the rest is in pyproject.toml."""
+"""Maps the top-level folders to `stc.*` packages and builds the native code; the rest is in pyproject.toml.
 
+The CPU library needs a C++ compiler. The TensorRT plugin is built too where nvcc, CMake and TensorRT's headers are
+(CMakeLists.txt); STC_REQUIRE_CUDA=1 makes their absence an error and fetches headers where none are found.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -28,6 +36,29 @@ class BuildLibrary(build_ext):
 
     def get_export_symbols(self, ext: Extension) -> list[str]:
         return list(ext.export_symbols)
+
+    def run(self) -> None:
+        super().run()
+        folder = Path("runtime") if self.inplace else Path(self.build_lib, "stc", "runtime")
+        for built in plugin():
+            # Replaced as a whole: a process that has the old library loaded keeps it.
+            shutil.copy2(built, folder / f"{built.name}.new")
+            os.replace(folder / f"{built.name}.new", folder / built.name)
+
+
+def plugin() -> list[Path]:
+    """The TensorRT plugin's files, built by CMake; none, and a line that says why, where something is missing."""
+    required = os.environ.get("STC_REQUIRE_CUDA") == "1"
+    needed = {"nvcc": os.environ.get("CUDACXX", "nvcc"), "cmake": "cmake"}
+    missing = [name for name, command in needed.items() if not shutil.which(command)]
+    if missing and not required:
+        print(f"stc: TensorRT plugin skipped: no {' and no '.join(missing)}", file=sys.stderr)
+        return []
+    folder = Path("build", "plugin")
+    fetch = f"-DSTC_FETCH_HEADERS={'ON' if required else 'OFF'}"
+    subprocess.run(["cmake", "-S", ".", "-B", str(folder), "-DSTC_CPU=OFF", fetch], check=True)
+    subprocess.run(["cmake", "--build", str(folder), "--parallel", "2"], check=True)
+    return [path for name in ("libstc_tensorrt.so", "stc_mask_head.ptx") if (path := folder / name).is_file()]
 
 
 class PlatformWheel(bdist_wheel):
