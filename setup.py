@@ -7,7 +7,6 @@ The CPU library needs a C++ compiler. The TensorRT plugin is built too where nvc
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -40,25 +39,25 @@ class BuildLibrary(build_ext):
     def run(self) -> None:
         super().run()
         folder = Path("runtime") if self.inplace else Path(self.build_lib, "stc", "runtime")
-        for built in plugin():
+        for built in self.plugin():
             # Replaced as a whole: a process that has the old library loaded keeps it.
-            shutil.copy2(built, folder / f"{built.name}.new")
-            os.replace(folder / f"{built.name}.new", folder / built.name)
+            fresh = folder / f"{built.name}.new"
+            shutil.copy2(built, fresh)
+            fresh.replace(folder / built.name)
 
-
-def plugin() -> list[Path]:
-    """The TensorRT plugin's files, built by CMake; none, and a line that says why, where something is missing."""
-    required = os.environ.get("STC_REQUIRE_CUDA") == "1"
-    needed = {"nvcc": os.environ.get("CUDACXX", "nvcc"), "cmake": "cmake"}
-    missing = [name for name, command in needed.items() if not shutil.which(command)]
-    if missing and not required:
-        print(f"stc: TensorRT plugin skipped: no {' and no '.join(missing)}", file=sys.stderr)
-        return []
-    folder = Path("build", "plugin")
-    fetch = f"-DSTC_FETCH_HEADERS={'ON' if required else 'OFF'}"
-    subprocess.run(["cmake", "-S", ".", "-B", str(folder), "-DSTC_CPU=OFF", fetch], check=True)
-    subprocess.run(["cmake", "--build", str(folder), "--parallel", "2"], check=True)
-    return [path for name in ("libstc_tensorrt.so", "stc_mask_head.ptx") if (path := folder / name).is_file()]
+    def plugin(self) -> list[Path]:
+        """The TensorRT plugin's files, built by CMake; none, and a line that says why, where something is missing."""
+        required = os.environ.get("STC_REQUIRE_CUDA") == "1"
+        needed = {"nvcc": os.environ.get("CUDACXX", "nvcc"), "cmake": "cmake"}
+        missing = [name for name, command in needed.items() if not shutil.which(command)]
+        if missing and not required:
+            self.warn(f"stc: TensorRT plugin skipped: no {' and no '.join(missing)}")
+            return []
+        folder = Path("build", "plugin")
+        fetch = f"-DSTC_FETCH_HEADERS={'ON' if required else 'OFF'}"
+        subprocess.run(["cmake", "-S", ".", "-B", str(folder), "-DSTC_CPU=OFF", fetch], check=True)
+        subprocess.run(["cmake", "--build", str(folder), "--parallel", "2"], check=True)
+        return [path for name in ("libstc_tensorrt.so", "stc_mask_head.ptx") if (path := folder / name).is_file()]
 
 
 class PlatformWheel(bdist_wheel):

@@ -1,7 +1,7 @@
-"""`python -m stc.benchmarks.kernel_report`: what the compiled CUDA kernels would do on each architecture, without a GPU.
+"""`python -m stc.benchmarks.kernel_report`: what can be said of the compiled CUDA kernels without a GPU.
 
-Registers, spills, occupancy and instructions are read from the built library; bytes are a model: what the kernel asks of
-memory against the least that the op's inputs and outputs need. Nothing here is a measurement on a GPU.
+Registers, spills, occupancy and instructions are read from the built library; bytes are a model: what the kernel asks
+of memory against the least that the op's inputs and outputs need. Nothing here is a measurement on a GPU.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def main(argv: Sequence[str]) -> int:
 def describe(traffic: Traffic, storage: str) -> str:
     size = f"{traffic.height}x{traffic.width} N={traffic.instances} {storage}"
     return (
-        f"  {size:24} DRAM {traffic.least / 1e6:7.3f} MB = the least (1.00x), features {traffic.features / 1e3:6.1f} kB; "
+        f"  {size:24} DRAM {traffic.least / 1e6:7.3f} MB, the least; features {traffic.features / 1e3:6.1f} kB, "
         f"through the cache {traffic.through_cache / 1e6:7.2f} MB"
     )
 
