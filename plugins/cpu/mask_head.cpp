@@ -18,8 +18,8 @@ static_assert(sizeof(stc_dynamic_mask_head) == sizeof(DynamicMaskHead), "the C s
 
 bool sound(const DynamicMaskHead& op, int threads) {
   const auto positive = [](auto... sizes) { return (... && (sizes >= 1)); };
-  if (op.batch < 0 || op.instances < 0 || !positive(op.height, op.width, op.channels, op.layers, op.stride, op.upsample,
-                                                    threads)) {
+  if (op.batch < 0 || op.instances < 0 ||
+      !positive(op.height, op.width, op.channels, op.layers, op.stride, op.upsample, threads)) {
     return false;
   }
   if (op.storage != Storage::kFloat && op.storage != Storage::kHalf) return false;

@@ -148,9 +148,7 @@ void mask_rows(const DynamicMaskHead& op, const FeatureRows& features, int64_t i
   const float size = read(op.sizes + instance);
   float network[Net::kParams];
   for (int i = 0; i < Net::kParams; ++i) network[i] = widen(params[i]);
-  const auto on_grid = [&](int i) {
-    network[i] = grid_parameter<Channels, Layers>(params, i, location, size);
-  };
+  const auto on_grid = [&](int i) { network[i] = grid_parameter<Channels, Layers>(params, i, location, size); };
   for (int o = 0; o < Net::kFirstOutputs; ++o) {
     on_grid(o * Net::kFirstInputs);
     on_grid(o * Net::kFirstInputs + 1);

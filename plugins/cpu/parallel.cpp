@@ -98,7 +98,7 @@ class Pool {
   std::mutex callers_, mutex_;
   std::condition_variable wake_, done_;
   Job* job_ = nullptr;
-  int workers_ = 0;                            // guarded by callers_
+  int workers_ = 0;                           // guarded by callers_
   std::atomic<int> free_lanes_{0}, busy_{0};  // changed under mutex_; who looks out reads them without
 };
 

@@ -54,8 +54,8 @@ void columns_at_once(const ResizeAxis& x, const uint8_t* const* rows, int width,
     for (int row = 0; row < Rows; ++row) {
       const __m128i high_sum = _mm_add_epi32(_mm256_castsi256_si128(high[row]), _mm256_extracti128_si256(high[row], 1));
       const __m128i low_sum = _mm_add_epi32(_mm256_castsi256_si128(low[row]), _mm256_extracti128_si256(low[row], 1));
-      const __m128i values = _mm256_castsi256_si128(
-          finish(_mm256_castsi128_si256(high_sum), _mm256_castsi128_si256(low_sum)));
+      const __m128i values =
+          _mm256_castsi256_si128(finish(_mm256_castsi128_si256(high_sum), _mm256_castsi128_si256(low_sum)));
       const __m128i bytes = _mm_packus_epi16(_mm_packus_epi32(values, values), values);
       const int32_t four = _mm_cvtsi128_si32(bytes);
       std::memcpy(targets[row] + pixel * kChannels, &four, sizeof four);  // the next pixel overwrites the last byte

@@ -41,9 +41,9 @@ cudaError_t dynamic_mask_head(const DynamicMaskHead& op, cudaStream_t stream) no
   if (refusal(op)) return cudaErrorInvalidValue;
   if (op.batch == 0 || op.instances == 0) return cudaSuccess;
   const bool half = op.storage == Storage::kHalf;
-#define STC_NETWORK(C, L)                                                                   \
-  if (op.channels == C && op.layers == L) {                                                 \
-    return half ? launch<C, L, __half>(op, stream) : launch<C, L, float>(op, stream);       \
+#define STC_NETWORK(C, L)                                                             \
+  if (op.channels == C && op.layers == L) {                                           \
+    return half ? launch<C, L, __half>(op, stream) : launch<C, L, float>(op, stream); \
   }
   STC_MASK_HEAD_NETWORKS(STC_NETWORK)
 #undef STC_NETWORK

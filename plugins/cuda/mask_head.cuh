@@ -20,7 +20,7 @@
 namespace stc::cuda {
 
 constexpr int kThreads = 128;
-constexpr int kBand = 8;     ///< rows of cells whose outputs one block writes
+constexpr int kBand = 8;         ///< rows of cells whose outputs one block writes
 constexpr int kParamRoom = 256;  ///< floats of shared memory before the logits; the embedded kernel's are baked in
 
 /// Shared memory of one block, in floats: the network, then the band's logits with a row above and one below.
@@ -28,8 +28,8 @@ STC_HD constexpr int64_t shared_floats(int64_t params, int64_t width) {
   return (params <= kParamRoom ? kParamRoom : (params + 3) / 4 * 4) + (kBand + 2) * width;
 }
 
-/// N outputs of a row that lies `share` of the way from row `upper` to row `lower`, upsampled by 2 from `cell` on: every
-/// even one half-way from the cell before to its cell, every odd one on its cell.
+/// N outputs of a row that lies `share` of the way from row `upper` to row `lower`, upsampled by 2 from `cell` on:
+/// every even one half-way from the cell before to its cell, every odd one on its cell.
 template <int N>
 __device__ __forceinline__ Cells<N> doubled(const float* upper, const float* lower, float share, int cell) {
   Cells<N> result;

@@ -51,7 +51,9 @@ Attributes read_attributes(const nvinfer1::PluginFieldCollection* fields) {
     const std::string name = field.name ? field.name : "";
     if (name == "plugin_version" || name == "plugin_namespace") continue;
     const int index = index_of(name.c_str());
-    if (index < 0) throw std::invalid_argument("unknown attribute '" + name + "' (version 1 has channels, layers, stride, upsample)");
+    if (index < 0)
+      throw std::invalid_argument("unknown attribute '" + name +
+                                  "' (version 1 has channels, layers, stride, upsample)");
     const int64_t value = integer(field);
     if (value < 1 || value > std::numeric_limits<int16_t>::max()) {
       throw std::invalid_argument(name + " must be from 1 to 32767, found " + std::to_string(value));

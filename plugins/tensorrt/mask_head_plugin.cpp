@@ -83,8 +83,7 @@ nvinfer1::IPluginV3* MaskHeadPlugin::clone() noexcept {
   return guarded<nvinfer1::IPluginV3*>(nullptr, [&] { return new MaskHeadPlugin(attributes_); });
 }
 
-int32_t MaskHeadPlugin::getOutputDataTypes(DataType* outputs, int32_t, DataType const* inputs,
-                                           int32_t) const noexcept {
+int32_t MaskHeadPlugin::getOutputDataTypes(DataType* outputs, int32_t, DataType const* inputs, int32_t) const noexcept {
   outputs[0] = inputs[kFeatures];
   return 0;
 }

@@ -1,5 +1,5 @@
-// The CUDA kernel for masks at frame size, on the host, against AdelaiDet's two resamplings in double precision, under a
-// sanitizer. Buffers are exactly as large as the kernel may touch. Ends with 1 and a line per difference.
+// The CUDA kernel for masks at frame size, on the host, against AdelaiDet's two resamplings in double precision, under
+// a sanitizer. Buffers are exactly as large as the kernel may touch. Ends with 1 and a line per difference.
 #include "../cuda/frame_masks.h"
 
 #include <cmath>
@@ -55,8 +55,12 @@ bool check(int rows, int cols, int factor, int resized_h, int resized_w, int hei
   std::uniform_real_distribution<float> uniform;
   for (size_t i = 0; i < instances * cells; ++i) stc::cuda::narrow(uniform(random), stored[i]);
   const Axis y = axis(rows, factor, resized_h, height), x = axis(cols, factor, resized_w, width);
-  const stc::FrameMasks masks{stored.get(), {y.cells.data(), y.shares.data(), height},
-                              {x.cells.data(), x.shares.data(), width}, instances, rows, cols};
+  const stc::FrameMasks masks{stored.get(),
+                              {y.cells.data(), y.shares.data(), height},
+                              {x.cells.data(), x.shares.data(), width},
+                              instances,
+                              rows,
+                              cols};
   const stc::Storage storage = sizeof(Type) == 2 ? stc::Storage::kHalf : stc::Storage::kFloat;
   if (stc::cuda::bit_masks(masks, storage, bits.get(), nullptr) != cudaSuccess) return false;
   if (stc::cuda::dense_masks(masks, storage, pixels.get(), nullptr) != cudaSuccess) return false;
@@ -96,7 +100,7 @@ int main() {
   std::mt19937 random(11);
   // rows, cols, factor, resized height and width, frame height and width: enlarged, shrunk, cropped, odd, one pixel
   const int sizes[][7] = {{12, 20, 4, 45, 80, 90, 160}, {12, 20, 4, 48, 80, 20, 33}, {16, 24, 4, 60, 96, 64, 96},
-                          {5, 7, 2, 9, 13, 40, 65},     {3, 3, 8, 24, 17, 31, 128}, {1, 1, 4, 1, 4, 1, 1},
+                          {5, 7, 2, 9, 13, 40, 65},     {3, 3, 8, 24, 17, 31, 128},  {1, 1, 4, 1, 4, 1, 1},
                           {6, 40, 1, 6, 40, 13, 320}};
   int failed = 0;
   for (const auto& s : sizes) {

@@ -75,10 +75,21 @@ bool check(const Case& test, std::mt19937& random) {
   }
   for (size_t i = 0; i < rows * pixels; ++i) put(masks.as<Type>(), i, nan);
 
-  const DynamicMaskHead native{features.as<void>(),     params.as<void>(), locations.as<float>(), sizes.as<float>(),
-                               counts.as<int32_t>(),    masks.as<void>(),  op.batch,              op.instances,
-                               op.height,               op.width,          op.channels,           op.layers,
-                               op.stride,               op.upsample,       test.half ? Storage::kHalf : Storage::kFloat};
+  const DynamicMaskHead native{features.as<void>(),
+                               params.as<void>(),
+                               locations.as<float>(),
+                               sizes.as<float>(),
+                               counts.as<int32_t>(),
+                               masks.as<void>(),
+                               op.batch,
+                               op.instances,
+                               op.height,
+                               op.width,
+                               op.channels,
+                               op.layers,
+                               op.stride,
+                               op.upsample,
+                               test.half ? Storage::kHalf : Storage::kFloat};
   if (stc::cuda::dynamic_mask_head(native, nullptr) != cudaSuccess) {
     std::printf("refused: %s\n", stc::cuda::refusal(native));
     return false;
@@ -98,8 +109,8 @@ bool check(const Case& test, std::mt19937& random) {
     std::vector<double> expected(pixels, 0.0);
     if (k < test.count[image]) {
       const double location[2] = {locations.as<float>()[2 * row], locations.as<float>()[2 * row + 1]};
-      expected = reference::mask(op, &f[image * op.channels * plane], &p[row * op.params()], location,
-                                 sizes.as<float>()[row]);
+      expected =
+          reference::mask(op, &f[image * op.channels * plane], &p[row * op.params()], location, sizes.as<float>()[row]);
     }
     for (size_t i = 0; i < pixels; ++i) {
       const double value = found[row * pixels + i];
@@ -119,8 +130,8 @@ bool check(const Case& test, std::mt19937& random) {
 std::vector<Case> cases(bool few) {
   std::vector<Case> result;
   const std::vector<std::pair<int, int>> sizes =
-      few ? std::vector<std::pair<int, int>>{{1, 1}, {9, 5}} : std::vector<std::pair<int, int>>{{1, 1}, {1, 9}, {7, 13},
-                                                                                            {8, 16}, {9, 20}, {17, 6}};
+      few ? std::vector<std::pair<int, int>>{{1, 1}, {9, 5}}
+          : std::vector<std::pair<int, int>>{{1, 1}, {1, 9}, {7, 13}, {8, 16}, {9, 20}, {17, 6}};
   const std::vector<std::pair<int, int>> networks = {{8, 3}, {8, 2}, {4, 3}, {16, 3}};
   const std::vector<std::pair<int, int>> scales = {{8, 2}, {4, 1}, {8, 4}, {5, 3}, {4, 8}};
   int number = 0;

@@ -1,5 +1,5 @@
-// The TensorRT plugin, driven as TensorRT drives it: through its two exported functions and the interfaces they lead to.
-// The kernel runs on the host. Ends with 1 and a line per failed expectation.
+// The TensorRT plugin, driven as TensorRT drives it: through its two exported functions and the interfaces they lead
+// to. The kernel runs on the host. Ends with 1 and a line per failed expectation.
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -106,7 +106,8 @@ void attributes() {
       {{"stride", &real, PluginFieldType::kFLOAT32, 1}, "stride must be an integer"},
       {{"stride", &huge, PluginFieldType::kINT64, 1}, "stride must be from 1 to 32767, found 1099511627776"},
       {{"stride", nullptr, PluginFieldType::kINT32, 0}, "stride must be one integer, found 0 values"},
-      {{"layers", &eight, PluginFieldType::kINT32, 1}, "no kernel is compiled for these channels and layers: channels 8, layers 8"},
+      {{"layers", &eight, PluginFieldType::kINT32, 1},
+       "no kernel is compiled for these channels and layers: channels 8, layers 8"},
   };
   for (const auto& row : refused) {
     finder.log.last.clear();
@@ -174,7 +175,8 @@ void formats() {
           tensors[position].desc.type = type;
           tensors[position].desc.format = format;
           const bool storable = type == DataType::kFLOAT || type == DataType::kHALF;
-          const bool wanted = format == TensorFormat::kLINEAR && (position == 0 ? storable : type == expected[position]);
+          const bool wanted =
+              format == TensorFormat::kLINEAR && (position == 0 ? storable : type == expected[position]);
           EXPECT(build(plugin).supportsFormatCombination(position, tensors, 5, 1) == wanted);
         }
       }

@@ -1,5 +1,5 @@
-// The op as published, in double precision and without any of the kernels' shortcuts: relative coordinates cell by cell,
-// layers one after the other, aligned_bilinear by padding, align-corners sampling and cropping.
+// The op as published, in double precision and without any of the kernels' shortcuts: relative coordinates cell by
+// cell, layers one after the other, aligned_bilinear by padding, align-corners sampling and cropping.
 #pragma once
 
 #include <algorithm>

@@ -6,12 +6,12 @@
 
 /* The op stc::DynamicMaskHead, version 1. All arrays contiguous; storage 0: float32, 1: IEEE half. */
 typedef struct {
-  const void* mask_feats;  /* storage (batch, channels, height, width) */
-  const void* params;      /* storage (batch, instances, P), P given by channels and layers */
-  const float* locations;  /* (batch, instances, 2) x, y in input pixels */
-  const float* sizes;      /* (batch, instances) input pixels */
-  const int32_t* count;    /* (batch,): masks from row count[b] on are zero; taken into 0..instances */
-  void* masks;             /* out, storage (batch, instances, height * upsample, width * upsample), 0..1 */
+  const void* mask_feats; /* storage (batch, channels, height, width) */
+  const void* params;     /* storage (batch, instances, P), P given by channels and layers */
+  const float* locations; /* (batch, instances, 2) x, y in input pixels */
+  const float* sizes;     /* (batch, instances) input pixels */
+  const int32_t* count;   /* (batch,): masks from row count[b] on are zero; taken into 0..instances */
+  void* masks;            /* out, storage (batch, instances, height * upsample, width * upsample), 0..1 */
   int32_t batch, instances, height, width;
   int32_t channels, layers, stride, upsample;
   int32_t storage;

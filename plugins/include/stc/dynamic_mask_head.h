@@ -38,18 +38,22 @@ struct Layout {
   static constexpr int kFirstOutputs = Layers == 1 ? 1 : Channels;
   static constexpr int kFirstWeights = kFirstInputs * kFirstOutputs;
   static constexpr int kHiddenWeights = Channels * Channels;
-  static constexpr int kWeights = Layers == 1 ? kFirstWeights : kFirstWeights + (Layers - 2) * kHiddenWeights + Channels;
+  static constexpr int kWeights =
+      Layers == 1 ? kFirstWeights : kFirstWeights + (Layers - 2) * kHiddenWeights + Channels;
   static constexpr int kParams = kWeights + (Layers - 1) * Channels + 1;
 
   /// Index of the first weight, and of the first bias, of a layer.
-  STC_HD static constexpr int weights(int layer) { return layer == 0 ? 0 : kFirstWeights + (layer - 1) * kHiddenWeights; }
+  STC_HD static constexpr int weights(int layer) {
+    return layer == 0 ? 0 : kFirstWeights + (layer - 1) * kHiddenWeights;
+  }
   STC_HD static constexpr int biases(int layer) { return kWeights + layer * Channels; }
 };
 
 /// Number of parameters of one instance, for sizes known at run time only.
 STC_HD constexpr int parameter_count(int channels, int layers) {
-  return layers == 1 ? channels + 3
-                     : (channels + 2) * channels + (layers - 2) * channels * channels + channels + (layers - 1) * channels + 1;
+  return layers == 1
+             ? channels + 3
+             : (channels + 2) * channels + (layers - 2) * channels * channels + channels + (layers - 1) * channels + 1;
 }
 
 /// Centre of a cell in input pixels, along one axis.

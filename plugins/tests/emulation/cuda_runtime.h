@@ -1,6 +1,7 @@
-// CUDA's C++ as far as our kernels use it, on the host: this folder stands first on the include path, and kernels compile
-// as they are. Blocks run one after another. A block's threads are fibers (fibers.h: quick, and what a sanitizer of
-// memory sees is the kernel's own) or real threads (threads.h, with -DSTC_EMULATE_THREADS: a race is a race).
+// CUDA's C++ as far as our kernels use it, on the host: this folder stands first on the include path, and kernels
+// compile as they are. Blocks run one after another. A block's threads are fibers (fibers.h: quick, and what a
+// sanitizer of memory sees is the kernel's own) or real threads (threads.h, with -DSTC_EMULATE_THREADS: a race is a
+// race).
 //
 // What this cannot show: a GPU's rounding and memory model, warps, speed.
 #pragma once
@@ -25,7 +26,9 @@ struct dim3 {
 
 using cudaStream_t = struct CUstream_st*;
 enum cudaError_t { cudaSuccess = 0, cudaErrorInvalidValue = 1 };
-inline const char* cudaGetErrorString(cudaError_t error) { return error == cudaSuccess ? "no error" : "invalid argument"; }
+inline const char* cudaGetErrorString(cudaError_t error) {
+  return error == cudaSuccess ? "no error" : "invalid argument";
+}
 
 using std::max;
 using std::min;
