@@ -1,5 +1,5 @@
 // The op as PTX that TensorRT writes into a plan (quick-deploy plugins, ahead of time): C names, pointers in the order
-// inputs, scalars, outputs, and the default attributes baked in. Grid (ceil(height / 8), instances, batch), 256
+// inputs, scalars, outputs, and the default attributes baked in. Grid (ceil(height / 8), instances, batch), 128
 // threads, shared_floats(169, width) floats of dynamic shared memory.
 #include "mask_head.cuh"
 
@@ -27,7 +27,7 @@ __device__ __forceinline__ void embedded(const Type* mask_feats, const Type* par
 }  // namespace
 
 #define STC_EMBEDDED(NAME, TYPE)                                                                   \
-  extern "C" __global__ void __launch_bounds__(stc::cuda::kThreads, 2)                             \
+  extern "C" __global__ void __launch_bounds__(stc::cuda::kThreads, 4)                             \
       NAME(const TYPE* mask_feats, const TYPE* params, const float* locations, const float* sizes, \
            const int32_t* count, int32_t instances, int32_t height, int32_t width, TYPE* masks) {  \
     embedded(mask_feats, params, locations, sizes, count, instances, height, width, masks);        \
