@@ -50,7 +50,7 @@ class EngineRecord:
 def from_dict(values: dict[str, Any], where: str) -> EngineRecord:
     """Read `Passport.engine`. Raises InputError when fields are missing or unknown."""
     known = {field.name for field in fields(EngineRecord)}
-    fixed = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    fixed: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     try:
         if unknown := sorted(set(fixed) - known):
             raise TypeError(f"unknown fields {', '.join(unknown)}")
