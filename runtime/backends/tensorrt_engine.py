@@ -35,7 +35,7 @@ def make_log(trt: Any) -> Any:
 
     class Log(trt.ILogger):  # type: ignore[misc]  # TensorRT calls back into an object of its own class
         def __init__(self) -> None:
-            trt.ILogger.__init__(self)
+            super().__init__()
             self._errors: deque[str] = deque(maxlen=3)
 
         def log(self, severity: Any, message: str) -> None:

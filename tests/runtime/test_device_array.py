@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -79,17 +80,15 @@ def test_we_read_others_memory_through_dlpack(values: Any) -> None:
 
 
 def test_we_read_others_memory_through_the_cuda_array_interface() -> None:
-    class Foreign:
-        __cuda_array_interface__ = {
-            "shape": (2, 3, 4),
-            "typestr": "<f4",
-            "data": (4096, False),
-            "strides": (48, 16, 4),
-            "version": 3,
-            "stream": 2,
-        }
-
-    found = wrap(Foreign(), stream=77)
+    interface = {
+        "shape": (2, 3, 4),
+        "typestr": "<f4",
+        "data": (4096, False),
+        "strides": (48, 16, 4),
+        "version": 3,
+        "stream": 2,
+    }
+    found = wrap(SimpleNamespace(__cuda_array_interface__=interface), stream=77)
     assert (found.pointer, found.shape, found.dtype, found.stream) == (4096, (2, 3, 4), np.dtype("float32"), 2)
     assert found.nbytes == 96
     again = wrap(found, stream=77)
