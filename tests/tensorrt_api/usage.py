@@ -33,8 +33,10 @@ FILES = (
     "runtime/backends/execution.py",
     "export/engine/build.py",
     "export/engine/flavour.py",
+    "export/engine/log.py",
     "export/engine/network_layers.py",
     "export/engine/parse.py",
+    "export/engine/progress.py",
 )
 CUDA_FILES = ("runtime/machine.py", "runtime/backends/cuda.py", "export/engine/gpu.py")
 CUDA_RECEIVERS = {"cudart", "runtime"}
