@@ -11,8 +11,6 @@ from stc.cli import run
 from stc.runtime import Session
 from stc.runtime import main as command
 from tests.runtime import tiny_model
-from tests.runtime.backends import engine_bundle
-from tests.runtime.backends.engine_bundle import Gpus
 from tests.runtime.track_cli import Track
 from tests.runtime.video.clips import BrightSession, encode, steady
 
@@ -51,23 +49,3 @@ def track(sessions: list[BrightSession]) -> Track:
 def clip(tmp_path: Path) -> Path:
     """A video of 12 frames, the only file in `tmp_path`."""
     return encode(tmp_path / "clip.mp4", steady(12))
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Path:
-    """A plugin library's file; the fake TensorRT does not look into it."""
-    path = tmp_path / "libstc_tensorrt.so"
-    path.write_bytes(b"plugin code")
-    return path
-
-
-@pytest.fixture
-def gpus(monkeypatch: pytest.MonkeyPatch, library: Path, tmp_path: Path) -> Gpus:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return engine_bundle.pretend(monkeypatch, library)
-
-
-@pytest.fixture
-def engine(gpus: Gpus, library: Path, tmp_path: Path) -> Path:
-    """A bundle with an engine that fits the pretended machine."""
-    return engine_bundle.write(tmp_path / "bundle", library)
