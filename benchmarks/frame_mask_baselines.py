@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.resources import as_file, files
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,16 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from stc.benchmarks.reference import valid_rows
+from stc.model.checkpoint.load import load
+from stc.model.network import STCDeploy
 from stc.runtime.masks import Masks
 from stc.runtime.native import Library
 from stc.runtime.preprocess import Letterbox
+from stc.runtime.video.pictures import read_picture
 
-FRAME = (720, 1280)
-STRIDE = 4
+FRAME = (720, 1280)  # (H, W)
+MOST = 20  # masks
 
 
 @dataclass(frozen=True)
@@ -25,41 +30,62 @@ class Case:
 
     probabilities: NDArray[np.float32]
     letterbox: Letterbox
+    stride: int = 4
 
     def __len__(self) -> int:
         return len(self.probabilities)
 
-    def masks(self, library: Library) -> Callable[[], Masks]:
-        """New masks on every call: they keep their runs."""
-        return lambda: Masks(self.probabilities, self.letterbox, STRIDE, library)
+    def native(self, library: Library, form: str) -> Callable[[], Any]:
+        """`Masks.dense`, `bits` or `rle`, of new masks on every call: they keep their runs."""
+
+        def call() -> Any:
+            return getattr(Masks(self.probabilities, self.letterbox, self.stride, library), form)()
+
+        return call
 
 
-def _fit(input_size: tuple[int, int]) -> Letterbox:
-    return Letterbox.fit(FRAME, input_size, "linear", (0, 0, 0))
+def cases() -> dict[str, Case]:
+    return {"frame masks, noise": noise(), "frame masks, demo's objects": objects()}
 
 
 def noise() -> Case:
     """Twenty masks of noise over the whole frame, as large as R-50's: the worst case."""
-    rng = np.random.default_rng(0)
-    return Case(rng.random((20, 96, 160), np.float32), _fit((360, 640)))
+    probabilities = np.random.default_rng(0).random((MOST, 96, 160), np.float32)
+    return Case(probabilities, Letterbox.fit(FRAME, (360, 640), "linear", (0, 0, 0)))
 
 
 def objects() -> Case:
-    """The demo model's detections on its own picture at 1280x720, the best 20."""
-    raise NotImplementedError
+    """What the demo model finds in its own picture, shown at frame size: at most the best 20.
+
+    Raises InputError when the picture or the weights are missing.
+    """
+    import cv2
+
+    with as_file(files("stc.assets") / "scene.jpg") as path:
+        scene = read_picture(path)
+    with as_file(files("stc.assets") / "stc-lite.safetensors") as path:
+        model = load(path).model
+    rows = scene.shape[1] * FRAME[0] // FRAME[1]
+    frame = np.asarray(cv2.resize(scene[:rows], FRAME[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
+    config = model.config
+    letterbox = Letterbox.fit(FRAME, config.input_size, config.resize, config.border_bgr)
+    with torch.inference_mode():
+        _, outputs = STCDeploy(model).trace(torch.from_numpy(letterbox.apply(frame))[None])
+    found = valid_rows({name: value.numpy() for name, value in outputs.items()})
+    return Case(np.ascontiguousarray(found.masks[:MOST]), letterbox)
 
 
 def adelaidet(case: Case) -> Callable[[], torch.Tensor]:
     """Its post-process as released: enlarge by the stride, crop, resize to the frame, threshold."""
     probabilities = torch.from_numpy(case.probabilities)[:, None]
-    rows, cols = case.probabilities.shape[1:]
+    stride, (rows, cols) = case.stride, case.probabilities.shape[1:]
     height, width = case.letterbox.resized_size
 
     def call() -> torch.Tensor:
         with torch.inference_mode():
             x = F.pad(probabilities, (0, 1, 0, 1), mode="replicate")
-            x = F.interpolate(x, (rows * STRIDE + 1, cols * STRIDE + 1), mode="bilinear", align_corners=True)
-            x = F.pad(x, (STRIDE // 2, 0, STRIDE // 2, 0), mode="replicate")[:, :, :height, :width]
+            x = F.interpolate(x, (rows * stride + 1, cols * stride + 1), mode="bilinear", align_corners=True)
+            x = F.pad(x, (stride // 2, 0, stride // 2, 0), mode="replicate")[:, :, :height, :width]
             return F.interpolate(x, FRAME, mode="bilinear", align_corners=False)[:, 0] > 0.5
 
     return call
@@ -76,3 +102,10 @@ def adelaidet_rle(case: Case) -> Callable[[], Any]:
         return [mask.encode(np.asfortranarray(one[:, :, None]))[0] for one in pixels]
 
     return call
+
+
+FORMS: dict[str, tuple[str, Callable[[Case], Callable[[], Any]]]] = {
+    "dense": ("adelaidet post-process", adelaidet),
+    "bits": ("adelaidet post-process", adelaidet),
+    "RLE": ("adelaidet post-process + pycocotools", adelaidet_rle),
+}

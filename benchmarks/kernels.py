@@ -12,7 +12,6 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stc.cli import run
 from stc.errors import MissingDependencyError
@@ -20,7 +19,6 @@ from stc.files import write_text
 from stc.runtime.native import Library, Missing, find
 
 THREADS = 2
-FRAME = (720, 1280)
 SIZES = ((48, 80), (100, 168))
 COUNTS = (1, 10, 50, 100)
 TURNS, SAMPLES = 5, 7  # of every contender: turns, and samples in each
@@ -87,14 +85,11 @@ def frame_masks(library: Library) -> list[Comparison]:
     from stc.benchmarks import frame_mask_baselines as baselines
 
     found = []
+    height, width = baselines.FRAME
     for name, case in baselines.cases().items():
-        adelaidet = {"adelaidet post-process": baselines.adelaidet(case)}
-        adelaidet_rle = {"adelaidet post-process + pycocotools": baselines.adelaidet_rle(case)}
-        size = f"{FRAME[1]}x{FRAME[0]} N={len(case)}"
-        masks = case.masks(library)
-        found += compare(name, f"{size} dense", lambda masks=masks: masks().dense(), adelaidet)
-        found += compare(name, f"{size} bits", lambda masks=masks: masks().bits(), adelaidet)
-        found += compare(name, f"{size} RLE", lambda masks=masks: masks().rle(), adelaidet_rle)
+        for form, (baseline, peer) in baselines.FORMS.items():
+            size = f"{width}x{height} N={len(case)} {form}"
+            found += compare(name, size, case.native(library, form.lower()), {baseline: peer(case)})
     return found
 
 
@@ -112,7 +107,7 @@ def main(argv: Sequence[str]) -> int:
     found = [*mask_heads(library), *frame_masks(library)]
     for row in found:
         print(
-            f"{row.name:24} {row.size:24} {row.ours_ms:8.3f} ms  {row.baseline:38} {row.baseline_ms:8.2f} ms  "
+            f"{row.name:28} {row.size:22} {row.ours_ms:8.3f} ms  {row.baseline:38} {row.baseline_ms:8.2f} ms  "
             f"{row.ratio:6.1f}x +-{row.spread / 2:.1f}"
         )
     if arguments.json:

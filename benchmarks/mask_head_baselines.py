@@ -33,13 +33,14 @@ class Case:
                 rng.standard_normal((1, 8, height, width), np.float32),
                 rng.standard_normal((1, instances, 169), np.float32) * np.float32(0.3),
                 rng.uniform(0, STRIDE * width, (1, instances, 2)).astype(np.float32),
-                rng.choice(np.float32([64, 128, 256, 512, 1024]), (1, instances)),
+                rng.choice([64, 128, 256, 512, 1024], (1, instances)).astype(np.float32),
                 np.array([instances], np.int32),
             )
         )
 
     def native(self, library: Library) -> Call:
-        return lambda: MaskHead()(library, *self.arrays)
+        head = MaskHead()
+        return lambda: head(library, *self.arrays)
 
     def tensors(self) -> tuple[Tensor, ...]:
         """mask_feats (1, 8, h, w), params (n, 169), locations (n, 2), sizes (n,)."""
@@ -77,7 +78,7 @@ def _upsample(logits: Tensor) -> Tensor:
 
 
 def _networks(params: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-    w0, w1, w2, b0, b1, b2 = params.split([80, 64, 8, 8, 8, 1], dim=1)
+    w0, w1, w2, b0, b1, b2 = torch.split(params, [80, 64, 8, 8, 8, 1], dim=1)
     return [w0, w1, w2], [b0, b1, b2]
 
 
@@ -119,9 +120,7 @@ def best_torch(feats: Tensor, params: Tensor, locations: Tensor, sizes: Tensor) 
     grid = torch.stack([x.repeat(height), y.repeat_interleave(width)])
     inputs = torch.cat([-grid, feats.reshape(8, -1)])
     offset = (along * locations[:, None]).sum(-1) + b0
-    hidden = torch.addmm(
-        offset.reshape(-1, 1), torch.cat([along, w0[..., 2:]], -1).reshape(8 * n, 10), inputs
-    ).relu_()
+    hidden = torch.addmm(offset.reshape(-1, 1), torch.cat([along, w0[..., 2:]], -1).reshape(8 * n, 10), inputs).relu_()
     hidden = torch.baddbmm(b1[:, :, None], w1.reshape(n, 8, 8), hidden.reshape(n, 8, -1)).relu_()
     logits = torch.baddbmm(b2[:, :, None], w2.reshape(n, 1, 8), hidden)
     return _upsample(logits.reshape(n, 1, height, width)).sigmoid_()
@@ -133,7 +132,7 @@ def _function_body(case: Case) -> Call:
     import onnxruntime
     from onnx import TensorProto, helper
 
-    from stc.export.function_body import DOMAIN, OP, function_body
+    from stc.model.function_body import DOMAIN, OP, function_body
 
     names = ("mask_feats", "params", "locations", "sizes", "count")
     kinds = [TensorProto.FLOAT] * 4 + [TensorProto.INT32]

@@ -12,7 +12,6 @@ from stc import __version__
 from stc.benchmarks import reference as reference_file
 from stc.export import folder, reference
 from stc.export.frames import reference_frames
-from stc.export.function_body import DOMAIN, OP, OP_VERSION
 from stc.export.graph import OPSET, Graph, trace, with_passport
 from stc.export.precision import fp32_islands
 from stc.export.report import write_report
@@ -22,6 +21,7 @@ from stc.model import checkpoint
 from stc.model.checkpoint import Checkpoint
 from stc.model.checkpoint.infer import BackboneStyle
 from stc.model.config import ModelConfig
+from stc.model.function_body import DOMAIN, OP, OP_VERSION
 from stc.runtime.passport import MODEL_FILE, Passport
 from stc.runtime.tracker import TrackerConfig
 

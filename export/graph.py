@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from stc.export.fold import fold_batch_norms
-from stc.export.function_body import DOMAIN, OP, OP_VERSION, function_body
+from stc.model.function_body import DOMAIN, OP, OP_VERSION, PLUGIN_ATTRIBUTES, function_body
 from stc.model.network import STC, STCDeploy
 from stc.runtime.passport import METADATA_KEY, Passport
 
@@ -104,7 +104,7 @@ def _mask_head_node(
     node: Tensor = torch.onnx.ops.symbolic(
         f"{DOMAIN}::{OP}",
         [mask_feats, params, locations, sizes, count],
-        {"channels": channels, "layers": layers, "stride": stride, "upsample": upsample},
+        {"channels": channels, "layers": layers, "stride": stride, "upsample": upsample, **PLUGIN_ATTRIBUTES},
         dtype=mask_feats.dtype,
         shape=(batch, params.shape[1], height * upsample, width * upsample),
         version=OP_VERSION,

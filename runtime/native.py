@@ -12,7 +12,7 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 FILE = Path(__file__).with_name("libstc_cpu.so")
-ABI = 1  # STC_CPU_ABI of plugins/cpu/stc_cpu.h
+ABI = 2  # STC_CPU_ABI of plugins/cpu/stc_cpu.h
 FAILURES = {
     -1: "an argument is out of range",
     -2: "the native library has no kernel for this number of channels and layers",
@@ -24,8 +24,8 @@ FAILURES = {
 class Library:
     """The loaded library, and how many threads a call may use (the calling one included).
 
-    `kernels` is "avx2" or "portable": what this machine can run. The environment variable STC_CPU=portable, set before
-    the first use, chooses the portable code.
+    `kernels` is "avx512", "avx2" or "portable": the best that this machine can run. The environment variable
+    STC_CPU=avx2 or STC_CPU=portable, set before the first use, rules out the ones before it.
     """
 
     handle: ctypes.CDLL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ class MaskHead:
     stride: int = 8
     upsample: int = 2
 
-    @property
+    @cached_property
     def parameters(self) -> int:
         """Parameters per instance: all weights, then all biases."""
         inputs = [self.channels + 2, *[self.channels] * (self.layers - 1)]

@@ -15,7 +15,7 @@ from stc.runtime.native import FAILURES, Library
 
 
 class _FrameAxis(ctypes.Structure):
-    _fields_ = [("cells", ctypes.c_void_p), ("weights", ctypes.c_void_p), ("size", ctypes.c_int32)]
+    _fields_ = [("cells", ctypes.c_void_p), ("shares", ctypes.c_void_p), ("size", ctypes.c_int32)]
 
 
 class _FrameMasks(ctypes.Structure):
@@ -54,13 +54,15 @@ class NativeComposer:
         """COCO's compressed counts and the areas, int64 (n,), in pixels."""
         n = len(probabilities)
         ends, areas = np.zeros(n, np.int64), np.zeros(n, np.int64)
-        capacity = 4096 * n
+        height, width = self._size
+        # Enough for masks that are nothing but noise. Memory that is not written to costs nothing.
+        capacity = n * max(4096, height * width // 8)
         while True:
-            text = ctypes.create_string_buffer(capacity)
+            text = np.empty(capacity, np.uint8)
             needed = self._call(
                 "stc_cpu_rle_masks",
                 probabilities,
-                ctypes.addressof(text),
+                text.ctypes.data,
                 ctypes.c_int64(capacity),
                 ends.ctypes.data,
                 areas.ctypes.data,
@@ -68,12 +70,12 @@ class NativeComposer:
             if needed <= 0:
                 break
             capacity = needed
-        whole = text.raw[: ends[-1]].decode("ascii") if n else ""
+        whole = text[: ends[-1]].tobytes().decode("ascii") if n else ""
         return [whole[begin:end] for begin, end in zip((0, *ends[:-1].tolist()), ends.tolist(), strict=False)], areas
 
     @property
     def _size(self) -> tuple[int, int]:
-        return len(self.y.first), len(self.x.first)
+        return len(self.y), len(self.x)
 
     def _call(self, name: str, probabilities: NDArray[np.float32], *outputs: Any) -> int:
         cells = np.ascontiguousarray(probabilities)
@@ -88,5 +90,4 @@ class NativeComposer:
 
 
 def _axis(axis: Axis) -> _FrameAxis:
-    cells, weights = axis.taps
-    return _FrameAxis(cells.ctypes.data, weights.ctypes.data, cells.shape[1])
+    return _FrameAxis(axis.first.ctypes.data, axis.share.ctypes.data, len(axis))

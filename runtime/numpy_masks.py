@@ -54,7 +54,7 @@ class NumpyComposer:
 
     @property
     def _size(self) -> tuple[int, int]:
-        return len(self.y.first), len(self.x.first)
+        return len(self.y), len(self.x)
 
     def _windows(self, probabilities: NDArray[np.float32]) -> list[_Window | None]:
         inside = probabilities > 0.5
@@ -87,7 +87,7 @@ class NumpyComposer:
         edges = np.flatnonzero(flat[1:] != flat[:-1])
         ends = np.stack((edges[0::2] + 1, edges[1::2]), axis=1)  # first and last pixel of each run
         column, row = np.divmod(ends, height + 1)
-        runs: NDArray[np.int64] = (column + window.x.start) * len(self.y.first) + row - 1 + window.y.start
+        runs: NDArray[np.int64] = (column + window.x.start) * len(self.y) + row - 1 + window.y.start
         runs[:, 1] += 1
         # A run that leaves the frame's bottom and one that starts at the next column's top are one in COCO's order.
         joined = np.flatnonzero(runs[1:, 0] == runs[:-1, 1])
@@ -100,15 +100,15 @@ class NumpyComposer:
 
         The one place where pixels are decided: pixels, runs and outlines agree to the last bit.
         """
-        band = self.x.cells(window.x)
+        band = self.x.read(window.x)
         narrow = cells[:, band]
         half = np.empty((window.y.stop - window.y.start, narrow.shape[1]), np.float32)
         for piece in self.y.blocks(window.y, narrow.shape[1]):
-            read = self.y.cells(piece)
+            read = self.y.read(piece)
             np.matmul(self.y.weights[piece, read], narrow[read], out=half[_within(piece, window.y)])
         columns = np.empty((window.x.stop - window.x.start, len(half)), np.bool_)
         for piece in self.x.blocks(window.x, len(half)):
-            read = self.x.cells(piece)
+            read = self.x.read(piece)
             values = self.x.weights[piece, read] @ half[:, _within(read, band)].T
             np.greater(values, 0.5, out=columns[_within(piece, window.x)])
         return columns

@@ -33,7 +33,7 @@ def find() -> Plugin | Missing:
     except OSError as error:
         if given:
             return Missing(f"{VARIABLE}={given}: {error.strerror or error}")
-        return Missing(f"{FILE.name} was not built with this package (it needs nvcc and TensorRT's headers)")
+        return Missing(f"{FILE.name} is not installed; in a checkout, with nvcc: make plugin")
 
 
 _loaded: dict[str, Any] = {}  # sha256 -> TensorRT's handle; a library stays until the process ends

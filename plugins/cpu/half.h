@@ -54,4 +54,16 @@ STC_HD Half to_half(float value) {
   return {static_cast<uint16_t>(sign | (bits - 0x3f000000u))};
 }
 
+/// A number that need not be aligned.
+template <class T>
+STC_HD T read(const T* p) {
+  T value;
+  std::memcpy(&value, p, sizeof value);
+  return value;
+}
+template <class T>
+STC_HD void write(T* p, T value) {
+  std::memcpy(p, &value, sizeof value);
+}
+
 }  // namespace stc::cpu

@@ -3,6 +3,9 @@
 
 #include <immintrin.h>
 
+#include <cstdint>
+#include <cstring>
+
 #include "half.h"
 #include "stc/arithmetic.h"
 
@@ -24,37 +27,43 @@ struct Avx2 {
   STC_HD void store(Half* p) const {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
   }
+
+  /// A byte, 0 or 1, for each of 32 bits: every byte gets a copy of its bits' byte and looks at its own bit.
+  static constexpr int kSpread = 32;
+  STC_HD static void spread(const uint8_t* bits, uint8_t* bytes) {
+    int32_t word;
+    std::memcpy(&word, bits, sizeof word);
+    const __m256i source = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+    const __m256i own = _mm256_set1_epi64x(static_cast<int64_t>(0x8040201008040201u));
+    const __m256i copies = _mm256_shuffle_epi8(_mm256_set1_epi32(word), source);
+    const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(copies, own), own);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(bytes), _mm256_and_si256(set, _mm256_set1_epi8(1)));
+  }
 };
 
 STC_HD Avx2 multiply(Avx2 a, Avx2 b) { return _mm256_mul_ps(a.v, b.v); }
+STC_HD Avx2 add(Avx2 a, Avx2 b) { return _mm256_add_ps(a.v, b.v); }
+STC_HD Avx2 subtract(Avx2 a, Avx2 b) { return _mm256_sub_ps(a.v, b.v); }
 STC_HD Avx2 multiply_add(Avx2 a, Avx2 b, Avx2 c) { return _mm256_fmadd_ps(a.v, b.v, c.v); }
 
 // min and max give their second operand where one is NaN.
 STC_HD Avx2 relu(Avx2 x) { return _mm256_max_ps(_mm256_setzero_ps(), x.v); }
 
-/// exp(-x) = 2^n * 2^f with n whole and |f| <= 1/2, 2^f by its Taylor polynomial of degree 6 (relative error 1.2e-7);
-/// beyond +-87 the result is 0 or 1 up to 2e-38.
-STC_HD Avx2 sigmoid(Avx2 x) {
-  const __m256 bounded = _mm256_max_ps(_mm256_set1_ps(-87.0f), _mm256_min_ps(_mm256_set1_ps(87.0f), x.v));
-  const __m256 scaled = _mm256_mul_ps(bounded, _mm256_set1_ps(-1.44269504088896341f));
-  const __m256 whole = _mm256_round_ps(scaled, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  // The remainder in two steps: ln 2 does not fit one float.
-  __m256 r = _mm256_fnmadd_ps(whole, _mm256_set1_ps(0.693359375f), _mm256_sub_ps(_mm256_setzero_ps(), bounded));
-  r = _mm256_fnmadd_ps(whole, _mm256_set1_ps(-2.12194440e-4f), r);
-  __m256 p = _mm256_set1_ps(1.0f / 720);
-  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 120));
-  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 24));
-  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 6));
-  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0.5f));
-  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f));
-  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f));
-  // Of a NaN the conversion gives 0x80000000, which the shift turns into 0: NaN it stays.
-  const __m256i exponent = _mm256_slli_epi32(_mm256_cvtps_epi32(whole), 23);
-  const __m256 e = _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), exponent));
-  // One step of Newton's from the 12 bits of the estimate: a third of a division's time, within 2e-7 of it.
-  const __m256 sum = _mm256_add_ps(_mm256_set1_ps(1.0f), e);
-  const __m256 estimate = _mm256_rcp_ps(sum);
-  return _mm256_mul_ps(estimate, _mm256_fnmadd_ps(sum, estimate, _mm256_set1_ps(2.0f)));
+/// x taken into low..high; NaN stays.
+STC_HD Avx2 clamp(Avx2 x, float low, float high) {
+  return _mm256_max_ps(_mm256_set1_ps(low), _mm256_min_ps(_mm256_set1_ps(high), x.v));
+}
+
+/// x * 2^n, n whole in -126..126, x in 0.5..2. Of a NaN the conversion gives 0x80000000, which the shift turns into 0.
+STC_HD Avx2 times_power_of_two(Avx2 x, Avx2 n) {
+  const __m256i exponent = _mm256_slli_epi32(_mm256_cvtps_epi32(n.v), 23);
+  return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x.v), exponent));
+}
+
+/// One step of Newton's from the 12 bits of the estimate: a third of a division's time, within 2e-7 of it.
+STC_HD Avx2 reciprocal(Avx2 x) {
+  const __m256 estimate = _mm256_rcp_ps(x.v);
+  return _mm256_mul_ps(estimate, _mm256_fnmadd_ps(x.v, estimate, _mm256_set1_ps(2.0f)));
 }
 
 /// Bit i tells whether lane i is above `threshold`; NaN is not.
@@ -70,10 +79,19 @@ STC_HD void interleave(Avx2 a, Avx2 b, Avx2& first, Avx2& second) {
   second = _mm256_permute2f128_ps(low, high, 0x31);
 }
 
-/// row[index[i]] for every lane. `narrow` promises indices below 8: one load and a permutation instead of eight loads.
-STC_HD void look_up(const float* row, const int32_t* index, bool narrow, Avx2& r) {
-  const __m256i lanes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(index));
-  r = narrow ? _mm256_permutevar8x32_ps(_mm256_loadu_ps(row), lanes) : _mm256_i32gather_ps(row, lanes, 4);
+/// row[low[i]] and row[high[i]] for every lane. `narrow` promises indices below 8: one load and two permutations instead
+/// of sixteen loads.
+STC_HD void look_up(const float* row, const int32_t* low, const int32_t* high, bool narrow, Avx2& a, Avx2& b) {
+  const __m256i first = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(low));
+  const __m256i second = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(high));
+  if (narrow) {
+    const __m256 cells = _mm256_loadu_ps(row);
+    a = _mm256_permutevar8x32_ps(cells, first);
+    b = _mm256_permutevar8x32_ps(cells, second);
+  } else {
+    a = _mm256_i32gather_ps(row, first, 4);
+    b = _mm256_i32gather_ps(row, second, 4);
+  }
 }
 
 }  // namespace stc::cpu

@@ -33,7 +33,7 @@ bool sound(const DynamicMaskHead& op, int threads) {
 int run(const DynamicMaskHead& op, int threads) {
   if (!sound(op, threads)) return STC_BAD_ARGUMENT;
   const MaskHeadKernel kernel = best_kernels().mask_head(op.channels, op.layers, op.storage);
-  if (!kernel.masks) return STC_UNSUPPORTED;
+  if (!kernel.mask_rows) return STC_UNSUPPORTED;
 
   const int64_t scratch_floats = scratch_size(op);
   const std::unique_ptr<float[]> features(new (std::nothrow) float[FeatureRows::size(op)]);
@@ -44,11 +44,13 @@ int run(const DynamicMaskHead& op, int threads) {
   const int64_t mask_bytes = item * op.height * op.upsample * op.width * op.upsample;
   for (int image = 0; image < op.batch; ++image) {
     const int64_t first = int64_t{image} * op.instances;
-    const int valid = std::clamp(op.count[image], 0, op.instances);
+    const int valid = std::clamp(read(op.count + image), 0, op.instances);
     if (valid > 0) {
       const FeatureRows rows = kernel.features(op, image, features.get());
-      parallel_for(valid, threads, [&](int index, int lane) {
-        kernel.masks(op, rows, first + index, scratch.get() + lane * scratch_floats);
+      const Share share(valid, op.height * op.upsample, threads);
+      parallel_for(share.tasks(), threads, [&](int task, int lane) {
+        kernel.mask_rows(op, rows, first + share.instance(task), share.begin(task), share.end(task),
+                         scratch.get() + lane * scratch_floats);
       });
     }
     std::memset(static_cast<char*>(op.masks) + (first + valid) * mask_bytes, 0, (op.instances - valid) * mask_bytes);

@@ -1,6 +1,9 @@
 // Threads of this library: few, asleep when idle, never more than a call asked for.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
+
 namespace stc::cpu {
 
 /// Calls task(context, index, lane) for every index in [0, tasks), on at most `threads` threads, and returns when all
@@ -15,5 +18,19 @@ void parallel_for(int tasks, int threads, Task&& task) {
   parallel_for(
       tasks, threads, [](void* context, int index, int lane) { (*static_cast<Task*>(context))(index, lane); }, &task);
 }
+
+/// How the rows of many masks become tasks: whole masks where there are enough of them, else bands of rows.
+struct Share {
+  int masks, bands, height;
+
+  Share(int count, int rows, int threads)
+      : masks(count),
+        bands(count % threads == 0 || count >= 4 * threads ? 1 : std::min(rows, (4 * threads + count - 1) / count)),
+        height(rows) {}
+  int tasks() const { return masks * bands; }
+  int instance(int task) const { return task / bands; }
+  int begin(int task) const { return static_cast<int>(int64_t{height} * (task % bands) / bands); }
+  int end(int task) const { return static_cast<int>(int64_t{height} * (task % bands + 1) / bands); }
+};
 
 }  // namespace stc::cpu

@@ -16,15 +16,16 @@ class Runs {
   void find(const uint8_t* bits, int64_t pitch, const Window& window, int height, int width);
 
   /// The compressed counts: what COCO's tools call "counts" in JSON.
-  std::string coco() const;
+  std::string coco();
 
   /// Pixels of the mask.
   int64_t area() const;
 
  private:
-  std::vector<int64_t> edges_;  // where a run begins or ends, in pixels down the columns, rising
-  int64_t pixels_ = 0;
+  std::vector<int64_t> edges_;  // where a run begins or ends, in pixels down the columns, rising; `count_` of them
+  int64_t count_ = 0, pixels_ = 0;
   std::vector<uint64_t> columns_;  // eight columns of the window as bits, (8, words)
+  std::vector<char> text_;
 };
 
 }  // namespace stc::cpu

@@ -3,7 +3,8 @@
    Ownership: the caller owns every buffer, before, during and after a call; the library keeps no pointer and returns no
    memory. It allocates scratch memory within a call and, on the first call with more than one thread, starts threads,
    which sleep between calls and end with the process. Every function may be called from several threads at once, on
-   buffers that no two calls write. Outputs must not overlap inputs. No alignment is asked for.
+   buffers that no two calls write. Outputs must not overlap inputs. Tensors (features, parameters, probabilities,
+   masks …) need no alignment; the arrays of an axis, ends and areas have their type's.
 
    Functions return 0, or one of the codes below; nothing has been written then. */
 #ifndef STC_CPU_H
@@ -11,13 +12,15 @@
 
 #include <stdint.h>
 
+#include "stc/c_types.h"
+
 #if defined(_WIN32)
 #define STC_API __declspec(dllexport)
 #else
 #define STC_API __attribute__((visibility("default")))
 #endif
 
-#define STC_CPU_ABI 1 /* raised when a signature or a struct below changes */
+#define STC_CPU_ABI 2 /* raised when a signature or a struct below changes */
 
 enum {
   STC_OK = 0,
@@ -32,42 +35,12 @@ extern "C" {
 
 STC_API int32_t stc_cpu_abi(void);
 
-/* "avx2" or "portable": chosen once, by what the machine can do. The environment variable STC_CPU=portable, read on
-   the first call, chooses the portable code. */
+/* "avx512", "avx2" or "portable": chosen once, by what the machine can do. The environment variable STC_CPU=avx2 or
+   STC_CPU=portable, read on the first call, rules out the ones before it. */
 STC_API const char* stc_cpu_kernels(void);
-
-/* The op stc::DynamicMaskHead, version 1. All arrays contiguous; storage 0: float32, 1: IEEE half. */
-typedef struct {
-  const void* mask_feats;  /* storage (batch, channels, height, width) */
-  const void* params;      /* storage (batch, instances, P), P given by channels and layers */
-  const float* locations;  /* (batch, instances, 2) x, y in input pixels */
-  const float* sizes;      /* (batch, instances) input pixels */
-  const int32_t* count;    /* (batch,): masks from row count[b] on are zero; taken into 0..instances */
-  void* masks;             /* out, storage (batch, instances, height * upsample, width * upsample), 0..1 */
-  int32_t batch, instances, height, width;
-  int32_t channels, layers, stride, upsample;
-  int32_t storage;
-} stc_dynamic_mask_head;
 
 /* `threads`: at most so many, the calling one included. */
 STC_API int32_t stc_cpu_dynamic_mask_head(const stc_dynamic_mask_head* op, int32_t threads);
-
-/* One axis of the way from mask cells to frame pixels: pixel o is the sum over t of weights[t * size + o] times cell
-   cells[t * size + o]. The first tap never decreases, the others are at most two cells after it, weights are a convex
-   combination, and a tap that is not needed repeats the first cell with weight 0. */
-typedef struct {
-  const int32_t* cells;  /* (3, size) */
-  const float* weights;  /* (3, size) */
-  int32_t size;          /* pixels */
-} stc_frame_axis;
-
-/* Masks of n objects at frame size, W = x.size by H = y.size: the pixels where the probability, resampled along both
-   axes, is above 0.5. All forms give the same pixels to the last bit. */
-typedef struct {
-  const float* probabilities; /* (instances, rows, cols), 0..1 */
-  stc_frame_axis y, x;
-  int32_t instances, rows, cols;
-} stc_frame_masks;
 
 /* pixels (instances, H, W): 0 or 1. */
 STC_API int32_t stc_cpu_dense_masks(const stc_frame_masks* masks, uint8_t* pixels, int32_t threads);

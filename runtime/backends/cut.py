@@ -15,6 +15,7 @@ from stc.runtime.native import Library
 from stc.runtime.native_mask_head import MaskHead
 
 DOMAIN, OP = "stc", "DynamicMaskHead"
+FOR_TENSORRT = ("plugin_version", "plugin_namespace")  # attributes of the node that TensorRT's parser reads
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def cut(path: Path, library: Library) -> Cut | Whole:
         return Whole(f"the graph does not end in one {DOMAIN}::{OP}")
     node = nodes[0]
     try:
-        head = MaskHead(**{attribute.name: attribute.i for attribute in node.attribute})
+        head = MaskHead(**{a.name: a.i for a in node.attribute if a.name not in FOR_TENSORRT})
     except TypeError as error:
         return Whole(f"the op has an attribute that this version does not know ({error})")
     if not head.supported(library):

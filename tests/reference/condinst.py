@@ -189,29 +189,38 @@ def merge_refined(p3: Array, p4: Array, p5: Array) -> Array:
 
 
 def mask_head(
-    mask_feats: Array, params: Array, locations: Array, sizes: Array, *, stride: int = 8, upsample: int = 2
+    mask_feats: Array,
+    params: Array,
+    locations: Array,
+    sizes: Array,
+    *,
+    stride: int = 8,
+    upsample: int = 2,
+    layers: int = 3,
 ) -> Array:
     """Probabilities (n, h*upsample, w*upsample) of n instances.
 
-    mask_feats (8, h, w), params (n, 169), locations (n, 2), sizes (n,).
+    mask_feats (C, h, w), params (n, P), locations (n, 2), sizes (n,). P: the weights of all layers, (out, in) each,
+    then their biases; the published network has C = 8 and three layers, so P = 80 + 64 + 8 + 8 + 8 + 1.
     """
-    _, height, width = mask_feats.shape
+    channels, height, width = mask_feats.shape
     mask_feats, params = mask_feats.astype(np.float64), params.astype(np.float64)
+    inputs = [channels + 2] + [channels] * (layers - 1)
+    outputs = [channels] * (layers - 1) + [1]
+    ends = np.cumsum([i * o for i, o in zip(inputs, outputs, strict=True)] + outputs)
     logits = np.zeros((len(params), height, width))
     for instance, theta in enumerate(params):
-        w0 = theta[:80].reshape(8, 10)
-        w1 = theta[80:144].reshape(8, 8)
-        w2 = theta[144:152].reshape(1, 8)
-        b0, b1, b2 = theta[152:160], theta[160:168], theta[168:]
+        parts = np.split(theta, ends[:-1])
+        weights = [part.reshape(o, i) for part, i, o in zip(parts[:layers], inputs, outputs, strict=True)]
         for v in range(height):
             pixel_y = v * stride + stride // 2
             pixel_x = np.arange(width) * stride + stride // 2
             relative_x = (locations[instance, 0] - pixel_x) / sizes[instance]
             relative_y = np.full(width, (locations[instance, 1] - pixel_y) / sizes[instance])
             z = np.concatenate([relative_x[None], relative_y[None], mask_feats[:, v]])
-            z = np.maximum(w0 @ z + b0[:, None], 0)
-            z = np.maximum(w1 @ z + b1[:, None], 0)
-            logits[instance, v] = (w2 @ z + b2[:, None])[0]
+            for weight, bias in zip(weights[:-1], parts[layers:-1], strict=True):
+                z = np.maximum(weight @ z + bias[:, None], 0)
+            logits[instance, v] = (weights[-1] @ z + parts[-1][:, None])[0]
     return _sigmoid(aligned_bilinear(logits, upsample))
 
 

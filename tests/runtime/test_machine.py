@@ -108,4 +108,4 @@ def test_the_plugin_is_the_environment_s_or_the_package_s(tmp_path: Path, monkey
     monkeypatch.delenv(plugin.VARIABLE)
     own.unlink()
     found = plugin.find()
-    assert isinstance(found, Missing) and "not built" in found.reason
+    assert isinstance(found, Missing) and "make plugin" in found.reason

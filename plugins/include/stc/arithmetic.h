@@ -9,6 +9,8 @@ namespace stc {
 
 STC_HD float multiply(float a, float b) { return a * b; }
 
+STC_HD float subtract(float a, float b) { return a - b; }
+
 /// a * b + c, fused where the machine fuses.
 STC_HD float multiply_add(float a, float b, float c) { return a * b + c; }
 

@@ -89,25 +89,25 @@ STC_HD void accumulate(const float* weights, const Number* in, Number* sums) {
   }
 }
 
-/// What the first layer gives at x = 0 without features, for all cells of the row at `grid_y`: float[kFirstOutputs].
-template <int Channels, int Layers>
-STC_HD void row_start(const float* network, float grid_y, float* start) {
+/// What the first layer gives at x = 0 without features, for the cells at `grid_y`: Number[kFirstOutputs].
+template <int Channels, int Layers, class Number>
+STC_HD void row_start(const float* network, Number grid_y, Number* start) {
   using Net = Layout<Channels, Layers>;
   STC_UNROLL
   for (int o = 0; o < Net::kFirstOutputs; ++o) {
-    start[o] = multiply_add(network[o * Net::kFirstInputs + 1], grid_y, network[Net::biases(0) + o]);
+    start[o] = multiply_add(network[o * Net::kFirstInputs + 1], grid_y, splat<Number>(network[Net::biases(0) + o]));
   }
 }
 
 /// The mask logit of one cell (or of as many as a `Number` holds). `network` holds grid_parameter 0..kParams-1,
-/// `start` the row's start, `features` the cell's `Channels` features.
-template <int Channels, int Layers, class Number>
-STC_HD Number cell_logit(const float* network, const float* start, Number grid_x, const Number* features) {
+/// `start` the row's start (one number where all cells are in one row), `features` the cell's `Channels` features.
+template <int Channels, int Layers, class Number, class Start>
+STC_HD Number cell_logit(const float* network, const Start* start, Number grid_x, const Number* features) {
   using Net = Layout<Channels, Layers>;
   Number x[Channels];
   STC_UNROLL
   for (int o = 0; o < Net::kFirstOutputs; ++o) {
-    x[o] = multiply_add(network[o * Net::kFirstInputs], grid_x, splat<Number>(start[o]));
+    x[o] = multiply_add(network[o * Net::kFirstInputs], grid_x, Number(start[o]));
   }
   accumulate<Channels, Net::kFirstOutputs, Net::kFirstInputs>(network + 2, features, x);
   if constexpr (Layers == 1) return x[0];

@@ -10,8 +10,10 @@
 #define STC_HD inline __attribute__((always_inline))
 #endif
 
-#if defined(__CUDACC__) || defined(__clang__)
+#if defined(__CUDA_ARCH__) || defined(__clang__)
 #define STC_UNROLL _Pragma("unroll")
+#elif defined(__CUDACC__)
+#define STC_UNROLL  // nvcc's pass for the host, which runs none of these loops and knows neither pragma
 #elif defined(__GNUC__)
 #define STC_UNROLL _Pragma("GCC unroll 32")
 #else

@@ -8,6 +8,9 @@ from onnx.parser import parse_function
 DOMAIN = "stc"
 OP = "DynamicMaskHead"
 OP_VERSION = 1
+# On the node beside the op's own attributes: with them TensorRT's parser takes a registered plugin of that name instead
+# of the function body, without being asked to. Everything else passes over them.
+PLUGIN_ATTRIBUTES = {"plugin_version": str(OP_VERSION), "plugin_namespace": DOMAIN}
 
 
 def function_body(channels: int, layers: int, upsample: int, opset: int) -> FunctionProto:

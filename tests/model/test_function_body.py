@@ -11,7 +11,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from stc.export.function_body import DOMAIN, OP, function_body
+from stc.model.function_body import DOMAIN, OP, function_body
 from stc.model.mask_head import dynamic_mask_head
 from tests.reference.condinst import mask_head
 

@@ -1,0 +1,35 @@
+#include <cstring>
+
+#include "frame_masks.h"
+#include "mask_head.h"
+#include "stc_cuda.h"
+
+namespace {
+
+static_assert(sizeof(stc_dynamic_mask_head) == sizeof(stc::DynamicMaskHead), "the C struct and the header's are one");
+static_assert(sizeof(stc_frame_masks) == sizeof(stc::FrameMasks), "the C struct and the header's are one");
+
+template <class Native, class Plain>
+Native native(const Plain* plain) {
+  Native result;
+  std::memcpy(&result, plain, sizeof result);
+  return result;
+}
+
+}  // namespace
+
+int32_t stc_cuda_abi(void) { return STC_CUDA_ABI; }
+
+int32_t stc_cuda_dynamic_mask_head(const stc_dynamic_mask_head* op, void* stream) {
+  return stc::cuda::dynamic_mask_head(native<stc::DynamicMaskHead>(op), static_cast<cudaStream_t>(stream));
+}
+
+int32_t stc_cuda_bit_masks(const stc_frame_masks* masks, int32_t storage, uint32_t* words, void* stream) {
+  return stc::cuda::bit_masks(native<stc::FrameMasks>(masks), static_cast<stc::Storage>(storage), words,
+                              static_cast<cudaStream_t>(stream));
+}
+
+int32_t stc_cuda_dense_masks(const stc_frame_masks* masks, int32_t storage, uint8_t* pixels, void* stream) {
+  return stc::cuda::dense_masks(native<stc::FrameMasks>(masks), static_cast<stc::Storage>(storage), pixels,
+                                static_cast<cudaStream_t>(stream));
+}

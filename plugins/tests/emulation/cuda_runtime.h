@@ -1,0 +1,61 @@
+// CUDA's C++ as far as our kernels use it, on the host: this folder stands first on the include path, and kernels compile
+// as they are. Blocks run one after another. A block's threads are fibers (fibers.h: quick, and what a sanitizer of
+// memory sees is the kernel's own) or real threads (threads.h, with -DSTC_EMULATE_THREADS: a race is a race).
+//
+// What this cannot show: a GPU's rounding and memory model, warps, speed.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <tuple>
+#include <utility>
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+
+struct dim3 {
+  unsigned x, y, z;
+  constexpr dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
+};
+
+using cudaStream_t = struct CUstream_st*;
+enum cudaError_t { cudaSuccess = 0, cudaErrorInvalidValue = 1 };
+inline const char* cudaGetErrorString(cudaError_t error) { return error == cudaSuccess ? "no error" : "invalid argument"; }
+
+using std::max;
+using std::min;
+
+namespace emulation {
+
+/// A block's dynamic shared memory, exactly as large as the launch asked for, filled with NaN.
+float* dynamic_shared();
+
+/// Runs body() for every thread of every block. Ends the process where a thread leaves a block whose others wait at a
+/// barrier: on a GPU that is undefined.
+void run(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& body);
+
+template <class... Parameters, size_t... Index>
+void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, void** arguments, size_t shared,
+            std::index_sequence<Index...>) {
+  run(grid, block, shared, [&] { kernel(*static_cast<std::decay_t<Parameters>*>(arguments[Index])...); });
+}
+
+}  // namespace emulation
+
+template <class... Parameters>
+cudaError_t cudaLaunchKernel(void (*kernel)(Parameters...), dim3 grid, dim3 block, void** arguments, size_t shared,
+                             cudaStream_t) {
+  emulation::launch(kernel, grid, block, arguments, shared, std::index_sequence_for<Parameters...>{});
+  return cudaSuccess;
+}
+
+#if defined(STC_EMULATE_THREADS)
+#include "threads.h"
+#else
+#include "fibers.h"
+#endif

@@ -1,0 +1,69 @@
+"""Compiles the native code for tests: the kernels for the host, with a sanitizer; the plugin by CMake."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PLUGINS = ROOT / "plugins"
+EMULATION = PLUGINS / "tests" / "emulation"
+# The emulation's folder stands before any CUDA toolkit's: its cuda_runtime.h is the host's.
+INCLUDES = [f"-I{folder}" for folder in (EMULATION, PLUGINS / "include", PLUGINS / "cuda", PLUGINS / "tensorrt")]
+KERNELS = [PLUGINS / "cuda" / "mask_head.cu", PLUGINS / "cuda" / "frame_masks.cu"]
+FIBERS, THREADS = EMULATION / "fibers.cpp", EMULATION / "threads.cpp"
+
+
+def compile_host(output: Path, sources: Sequence[Path], *options: str) -> Path:
+    """Compile C++ and CUDA sources for the host; `options` in GCC's form. Warnings are errors."""
+    command = [
+        *(compiler(), "-std=c++20", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread"),
+        *INCLUDES,
+        *options,
+        *("-x", "c++", *map(str, sources), "-o", str(output)),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return output
+
+
+def compiler() -> str:
+    """The C++ compiler; the package needs one, so that its absence is no reason to skip."""
+    found = shutil.which("g++") or shutil.which("c++")
+    assert found, "no C++ compiler; on Debian: apt-get install g++"
+    return found
+
+
+def cmake() -> str:
+    """The CMake of the test extra."""
+    return str(Path(sys.executable).with_name("cmake"))
+
+
+def execute(program: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [str(program), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+
+
+def tensorrt_headers() -> Path:
+    """The folder of TensorRT's headers, found or downloaded as the plugin's build does; skips where there are none."""
+    script = f"""
+        set(PROJECT_SOURCE_DIR {ROOT})
+        set(STC_FETCH_HEADERS ON)
+        include({ROOT}/cmake/tensorrt_headers.cmake)
+        stc_find_tensorrt_headers(folder version origin)
+        message("${{folder}}")
+    """
+    path = ROOT / "build" / "tensorrt-headers.cmake"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(script)
+    done = subprocess.run([cmake(), "-P", str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    folder = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else ""
+    if not folder:
+        pytest.skip("no TensorRT headers here, and none could be downloaded")
+    return Path(folder)
