@@ -59,7 +59,7 @@ def load(plugin: Plugin, registry: Any) -> None:
         handle = registry.load_library(str(plugin.path))
         if handle is None:
             raise IncompatibleError(
-                f"{plugin.path}: TensorRT cannot load it; it must be built on this system against the major version of "
-                "TensorRT that is installed here, see docs/deploy.md"
+                f"{plugin.path}: TensorRT cannot load it; it must be built on this system, against the major version "
+                "of TensorRT that is installed here; fix: make plugin, in a checkout of stc"
             )
         _loaded[plugin.sha256] = handle

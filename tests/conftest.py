@@ -1,4 +1,4 @@
-"""Fixtures of a machine with a pretended GPU."""
+"""Fixtures of a machine with a pretended GPU, and the rule for tests that need a real one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ import pytest
 
 from tests.runtime.backends import engine_bundle
 from tests.runtime.backends.engine_bundle import Gpus
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests on a GPU run when asked for with `-m gpu`, and then fail without one instead of being skipped."""
+    if "gpu" in config.option.markexpr:
+        return
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason="needs an NVIDIA GPU; run: scripts/gpu_check.sh"))
 
 
 @pytest.fixture

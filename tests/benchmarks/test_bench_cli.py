@@ -16,7 +16,9 @@ from stc.benchmarks.reference import Reference, valid_rows
 from stc.cli import run
 from stc.files import sha256
 from stc.runtime import Session, passport
+from stc.runtime.machine import Machine
 from tests.runtime import tiny_model
+from tests.runtime.backends.engine_bundle import Gpus
 
 
 def pictures() -> list[np.ndarray]:
@@ -29,14 +31,17 @@ def pictures() -> list[np.ndarray]:
 def put_reference(folder: Path, content: Reference) -> None:
     """Write the reference into a bundle whose passport vouches for it, as the exporter does."""
     content.write(folder / reference.FILE_NAME)
-    files = {name: sha256(folder / name) for name in ("model.onnx", reference.FILE_NAME)}
-    replace(passport.read(folder), files=files).write(folder)
+    known = passport.read(folder)
+    replace(known, files=known.files | {reference.FILE_NAME: sha256(folder / reference.FILE_NAME)}).write(folder)
 
 
 @pytest.fixture
 def proven_bundle(tmp_path: Path) -> Path:
     """The tiny model with its own outputs as the reference."""
-    folder = tiny_model.write_bundle(tmp_path / "bundle")
+    return prove(tiny_model.write_bundle(tmp_path / "bundle"))
+
+
+def prove(folder: Path) -> Path:
     session = Session(folder, threads=1)
     frames = np.stack(pictures())
     outputs = tuple(valid_rows(session.infer(frame[None])) for frame in frames)
@@ -122,6 +127,36 @@ def test_an_altered_file_exits_2(name: str, proven_bundle: Path) -> None:
     with (proven_bundle / name).open("ab") as file:
         file.write(b"\0")
     assert run(main, [str(proven_bundle)]) == 2
+
+
+def test_an_engine_is_measured_and_proven_like_a_model(engine: Path, gpus: Gpus, tmp_path: Path) -> None:
+    report = tmp_path / "bench.json"
+    assert run(main, [str(prove(engine) / "engine.plan"), "--frames", "5", "--json", str(report)]) == 0
+    assert json.loads(report.read_text())["agreement"]["mask_iou_min"] == 1.0
+    assert "cudaGraphLaunch" in gpus.cuda.calls and not gpus.cuda.memory
+
+
+def test_an_engine_without_a_driver_exits_2_and_names_what_runs_here(
+    engine: Path, gpus: Gpus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prove(engine)
+    gpus.machine = Machine()
+    assert run(main, [str(engine / "engine.plan")]) == 2
+    shown = capsys.readouterr().err
+    assert "an engine needs an NVIDIA driver, here branch R535 or newer for CUDA 12 or branch R580" in shown
+    command = shown.rpartition("runs here with ONNX Runtime: ")[2].split()
+    assert command == ["stc-bench", str(engine / "model.onnx")]
+    assert run(main, [*command[1:], "--frames", "2"]) == 0
+
+
+def test_an_engine_of_one_s_own_is_measured_with_trust(engine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prove(engine)
+    known = passport.read(engine)
+    files = {name: digest for name, digest in known.files.items() if name != "engine.plan"}
+    replace(known, engine=None, files=files).write(engine)
+    assert run(main, [str(engine / "engine.plan"), "--frames", "2"]) == 2
+    assert "add --trust" in capsys.readouterr().err
+    assert run(main, [str(engine / "engine.plan"), "--frames", "2", "--trust"]) == 0
 
 
 def test_percentiles_keep_every_sample() -> None:

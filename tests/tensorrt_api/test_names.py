@@ -12,6 +12,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from tests.tensorrt_api.usage import ROOT, Use, cuda_uses, tensorrt_uses
 pytestmark = pytest.mark.slow
 DOWNLOADS = ROOT / "build" / "bindings"
 HERE = Path(__file__).parent
+needs_rtx = pytest.mark.skipif(
+    find_spec("tensorrt_rtx") is None, reason="TensorRT-RTX is not installed (Linux x86-64 only)"
+)
 TENSORRT = {
     "10.3.0": "tensorrt-cu12-bindings",  # JetPack 6
     "10.16.1.11": "tensorrt-cu13-bindings",
@@ -120,12 +124,14 @@ def test_tensorrt_has_what_we_use(version: str) -> None:
     assert found["wrong"] == []
 
 
+@needs_rtx
 def test_tensorrt_rtx_has_what_we_use() -> None:
     found = inspect("tensorrt_rtx", tensorrt_uses())
     assert [use for use in found["missing"] if use[0] not in TENSORRT_10_ONLY] == []
     assert found["wrong"] == []
 
 
+@needs_rtx
 def test_a_name_that_no_version_has_is_found() -> None:
     uses = [
         Use(("IExecutionContext",), "execute_v4", 1, (), "x"),

@@ -38,7 +38,7 @@ FILES = (
     "export/engine/parse.py",
     "export/engine/progress.py",
 )
-CUDA_FILES = ("runtime/machine.py", "runtime/backends/cuda.py", "export/engine/gpu.py")
+CUDA_FILES = ("benchmarks/roofline.py", "runtime/machine.py", "runtime/backends/cuda.py", "export/engine/gpu.py")
 CUDA_RECEIVERS = {"cudart", "runtime"}
 
 
