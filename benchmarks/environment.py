@@ -18,7 +18,16 @@ def describe() -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }
-    packages = ("stc-trt", "onnxruntime", "onnxruntime-gpu", "numpy", "opencv-python-headless")
+    packages = (
+        "stc-trt",
+        "onnxruntime",
+        "onnxruntime-gpu",
+        "tensorrt",
+        "tensorrt-rtx",
+        "cuda-bindings",
+        "numpy",
+        "opencv-python-headless",
+    )
     return facts | {package: _version(package) for package in packages}
 
 

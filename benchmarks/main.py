@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -33,16 +34,21 @@ AGREEMENT_FIELDS = (
 def main(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
 
+    from stc.runtime.session import Session
+
+    if arguments.frames < 1:
+        raise InputError(f"--frames {arguments.frames}: at least 1 is needed")
+    with Session(arguments.model, threads=arguments.threads, trust=arguments.trust) as session:
+        return _bench(session, arguments)
+
+
+def _bench(session: Session, arguments: Namespace) -> int:
     from stc.benchmarks import reference
     from stc.benchmarks.latency import WARM_UP, measure
     from stc.benchmarks.progress import bar
     from stc.files import write_text
     from stc.runtime.passport import verify_file
-    from stc.runtime.session import Session
 
-    if arguments.frames < 1:
-        raise InputError(f"--frames {arguments.frames}: at least 1 is needed")
-    session = Session(arguments.model, threads=arguments.threads)
     proof = _folder(Path(arguments.model)) / reference.FILE_NAME
     verify_file(session.passport, proof)
     expected = reference.read(proof)
@@ -61,7 +67,7 @@ def main(argv: Sequence[str]) -> int:
     if arguments.json:
         write_text(Path(arguments.json), json.dumps(report, indent=1) + "\n")
     _print(report, agreement)
-    print(function_body or f"without the native library: mask head by {session.mask_head}")
+    print(function_body or f"mask head: {session.mask_head}")
     print(f"verdict {agreement.verdict}")
     return 0 if agreement.verdict == "pass" else 3
 
@@ -72,10 +78,11 @@ def entry() -> None:
 
 def _parser() -> Parser:
     parser = Parser(prog="stc-bench", description="Measure a model and compare it with PyTorch.")
-    parser.add_argument("model", metavar="MODEL", help="a bundle, or a model file in one")
+    parser.add_argument("model", metavar="MODEL", help="a bundle, or its model.onnx or engine.plan")
     parser.add_argument("--source", metavar="VIDEO", help="frames to time (default: those of the reference)")
     parser.add_argument("--frames", type=int, default=200, metavar="N", help="frames to time (default 200)")
     parser.add_argument("--threads", type=int, metavar="N", help="threads of the engine (default: all cores)")
+    parser.add_argument("--trust", action="store_true", help="run an engine that you built yourself, unverified")
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
     return parser
 
@@ -94,12 +101,12 @@ def _decode(source: str, needed: int) -> list[Any]:
 
 
 def _without_native(session: Session, arguments: Any, pictures: list[Any]) -> WithoutNative | None:
-    """What the native library is worth here; None where the session runs without it."""
+    """What the native library is worth here; None where the session runs without it, or on a GPU."""
     from stc.benchmarks.progress import bar
     from stc.benchmarks.without_native import FRAMES, WARM_UP, measure
     from stc.runtime.session import Session
 
-    if session.native is None:
+    if session.native is None or session.device != "cpu":
         return None
     frames = min(FRAMES, arguments.frames)
     plain = Session(arguments.model, threads=arguments.threads, native=False)

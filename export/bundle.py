@@ -22,8 +22,7 @@ from stc.model.checkpoint import Checkpoint
 from stc.model.checkpoint.infer import BackboneStyle
 from stc.model.config import ModelConfig
 from stc.model.function_body import DOMAIN, OP, OP_VERSION
-from stc.runtime.passport import Passport
-from stc.runtime.session import MODEL_FILE
+from stc.runtime.passport import MODEL_FILE, Passport
 from stc.runtime.tracker import TrackerConfig
 
 FILES = {"fp32": MODEL_FILE, "fp16": "model-fp16.onnx"}

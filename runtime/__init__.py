@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stc.runtime.device_array import DeviceArray
     from stc.runtime.masks import Masks
     from stc.runtime.passport import Passport
     from stc.runtime.preprocess import Letterbox
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Detections",
+    "DeviceArray",
     "Letterbox",
     "Masks",
     "Passport",
@@ -35,6 +37,7 @@ __all__ = [
 
 _HOMES = {
     "Detections": "tracker",
+    "DeviceArray": "device_array",
     "Letterbox": "preprocess",
     "Masks": "masks",
     "Passport": "passport",

@@ -9,7 +9,9 @@ from stc.errors import IncompatibleError
 from stc.runtime.passport import Passport
 
 INPUT = "frames"
+COUNT = "num_detections"
 MASKS = "masks"
+FILL = {"labels": -1}  # what rows beyond the count hold; other outputs: 0
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ def output_specs(passport: Passport) -> dict[str, TensorSpec]:
     k = passport.max_detections
     cells = tuple(size // passport.mask_stride for size in passport.padded_size)
     specs = {
-        "num_detections": TensorSpec(("int32",), (None,)),
+        COUNT: TensorSpec(("int32",), (None,)),
         "boxes": TensorSpec(("float32",), (None, k, 4)),
         "scores": TensorSpec(("float32",), (None, k)),
         "labels": TensorSpec(("int32",), (None, k)),

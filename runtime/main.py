@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def parser() -> argparse.ArgumentParser:
     p = Parser(prog="stc-track", description="Track objects with masks through a video.")
     p.add_argument("input", metavar="INPUT", help="video, picture, folder of pictures, camera (0, /dev/video0) or URL")
-    p.add_argument("--model", required=True, help="bundle of stc-export, or a model.onnx")
+    p.add_argument("--model", required=True, help="bundle of stc-export, or its model.onnx or engine.plan")
     p.add_argument("-o", "--output", type=Path, metavar="OUT", help="annotated video (.mp4), picture (.png) or folder")
     p.add_argument(
         "--json", type=Path, metavar="FILE", help="YTVIS result JSON, written at the end of a file or folder"
@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--every", type=int, default=1, metavar="N", help="use only every Nth frame (default 1)")
     p.add_argument("--tracker", choices=("default", "crossvis"), help="tracking rule (model's: its own)")
     p.add_argument("--threads", type=int, metavar="N", help="CPU threads of the engine")
+    p.add_argument("--trust", action="store_true", help="run an engine that you built yourself, unverified")
     return p
 
 
@@ -85,6 +86,7 @@ def _run(args: argparse.Namespace) -> int:
     session = _session(args)
     stopped: StcError | KeyboardInterrupt | None = None
     with ExitStack() as files:
+        files.callback(session.close)
         sinks = _enter_sinks(args, writers, files)
         summary = _Summary()
         try:
@@ -132,7 +134,7 @@ def _session(args: argparse.Namespace) -> Session:
     from stc.runtime.session import Session
 
     classes = None if args.classes is None else [name.strip() for name in args.classes.split(",")]
-    return Session(args.model, threads=args.threads, score_threshold=args.score, classes=classes)
+    return Session(args.model, threads=args.threads, score_threshold=args.score, classes=classes, trust=args.trust)
 
 
 def _tracker(config: TrackerConfig, rule: Literal["default", "crossvis"] | None, source: Source) -> TrackerConfig:

@@ -13,6 +13,7 @@ from stc.files import sha256, write_text
 
 SCHEMA = 1
 FILE_NAME = "passport.json"
+MODEL_FILE = "model.onnx"  # fp32: what a CPU runs, and the reference of all other files of a bundle
 METADATA_KEY = "stc.passport"  # of the ONNX file
 
 
@@ -109,15 +110,18 @@ def verify_file(passport: Passport, path: Path) -> None:
 
     Raises InputError when the file is missing, IncompatibleError when it is not listed or its hash differs.
     """
-    expected = passport.files.get(path.name)
     if not path.is_file():
         raise InputError(f"{path}: missing; re-export with: stc-export --ckpt FILE")
+    verify_hash(passport, path, sha256(path), "re-export with: stc-export --ckpt FILE")
+
+
+def verify_hash(passport: Passport, path: Path, found: str, fix: str) -> None:
+    """Check the SHA-256 `found` of a file's content. Raises IncompatibleError that ends with `fix`."""
+    expected = passport.files.get(path.name)
     if expected is None:
-        raise IncompatibleError(f"{path}: not listed in its passport; re-export with: stc-export --ckpt FILE")
-    if (found := sha256(path)) != expected:
-        raise IncompatibleError(
-            f"{path}: sha256 {found[:12]}…, its passport says {expected[:12]}…; re-export with: stc-export --ckpt FILE"
-        )
+        raise IncompatibleError(f"{path}: not listed in its passport; {fix}")
+    if found != expected:
+        raise IncompatibleError(f"{path}: sha256 {found[:12]}…, its passport says {expected[:12]}…; {fix}")
 
 
 def _digest(values: dict[str, Any]) -> str:

@@ -11,18 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import IncompatibleError, InputError
-from stc.runtime import contract, passport
+from stc.runtime import contract, model_files
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
+from stc.runtime.backends.tensorrt import TensorRtBackend
+from stc.runtime.device_array import DeviceArray
+from stc.runtime.model_files import EngineFile, OnnxFile
 from stc.runtime.native import Library, Missing, find
 from stc.runtime.passport import Passport
 from stc.runtime.stream import Stream
 from stc.runtime.tracker import TrackerConfig
 
-MODEL_FILE = "model.onnx"
-
 
 class Session:
     """A model that is ready to run. It holds no state of any video: that is a `Stream`'s.
+
+    An engine holds GPU memory until `close()`; a session is also a context manager that closes at its end.
 
     Threads: one `Stream` belongs to one thread at a time; `infer` may be called from several threads at once, so
     streams of one session may run in parallel.
@@ -32,47 +35,72 @@ class Session:
         self,
         model: str | Path,
         *,
-        device: str = "cpu",
+        device: str | None = None,
         threads: int | None = None,
         score_threshold: float | None = None,
         classes: Iterable[str] | None = None,
         tracker: TrackerConfig | None = None,
         native: bool = True,
+        trust: bool = False,
     ) -> None:
         """Load and verify `model`.
 
         Args:
-            model: a bundle (folder of stc-export; its model.onnx is used), or an ONNX file, in a bundle or alone.
-                The passport and the file's SHA-256 are checked before a bundle's file is loaded.
-            device: "cpu" or "cuda" (ONNX Runtime's CUDA provider).
-            threads: CPU threads of the engine; None: one per physical core.
+            model: a bundle (folder of stc-export), its engine.plan, or an ONNX file, in a bundle or alone. The
+                passport and the file's SHA-256 are checked before a bundle's file is loaded, and an engine's record
+                against this machine before TensorRT is.
+            device: "cpu": ONNX Runtime runs model.onnx. "cuda": the first GPU runs the bundle's engine.plan, or
+                ONNX Runtime's CUDA provider model.onnx where there is none. None: "cuda" for a plan, else "cpu".
+            threads: CPU threads of ONNX Runtime and of the native library; None: one per physical core.
             score_threshold: least score to keep, 0..1, not below the one baked into the model; None: that one.
             classes: names of the classes to keep; None: all.
             tracker: rule and settings of new streams; None: the passport's.
             native: use the native CPU library where it is installed; `mask_head` says what came of it. False: the op's
                 function body and NumPy, to compare.
+            trust: run a plan that its passport does not list or that was altered, or with another plugin library than
+                it was built with. A plan is code: only for one that you built yourself. What is then not known is
+                logged as a warning.
 
         Raises:
             InputError: the model is missing or unreadable, or an argument is out of range.
             IncompatibleError: the model was altered, is not what its passport says, or needs another engine or device.
             MissingDependencyError: the engine's package is not installed.
+            DeviceError: the GPU has too little memory for the engine.
         """
-        path, beside = _find(Path(model))
+        file = model_files.find(Path(model), device, trust=trust)
         found = find() if native else Missing("native=False")
         if isinstance(found, Library):
             found = found.with_threads(threads)
         self.native = found if isinstance(found, Library) else None
-        self._backend = OnnxRuntimeBackend(path, device=device, threads=threads, native=found)
-        self.passport: Passport = beside or self._backend.embedded_passport()
-        contract.check(self.passport, self._backend.inputs, self._backend.outputs, str(path))
-        self.score_threshold = _threshold(self.passport, score_threshold)
-        self.wanted = _wanted(self.passport, classes)
-        self.tracker_config = tracker or _tracker_config(self.passport, path)
+        self._backend, self.passport = _load(file, threads, found)
+        try:
+            contract.check(self.passport, self._backend.inputs, self._backend.outputs, str(file.path))
+            self.score_threshold = _threshold(self.passport, score_threshold)
+            self.wanted = _wanted(self.passport, classes)
+            self.tracker_config = tracker or _tracker_config(self.passport, file.path)
+        except BaseException:
+            self._backend.close()
+            raise
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the engine's memory; its streams take no more frames. Closing twice is harmless."""
+        self._backend.close()
 
     @property
     def mask_head(self) -> str:
         """What computes the masks: "native op (…)", or "function body (…)" with the reason."""
         return self._backend.mask_head
+
+    @property
+    def device(self) -> str:
+        """Where the model runs: "cpu" or "cuda"."""
+        return self._backend.device
 
     def stream(self, name: str = "", fps: float = 30.0, tracker: TrackerConfig | None = None) -> Stream:
         """A new video. `fps` spaces the frames that come without a time; `name` appears in messages.
@@ -81,38 +109,52 @@ class Session:
         """
         return Stream(self, tracker or self.tracker_config, name=name, fps=fps)
 
-    def infer(self, inputs: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    def infer(self, inputs: Any) -> dict[str, NDArray[Any]]:
         """The raw graph outputs by name for pictures uint8 (B, H, W, 3) BGR at the model's input size.
 
-        Raises InputError for another type or shape, or a batch size that the model was not exported for.
+        inputs: a NumPy array; with an engine also an array in GPU memory that has `__cuda_array_interface__` or
+        `__dlpack__` (PyTorch, CuPy, Numba, pycuda).
+
+        Raises InputError for another type or shape, or a batch size that the model was not exported for; DeviceError
+        when the GPU refuses, FatalError when only a restart of the process helps.
         """
+        return self._backend.run(self._checked(inputs))
+
+    def infer_on_device(self, inputs: Any) -> dict[str, DeviceArray]:
+        """As `infer`, with the outputs left in GPU memory, all rows: valid until the session's next call.
+
+        Raises InputError for a model that no engine runs.
+        """
+        if not isinstance(self._backend, TensorRtBackend):
+            raise InputError("outputs stay on the GPU only where a TensorRT engine runs; use infer()")
+        return self._backend.run_on_device(self._checked(inputs))
+
+    def _checked(self, inputs: Any) -> Any:
         height, width = self.passport.input_size
-        if not isinstance(inputs, np.ndarray) or inputs.dtype != np.uint8 or inputs.shape[1:] != (height, width, 3):
-            found = f"{inputs.dtype} {inputs.shape}" if isinstance(inputs, np.ndarray) else type(inputs).__name__
-            raise InputError(f"this model takes uint8 (B, {height}, {width}, 3); got {found}")
-        batch = self._backend.inputs[contract.INPUT].shape[0]
-        if len(inputs) == 0 or (batch is not None and len(inputs) != batch):
-            raise InputError(f"this model takes {batch or 'one or more'} pictures at once; got {len(inputs)}")
-        return self._backend.run(inputs)
+        takes = f"this model takes uint8 (B, {height}, {width}, 3)"
+        if not isinstance(inputs, np.ndarray):
+            if not isinstance(self._backend, TensorRtBackend):
+                raise InputError(f"{takes} as a NumPy array; got {type(inputs).__name__}")
+            try:
+                inputs = self._backend.adopt(inputs)
+            except InputError as error:
+                raise InputError(f"{takes}; {error}") from error
+        if inputs.dtype != np.uint8 or tuple(inputs.shape[1:]) != (height, width, 3):
+            raise InputError(f"{takes}; got {inputs.dtype} {inputs.shape}")
+        least, largest = self._backend.batches
+        if not least <= inputs.shape[0] <= (largest or inputs.shape[0]):
+            span = f"{least}" if least == largest else f"{least} to {largest}" if largest else "one or more"
+            raise InputError(f"this model takes {span} pictures at once; got {inputs.shape[0]}")
+        return inputs
 
 
-def _find(model: Path) -> tuple[Path, Passport | None]:
-    """The ONNX file to load and the verified passport beside it, None for a file that stands alone."""
-    if not model.exists():
-        raise InputError(f"{model}: no such model; make one with: stc-export --ckpt FILE")
-    path = model / MODEL_FILE if model.is_dir() else model
-    if path.suffix in {".plan", ".engine"}:
-        raise IncompatibleError(
-            f"{path}: the TensorRT backend is not part of this version; the {MODEL_FILE} of the same bundle runs with "
-            f"ONNX Runtime: use {path.parent}"
-        )
-    if path.suffix != ".onnx":
-        raise InputError(f"{path}: not a model; give a bundle of stc-export or a .onnx file")
-    if not model.is_dir() and not (path.parent / passport.FILE_NAME).is_file():
-        return path, None
-    beside = passport.read(path.parent)
-    passport.verify_file(beside, path)
-    return path, beside
+def _load(
+    file: OnnxFile | EngineFile, threads: int | None, native: Library | Missing
+) -> tuple[OnnxRuntimeBackend | TensorRtBackend, Passport]:
+    if isinstance(file, EngineFile):
+        return TensorRtBackend(file), file.passport
+    backend = OnnxRuntimeBackend(file.path, device=file.device, threads=threads, native=native)
+    return backend, file.passport or backend.embedded_passport()
 
 
 def _threshold(passport: Passport, asked: float | None) -> float:

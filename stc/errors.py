@@ -30,6 +30,16 @@ class IncompatibleError(StcError):
     exit_code = 2
 
 
+class DeviceError(StcError):
+    """The GPU could not do what was asked: too little memory, or a call that CUDA or TensorRT refused (exit code 2)."""
+
+    exit_code = 2
+
+
+class FatalError(DeviceError):
+    """CUDA is broken for the rest of this process; nothing but a restart of the process helps (exit code 2)."""
+
+
 class AccuracyError(StcError):
     """Outputs differ from the PyTorch reference by more than the budget (exit code 3)."""
 

@@ -60,12 +60,17 @@ class OnnxRuntimeBackend:
         outputs = {arg.name: _spec(arg) for arg in self._session.get_outputs()}
         self._names: list[str] = list(outputs)
         self.outputs = self._cut.contract(outputs) if self._cut else outputs
+        batch = self.inputs[contract.INPUT].shape[0] if contract.INPUT in self.inputs else None
+        self.batches = (batch or 1, batch)  # least and largest number of pictures at once; None: no limit
         logger.info("%s: loaded with %s; mask head: %s", path, self.provider, self.mask_head)
 
     def run(self, frames: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """The graph's outputs by name for `frames` uint8 (B, H, W, 3)."""
         outputs = dict(zip(self._names, self._session.run(self._names, {contract.INPUT: frames}), strict=True))
         return self._cut.complete(outputs) if self._cut else outputs
+
+    def close(self) -> None:
+        """Nothing to give back: ONNX Runtime does it when the session is forgotten."""
 
     def embedded_passport(self) -> Passport:
         """The passport in the ONNX metadata, for a file that stands alone.

@@ -14,8 +14,11 @@ from stc.benchmarks.latency import STAGES, percentiles
 from stc.benchmarks.main import main
 from stc.benchmarks.reference import Reference
 from stc.cli import run
-from tests.benchmarks.proven import put_reference
+from stc.runtime import passport
+from stc.runtime.machine import Machine
+from tests.benchmarks.proven import prove, put_reference
 from tests.runtime import tiny_model
+from tests.runtime.backends.engine_bundle import Gpus
 
 
 def test_report_has_the_names_others_rely_on(proven_bundle: Path, tmp_path: Path) -> None:
@@ -96,6 +99,36 @@ def test_an_altered_file_exits_2(name: str, proven_bundle: Path) -> None:
     with (proven_bundle / name).open("ab") as file:
         file.write(b"\0")
     assert run(main, [str(proven_bundle)]) == 2
+
+
+def test_an_engine_is_measured_and_proven_like_a_model(engine: Path, gpus: Gpus, tmp_path: Path) -> None:
+    report = tmp_path / "bench.json"
+    assert run(main, [str(prove(engine) / "engine.plan"), "--frames", "5", "--json", str(report)]) == 0
+    assert json.loads(report.read_text())["agreement"]["mask_iou_min"] == 1.0
+    assert "cudaGraphLaunch" in gpus.cuda.calls and not gpus.cuda.memory
+
+
+def test_an_engine_without_a_driver_exits_2_and_names_what_runs_here(
+    engine: Path, gpus: Gpus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prove(engine)
+    gpus.machine = Machine()
+    assert run(main, [str(engine / "engine.plan")]) == 2
+    shown = capsys.readouterr().err
+    assert "an engine needs an NVIDIA driver, here branch R535 or newer for CUDA 12 or branch R580" in shown
+    command = shown.rpartition("runs here with ONNX Runtime: ")[2].split()
+    assert command == ["stc-bench", str(engine / "model.onnx")]
+    assert run(main, [*command[1:], "--frames", "2"]) == 0
+
+
+def test_an_engine_of_one_s_own_is_measured_with_trust(engine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prove(engine)
+    known = passport.read(engine)
+    files = {name: digest for name, digest in known.files.items() if name != "engine.plan"}
+    replace(known, engine=None, files=files).write(engine)
+    assert run(main, [str(engine / "engine.plan"), "--frames", "2"]) == 2
+    assert "add --trust" in capsys.readouterr().err
+    assert run(main, [str(engine / "engine.plan"), "--frames", "2", "--trust"]) == 0
 
 
 def test_percentiles_keep_every_sample() -> None:

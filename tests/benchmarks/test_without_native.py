@@ -64,4 +64,4 @@ def test_without_the_library_there_is_nothing_to_compare(
     report = tmp_path / "bench.json"
     assert run(main, [str(proven_bundle), "--frames", "2", "--json", str(report)]) == 0
     assert json.loads(report.read_text())["function_body"] is None
-    assert "without the native library: mask head by function body (no compiler)" in capsys.readouterr().out
+    assert "mask head: function body (no compiler)" in capsys.readouterr().out

@@ -78,7 +78,7 @@ def _nothing(bundle: Path) -> None:
         (_alter_model, "model.onnx", 2, "sha256"),
         (_alter_passport, ".", 2, "digest"),
         (_add_unlisted, "other.onnx", 2, "not listed"),
-        (_add_plan, "engine.plan", 2, "TensorRT backend is not part of this version; the model.onnx of the same"),
+        (_add_plan, "engine.plan", 2, "not listed in its passport; rebuild it with: stc-export --onnx"),
         (_drop_model, ".", 1, "missing"),
         (_drop_passport, ".", 1, r"no passport\.json"),
         (_drop_passport, "model.onnx", 1, r"no passport\.json beside it and none in its metadata"),

@@ -80,15 +80,15 @@ def test_folder_to_folder_with_every(tmp_path: Path, track: Track) -> None:
 
 
 def test_options_reach_the_session(tmp_path: Path, clip: Path, track: Track, sessions: list[BrightSession]) -> None:
-    options = ["--score", 0.4, "--classes", "person, animal", "--threads", 2, "--tracker", "crossvis"]
+    options = ["--score", 0.4, "--classes", "person, animal", "--threads", 2, "--tracker", "crossvis", "--trust"]
     assert track(clip, "--jsonl", tmp_path / "t.jsonl", *options) == 0
     assert track(clip, "--jsonl", tmp_path / "t.jsonl") == 0
     assert [s.options for s in sessions] == [
-        {"score_threshold": 0.4, "classes": ["person", "animal"], "threads": 2},
-        {"score_threshold": None, "classes": None, "threads": None},
+        {"score_threshold": 0.4, "classes": ["person", "animal"], "threads": 2, "trust": True},
+        {"score_threshold": None, "classes": None, "threads": None, "trust": False},
     ]
     assert [config.rule for s in sessions for config in s.stream_configs] == ["crossvis", "default"]
-    assert all(s.model == "bundle" for s in sessions)
+    assert all(s.model == "bundle" and s.closed for s in sessions)
 
 
 def test_real_bundle_without_torch(tmp_path: Path, bundle: Path) -> None:

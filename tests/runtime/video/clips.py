@@ -140,12 +140,16 @@ class BrightSession:
 
     def __init__(self, model: str, **options: Any) -> None:
         self.model, self.options = model, options
+        self.closed = False
         self.tracker_config = TrackerConfig()
         self.stream_configs: list[TrackerConfig] = []
 
     def stream(self, name: str, fps: float, tracker: TrackerConfig) -> BrightStream:
         self.stream_configs.append(tracker)
         return BrightStream(tracker)
+
+    def close(self) -> None:
+        self.closed = True
 
 
 class BrightStream:

@@ -1,0 +1,160 @@
+"""The CUDA runtime with exceptions instead of error codes."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from stc.errors import DeviceError, FatalError, IncompatibleError
+
+logger = logging.getLogger(__name__)
+
+# After one of these every further call of the process fails (CUDA runtime API, "cudaError").
+STICKY = frozenset(
+    {
+        "cudaErrorAssert",
+        "cudaErrorCudartUnloading",
+        "cudaErrorECCUncorrectable",
+        "cudaErrorHardwareStackError",
+        "cudaErrorIllegalAddress",
+        "cudaErrorIllegalInstruction",
+        "cudaErrorInvalidAddressSpace",
+        "cudaErrorInvalidPc",
+        "cudaErrorLaunchFailure",
+        "cudaErrorLaunchTimeout",
+        "cudaErrorMisalignedAddress",
+        "cudaErrorMpsClientTerminated",
+        "cudaErrorNvlinkUncorrectable",
+    }
+)
+_NO_MEMORY = "cudaErrorMemoryAllocation"
+
+
+def failure(name: str, text: str, doing: str) -> DeviceError:
+    """The exception for the CUDA error `name` ("cudaErrorIllegalAddress") that came while `doing` something."""
+    if name in STICKY:
+        return FatalError(
+            f"{name} ({text}) while {doing}: CUDA is unusable for the rest of this process; restart the process"
+        )
+    if name == _NO_MEMORY:
+        return DeviceError(
+            f"not enough GPU memory while {doing} ({text}); close what else uses it (see: nvidia-smi), or build an "
+            "engine for fewer pictures at once: stc-export --onnx FILE --batch 1"
+        )
+    return DeviceError(f"{name} ({text}) while {doing}; see: stc-doctor")
+
+
+def import_cudart() -> Any:
+    """cuda.bindings.runtime. Raises IncompatibleError where it is not installed or does not load."""
+    try:
+        from cuda.bindings import runtime
+    except ImportError as error:
+        raise IncompatibleError(
+            f"an engine needs the package cuda-bindings ({error}); fix: pip install 'stc-trt[tensorrt]'"
+        ) from error
+    return runtime
+
+
+class Cuda:
+    """Calls of one thread at a time. `dead` is the first error after which nothing works any more.
+
+    Pointers are addresses, sizes bytes. What releases something never raises.
+    """
+
+    def __init__(self, cudart: Any) -> None:
+        self._cudart = cudart
+        self.dead: FatalError | None = None
+
+    def malloc(self, size: int) -> int:
+        return int(self._checked(self._cudart.cudaMalloc(size), f"reserving {size} bytes of GPU memory"))
+
+    def free(self, pointer: int) -> None:
+        self._released(self._cudart.cudaFree(pointer))
+
+    def malloc_host(self, size: int) -> int:
+        """Pinned memory, which copies at full speed and asynchronously."""
+        return int(self._checked(self._cudart.cudaMallocHost(size), f"pinning {size} bytes of memory"))
+
+    def free_host(self, pointer: int) -> None:
+        self._released(self._cudart.cudaFreeHost(pointer))
+
+    def create_stream(self) -> Any:
+        flags = self._cudart.cudaStreamNonBlocking  # does not wait for what others put on the default stream
+        return self._checked(self._cudart.cudaStreamCreateWithFlags(flags), "creating a stream")
+
+    def destroy_stream(self, stream: Any) -> None:
+        self._released(self._cudart.cudaStreamDestroy(stream))
+
+    def synchronize(self, stream: Any) -> None:
+        self._checked(self._cudart.cudaStreamSynchronize(stream), "waiting for the GPU")
+
+    def upload(self, target: int, source: int, size: int, stream: Any) -> None:
+        kind = self._cudart.cudaMemcpyKind.cudaMemcpyHostToDevice
+        self._checked(self._cudart.cudaMemcpyAsync(target, source, size, kind, stream), "copying to the GPU")
+
+    def download(self, target: int, source: int, size: int, stream: Any) -> None:
+        kind = self._cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost
+        self._checked(self._cudart.cudaMemcpyAsync(target, source, size, kind, stream), "copying from the GPU")
+
+    def copy(self, target: int, source: int, size: int, stream: Any) -> None:
+        """Within GPU memory."""
+        kind = self._cudart.cudaMemcpyKind.cudaMemcpyDeviceToDevice
+        self._checked(self._cudart.cudaMemcpyAsync(target, source, size, kind, stream), "copying on the GPU")
+
+    def wait_for(self, other: int, stream: Any) -> None:
+        """Let `stream` wait for what is on the stream `other` now."""
+        event = self._checked(
+            self._cudart.cudaEventCreateWithFlags(self._cudart.cudaEventDisableTiming), "creating an event"
+        )
+        try:
+            self._checked(self._cudart.cudaEventRecord(event, other), "recording an event")
+            self._checked(self._cudart.cudaStreamWaitEvent(stream, event, 0), "waiting for the frame")
+        finally:
+            self._released(self._cudart.cudaEventDestroy(event))  # takes effect once the event is over
+
+    def begin_capture(self, stream: Any) -> None:
+        """Thread-local: what other threads do with CUDA meanwhile does not spoil the capture."""
+        mode = self._cudart.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
+        self._checked(self._cudart.cudaStreamBeginCapture(stream, mode), "beginning a graph capture")
+
+    def end_capture(self, stream: Any) -> Any:
+        """What was captured, ready to launch."""
+        graph = self._checked(self._cudart.cudaStreamEndCapture(stream), "ending a graph capture")
+        try:
+            return self._checked(self._cudart.cudaGraphInstantiate(graph, 0), "instantiating a graph")
+        finally:
+            self._released(self._cudart.cudaGraphDestroy(graph))
+
+    def abandon_capture(self, stream: Any) -> None:
+        """End a capture that failed, so that the stream works again. Raises FatalError only."""
+        self._cudart.cudaStreamEndCapture(stream)
+        self.check_sticky("abandoning a graph capture")
+
+    def launch(self, graph: Any, stream: Any) -> None:
+        self._checked(self._cudart.cudaGraphLaunch(graph, stream), "launching a graph")
+
+    def destroy_graph(self, graph: Any) -> None:
+        self._released(self._cudart.cudaGraphExecDestroy(graph))
+
+    def check_sticky(self, doing: str) -> None:
+        """Forget the last error of this thread. Raises FatalError when it is not one to forget."""
+        (error,) = self._cudart.cudaGetLastError()
+        if error.name in STICKY:
+            raise self._failed(error, doing)
+
+    def _checked(self, result: tuple[Any, ...], doing: str) -> Any:
+        error, *values = result
+        if error.value:
+            raise self._failed(error, doing)
+        return values[0] if values else None
+
+    def _failed(self, error: Any, doing: str) -> DeviceError:
+        _, text = self._cudart.cudaGetErrorString(error)
+        raised = failure(error.name, text.decode() if isinstance(text, bytes) else str(text), doing)
+        if isinstance(raised, FatalError):
+            self.dead = self.dead or raised
+        return raised
+
+    def _released(self, result: tuple[Any, ...]) -> None:
+        if result[0].value:
+            logger.debug("release failed: %s", result[0].name)

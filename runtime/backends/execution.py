@@ -1,0 +1,174 @@
+"""Running an engine on buffers that never move: with CUDA graphs of ours (TensorRT) or of its own (TensorRT-RTX)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from stc.errors import DeviceError, FatalError
+from stc.files import atomic_path
+from stc.runtime.backends.bindings import Bindings
+from stc.runtime.backends.cuda import Cuda
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where an engine runs: on `stream`, reading and writing `addresses` (tensor name -> GPU address)."""
+
+    cuda: Cuda
+    trt: Any
+    log: Any
+    engine: Any
+    stream: Any
+    bindings: Bindings
+    addresses: Mapping[str, int]
+    name: str
+
+    def bind(self, context: Any, batch: int) -> None:
+        """Raises DeviceError when TensorRT does not take the shape or an address."""
+        frames = self.bindings.frames
+        if not context.set_input_shape(frames.name, frames.shape(batch)):
+            raise DeviceError(f"{self.name}: TensorRT refuses {batch} pictures at once ({self.log.last()})")
+        for name, address in self.addresses.items():
+            if not context.set_tensor_address(name, address):
+                raise DeviceError(f"{self.name}: TensorRT refuses the buffer of {name} ({self.log.last()})")
+
+    def enqueue(self, context: Any) -> None:
+        """Raises FatalError after a sticky CUDA error, DeviceError when TensorRT fails otherwise."""
+        if not context.execute_async_v3(int(self.stream)):
+            self.cuda.check_sticky("running the engine")
+            raise DeviceError(f"{self.name}: TensorRT cannot run the engine ({self.log.last()}); see: stc-doctor")
+
+
+class Execution(Protocol):
+    """Puts the engine's work for `batch` pictures on the stream."""
+
+    def run(self, batch: int) -> None: ...
+
+
+@dataclass
+class _Prepared:
+    context: Any
+    graph: Any = None
+    captured: bool = False  # or tried
+
+
+class CapturedGraphs:
+    """One execution context and one CUDA graph per batch size.
+
+    A context of its own, because changing the shape of a context spoils what was captured from it; all share one piece
+    of scratch memory, because they never run at the same time. The first run of a batch size is plain, as TensorRT does
+    its lazy work in it; then it is captured. If that fails, one warning is logged, and all runs stay plain.
+    """
+
+    def __init__(self, site: Site, release: ExitStack) -> None:
+        self._site = site
+        self._prepared: dict[int, _Prepared] = {}
+        self._capturing = True
+        self._scratch_size = max(1, int(site.engine.device_memory_size_v2))
+        self._scratch = site.cuda.malloc(self._scratch_size)
+        release.callback(site.cuda.free, self._scratch)
+        release.callback(self._close)
+
+    def run(self, batch: int) -> None:
+        site = self._site
+        prepared = self._prepared.get(batch) or self._prepare(batch)
+        if prepared.graph is not None:
+            site.cuda.launch(prepared.graph, site.stream)
+            return
+        site.enqueue(prepared.context)
+        if self._capturing and not prepared.captured:
+            prepared.captured = True
+            prepared.graph = self._capture(prepared.context)
+
+    def _prepare(self, batch: int) -> _Prepared:
+        site = self._site
+        strategy = site.trt.ExecutionContextAllocationStrategy.USER_MANAGED
+        context = site.engine.create_execution_context(strategy)
+        if context is None:
+            raise DeviceError(f"{site.name}: TensorRT cannot create an execution context ({site.log.last()})")
+        context.set_device_memory(self._scratch, self._scratch_size)
+        site.bind(context, batch)
+        self._prepared[batch] = _Prepared(context)
+        return self._prepared[batch]
+
+    def _capture(self, context: Any) -> Any:
+        """The graph, or None where it cannot be captured. What ran before stays on the stream. Raises FatalError."""
+        site = self._site
+        site.cuda.synchronize(site.stream)
+        try:
+            site.cuda.begin_capture(site.stream)
+            try:
+                site.enqueue(context)
+            except BaseException:
+                site.cuda.abandon_capture(site.stream)
+                raise
+            return site.cuda.end_capture(site.stream)
+        except FatalError:
+            raise
+        except DeviceError as error:
+            site.cuda.check_sticky("capturing a graph")
+            self._capturing = False
+            logger.warning("%s: runs without CUDA graphs, a little slower: %s", site.name, error)
+            return None
+
+    def _close(self) -> None:
+        for prepared in self._prepared.values():
+            if prepared.graph is not None:
+                self._site.cuda.destroy_graph(prepared.graph)
+        self._prepared.clear()
+
+
+class OwnGraphs:
+    """TensorRT-RTX: one context that captures and replays by itself, and a cache of the kernels it compiles here."""
+
+    def __init__(self, site: Site, cache_file: Path, release: ExitStack) -> None:
+        self._site = site
+        self._cache_file = cache_file
+        self._batch = 0
+        runtime_config = site.engine.create_runtime_config()
+        runtime_config.cuda_graph_strategy = site.trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+        self._cache = runtime_config.create_runtime_cache()
+        self._stored = _read(cache_file)
+        if self._stored:
+            self._cache.deserialize(self._stored)
+        runtime_config.set_runtime_cache(self._cache)
+        self._context = site.engine.create_execution_context(runtime_config)
+        if self._context is None:
+            raise DeviceError(f"{site.name}: TensorRT-RTX cannot create an execution context ({site.log.last()})")
+        release.callback(self._close)
+
+    def run(self, batch: int) -> None:
+        if batch != self._batch:
+            self._site.bind(self._context, batch)
+            self._batch = batch
+        self._site.enqueue(self._context)
+
+    def _close(self) -> None:
+        self._context = None
+        compiled = bytes(self._cache.serialize() or b"")
+        self._cache = None
+        if compiled and compiled != self._stored:
+            try:
+                _write(self._cache_file, compiled)
+            except OSError as error:
+                logger.info("%s: not written (%s); the next start compiles again", self._cache_file, error)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)

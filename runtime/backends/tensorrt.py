@@ -1,0 +1,175 @@
+"""TensorRT and TensorRT-RTX, through cuda-bindings.
+
+Never executed on a GPU: its logic is tested with a fake CUDA runtime and a fake engine, its calls against the names and
+signatures of the real bindings.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import logging
+import os
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stc.errors import FatalError, InputError
+from stc.runtime import device_array
+from stc.runtime.backends import bindings
+from stc.runtime.backends.cuda import Cuda, import_cudart
+from stc.runtime.backends.execution import CapturedGraphs, Execution, OwnGraphs, Site
+from stc.runtime.backends.tensorrt_engine import describe, deserialize, import_tensorrt, make_log
+from stc.runtime.contract import COUNT, INPUT
+from stc.runtime.device_array import DeviceArray
+from stc.runtime.model_files import EngineFile
+
+logger = logging.getLogger(__name__)
+
+
+class TensorRtBackend:
+    """One engine on the first GPU. All memory is reserved when it loads, for the largest batch.
+
+    `run` and `run_on_device` may be called from several threads; one runs at a time. `close` releases everything in
+    order; after an error that CUDA does not recover from, it leaves the driver alone.
+    """
+
+    def __init__(self, file: EngineFile) -> None:
+        """Load a verified plan.
+
+        Raises IncompatibleError when TensorRT, the plugin library or the plan do not fit, DeviceError when the GPU has
+        too little memory.
+        """
+        self.path = file.path
+        self.device = "cuda"
+        self.mask_head = file.mask_head
+        self._lock = threading.Lock()
+        self._closed = False
+        trt = import_tensorrt(file.flavour)
+        self._cuda = Cuda(import_cudart())
+        log = make_log(trt)
+        engine = deserialize(trt, log, file.plan, file.plugin, file.path, file.flavour)
+        self._bindings = bindings.plan(*describe(trt, engine), str(file.path))
+        self._release = ExitStack()
+        try:
+            self._stream = self._cuda.create_stream()
+            self._release.callback(self._cuda.destroy_stream, self._stream)
+            self._device, self._host = self._reserve()
+            site = Site(self._cuda, trt, log, engine, self._stream, self._bindings, self._device, str(file.path))
+            self._execution: Execution | None = (
+                OwnGraphs(site, _cache_file(file.plan, trt.__version__), self._release)
+                if file.flavour == "rtx"
+                else CapturedGraphs(site, self._release)
+            )
+        except BaseException:
+            self.close()
+            raise
+        frames, outputs = self._bindings.frames, (self._bindings.count, *self._bindings.rows)
+        self.inputs = {frames.name: self._bindings.spec(frames)}
+        self.outputs = {tensor.name: self._bindings.spec(tensor) for tensor in outputs}
+        self.batches = (self._bindings.least, self._bindings.largest)
+        logger.info("%s: loaded with %s %s; mask head: %s", file.path, file.flavour, trt.__version__, self.mask_head)
+
+    def adopt(self, frames: Any) -> DeviceArray:
+        """Another library's array in GPU memory, uncopied. Raises InputError when it is none."""
+        return device_array.wrap(frames, int(self._stream))
+
+    def run(self, frames: NDArray[np.uint8] | DeviceArray) -> dict[str, NDArray[Any]]:
+        """The outputs by name for `frames` uint8 (B, H, W, 3), on the host; only valid rows are fetched.
+
+        Raises FatalError when CUDA has broken (restart the process), DeviceError when it refused this call.
+        """
+        with self._lock:
+            batch = self._execute(frames)
+            counts = self._counts(batch)
+            bindings.check_counts(counts.tolist(), self._bindings.rows, str(self.path))
+            return {COUNT: counts} | self._valid_rows(counts)
+
+    def run_on_device(self, frames: NDArray[np.uint8] | DeviceArray) -> dict[str, DeviceArray]:
+        """All outputs by name where the engine wrote them, complete; valid until the next call and until `close`.
+
+        Raises as `run` does.
+        """
+        with self._lock:
+            batch = self._execute(frames)
+            self._cuda.synchronize(self._stream)
+            return {
+                tensor.name: DeviceArray(self._device[tensor.name], tensor.shape(batch), tensor.dtype, owner=self)
+                for tensor in (self._bindings.count, *self._bindings.rows)
+            }
+
+    def close(self) -> None:
+        """Give back everything. Closing twice is harmless."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._execution = None
+            if self._cuda.dead is not None:
+                self._release.pop_all()  # every call would fail; the end of the process gives the memory back
+                return
+            self._release.close()
+
+    def _reserve(self) -> tuple[dict[str, int], dict[str, NDArray[Any]]]:
+        """GPU memory and pinned memory of every tensor."""
+        device: dict[str, int] = {}
+        host: dict[str, NDArray[Any]] = {}
+        largest = self._bindings.largest
+        for tensor in self._bindings.tensors:
+            size = tensor.nbytes(largest)
+            device[tensor.name] = self._cuda.malloc(size)
+            self._release.callback(self._cuda.free, device[tensor.name])
+            pinned = self._cuda.malloc_host(size)
+            self._release.callback(self._cuda.free_host, pinned)
+            memory = (ctypes.c_uint8 * size).from_address(pinned)
+            host[tensor.name] = np.frombuffer(memoryview(memory), tensor.dtype).reshape(tensor.shape(largest))
+        return device, host
+
+    def _execute(self, frames: NDArray[np.uint8] | DeviceArray) -> int:
+        """Put the work on the stream; the batch size."""
+        if self._closed or self._execution is None:
+            raise InputError(f"{self.path}: the session is closed")
+        if self._cuda.dead is not None:
+            raise FatalError(str(self._cuda.dead))
+        target, batch = self._device[INPUT], frames.shape[0]
+        size = self._bindings.frames.nbytes(batch)
+        if isinstance(frames, DeviceArray):
+            if frames.stream is not None:
+                self._cuda.wait_for(frames.stream, self._stream)
+            # Into the engine's own buffer: a captured graph reads a fixed address, and this costs microseconds.
+            self._cuda.copy(target, frames.pointer, size, self._stream)
+        else:
+            pinned = self._host[INPUT]
+            np.copyto(pinned[:batch], frames)
+            self._cuda.upload(target, pinned.ctypes.data, size, self._stream)
+        self._execution.run(batch)
+        return batch
+
+    def _counts(self, batch: int) -> NDArray[np.int32]:
+        count = self._bindings.count
+        pinned = self._host[COUNT]
+        self._cuda.download(pinned.ctypes.data, self._device[COUNT], count.nbytes(batch), self._stream)
+        self._cuda.synchronize(self._stream)
+        return pinned[:batch].copy()
+
+    def _valid_rows(self, counts: NDArray[np.int32]) -> dict[str, NDArray[Any]]:
+        for tensor in self._bindings.rows:
+            target, source = self._host[tensor.name].ctypes.data, self._device[tensor.name]
+            for span in bindings.valid_spans(tensor, counts.tolist()):
+                self._cuda.download(target + span.offset, source + span.offset, span.size, self._stream)
+        self._cuda.synchronize(self._stream)
+        outputs = {tensor.name: tensor.empty(len(counts)) for tensor in self._bindings.rows}
+        for name, values in outputs.items():
+            for index, count in enumerate(counts):
+                values[index, :count] = self._host[name][index, :count]
+        return outputs
+
+
+def _cache_file(plan: bytes, version: str) -> Path:
+    """Where TensorRT-RTX keeps the kernels that it compiled for this plan: code, so in the user's own folder."""
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return root / "stc" / f"rtx-{version}-{hashlib.sha256(plan).hexdigest()[:16]}.cache"

@@ -1,0 +1,87 @@
+"""From the bytes of a plan to TensorRT's engine object, for TensorRT 10, 11 and RTX alike."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from stc.errors import IncompatibleError
+from stc.runtime import plugin as plugin_library
+from stc.runtime.backends.bindings import EngineTensor
+from stc.runtime.contract import INPUT
+from stc.runtime.engine_record import Flavour
+from stc.runtime.machine import MODULES, NAMES
+from stc.runtime.plugin import Plugin
+
+logger = logging.getLogger(__name__)
+
+
+def import_tensorrt(flavour: Flavour) -> Any:
+    """The Python module. Raises IncompatibleError where it does not load."""
+    try:
+        return import_module(MODULES[flavour])
+    except (ImportError, OSError, RuntimeError) as error:  # a library of it is missing or does not fit
+        raise IncompatibleError(
+            f"{NAMES[flavour]} is installed and does not load ({error}); see: stc-doctor; "
+            f"fix: pip install --force-reinstall 'stc-trt[{flavour}]'"
+        ) from error
+
+
+def make_log(trt: Any) -> Any:
+    """A TensorRT logger that writes to `logging` and remembers the last errors: `last()`."""
+
+    class Log(trt.ILogger):  # type: ignore[misc]  # TensorRT calls back into an object of its own class
+        def __init__(self) -> None:
+            super().__init__()
+            self._errors: deque[str] = deque(maxlen=3)
+
+        def log(self, severity: Any, message: str) -> None:
+            level = {"VERBOSE": logging.DEBUG, "INFO": logging.DEBUG, "WARNING": logging.INFO}
+            logger.log(level.get(severity.name, logging.INFO), "TensorRT: %s", message)
+            if severity.name in {"ERROR", "INTERNAL_ERROR"}:
+                self._errors.append(message.strip())
+
+        def last(self) -> str:
+            """What TensorRT said since this was last asked."""
+            said = "; ".join(self._errors)
+            self._errors.clear()
+            return said or "TensorRT gave no reason"
+
+    return Log()
+
+
+def deserialize(trt: Any, log: Any, plan: bytes, plugin: Plugin | None, path: Path, flavour: Flavour) -> Any:
+    """The engine. Code that a plan may carry for the host stays disallowed.
+
+    Raises IncompatibleError when TensorRT refuses the plan or the plugin library.
+    """
+    runtime = trt.Runtime(log)
+    runtime.engine_host_code_allowed = False
+    if plugin is not None:
+        registry = trt.get_plugin_registry()
+        plugin_library.load(plugin, registry)
+    engine = runtime.deserialize_cuda_engine(plan)
+    if engine is None:
+        raise IncompatibleError(
+            f"{path}: {NAMES[flavour]} {trt.__version__} refuses this plan, which is damaged, truncated or built by "
+            f"another TensorRT ({log.last()}); rebuild it with: stc-export --onnx FILE --trt {flavour}"
+        )
+    return engine
+
+
+def describe(trt: Any, engine: Any) -> tuple[list[EngineTensor], tuple[int, int]]:
+    """Its tensors, and the least and largest batch of its first profile."""
+    tensors = []
+    for index in range(engine.num_io_tensors):
+        name = engine.get_tensor_name(index)
+        is_input = engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
+        tensors.append(
+            EngineTensor(name, is_input, engine.get_tensor_dtype(name).name, tuple(engine.get_tensor_shape(name)))
+        )
+    if not any(tensor.name == INPUT and tensor.is_input for tensor in tensors):
+        return tensors, (1, 1)
+    least, _, largest = engine.get_tensor_profile_shape(INPUT, 0)
+    return tensors, (least[0], largest[0])

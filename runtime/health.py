@@ -1,0 +1,232 @@
+"""The findings of `stc-doctor`, each decided on its own, so that one broken package hides no other."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+from stc.runtime import machine, native
+from stc.runtime.driver_branch import BRANCHES, required_driver
+from stc.runtime.engine_record import Flavour
+from stc.runtime.machine import MODULES, NAMES, Machine
+from stc.runtime.plugin import VARIABLE, Plugin
+
+Status = Literal["ok", "missing", "broken"]
+TIMEOUT = 60  # seconds for importing one package; a hanging one is broken
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`fix` is a command or an advice; None where nothing is to be done."""
+
+    name: str
+    status: Status
+    detail: str
+    fix: str | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """`engines` are what can run a model here; `verdict` says it in a sentence."""
+
+    findings: tuple[Finding, ...]
+    engines: tuple[str, ...]
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What came of importing a package in a process of its own: the value of an expression, or the last error line."""
+
+    value: Any = None
+    error: str | None = None
+
+
+Importer = Callable[[str, str], Imported]
+
+
+def import_apart(module: str, expression: str) -> Imported:
+    """Import `module` in another process, since a broken one can abort or hang, and evaluate `expression` there."""
+    code = f"import json, {module}\nprint(json.dumps({expression}))"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=TIMEOUT, check=False
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return Imported(error=str(error))
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        return Imported(error=lines[-1] if lines else f"the process died ({done.returncode})")
+    try:
+        return Imported(json.loads(done.stdout.strip().splitlines()[-1]))
+    except (IndexError, ValueError):
+        return Imported(error="it printed something unexpected")
+
+
+def examine(importer: Importer = import_apart) -> Report:
+    """Look at everything. Never raises."""
+    here = machine.gather()
+    probes: list[Callable[[], Finding]] = [
+        lambda: driver(here),
+        lambda: gpu(here),
+        lambda: cuda_bindings(here),
+        lambda: tensorrt(here, "tensorrt", importer),
+        lambda: tensorrt(here, "rtx", importer),
+        lambda: plugin(here),
+        native_library,
+        lambda: onnxruntime(here, installed_of("onnxruntime", "onnxruntime-gpu"), importer),
+        lambda: opencv(importer),
+        lambda: package("PyAV", "av", "av.__version__", "pip install --force-reinstall av", importer),
+        lambda: package("Pillow", "PIL", "PIL.__version__", "pip install --force-reinstall Pillow", importer),
+    ]
+    findings = tuple(_guarded(probe) for probe in probes)
+    engines = tuple(_engines(findings))
+    verdict = (
+        f"this machine runs models with {' and '.join(engines)}"
+        if engines
+        else "nothing here can run a model; the shortest way: pip install 'stc-trt[cpu]'"
+    )
+    return Report(findings, engines, verdict)
+
+
+def _guarded(probe: Callable[[], Finding]) -> Finding:
+    try:
+        return probe()
+    except Exception as error:  # a probe of ours failed: say so and go on
+        return Finding("probe", "broken", f"{type(error).__name__}: {error}")
+
+
+def _engines(findings: Sequence[Finding]) -> list[str]:
+    ok = {finding.name for finding in findings if finding.status == "ok"}
+    gpu_ready = {"NVIDIA driver", "GPU", "cuda-bindings"} <= ok
+    engines = [name for name in NAMES.values() if gpu_ready and name in ok]
+    return engines + (["ONNX Runtime"] if "ONNX Runtime" in ok else [])
+
+
+def driver(here: Machine) -> Finding:
+    name = "NVIDIA driver"
+    if here.driver is None:
+        fix = f"for engines install a driver ({required_driver('tensorrt', '')}); models run on the CPU without one"
+        return Finding(name, "missing", "none; engines cannot run", fix)
+    served = here.driver.cuda
+    detail = f"{here.driver.version or 'version unknown'}, serves CUDA {served or '(unknown: no cuda-bindings)'}"
+    too_new = [found for found in here.tensorrt if found.cuda and served and int(served.split(".")[0]) < found.cuda]
+    if too_new:
+        wanted = required_driver(too_new[0].flavour, too_new[0].version or "", too_new[0].cuda)
+        return Finding(name, "broken", f"{detail}, too old for {too_new[0]}", f"install a driver of {wanted}")
+    return Finding(name, "ok", detail)
+
+
+def gpu(here: Machine) -> Finding:
+    if here.gpus:
+        listed = ", ".join(f"{found.name} ({found.target}, {found.memory / 2**30:.1f} GiB)" for found in here.gpus)
+        return Finding("GPU", "ok", listed)
+    if here.driver is None:
+        return Finding("GPU", "missing", "no driver to ask")
+    if here.cuda_bindings is None:
+        return Finding("GPU", "missing", "cannot be asked without cuda-bindings", "pip install 'stc-trt[tensorrt]'")
+    return Finding("GPU", "broken", f"CUDA finds none ({here.cuda_error})", "see: nvidia-smi, CUDA_VISIBLE_DEVICES")
+
+
+def cuda_bindings(here: Machine) -> Finding:
+    name = "cuda-bindings"
+    if here.cuda_bindings is None:
+        return Finding(name, "missing", "not installed; engines need it", "pip install 'stc-trt[tensorrt]'")
+    major = int(here.cuda_bindings.split(".")[0])
+    served = here.driver.cuda if here.driver else None
+    if served and int(served.split(".")[0]) < major:
+        return Finding(
+            name,
+            "broken",
+            f"{here.cuda_bindings}, but the driver serves CUDA {served} at most",
+            f"pip install 'cuda-bindings<{major}', or a driver of branch R{BRANCHES.get(major, 580)} or newer",
+        )
+    return Finding(name, "ok", here.cuda_bindings)
+
+
+def tensorrt(here: Machine, flavour: Flavour, importer: Importer) -> Finding:
+    name, install = NAMES[flavour], f"pip install 'stc-trt[{flavour}]'"
+    found = here.find(flavour)
+    if found is None:
+        return Finding(name, "missing", "not installed", f"{install} (with an NVIDIA GPU)")
+    module = MODULES[flavour]
+    imported = importer(module, f"{module}.__version__")
+    if imported.error:
+        fix = install.replace("install", "install --force-reinstall", 1)
+        return Finding(name, "broken", f"installed, does not import: {imported.error}", fix)
+    return Finding(name, "ok", f"{imported.value}" + (f", for CUDA {found.cuda}" if found.cuda else ""))
+
+
+def plugin(here: Machine) -> Finding:
+    name = "plugin library"
+    if isinstance(here.plugin, Plugin):
+        return Finding(name, "ok", f"{here.plugin.path} (sha256 {here.plugin.sha256[:12]}…)")
+    fix = f"engines run without it; to use one: {VARIABLE}=FILE"
+    return Finding(name, "missing", here.plugin.reason, fix)
+
+
+def native_library() -> Finding:
+    name = "native CPU library"
+    found = native.find()
+    if isinstance(found, native.Library):
+        return Finding(name, "ok", f"{found.kernels} kernels, {found.threads} threads")
+    there = native.FILE.is_file()
+    return Finding(
+        name, "broken" if there else "missing", found.reason, "pip install --force-reinstall --no-deps stc-trt"
+    )
+
+
+def installed_of(*packages: str) -> dict[str, str]:
+    """Versions of those of the packages that are installed."""
+    return {name: number for name in packages if (number := _version(name)) is not None}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def onnxruntime(here: Machine, packages: dict[str, str], importer: Importer) -> Finding:
+    name = "ONNX Runtime"
+    if not packages:
+        return Finding(name, "missing", "not installed", "pip install 'stc-trt[cpu]', or [gpu] with an NVIDIA GPU")
+    listed = " and ".join(f"{package} {number}" for package, number in packages.items())
+    if len(packages) > 1:
+        keep = "gpu" if here.gpus else "cpu"
+        fix = f"pip uninstall -y {' '.join(packages)} && pip install 'stc-trt[{keep}]'"
+        return Finding(name, "broken", f"{listed} overwrite each other", fix)
+    imported = importer("onnxruntime", "onnxruntime.get_available_providers()")
+    if imported.error:
+        fix = f"pip install --force-reinstall {next(iter(packages))}"
+        return Finding(name, "broken", f"{listed}, does not import: {imported.error}", fix)
+    # The list is what was compiled in; whether CUDA loads shows only when a session asks for it.
+    providers = ", ".join(name.removesuffix("ExecutionProvider") for name in imported.value)
+    return Finding(name, "ok", f"{listed}, providers compiled in: {providers}")
+
+
+def opencv(importer: Importer) -> Finding:
+    packages = installed_of(
+        "opencv-python-headless", "opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"
+    )
+    found = package(
+        "OpenCV", "cv2", "cv2.__version__", "pip install --force-reinstall opencv-python-headless", importer
+    )
+    if len(packages) > 1:
+        fix = f"pip uninstall -y {' '.join(packages)} && pip install opencv-python-headless"
+        return Finding("OpenCV", "broken", f"{' and '.join(packages)} overwrite each other", fix)
+    return found
+
+
+def package(name: str, module: str, expression: str, fix: str, importer: Importer) -> Finding:
+    imported = importer(module, expression)
+    if imported.error:
+        status: Status = "missing" if "No module named" in imported.error else "broken"
+        return Finding(name, status, imported.error, fix)
+    return Finding(name, "ok", str(imported.value))

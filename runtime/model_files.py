@@ -1,0 +1,124 @@
+"""Which file of a model runs on which device, verified before anything reads it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from stc.errors import IncompatibleError, InputError
+from stc.runtime import engine_check, engine_record, machine, passport
+from stc.runtime.engine_record import ENGINE_FILE, EngineRecord, Flavour
+from stc.runtime.machine import NAMES, Machine
+from stc.runtime.passport import MODEL_FILE, Passport
+from stc.runtime.plugin import Plugin
+
+logger = logging.getLogger(__name__)
+
+DEVICES = ("cpu", "cuda")
+PLAN_SUFFIXES = {".plan", ".engine"}
+
+
+@dataclass(frozen=True)
+class OnnxFile:
+    """`passport` is None for a file that stands alone: then it is in the file's metadata."""
+
+    path: Path
+    device: str
+    passport: Passport | None
+
+
+@dataclass(frozen=True)
+class EngineFile:
+    """A plan that belongs here. `plan` is its content, the very bytes that were verified."""
+
+    path: Path
+    plan: bytes
+    passport: Passport
+    flavour: Flavour
+    plugin: Plugin | None  # to be loaded first; None: the engine needs none
+    mask_head: str
+
+
+def find(model: Path, device: str | None = None, *, trust: bool = False) -> OnnxFile | EngineFile:
+    """What `model` (a bundle, a plan in one, or an ONNX file) stands for on `device`.
+
+    A bundle gives its model.onnx; on "cuda" its engine.plan where it has one. `trust` lets a plan through that its
+    passport does not list or that was altered, and another plugin library than the engine was built with; a warning
+    says what is then not known.
+
+    Raises InputError or IncompatibleError as `Session` says.
+    """
+    if device is not None and device not in DEVICES:
+        raise InputError(f"unknown device {device!r}; known: {', '.join(DEVICES)}")
+    if not model.exists():
+        raise InputError(f"{model}: no such model; make one with: stc-export --ckpt FILE")
+    path = model
+    if model.is_dir():
+        engine = device == "cuda" and (model / ENGINE_FILE).is_file()
+        path = model / (ENGINE_FILE if engine else MODEL_FILE)
+    if path.suffix in PLAN_SUFFIXES:
+        return _engine(path, device, trust)
+    if path.suffix != ".onnx":
+        raise InputError(f"{path}: not a model; give a bundle of stc-export, its {ENGINE_FILE} or a .onnx file")
+    if not model.is_dir() and not (path.parent / passport.FILE_NAME).is_file():
+        return OnnxFile(path, device or "cpu", None)
+    beside = passport.read(path.parent)
+    passport.verify_file(beside, path)
+    return OnnxFile(path, device or "cpu", beside)
+
+
+def _engine(path: Path, device: str | None, trust: bool) -> EngineFile:
+    if device == "cpu":
+        raise InputError(f"{path}: an engine runs on a GPU; on the CPU use {path.with_name(MODEL_FILE)}")
+    if not (path.parent / passport.FILE_NAME).is_file():
+        raise IncompatibleError(
+            f"{path}: no {passport.FILE_NAME} beside it, and a plan does not say how to feed it (size, colours, "
+            f"classes, thresholds), so --trust cannot help either; put it into the bundle whose model it was built from"
+        )
+    beside = passport.read(path.parent)
+    plan = path.read_bytes()
+    source = (beside.engine or {}).get("source", MODEL_FILE)
+    fix = f"rebuild it with: stc-export --onnx {path.with_name(source)}, or, if you built it yourself, add --trust"
+    try:
+        passport.verify_hash(beside, path, hashlib.sha256(plan).hexdigest(), fix)
+        if beside.engine is None:
+            raise IncompatibleError(f"{path}: its passport has no record of an engine; {fix}")
+        record = engine_record.from_dict(beside.engine, str(path.parent / passport.FILE_NAME))
+    except IncompatibleError as error:
+        if not trust:
+            raise
+        logger.warning("%s: loaded on trust (%s)", path, error)
+        return _trusted(path, plan, beside, machine.gather())
+    here = machine.gather()
+    engine_check.check(record, here, path.parent, trust=trust)
+    plugin = here.plugin if record.plugin is not None and record.plugin.route == "library" else None
+    if isinstance(plugin, Plugin) and record.plugin is not None and plugin.sha256 != record.plugin.sha256:
+        logger.warning("%s: loaded on trust with another plugin library than it was built with", path)
+    return EngineFile(path, plan, beside, record.flavour, _file(plugin), _mask_head(record))
+
+
+def _trusted(path: Path, plan: bytes, beside: Passport, here: Machine) -> EngineFile:
+    """A plan of which only the owner knows what it is: the TensorRT that is here and the plugin that is here."""
+    flavour: Flavour = here.tensorrt[0].flavour if here.tensorrt else "tensorrt"
+    engine_check.check_present(flavour, None, here, path.parent, path.name)
+    plugin = here.plugin if flavour == "tensorrt" else None  # TensorRT-RTX has no plugins
+    logger.warning(
+        "%s: not known: which TensorRT, GPU and plugin it was built for, its precision, its agreement with PyTorch; "
+        "trying %s %s plugin library",
+        path,
+        NAMES[flavour],
+        f"with the {plugin.path.name}" if isinstance(plugin, Plugin) else "without a",
+    )
+    return EngineFile(path, plan, beside, flavour, _file(plugin), "not known (plan loaded on trust)")
+
+
+def _file(plugin: object) -> Plugin | None:
+    return plugin if isinstance(plugin, Plugin) else None
+
+
+def _mask_head(record: EngineRecord) -> str:
+    if record.plugin is None:
+        return "function body (in the engine)"
+    return f"plugin ({record.plugin.file}" + (", embedded in the engine)" if record.plugin.route == "embed" else ")")

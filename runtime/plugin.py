@@ -1,0 +1,65 @@
+"""The TensorRT plugin library of `stc::DynamicMaskHead`: found, fingerprinted, loaded once."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stc.errors import IncompatibleError
+from stc.files import sha256
+from stc.runtime.native import Missing
+
+FILE = Path(__file__).with_name("libstc_tensorrt.so")
+VARIABLE = "STC_TENSORRT_PLUGIN"
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A library file and its SHA-256. Nothing of it has been loaded."""
+
+    path: Path
+    sha256: str
+
+
+def find() -> Plugin | Missing:
+    """The file that the environment variable STC_TENSORRT_PLUGIN names, else the one beside this package."""
+    given = os.environ.get(VARIABLE)
+    path = Path(given) if given else FILE
+    try:
+        return Plugin(path, sha256(path))
+    except OSError as error:
+        if given:
+            return Missing(f"{VARIABLE}={given}: {error.strerror or error}")
+        return Missing(f"{FILE.name} is not installed; in a checkout, with nvcc: make plugin")
+
+
+_loaded: dict[str, Any] = {}  # sha256 -> TensorRT's handle; a library stays until the process ends
+_lock = threading.Lock()
+
+
+def load(plugin: Plugin, registry: Any) -> None:
+    """Register the library's creators in a TensorRT plugin registry, once per process.
+
+    Raises IncompatibleError when the file changed since it was fingerprinted, when TensorRT refuses it, or when another
+    version of it is already loaded: the registry holds one plugin per name.
+    """
+    with _lock:
+        if plugin.sha256 in _loaded:
+            return
+        if _loaded:
+            raise IncompatibleError(
+                f"{plugin.path}: this process has loaded another version of the plugin; run each engine in a process "
+                "of its own"
+            )
+        if (found := sha256(plugin.path)) != plugin.sha256:
+            raise IncompatibleError(f"{plugin.path}: changed while it was loaded (sha256 {found[:12]}…); try again")
+        handle = registry.load_library(str(plugin.path))
+        if handle is None:
+            raise IncompatibleError(
+                f"{plugin.path}: TensorRT cannot load it; it must be built on this system, against the major version "
+                "of TensorRT that is installed here; fix: make plugin, in a checkout of stc"
+            )
+        _loaded[plugin.sha256] = handle

@@ -1,0 +1,180 @@
+"""`stc-doctor`: each finding on machines that are whole, lacking and broken."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stc.cli import run
+from stc.runtime import doctor, health, machine, native
+from stc.runtime.health import Finding, Imported
+from stc.runtime.machine import Driver, Gpu, Machine, TensorRt
+from stc.runtime.native import Missing
+from stc.runtime.plugin import Plugin
+
+WHOLE = Machine(
+    driver=Driver("580.95.05", "13.0"),
+    gpus=(Gpu("RTX 4090", "SM89", 24 << 30),),
+    cuda_bindings="13.5.0",
+    tensorrt=(TensorRt("tensorrt", "11.4.0.106", 13), TensorRt("rtx", "1.7.1.116", 13)),
+    plugin=Plugin(Path("/lib/libstc_tensorrt.so"), "a" * 64),
+)
+BARE = Machine(plugin=Missing("it was not built"))
+
+
+def works(module: str, expression: str) -> Imported:
+    return Imported(["CUDAExecutionProvider", "CPUExecutionProvider"] if module == "onnxruntime" else "1.2.3")
+
+
+def fails(module: str, expression: str) -> Imported:
+    return Imported(error=f"ImportError: {module} is broken")
+
+
+@pytest.mark.parametrize(
+    ("finding", "status", "detail", "fix"),
+    [
+        (health.driver(WHOLE), "ok", "580.95.05, serves CUDA 13.0", None),
+        (health.driver(BARE), "missing", "engines cannot run", "R580"),
+        (
+            health.driver(Machine(driver=Driver("550.1", "12.4"), tensorrt=WHOLE.tensorrt)),
+            "broken",
+            "too old for TensorRT 11.4.0.106",
+            "branch R580 or newer for CUDA 13",
+        ),
+        (health.gpu(WHOLE), "ok", "RTX 4090 (SM89, 24.0 GiB)", None),
+        (health.gpu(BARE), "missing", "no driver", None),
+        (health.gpu(Machine(driver=WHOLE.driver)), "missing", "without cuda-bindings", "pip install"),
+        (
+            health.gpu(Machine(driver=WHOLE.driver, cuda_bindings="13.5.0", cuda_error="cudaErrorNoDevice")),
+            "broken",
+            "cudaErrorNoDevice",
+            "nvidia-smi",
+        ),
+        (health.cuda_bindings(WHOLE), "ok", "13.5.0", None),
+        (health.cuda_bindings(BARE), "missing", "engines need it", "pip install 'stc-trt[tensorrt]'"),
+        (
+            health.cuda_bindings(Machine(driver=Driver("550.1", "12.4"), cuda_bindings="13.5.0")),
+            "broken",
+            "serves CUDA 12.4 at most",
+            "cuda-bindings<13",
+        ),
+        (health.tensorrt(WHOLE, "tensorrt", works), "ok", "1.2.3, for CUDA 13", None),
+        (health.tensorrt(BARE, "rtx", works), "missing", "not installed", "pip install 'stc-trt[rtx]'"),
+        (health.tensorrt(WHOLE, "rtx", fails), "broken", "does not import: ImportError", "--force-reinstall"),
+        (health.plugin(WHOLE), "ok", "sha256 aaaaaaaaaaaa…", None),
+        (health.plugin(BARE), "missing", "it was not built", "STC_TENSORRT_PLUGIN=FILE"),
+        (health.onnxruntime(BARE, {}, works), "missing", "not installed", "pip install 'stc-trt[cpu]'"),
+        (health.onnxruntime(BARE, {"onnxruntime": "1.32"}, works), "ok", "providers compiled in: CUDA, CPU", None),
+        (health.onnxruntime(BARE, {"onnxruntime": "1.32"}, fails), "broken", "does not import", "--force-reinstall"),
+        (
+            health.onnxruntime(WHOLE, {"onnxruntime": "1.32", "onnxruntime-gpu": "1.31"}, works),
+            "broken",
+            "overwrite each other",
+            "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'stc-trt[gpu]'",
+        ),
+        (health.opencv(works), "ok", "1.2.3", None),
+        (
+            health.package("PyAV", "av", "x", "pip install av", lambda *_: Imported(error="No module named 'av'")),
+            "missing",
+            "No module",
+            "pip install av",
+        ),
+        (health.package("PyAV", "av", "x", "pip install av", fails), "broken", "is broken", "pip install av"),
+    ],
+)
+def test_findings(finding: Finding, status: str, detail: str, fix: str | None) -> None:
+    assert finding.status == status and detail in finding.detail
+    assert finding.fix is None if fix is None else finding.fix is not None and fix in finding.fix
+
+
+def test_two_opencvs_are_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_version", lambda name: "4.1" if name.startswith("opencv-python") else None)
+    finding = health.opencv(works)
+    assert finding.status == "broken" and "opencv-python-headless and opencv-python" in finding.detail
+
+
+def test_the_native_library_is_found_missing_or_broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(native, "find", lambda: Missing("why not"))
+    monkeypatch.setattr(native, "FILE", tmp_path / "none.so")
+    assert health.native_library().status == "missing"
+    (tmp_path / "none.so").write_bytes(b"")
+    assert health.native_library().status == "broken"
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("raise ImportError('libfoo.so: cannot open')", "libfoo.so: cannot open"),
+        ("import os; os.abort()", "the process died"),
+        ("import os; os._exit(3)", "the process died (3)"),
+        ("print('hello')\n__version__ = '1'", None),
+    ],
+)
+def test_a_package_that_aborts_is_a_finding(
+    code: str, error: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_package.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = health.import_apart("broken_package", "broken_package.__version__")
+    assert found.value == "1" if error is None else found.error is not None and error in found.error
+
+
+def test_a_package_that_hangs_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "hanging_package.py").write_text("import time; time.sleep(60)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(health, "TIMEOUT", 0.5)
+    assert "timed out" in str(health.import_apart("hanging_package", "1").error)
+
+
+def diagnose(monkeypatch: pytest.MonkeyPatch, here: Machine, importer: Any, packages: dict[str, str]) -> Any:
+    monkeypatch.setattr(machine, "gather", lambda: here)
+    monkeypatch.setattr(health, "installed_of", lambda *names: {n: v for n, v in packages.items() if n in names})
+    return health.examine(importer)
+
+
+def test_engines_are_what_can_run_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    ort = {"onnxruntime": "1.32"}
+    assert diagnose(monkeypatch, WHOLE, works, ort).engines == ("TensorRT", "TensorRT-RTX", "ONNX Runtime")
+    assert diagnose(monkeypatch, BARE, works, ort).engines == ("ONNX Runtime",)
+    assert diagnose(monkeypatch, WHOLE, works, {}).engines == ("TensorRT", "TensorRT-RTX")
+    nothing = diagnose(monkeypatch, BARE, fails, ort)
+    assert nothing.engines == () and "nothing here can run a model" in nothing.verdict
+
+
+def test_a_probe_that_fails_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(here: Machine) -> Finding:
+        raise ValueError("unforeseen")
+
+    monkeypatch.setattr(health, "gpu", broken)
+    report = diagnose(monkeypatch, WHOLE, works, {"onnxruntime": "1.32"})
+    assert any("ValueError: unforeseen" in finding.detail for finding in report.findings)
+    assert "ONNX Runtime" in report.engines
+
+
+def test_the_exit_code_and_the_json_say_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for importer, code in ((works, 0), (fails, 2)):
+        report = diagnose(monkeypatch, BARE, importer, {"onnxruntime": "1.32"})
+        monkeypatch.setattr(health, "examine", lambda report=report: report)
+        assert run(doctor.main, ["--json"]) == code
+        values = json.loads(capsys.readouterr().out)
+        assert [finding["name"] for finding in values["findings"]] == [f.name for f in report.findings]
+        assert run(doctor.main, []) == code
+        shown = capsys.readouterr().out
+        assert all(finding.name in shown and finding.detail in shown for finding in report.findings)
+        monkeypatch.undo()
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom stc.runtime.doctor import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print('HEAVY', [n for n in ('cuda', 'onnxruntime', 'cv2', 'av', 'tensorrt_rtx') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "HEAVY []"

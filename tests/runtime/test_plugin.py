@@ -1,0 +1,51 @@
+"""Loading the plugin library: once, unchanged, and only one version per process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from stc.errors import IncompatibleError
+from stc.files import sha256
+from stc.runtime import plugin
+from stc.runtime.plugin import Plugin
+
+
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setattr(plugin, "_loaded", {})
+    return []
+
+
+def library(path: Path, content: bytes) -> Plugin:
+    path.write_bytes(content)
+    return Plugin(path, sha256(path))
+
+
+def test_a_library_is_loaded_once(tmp_path: Path, loaded: list[str]) -> None:
+    registry = SimpleNamespace(load_library=lambda path: loaded.append(path) or object())
+    found = library(tmp_path / "a.so", b"a")
+    plugin.load(found, registry)
+    plugin.load(found, registry)
+    assert loaded == [str(tmp_path / "a.so")]
+    with pytest.raises(IncompatibleError, match="another version of the plugin"):
+        plugin.load(library(tmp_path / "b.so", b"b"), registry)
+    assert len(loaded) == 1
+
+
+def test_a_library_that_changed_since_it_was_checked_is_not_loaded(tmp_path: Path, loaded: list[str]) -> None:
+    found = library(tmp_path / "a.so", b"a")
+    found.path.write_bytes(b"changed")
+    with pytest.raises(IncompatibleError, match="changed"):
+        plugin.load(found, SimpleNamespace(load_library=loaded.append))
+    assert loaded == []
+
+
+def test_a_refused_library_can_be_tried_again(tmp_path: Path, loaded: list[str]) -> None:
+    found = library(tmp_path / "a.so", b"a")
+    with pytest.raises(IncompatibleError, match="cannot load it"):
+        plugin.load(found, SimpleNamespace(load_library=lambda path: None))
+    plugin.load(found, SimpleNamespace(load_library=lambda path: loaded.append(path) or object()))
+    assert loaded

@@ -1,0 +1,336 @@
+"""docs/errors.md: every row happens, with the message, the fix and the exit code that it promises."""
+
+from __future__ import annotations
+
+import builtins
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime
+import pytest
+
+from stc.cli import run
+from stc.files import sha256
+from stc.runtime import Session, passport
+from stc.runtime.machine import Driver, Gpu
+from stc.runtime.native import Missing
+from stc.runtime.plugin import Plugin
+from tests.runtime import tiny_model
+from tests.runtime.backends import engine_bundle
+from tests.runtime.backends.engine_bundle import Gpus
+from tests.runtime.backends.fake_cuda import cudaError_t
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "errors.md"
+FRAME = tiny_model.frame((0, (8, 12, 40, 44)))[None]
+
+
+@dataclass(frozen=True)
+class Row:
+    """`message` and `fixes` are regular expressions; `fixes` only those in code quotes, or the whole text without."""
+
+    id: str
+    message: str
+    fixes: tuple[str, ...]
+    exit_code: int
+
+
+def rows() -> list[Row]:
+    found = []
+    for line in DOCUMENT.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        if line.startswith("| ") and len(cells) == 5 and cells[0] not in {"id", "---"}:
+            identity, _, message, fix, code = cells
+            quoted = re.findall(r"`([^`]+)`", fix)
+            fixes = tuple(_pattern(text) for text in quoted)
+            found.append(Row(identity.strip(), _pattern(message), fixes, int(code)))
+    return found
+
+
+def _pattern(text: str) -> str:
+    return re.escape(text).replace(re.escape("…"), ".*?")
+
+
+@dataclass
+class Place:
+    """Where a case happens: a bundle with an engine that fits the pretended machine."""
+
+    bundle: Path
+    gpus: Gpus
+    library: Path
+    monkeypatch: pytest.MonkeyPatch
+
+    def machine(self, **changes: Any) -> None:
+        self.gpus.machine = replace(self.gpus.machine, **changes)
+
+    def load(self, name: str = "engine.plan", **options: Any) -> None:
+        Session(self.bundle / name, **options).close()
+
+    def flip(self, name: str) -> None:
+        path = self.bundle / name
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+
+    def put_plan(self, content: bytes) -> None:
+        (self.bundle / "engine.plan").write_bytes(content)
+
+
+CASES: dict[str, Callable[[Place], Any]] = {}
+
+
+def case(function: Callable[[Place], Any]) -> Callable[[Place], Any]:
+    CASES[function.__name__.replace("_", "-")] = function
+    return function
+
+
+@case
+def no_driver(place: Place) -> None:
+    place.machine(driver=None, gpus=())
+    place.load()
+
+
+@case
+def old_driver(place: Place) -> None:
+    place.machine(driver=Driver("550.54", "12.4"))
+    place.load()
+
+
+@case
+def no_gpu(place: Place) -> None:
+    place.machine(gpus=(), cuda_error="cudaErrorNoDevice")
+    place.load()
+
+
+@case
+def no_tensorrt(place: Place) -> None:
+    place.machine(tensorrt=())
+    place.load()
+
+
+@case
+def broken_tensorrt(place: Place) -> None:
+    place.monkeypatch.setitem(sys.modules, "tensorrt", None)  # an import of it raises ImportError
+    place.load()
+
+
+@case
+def no_cuda_bindings(place: Place) -> None:
+    place.machine(cuda_bindings=None)
+    place.load()
+
+
+@case
+def wrong_version(place: Place) -> None:
+    engine_bundle.write(place.bundle, version="10.3.0")
+    place.load()
+
+
+@case
+def wrong_gpu(place: Place) -> None:
+    place.machine(gpus=(Gpu("H100", "SM90", 80 << 30),))
+    place.load()
+
+
+@case
+def other_gpu_fits(place: Place) -> None:
+    place.machine(gpus=(Gpu("H100", "SM90", 80 << 30), *place.gpus.machine.gpus))
+    place.load()
+
+
+@case
+def missing_plugin(place: Place) -> None:
+    place.machine(plugin=Missing("it was not built"))
+    place.load()
+
+
+@case
+def altered_plugin(place: Place) -> None:
+    place.library.write_bytes(b"plugin c0de")
+    place.machine(plugin=Plugin(place.library, sha256(place.library)))
+    place.load()
+
+
+@case
+def refused_plugin(place: Place) -> None:
+    place.gpus.tensorrt.refuse_library = True
+    place.load()
+
+
+@case
+def altered_plan(place: Place) -> None:
+    place.flip("engine.plan")
+    place.load()
+
+
+@case
+def unlisted_plan(place: Place) -> None:
+    known = passport.read(place.bundle)
+    replace(known, engine=None, files={"model.onnx": known.files["model.onnx"]}).write(place.bundle)
+    place.load()
+
+
+@case
+def lone_plan(place: Place) -> None:
+    (place.bundle / "passport.json").unlink()
+    place.load(trust=True)
+
+
+@case
+def garbage_plan(place: Place) -> None:
+    place.put_plan(b"\x89PNG" + bytes(1000))
+    place.load(trust=True)
+
+
+@case
+def truncated_plan(place: Place) -> None:
+    place.put_plan((place.bundle / "engine.plan").read_bytes()[:-100])
+    place.load(trust=True)
+
+
+@case
+def foreign_plan(place: Place) -> None:
+    model = (place.bundle / "model.onnx").read_bytes()
+    place.put_plan(engine_bundle.fake_tensorrt.plan(model, version="10.3.0"))
+    place.load(trust=True)
+
+
+@case
+def other_model(place: Place) -> None:
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", ["x"], ["y"])],
+        "other",
+        [value("x", onnx.TensorProto.FLOAT, [1, 4])],
+        [value("y", onnx.TensorProto.FLOAT, [1, 4])],
+    )
+    built = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
+    engine_bundle.write(place.bundle, built=built)
+    place.load()
+
+
+@case
+def engine_on_cpu(place: Place) -> None:
+    place.load(device="cpu")
+
+
+@case
+def sticky_cuda(place: Place) -> None:
+    session = Session(place.bundle / "engine.plan")
+    place.gpus.cuda.fail("cudaStreamSynchronize", cudaError_t.cudaErrorIllegalAddress)
+    session.infer(FRAME)
+
+
+@case
+def cuda_memory(place: Place) -> None:
+    place.gpus.cuda.fail("cudaMalloc", cudaError_t.cudaErrorMemoryAllocation, after=3)
+    place.load()
+
+
+@case
+def tensorrt_refuses(place: Place) -> None:
+    session = Session(place.bundle / "engine.plan")
+    place.gpus.tensorrt.fail_enqueue = {1}
+    session.infer(FRAME)
+
+
+@case
+def no_model(place: Place) -> None:
+    place.load("nowhere.onnx")
+
+
+@case
+def not_a_model(place: Place) -> None:
+    place.load("passport.json")
+
+
+@case
+def altered_model(place: Place) -> None:
+    place.flip("model.onnx")
+    place.load("model.onnx")
+
+
+@case
+def altered_passport(place: Place) -> None:
+    path = place.bundle / "passport.json"
+    path.write_text(path.read_text().replace('"cat"', '"cow"'))
+    place.load(".")
+
+
+@case
+def garbled_passport(place: Place) -> None:
+    (place.bundle / "passport.json").write_text("{")
+    place.load(".")
+
+
+@case
+def no_passport(place: Place) -> None:
+    (place.bundle / "passport.json").unlink()
+    place.load(".")
+
+
+@case
+def broken_onnx(place: Place) -> None:
+    (place.bundle / "passport.json").unlink()
+    path = place.bundle / "model.onnx"
+    path.write_bytes(path.read_bytes()[:500])
+    place.load("model.onnx")
+
+
+@case
+def no_onnxruntime(place: Place) -> None:
+    original = builtins.__import__
+
+    def without(name: str, *arguments: Any, **options: Any) -> Any:
+        if name.partition(".")[0] == "onnxruntime":
+            raise ImportError("No module named 'onnxruntime'")
+        return original(name, *arguments, **options)
+
+    place.monkeypatch.setattr(builtins, "__import__", without)
+    place.load("model.onnx")
+
+
+@case
+def no_cuda_provider(place: Place) -> None:
+    place.monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    place.load("model.onnx", device="cuda")
+
+
+@case
+def cuda_provider_fallback(place: Place) -> None:
+    class FallsBack(onnxruntime.InferenceSession):
+        def __init__(self, path: str, options: Any, providers: list[str]) -> None:
+            super().__init__(path, options, providers=["CPUExecutionProvider"])
+
+    place.monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    place.monkeypatch.setattr(onnxruntime, "InferenceSession", FallsBack)
+    place.load("model.onnx", device="cuda")
+
+
+def test_every_row_has_a_case_and_every_case_a_row() -> None:
+    ids = [row.id for row in rows()]
+    assert len(ids) == len(set(ids)) > 30
+    assert set(ids) == set(CASES)
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row.id)
+def test_the_row_is_true(
+    row: Row,
+    gpus: Gpus,
+    engine: Path,
+    library: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    place = Place(engine, gpus, library, monkeypatch)
+    code = run(lambda _: CASES[row.id](place) or 0, [])
+    monkeypatch.undo()
+    shown = capsys.readouterr().err
+    assert code == row.exit_code, shown
+    assert shown.startswith("error: ") and shown.count("\n") == 1
+    for pattern in (row.message, *row.fixes):
+        assert re.search(pattern, shown), f"{pattern}\nnot in\n{shown}"
