@@ -79,8 +79,8 @@ STC_HD void interleave(Avx2 a, Avx2 b, Avx2& first, Avx2& second) {
   second = _mm256_permute2f128_ps(low, high, 0x31);
 }
 
-/// row[low[i]] and row[high[i]] for every lane. `narrow` promises indices below 8: one load and two permutations instead
-/// of sixteen loads.
+/// row[low[i]] and row[high[i]] for every lane. `narrow` promises indices below 8: one load and two permutations
+/// instead of sixteen loads.
 STC_HD void look_up(const float* row, const int32_t* low, const int32_t* high, bool narrow, Avx2& a, Avx2& b) {
   const __m256i first = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(low));
   const __m256i second = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(high));

@@ -1,4 +1,4 @@
-// Sixteen floats in one AVX-512 register (F, BW, DQ and VL, which every machine that this is chosen on has).
+// Sixteen floats in one AVX-512 register (F, BW, DQ and VL).
 #pragma once
 
 #include <immintrin.h>
@@ -72,8 +72,8 @@ STC_HD void interleave(Avx512 a, Avx512 b, Avx512& first, Avx512& second) {
   second = _mm512_permutex2var_ps(a.v, high, b.v);
 }
 
-/// row[low[i]] and row[high[i]] for every lane. `narrow` promises indices below 16: one load and two permutations instead
-/// of thirty-two loads.
+/// row[low[i]] and row[high[i]] for every lane. `narrow` promises indices below 16: one load and two permutations
+/// instead of thirty-two loads.
 STC_HD void look_up(const float* row, const int32_t* low, const int32_t* high, bool narrow, Avx512& a, Avx512& b) {
   const __m512i first = _mm512_loadu_si512(low), second = _mm512_loadu_si512(high);
   if (narrow) {
