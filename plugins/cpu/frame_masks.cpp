@@ -175,8 +175,9 @@ int64_t rle_masks(const FrameMasks& op, char* text, int64_t capacity, int64_t* e
   int64_t end = 0;
   for (int i = 0; i < op.instances; ++i) ends[i] = end += static_cast<int64_t>(texts[i].size());
   if (end > capacity) return end;
-  for (int i = 0; i < op.instances; ++i)
+  for (int i = 0; i < op.instances; ++i) {
     std::memcpy(text + ends[i] - texts[i].size(), texts[i].data(), texts[i].size());
+  }
   return STC_OK;
 }
 

@@ -1,4 +1,4 @@
-// Sixteen floats in one AVX-512 register (F, BW, DQ and VL, which every machine that this is chosen on has).
+// Sixteen floats in one AVX-512 register (F, BW, DQ and VL).
 #pragma once
 
 #include <immintrin.h>

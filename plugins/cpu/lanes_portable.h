@@ -83,9 +83,9 @@ STC_HD void interleave(Portable a, Portable b, Portable& first, Portable& second
   }
 }
 
-/// row[low[i]] and row[high[i]] for every lane. `narrow` promises small indices, which faster hardware makes use of.
-STC_HD void look_up(const float* row, const int32_t* low, const int32_t* high, [[maybe_unused]] bool narrow,
-                    Portable& a, Portable& b) {
+/// row[low[i]] and row[high[i]] for every lane. That they are small (`narrow`) is of no use here.
+STC_HD void look_up(const float* row, const int32_t* low, const int32_t* high, bool /*narrow*/, Portable& a,
+                    Portable& b) {
   for (int i = 0; i < Portable::kLanes; ++i) {
     a.v[i] = row[low[i]];
     b.v[i] = row[high[i]];

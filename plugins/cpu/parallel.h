@@ -7,9 +7,9 @@
 namespace stc::cpu {
 
 /// Calls task(context, index, lane) for every index in [0, tasks), on at most `threads` threads, and returns when all
-/// are done. `lane` in [0, threads) differs between calls that run at the same time, so that it can name scratch
-/// memory. The calling thread works too. While another caller has the threads, this one works alone: two callers never
-/// share more threads than the machine was asked for. Works in a forked child. Tasks must not throw.
+/// are done. `lane` in [0, threads) differs between calls that run at the same time, so it can name scratch memory.
+/// The calling thread works too. While another caller has the threads, this one works alone: two callers never share
+/// more threads than the machine was asked for. Works in a forked child. Tasks must not throw.
 void parallel_for(int tasks, int threads, void (*task)(void* context, int index, int lane), void* context);
 
 /// The same for anything callable as task(index, lane).

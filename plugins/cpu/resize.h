@@ -22,10 +22,9 @@ struct ResizeAxis {
 };
 
 struct ResizeKernels {
-  /// `count` rows of `width` source pixels along x: rows[i] to targets[i], which may be written a vector beyond its
-  /// end.
+  /// `count` rows of `width` source pixels along x: rows[i] to targets[i], which may be written a vector further.
   void (*columns)(const ResizeAxis& x, const uint8_t* const* rows, int width, int count, uint8_t* const* targets);
-  /// One row of `bytes` bytes from the rows[0..taps - 1], which may be read a vector beyond their ends.
+  /// One row of `bytes` bytes from rows[0..taps - 1], which may be read a vector further.
   void (*rows)(const ResizeAxis& y, int pixel, const uint8_t* const* rows, int bytes, uint8_t* target);
 };
 

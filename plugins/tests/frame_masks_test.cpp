@@ -31,20 +31,6 @@ Axis axis(int cell_count, int factor, int resized, int frame) {
   return result;
 }
 
-/// Bilinear with half-pixel centres along rows of `size` values, of which the first `resized` count.
-std::vector<double> resize(const std::vector<double>& values, int size, int resized, int frame) {
-  std::vector<double> result;
-  for (size_t row = 0; row < values.size() / size; ++row) {
-    const double* line = &values[row * size];
-    for (int o = 0; o < frame; ++o) {
-      const double position = std::max((o + 0.5) * resized / frame - 0.5, 0.0);
-      const int low = std::min(static_cast<int>(position), resized - 1), high = std::min(low + 1, resized - 1);
-      result.push_back(line[low] + (position - low) * (line[high] - line[low]));
-    }
-  }
-  return result;
-}
-
 template <class Type>
 bool check(int rows, int cols, int factor, int resized_h, int resized_w, int height, int width, std::mt19937& random) {
   const int instances = 2, words = (width + 31) / 32;
@@ -66,19 +52,14 @@ bool check(int rows, int cols, int factor, int resized_h, int resized_w, int hei
   if (stc::cuda::dense_masks(masks, storage, pixels.get(), nullptr) != cudaSuccess) return false;
 
   for (int n = 0; n < instances; ++n) {
-    std::vector<double> picture;
-    for (size_t i = 0; i < cells; ++i) picture.push_back(stc::widen(stored[n * cells + i]));
-    picture = reference::enlarge(picture, cols, factor);
-    picture = resize(picture, cols * factor, resized_w, width);
-    picture = reference::transpose(picture, rows, width);
-    picture = reference::enlarge(picture, rows, factor);
-    picture = resize(picture, rows * factor, resized_h, height);
-    picture = reference::transpose(picture, width, height);
+    std::vector<float> own;
+    for (size_t i = 0; i < cells; ++i) own.push_back(stc::widen(stored[n * cells + i]));
     for (int v = 0; v < height; ++v) {
       const uint32_t* line = &bits[(size_t(n) * height + v) * words];
       if (width % 32 && line[words - 1] >> width % 32) return false;  // bits beyond the frame
       for (int u = 0; u < width; ++u) {
-        const double value = picture[v * width + u];
+        const double value =
+            reference::frame_pixel(own.data(), {rows, cols}, factor, {resized_h, resized_w}, {height, width}, v, u);
         const bool bit = line[u / 32] >> u % 32 & 1;
         const uint8_t pixel = pixels[(size_t(n) * height + v) * width + u];
         // Float shares of a position that is right to 2^-24, over cells that differ by up to 1.

@@ -237,16 +237,15 @@ void execution() {
     EXPECT(runtime(plugin).onShapeChange(inputs, 5, &output, 1) == 0);
     EXPECT(runtime(plugin).enqueue(inputs, &output, in, out, nullptr, nullptr) == 0);
 
-    reference::Op op;
-    op.height = height;
-    op.width = width;
+    const reference::Network op{8, 3, 8, 2, height, width};
     const std::vector<double> f(feats.begin(), feats.end()), p(params.begin(), params.end());
     double worst = 0;
     for (size_t row = 0; row < rows; ++row) {
-      const double location[2] = {locations[2 * row], locations[2 * row + 1]};
       std::vector<double> expected(plane * 4, 0.0);
       if (row % instances < 2) {
-        expected = reference::mask(op, &f[row / instances * 8 * plane], &p[row * 169], location, sizes[row]);
+        const auto own = f.begin() + row / instances * 8 * plane;
+        expected = reference::mask(op, {own, own + 8 * plane}, &p[row * 169], locations[2 * row],
+                                   locations[2 * row + 1], sizes[row]);
       }
       for (size_t i = 0; i < expected.size(); ++i) {
         const double difference = std::abs(masks[row * plane * 4 + i] - expected[i]);

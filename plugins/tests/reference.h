@@ -1,92 +1,114 @@
-// The op as published, in double precision and without any of the kernels' shortcuts: relative coordinates cell by
-// cell, layers one after the other, aligned_bilinear by padding, align-corners sampling and cropping.
+// What the C interface computes, stated independently: double precision, one number at a time, as published.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <functional>
 #include <vector>
 
 namespace reference {
 
-struct Op {
-  int channels = 8, layers = 3, stride = 8, upsample = 2;
-  int batch = 1, instances = 1, height = 1, width = 1;
+using Numbers = std::vector<double>;
+/// A line of numbers by index, and what a resampling reads of it.
+using Line = std::function<double(int)>;
+
+/// CondInst's upsampling of a line of `size`, as it is defined: the last number repeated once, bilinear with aligned
+/// corners to factor * size + 1 numbers, the first one repeated factor / 2 times, cut to factor * size.
+inline double aligned_bilinear(const Line& in, int size, int factor, int output) {
+  const double position = static_cast<double>(std::max(output - factor / 2, 0)) * size / (factor * size);
+  const int low = static_cast<int>(position);
+  const double share = position - low;
+  const auto padded = [&](int i) { return in(std::min(i, size - 1)); };
+  return share == 0 ? padded(low) : (1 - share) * padded(low) + share * padded(low + 1);
+}
+
+/// Bilinear without aligned corners, from `size` to `target` numbers.
+inline double half_pixel(const Line& in, int size, int target, int output) {
+  const double position = std::max((output + 0.5) * size / target - 0.5, 0.0);
+  const int low = std::min(static_cast<int>(position), size - 1);
+  const double share = position - low;
+  return (1 - share) * in(low) + share * in(std::min(low + 1, size - 1));
+}
+
+struct Network {
+  int channels, layers, stride, upsample, height, width;
 
   int params() const {
-    int total = 0;
-    for (int layer = 0; layer < layers; ++layer) total += (inputs(layer) + 1) * outputs(layer);
+    int total = 0, inputs = channels + 2;
+    for (int layer = 0; layer < layers; ++layer, inputs = channels) {
+      total += (inputs + 1) * (layer == layers - 1 ? 1 : channels);
+    }
     return total;
   }
-  int inputs(int layer) const { return layer == 0 ? channels + 2 : channels; }
-  int outputs(int layer) const { return layer == layers - 1 ? 1 : channels; }
 };
 
-/// One instance's logits, height x width, from features (channels, height, width).
-inline std::vector<double> logits(const Op& op, const double* features, const double* params, const double* location,
-                                  double size) {
-  std::vector<double> result(op.height * op.width);
-  int weight_count = 0;
-  for (int layer = 0; layer < op.layers; ++layer) weight_count += op.inputs(layer) * op.outputs(layer);
-  for (int v = 0; v < op.height; ++v) {
-    for (int u = 0; u < op.width; ++u) {
-      std::vector<double> z = {(location[0] - (u * op.stride + op.stride / 2)) / size,
-                               (location[1] - (v * op.stride + op.stride / 2)) / size};
-      for (int c = 0; c < op.channels; ++c) z.push_back(features[(c * op.height + v) * op.width + u]);
-      const double *weight = params, *bias = params + weight_count;
-      for (int layer = 0; layer < op.layers; ++layer) {
-        std::vector<double> next(op.outputs(layer));
-        for (double& out : next) {
-          out = *bias++;
-          for (int i = 0; i < op.inputs(layer); ++i) out += *weight++ * z[i];
-          if (layer < op.layers - 1 && out < 0) out = 0;
-        }
-        z = next;
-      }
-      result[v * op.width + u] = z[0];
+/// The mask logit of one cell: relative coordinates and features through the instance's own layers. `theta` are all
+/// weights, then all biases; `features` (channels, height, width).
+inline double logit(const Network& net, const Numbers& features, const double* theta, double x, double y, double size,
+                    int row, int col) {
+  Numbers in = {(x - (col * net.stride + net.stride / 2)) / size, (y - (row * net.stride + net.stride / 2)) / size};
+  for (int c = 0; c < net.channels; ++c) in.push_back(features[(c * net.height + row) * net.width + col]);
+  std::vector<int> widths(net.layers - 1, net.channels);
+  widths.push_back(1);
+  int64_t weights = 0;
+  int inputs = net.channels + 2;
+  for (int outputs : widths) {
+    weights += int64_t{inputs} * outputs;
+    inputs = outputs;
+  }
+  const double *weight = theta, *bias = theta + weights;
+  for (int layer = 0; layer < net.layers; ++layer) {
+    Numbers out;
+    for (int o = 0; o < widths[layer]; ++o) {
+      double sum = *bias++;
+      for (double value : in) sum += *weight++ * value;
+      out.push_back(layer + 1 < net.layers ? std::max(sum, 0.0) : sum);
+    }
+    in = out;
+  }
+  return in[0];
+}
+
+/// Probabilities (height * upsample, width * upsample) from logits (height, width).
+inline Numbers probabilities(const Network& net, const Numbers& logits) {
+  Numbers result;
+  for (int y = 0; y < net.height * net.upsample; ++y) {
+    for (int x = 0; x < net.width * net.upsample; ++x) {
+      const auto row = [&](int r) {
+        return aligned_bilinear([&](int c) { return logits[r * net.width + c]; }, net.width, net.upsample, x);
+      };
+      result.push_back(1 / (1 + std::exp(-aligned_bilinear(row, net.height, net.upsample, y))));
     }
   }
   return result;
 }
 
-/// aligned_bilinear along rows of `size` values: pad one on the right, sample size * factor + 1 points from end to end,
-/// put factor / 2 copies of the first before them, keep size * factor.
-inline std::vector<double> enlarge(const std::vector<double>& values, int size, int factor) {
-  std::vector<double> result;
-  for (size_t row = 0; row < values.size() / size; ++row) {
-    std::vector<double> padded(values.begin() + row * size, values.begin() + (row + 1) * size);
-    padded.push_back(padded.back());
-    std::vector<double> samples;
-    for (int i = 0; i <= size * factor; ++i) {
-      const int low = std::min(i / factor, size - 1);
-      const double share = static_cast<double>(i) / factor - low;
-      // A neighbour without a share is not looked at: its NaN stays where it is.
-      double sample = share == 1 ? padded[low + 1] : padded[low];
-      if (share > 0 && share < 1) sample = (1 - share) * padded[low] + share * padded[low + 1];
-      samples.push_back(sample);
-    }
-    samples.insert(samples.begin(), factor / 2, samples.front());
-    result.insert(result.end(), samples.begin(), samples.begin() + size * factor);
+/// One instance's mask: probabilities as above, from its parameters and its place.
+inline Numbers mask(const Network& net, const Numbers& features, const double* theta, double x, double y, double size) {
+  Numbers logits;
+  for (int row = 0; row < net.height; ++row) {
+    for (int col = 0; col < net.width; ++col) logits.push_back(logit(net, features, theta, x, y, size, row, col));
   }
-  return result;
+  return probabilities(net, logits);
 }
 
-inline std::vector<double> transpose(const std::vector<double>& values, int rows, int cols) {
-  std::vector<double> result(values.size());
-  for (int y = 0; y < rows; ++y) {
-    for (int x = 0; x < cols; ++x) result[x * rows + y] = values[y * cols + x];
-  }
-  return result;
+/// One frame pixel of a mask: enlarged by `stride`, cut to `resized`, resized to `frame`, first along x, then along y.
+inline double frame_pixel(const float* cells, const int (&grid)[2], int stride, const int (&resized)[2],
+                          const int (&frame)[2], int y, int x) {
+  const auto row = [&](int r) {
+    const auto cell = [&](int c) { return cells[r * grid[1] + c]; };
+    const auto fine = [&](int i) { return aligned_bilinear(cell, grid[1], stride, i); };
+    return half_pixel(fine, resized[1], frame[1], x);
+  };
+  const auto fine = [&](int i) { return aligned_bilinear(row, grid[0], stride, i); };
+  return half_pixel(fine, resized[0], frame[0], y);
 }
 
-/// One instance's mask, (height * upsample, width * upsample), probabilities.
-inline std::vector<double> mask(const Op& op, const double* features, const double* params, const double* location,
-                                double size) {
-  const int wide = op.width * op.upsample, tall = op.height * op.upsample;
-  std::vector<double> picture = enlarge(logits(op, features, params, location, size), op.width, op.upsample);
-  picture = enlarge(transpose(picture, op.height, wide), op.height, op.upsample);
-  picture = transpose(picture, wide, tall);
-  for (double& value : picture) value = 1 / (1 + std::exp(-value));
-  return picture;
+/// One axis of it by its two numbers: where pixel `o` of the frame lies, in cells.
+inline double frame_position(int cells, int stride, int resized, int frame, int o) {
+  const auto fine = [&](int i) { return aligned_bilinear([](int c) { return c; }, cells, stride, i); };
+  return half_pixel(fine, resized, frame, o);
 }
 
 }  // namespace reference

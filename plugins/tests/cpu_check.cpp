@@ -1,0 +1,270 @@
+// The C interface over many sizes, in heap buffers of exactly the size that is needed, against double precision; and
+// from several threads and a forked child. `check sizes` or `check threads`; exits with 1 on the first deviation.
+// Built under sanitizers, and for other machines, by tests/plugins/test_cpu_library.py.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "../cpu/stc_cpu.h"
+#include "cpu_inputs.h"
+#include "reference.h"
+
+namespace {
+
+void mask_head(Random& random, int threads) {
+  const int networks[][2] = {{8, 3}, {8, 2}, {4, 3}, {16, 3}};
+  const auto& network = networks[between(random, 0, 3)];
+  const reference::Network net{network[0],
+                               network[1],
+                               between(random, 1, 9),
+                               between(random, 1, 4),
+                               between(random, 1, 7),
+                               between(random, 1, between(random, 0, 1) ? 9 : 70)};
+  const int batch = between(random, 1, 2), instances = between(random, 0, 4);
+  const bool halves = between(random, 0, 1);
+  const int hidden = (net.layers - 2) * net.channels * net.channels;
+  const int length = (net.channels + 2) * net.channels + hidden + net.channels + (net.layers - 1) * net.channels + 1;
+  const int64_t cells = int64_t{net.height} * net.width, plane = cells * net.upsample * net.upsample;
+  const int64_t feature_count = batch * net.channels * cells, param_count = int64_t{batch} * instances * length;
+  Buffer<float> features = normal(random, feature_count), params = normal(random, param_count);
+  Buffer<float> locations = normal(random, 2 * batch * instances), sizes = buffer<float>(batch * instances);
+  Buffer<int32_t> count = buffer<int32_t>(batch);
+  for (int i = 0; i < 2 * batch * instances; ++i) locations[i] *= 40;
+  for (int i = 0; i < batch * instances; ++i) sizes[i] = static_cast<float>(64 << between(random, 0, 4));
+  for (int i = 0; i < batch; ++i) count[i] = between(random, -1, instances + 1);
+
+  const int64_t mask_count = batch * instances * plane;
+  Shifted<float> masks(halves ? 0 : mask_count);
+  Shifted<uint16_t> half_masks(halves ? mask_count : 0);
+  Buffer<uint16_t> half_features = buffer<uint16_t>(feature_count), half_params = buffer<uint16_t>(param_count);
+  if (halves) {
+    for (int64_t i = 0; i < feature_count; ++i) features[i] = number(half_features[i] = half(features[i]));
+    for (int64_t i = 0; i < param_count; ++i) params[i] = number(half_params[i] = half(params[i]));
+  }
+  Shifted<float> own_features(features.get(), halves ? 0 : feature_count);
+  Shifted<float> own_params(params.get(), halves ? 0 : param_count);
+  Shifted<uint16_t> own_half_features(half_features.get(), halves ? feature_count : 0);
+  Shifted<uint16_t> own_half_params(half_params.get(), halves ? param_count : 0);
+  Shifted<float> own_locations(locations.get(), 2 * batch * instances), own_sizes(sizes.get(), batch * instances);
+  Shifted<int32_t> own_count(count.get(), batch);
+  const stc_dynamic_mask_head op{halves ? own_half_features.get() : own_features.get(),
+                                 halves ? own_half_params.get() : own_params.get(),
+                                 static_cast<float*>(own_locations.get()),
+                                 static_cast<float*>(own_sizes.get()),
+                                 static_cast<int32_t*>(own_count.get()),
+                                 halves ? half_masks.get() : masks.get(),
+                                 batch,
+                                 instances,
+                                 net.height,
+                                 net.width,
+                                 net.channels,
+                                 net.layers,
+                                 net.stride,
+                                 net.upsample,
+                                 halves};
+  require(stc_cpu_dynamic_mask_head(&op, threads) == STC_OK, "mask head: status");
+
+  for (int i = 0; i < batch * instances; ++i) {
+    const int image = i / instances;
+    const bool valid = i % instances < count[image];
+    const reference::Numbers own(features.get() + image * net.channels * cells,
+                                 features.get() + (image + 1) * net.channels * cells);
+    const reference::Numbers theta(params.get() + int64_t{i} * length, params.get() + int64_t{i + 1} * length);
+    reference::Numbers logits;
+    for (int cell = 0; valid && cell < cells; ++cell) {
+      logits.push_back(reference::logit(net, own, theta.data(), locations[2 * i], locations[2 * i + 1], sizes[i],
+                                        cell / net.width, cell % net.width));
+    }
+    const reference::Numbers expected = valid ? probabilities(net, logits) : reference::Numbers(plane, 0.0);
+    for (int64_t p = 0; p < plane; ++p) {
+      const double found = halves ? number(half_masks[i * plane + p]) : masks[i * plane + p];
+      // float32 against double: 1e-5 of logits of order 10. A half keeps 11 bits.
+      require(std::fabs(found - expected[p]) <= (halves ? 5.2e-4 : 2e-5), "mask head: value", found, expected[p]);
+    }
+  }
+}
+
+struct Axis {
+  Buffer<int32_t> cells;
+  Buffer<float> shares;
+  stc_frame_axis axis;
+
+  Axis(int grid, int stride, int resized, int frame) : cells(buffer<int32_t>(frame)), shares(buffer<float>(frame)) {
+    for (int o = 0; o < frame; ++o) {
+      const double position = reference::frame_position(grid, stride, resized, frame, o);
+      cells[o] = static_cast<int32_t>(position);
+      shares[o] = static_cast<float>(position - cells[o]);
+      if (cells[o] == grid - 1) shares[o] = 0;
+    }
+    axis = {cells.get(), shares.get(), frame};
+  }
+};
+
+/// The pixels of a text of COCO's, down the columns.
+std::string decoded(const char* text, const char* end, int64_t pixels) {
+  std::string found;
+  int64_t before[2] = {0, 0};
+  for (int number = 0; text < end; ++number) {
+    int64_t value = 0;
+    int shift = 0, character;
+    do {
+      character = *text++ - 48;
+      value |= int64_t{character & 31} << shift;
+      shift += 5;
+    } while (character & 32);
+    if (character & 16) value -= int64_t{1} << shift;
+    if (number > 2) value += before[number % 2];
+    before[number % 2] = value;
+    found.append(static_cast<size_t>(value), static_cast<char>(number % 2));
+  }
+  require(static_cast<int64_t>(found.size()) == pixels, "runs: pixels", found.size(), pixels);
+  return found;
+}
+
+void frame_masks(Random& random, int threads) {
+  const int grid[2] = {between(random, 1, 24), between(random, 1, 40)}, stride = between(random, 1, 8);
+  const int resized[2] = {between(random, 1, grid[0] * stride), between(random, 1, grid[1] * stride)};
+  const int frame[2] = {between(random, 1, 75), between(random, 1, 150)}, n = between(random, 0, 3);
+  const int64_t cells = int64_t{grid[0]} * grid[1], pixels = int64_t{frame[0]} * frame[1];
+  Buffer<float> probabilities = buffer<float>(n * cells);
+  std::uniform_real_distribution<float> uniform(0, between(random, 0, 2) ? 1.0f : 0.52f);
+  for (int64_t i = 0; i < n * cells; ++i) probabilities[i] = uniform(random);
+  const Axis y(grid[0], stride, resized[0], frame[0]), x(grid[1], stride, resized[1], frame[1]);
+  Shifted<float> own_probabilities(probabilities.get(), n * cells);
+  const stc_frame_masks op{static_cast<float*>(own_probabilities.get()), y.axis, x.axis, n, grid[0], grid[1]};
+
+  Buffer<uint8_t> dense = buffer<uint8_t>(n * pixels);
+  const int words = (frame[1] + 31) / 32;
+  Buffer<uint32_t> bits = buffer<uint32_t>(int64_t{n} * frame[0] * words);
+  Buffer<int64_t> ends = buffer<int64_t>(n), areas = buffer<int64_t>(n);
+  require(stc_cpu_dense_masks(&op, dense.get(), threads) == STC_OK, "dense: status");
+  require(stc_cpu_bit_masks(&op, bits.get(), threads) == STC_OK, "bits: status");
+  const int64_t needed = stc_cpu_rle_masks(&op, nullptr, 0, ends.get(), areas.get(), threads);
+  require((needed > 0) == (n > 0), "runs: needed");
+  Buffer<char> text = buffer<char>(needed);
+  require(stc_cpu_rle_masks(&op, text.get(), needed, ends.get(), areas.get(), threads) == STC_OK, "runs: status");
+
+  for (int i = 0; i < n; ++i) {
+    const std::string runs = decoded(text.get() + (i ? ends[i - 1] : 0), text.get() + ends[i], pixels);
+    int64_t area = 0;
+    for (int row = 0; row < frame[0]; ++row) {
+      for (int col = 0; col < frame[1]; ++col) {
+        const int found = dense[i * pixels + row * frame[1] + col];
+        const double value =
+            reference::frame_pixel(probabilities.get() + i * cells, grid, stride, resized, frame, row, col);
+        area += found;
+        // float32 rounding of a convex combination.
+        require(std::fabs(value - 0.5) < 1e-6 || found == (value > 0.5), "dense: pixel", found, value);
+        const uint32_t word = bits[(int64_t{i} * frame[0] + row) * words + col / 32];
+        require((word >> col % 32 & 1) == static_cast<uint32_t>(found), "bits: pixel", row, col);
+        require(runs[static_cast<size_t>(col) * frame[0] + row] == found, "runs: pixel", row, col);
+      }
+      const uint32_t last = bits[(int64_t{i} * frame[0] + row) * words + words - 1];
+      require(frame[1] % 32 == 0 || last >> frame[1] % 32 == 0, "bits: beyond the frame");
+    }
+    require(areas[i] == area, "runs: area", areas[i], area);
+  }
+}
+
+struct Triangle {
+  Buffer<int32_t> first, weights;
+  int taps;
+
+  Triangle(int source, int target) : first(buffer<int32_t>(target)) {
+    const double scale = 1.0 * source / target, reach = std::max(scale, 1.0);
+    taps = 2 * static_cast<int>(std::ceil(reach)) + 1;
+    weights = buffer<int32_t>(int64_t{target} * taps);
+    for (int o = 0; o < target; ++o) {
+      const double centre = (o + 0.5) * scale;
+      first[o] = std::max(0, static_cast<int>(centre - reach + 0.5));
+      reference::Numbers values;
+      double sum = 0;
+      for (int t = 0; t < taps; ++t) {
+        const int pixel = first[o] + t;
+        values.push_back(pixel < source ? std::max(0.0, 1 - std::fabs((pixel + 0.5 - centre) / reach)) : 0.0);
+        sum += values.back();
+      }
+      for (int t = 0; t < taps; ++t) weights[o * taps + t] = static_cast<int32_t>(values[t] / sum * (1 << 22) + 0.5);
+    }
+  }
+  /// The weighted mean of what `pixel` gives, rounded, halves up.
+  double mean(int o, int source, const reference::Line& pixel) const {
+    double sum = 0;
+    for (int t = 0; t < taps && first[o] + t < source; ++t) sum += weights[o * taps + t] * pixel(first[o] + t);
+    return std::min(255.0, std::floor(sum / (1 << 22) + 0.5));
+  }
+};
+
+void resize(Random& random, int threads) {
+  const int from[2] = {between(random, 1, 60), between(random, 1, 90)};
+  const int to[2] = {between(random, 1, 40), between(random, 1, 90)}, pitch = 3 * from[1] + between(random, 0, 2);
+  Buffer<uint8_t> source = buffer<uint8_t>(int64_t{from[0] - 1} * pitch + 3 * from[1]);
+  for (int64_t i = 0; i < int64_t{from[0] - 1} * pitch + 3 * from[1]; ++i) source[i] = between(random, 0, 255);
+  Buffer<uint8_t> target = buffer<uint8_t>(int64_t{3} * to[0] * to[1]);
+  const Triangle y(from[0], to[0]), x(from[1], to[1]);
+  const stc_resize op{source.get(),
+                      target.get(),
+                      pitch,
+                      3 * to[1],
+                      from[0],
+                      from[1],
+                      {y.first.get(), y.weights.get(), to[0], y.taps},
+                      {x.first.get(), x.weights.get(), to[1], x.taps}};
+  require(stc_cpu_resize(&op, threads) == STC_OK, "resize: status");
+  for (int i = 0; i < 3 * to[0] * to[1]; ++i) {
+    const int row = i / (3 * to[1]), col = i / 3 % to[1], channel = i % 3;
+    const double expected = y.mean(row, from[0], [&](int r) {
+      return x.mean(col, from[1], [&](int c) { return source[int64_t{r} * pitch + 3 * c + channel]; });
+    });
+    require(target[i] == expected, "resize: value", target[i], expected);
+  }
+}
+
+void everything(int seed, int threads) {
+  Random random(seed);
+  mask_head(random, threads);
+  frame_masks(random, threads);
+  resize(random, threads);
+}
+
+/// Callers who share the pool, with a child that is forked in the middle and has to start its own.
+void at_once() {
+  everything(0, 3);  // the workers are there
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 4; ++caller) {
+    callers.emplace_back([caller] {
+      for (int i = 0; i < 25; ++i) everything(100 * caller + i, 1 + i % 4);
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  const pid_t child = fork();
+  if (child == 0) {
+    everything(1, 3);
+    std::_Exit(0);
+  }
+  int status = 1;
+  require(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0, "forked child", status);
+  everything(2, 3);
+}
+
+}  // namespace
+
+int main(int arguments, char** argument) {
+  const std::string what = arguments > 1 ? argument[1] : "";
+  require(stc_cpu_abi() == STC_CPU_ABI, "interface");
+  if (what == "sizes") {
+    for (int seed = 0; seed < (arguments > 2 ? std::atoi(argument[2]) : 400); ++seed) everything(seed, 1 + seed % 3);
+  } else if (what == "threads") {
+    at_once();
+  } else {
+    std::fprintf(stderr, "usage: check sizes [COUNT] | threads\n");
+    return 2;
+  }
+  std::printf("%s: %s\n", what.c_str(), stc_cpu_kernels());
+}
