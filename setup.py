@@ -11,6 +11,7 @@ FOLDERS = (
     "model/checkpoint",
     "training",
     "export",
+    "export/engine",
     "runtime",
     "runtime/backends",
     "runtime/video",
