@@ -18,6 +18,7 @@ from stc.export.function_body import DOMAIN, OP, OP_VERSION, function_body
 from stc.export.names import name_nodes
 from stc.export.precision import OPSETS, Precision
 from stc.model.network import STC, STCDeploy
+from stc.model.precision import widen
 from stc.runtime.passport import METADATA_KEY, Passport
 
 _DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -106,7 +107,9 @@ def _mask_head_node(
     stride: int,
     upsample: int,
 ) -> Tensor:
-    """The op as one node of the exported graph; it computes nothing here."""
+    """The op as one node of the exported graph; it computes nothing here. It has no bfloat16."""
+    if mask_feats.dtype == torch.bfloat16:
+        mask_feats, params = widen(mask_feats), widen(params)
     batch, _, height, width = mask_feats.shape
     node: Tensor = torch.onnx.ops.symbolic(
         f"{DOMAIN}::{OP}",

@@ -24,7 +24,7 @@ _ISLANDS = {
     "group_norm": "sums of squares over a level overflow float16",
     "decode": "scores are compared with each other and with thresholds; boxes need more than 11 bits",
     "nms": "IoU against a threshold",
-    "dynamic_mask_head": "relative coordinates and accumulation; storage is float16",
+    "dynamic_mask_head": "relative coordinates and accumulation; storage is float16 (bfloat16 graph: float32)",
 }
 
 

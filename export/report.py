@@ -128,7 +128,8 @@ def _page(passport: Passport, verifications: Sequence[Verified], engine: str) ->
 def ranges_sentence(ranges: Ranges) -> str:
     """What the range check saw, in words."""
     largest = ranges.largest[0]
-    text = f"{ranges.tensors} tensors on {ranges.frames} frames; largest {ranges.type}: {largest.magnitude:.4g} of {largest.name}"
+    text = f"{ranges.tensors} tensors on {ranges.frames} frames; "
+    text += f"largest {ranges.type}: {largest.magnitude:.4g} of {largest.name}"
     if ranges.type == "float16":
         text += f", {FLOAT16_MAX / largest.magnitude if largest.magnitude else float('inf'):.3g} times below the limit"
     return text

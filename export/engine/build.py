@@ -124,8 +124,8 @@ def _config(parsed: Parsed, flavour: Flavour, options: EngineOptions) -> Any:
         config.num_compute_capabilities = len(options.targets)
         for index, name in enumerate(options.targets):
             config.set_compute_capability(module.ComputeCapability.__members__[name], index)
-    if options.batch.fixed is None:
-        shape = tuple(parsed.network.get_input(0).shape)[1:]
+    pictures, *shape = parsed.network.get_input(0).shape
+    if pictures == -1:
         profile = parsed.builder.create_optimization_profile()
         profile.set_shape(INPUT, *((size, *shape) for size in options.batch.to_tuple()))
         config.add_optimization_profile(profile)

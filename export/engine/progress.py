@@ -79,13 +79,14 @@ def interruptible(work: Callable[[], T], cancelled: threading.Event) -> T:
             errors.append(error)
 
     thread = threading.Thread(target=target, name="tensorrt-build")
-    thread.start()
     try:
+        thread.start()
         while thread.is_alive():
             thread.join(_POLL)
     except KeyboardInterrupt:
         cancelled.set()
-        thread.join()
+        while thread.is_alive():
+            thread.join(_POLL)
         raise
     if errors:
         raise errors[0]
