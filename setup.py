@@ -18,6 +18,7 @@ FOLDERS = (
     "model/checkpoint",
     "training",
     "export",
+    "export/engine",
     "runtime",
     "runtime/backends",
     "runtime/video",

@@ -35,6 +35,18 @@ class Budget:
     ids_equal: float
 
 
+# Rounded storage moves scores by several thousandths: what exists at all may differ there. The promise is about what
+# it finds: the masks of matched objects and their ids. Boxes and probabilities are reported, not limited.
+_ROUNDED = Budget(
+    margin=1e-2,
+    left_out=0.05,
+    detections_matched=0.99,
+    boxes_px=np.inf,
+    masks=np.inf,
+    mask_iou_p1=0.95,
+    mask_iou_min=0.0,
+    ids_equal=0.99,
+)
 BUDGETS = {
     "fp32": Budget(
         margin=1e-4,
@@ -46,18 +58,9 @@ BUDGETS = {
         mask_iou_min=1.0,
         ids_equal=1.0,
     ),
-    # float16 storage moves scores by several thousandths: what exists at all may differ there. The promise is about
-    # what it finds: the masks of matched objects and their ids. Boxes and probabilities are reported, not limited.
-    "fp16": Budget(
-        margin=1e-2,
-        left_out=0.05,
-        detections_matched=0.99,
-        boxes_px=np.inf,
-        masks=np.inf,
-        mask_iou_p1=0.95,
-        mask_iou_min=0.0,
-        ids_equal=0.99,
-    ),
+    "fp16": _ROUNDED,
+    "bf16": _ROUNDED,
+    "int8": _ROUNDED,
 }
 
 

@@ -1,7 +1,7 @@
 """From a checkpoint to a bundle: ONNX with the op `stc::DynamicMaskHead`, its passport, and the proof that it agrees.
 
 >>> from stc.export import export
->>> bundle = export("model.pth", fp16=True)   # doctest: +SKIP
+>>> bundle = export("model.pth", precision="fp16")   # doctest: +SKIP
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,104 +1,168 @@
-"""The whole export: read, run in PyTorch, write ONNX, run that, compare, and only then put the bundle in its place."""
+"""The whole export: read, run in PyTorch, write ONNX, run that, compare, build the engine, and only then put the bundle
+in its place.
+"""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 from stc import __version__
 from stc.benchmarks import reference as reference_file
+from stc.errors import InputError
 from stc.export import folder, reference
+from stc.export.configure import configured
+from stc.export.engine import describe
+from stc.export.engine.build import Engine, build, check
+from stc.export.engine.flavour import Flavour, choose
+from stc.export.engine.options import EngineOptions
+from stc.export.engine.progress import Display, Silent
 from stc.export.frames import reference_frames
-from stc.export.graph import OPSET, Graph, trace, with_passport
-from stc.export.precision import fp32_islands
+from stc.export.graph import Graph, trace, with_passport
+from stc.export.precision import FILES, OPSETS, Precision, fp32_islands
 from stc.export.report import write_report
-from stc.export.verify import Verification, load_onnxruntime, verify
+from stc.export.verify import NotCompared, Verification, load_onnxruntime, verify
 from stc.files import sha256
 from stc.model import checkpoint
 from stc.model.checkpoint import Checkpoint
 from stc.model.checkpoint.infer import BackboneStyle
 from stc.model.config import ModelConfig
 from stc.model.function_body import DOMAIN, OP, OP_VERSION
-from stc.runtime.passport import MODEL_FILE, Passport
+from stc.runtime.engine_record import ENGINE_FILE
+from stc.runtime.native import Missing
+from stc.runtime.passport import Passport
 from stc.runtime.tracker import TrackerConfig
 
-FILES = {"fp32": MODEL_FILE, "fp16": "model-fp16.onnx"}
-NO_ENGINE = (
-    "no TensorRT engine was built: this version exports ONNX only, engines are not written yet. "
-    "model.onnx runs in ONNX Runtime as it is."
-)
 Step = Callable[[str], None]
+_VERDICTS = ("fail", "unproven", NotCompared.verdict, "pass")  # the worst first
 
 
 @dataclass(frozen=True)
 class Export:
-    """A finished bundle and what it was compared with. `verdict` is the worst of all precisions."""
+    """A finished bundle and what it was compared with.
+
+    `verdict` is the worst of all precisions, `engine` a sentence.
+    """
 
     path: Path
     passport: Passport
-    verifications: tuple[Verification, ...]
+    verifications: tuple[Verification | NotCompared, ...]
+    engine: str
 
     @property
     def verdict(self) -> str:
-        verdicts = {v.agreement.verdict for v in self.verifications}
-        return next(v for v in ("fail", "unproven", "pass") if v in verdicts)
+        verdicts = {agreement["verdict"] for agreement in self.passport.agreement.values()}
+        return next(v for v in _VERDICTS if v in verdicts)
 
 
 def export(
     ckpt: str | Path,
     output: str | Path | None = None,
     *,
-    fp16: bool = False,
+    precision: Precision = "fp32",
     frames: str | Path | None = None,
     classes: str | None = None,
     backbone_style: BackboneStyle | None = None,
+    size: tuple[int, int] | None = None,
+    max_detections: int | None = None,
+    engine: EngineOptions = EngineOptions(),  # noqa: B008  (frozen)
     step: Step = lambda _: None,
+    display: Display = Silent(),  # noqa: B008  (it has no state)
 ) -> Export:
-    """Export a checkpoint to a bundle folder (default: `<ckpt stem>` or `<ckpt stem>-fp16` in the working directory).
+    """Export a checkpoint to a bundle folder (default: `<ckpt stem>` or `<ckpt stem>-<precision>` in the working
+    directory).
 
-    frames: a video whose first frames the proof uses; None takes the photographs that ship with stc. classes,
-    backbone_style: what a weight file cannot tell, see `stc.model.checkpoint.load`. step: called with a line per step.
-    A missed budget does not raise: see `Export.verdict`. Raises CheckpointError or InputError for unusable files,
-    MissingDependencyError without onnxruntime.
+    precision: of the engine, and of a second ONNX file beside the float32 one. frames: a video whose first frames the
+    proof uses; None takes the photographs that ship with stc. classes, backbone_style: what a weight file cannot tell,
+    see `stc.model.checkpoint.load`. size: (H, W) of the input in pixels, max_detections: the capacity K; None: the
+    model's. engine: which TensorRT builds the engine and how, and the batch sizes, also of the ONNX files. step: called
+    with a line per step; display: told of the engine build's phases.
+
+    A missed budget does not raise: see `Export.verdict`. Raises CheckpointError or InputError for unusable files and
+    options, MissingDependencyError without onnxruntime or the TensorRT asked for, IncompatibleError when it cannot
+    build the engine, AccuracyError when the engine would not be of the precision asked for.
     """
     ckpt = Path(ckpt)
-    target = Path(output) if output else Path(f"{ckpt.stem}{'-fp16' if fp16 else ''}")
+    target = Path(output) if output else Path(ckpt.stem if precision == "fp32" else f"{ckpt.stem}-{precision}")
     folder.check_replaceable(target)
     load_onnxruntime()
+    flavour = _flavour(engine)
     step("reading the checkpoint")
-    source = checkpoint.load(ckpt, classes=classes, backbone_style=backbone_style)
+    loaded = checkpoint.load(ckpt, classes=classes, backbone_style=backbone_style)
+    source = configured(loaded, size, max_detections)
     pictures = reference_frames(source.config, None if frames is None else Path(frames))
     step(f"running PyTorch on {len(pictures)} frames")
     expected, stages = reference.run(source.model, pictures)
 
-    passport = _passport(source, ckpt, fp16, frames)
-    graphs: dict[str, Graph] = {}
+    passport = _passport(source, ckpt, precision, frames, engine)
+    graphs: dict[Precision, Graph] = {}
     verifications = []
-    for precision in ("fp32", "fp16") if fp16 else ("fp32",):
-        step(f"exporting {FILES[precision]}")
-        graphs[precision] = trace(source.model, half=precision == "fp16")
-        step(f"comparing {FILES[precision]} with PyTorch")
-        verifications.append(verify(graphs[precision], expected, stages, passport, precision))
+    for kind in _precisions(precision):
+        step(f"exporting {FILES[kind]}")
+        graphs[kind] = trace(source.model, kind, engine.batch)
+        step(f"comparing {FILES[kind]} with PyTorch")
+        verifications.append(verify(graphs[kind], expected, stages, passport, kind, engine.batch))
 
-    agreement = {FILES[v.precision]: v.agreement.to_dict() for v in verifications}
-    passport = replace(passport, agreement=agreement)
+    passport = replace(passport, agreement={FILES[v.precision]: v.to_dict() for v in verifications})
+    models = {
+        FILES[kind]: with_passport(graph.deployed, passport).SerializeToString() for kind, graph in graphs.items()
+    }
+    built: Engine | Missing
+    if isinstance(flavour, Flavour):
+        step(f"building {ENGINE_FILE} with {flavour.title}")
+        built = build(models[FILES[precision]], FILES[precision], flavour, engine, precision, display)
+        passport = replace(passport, engine=built.record.to_dict())
+    else:
+        built = flavour
     with folder.replacing(target) as temporary:
-        for precision, graph in graphs.items():
-            path = temporary / FILES[precision]
-            path.write_bytes(with_passport(graph.deployed, passport).SerializeToString())
+        for name, model in models.items():
+            (temporary / name).write_bytes(model)
+        if isinstance(built, Engine):
+            (temporary / ENGINE_FILE).write_bytes(built.plan)
         expected.write(temporary / reference_file.FILE_NAME)
-        passport = replace(passport, files={path.name: sha256(path) for path in sorted(temporary.iterdir())})
-        passport.write(temporary)
-        write_report(temporary, passport, verifications, NO_ENGINE)
-    return Export(target, passport, tuple(verifications))
+        names = [path.name for path in temporary.iterdir()]
+        passport = finish(temporary, passport, names, verifications, sentence := describe.sentence(built))
+    return Export(target, passport, tuple(verifications), sentence)
 
 
-def _passport(source: Checkpoint, ckpt: Path, fp16: bool, frames: str | Path | None) -> Passport:
+def finish(
+    temporary: Path,
+    passport: Passport,
+    names: Iterable[str],
+    verifications: Sequence[Verification | NotCompared],
+    engine: str,
+) -> Passport:
+    """Write passport and reports into a bundle whose other files are complete; the passport with the hashes of `names`.
+
+    engine: a sentence for the report.
+    """
+    passport = replace(passport, files={name: sha256(temporary / name) for name in sorted(names)})
+    passport.write(temporary)
+    write_report(temporary, passport, verifications, engine)
+    return passport
+
+
+def _flavour(engine: EngineOptions) -> Flavour | Missing:
+    """Fail on what cannot work before the slow part, and on engine options where no engine will be built."""
+    flavour = choose(engine.trt)
+    if isinstance(flavour, Flavour):
+        check(flavour, engine)
+    elif asked := engine.asked():
+        raise InputError(f"{', '.join(asked)}: no engine is built: {flavour.reason}")
+    return flavour
+
+
+def _precisions(precision: Precision) -> tuple[Precision, ...]:
+    return ("fp32",) if precision == "fp32" else ("fp32", precision)
+
+
+def _passport(
+    source: Checkpoint, ckpt: Path, precision: Precision, frames: str | Path | None, engine: EngineOptions
+) -> Passport:
     config: ModelConfig = source.config
-    precision = "fp16" if fp16 else "fp32"
     return Passport(
         name=ckpt.stem,
         classes=config.classes,
@@ -115,13 +179,17 @@ def _passport(source: Checkpoint, ckpt: Path, fp16: bool, frames: str | Path | N
         precision={"type": precision, "fp32_islands": fp32_islands(config, precision)},
         checkpoint={"file": ckpt.name, "sha256": source.sha256, "layout": source.layout, "assumed": source.assumed},
         model=config.to_dict(),
-        op={"name": f"{DOMAIN}::{OP}", "version": OP_VERSION, "plugin": None},
+        op={"name": f"{DOMAIN}::{OP}", "version": OP_VERSION},
         tools={
             "stc": __version__,
             "python": platform.python_version(),
-            "opset": str(OPSET),
+            "opset": str(OPSETS[precision]),
             "onnxruntime": load_onnxruntime().__version__,
             **{name: version(name) for name in ("torch", "onnx", "onnxscript")},
         },
-        flags={"fp16": fp16, "frames": None if frames is None else Path(frames).name},
+        flags={
+            "precision": precision,
+            "batch": engine.batch.to_tuple(),
+            "frames": None if frames is None else Path(frames).name,
+        },
     )

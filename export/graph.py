@@ -12,12 +12,16 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from stc.export.batch import Batch
 from stc.export.fold import fold_batch_norms
+from stc.export.names import name_nodes
+from stc.export.precision import OPSETS, Precision
 from stc.model.function_body import DOMAIN, OP, OP_VERSION, PLUGIN_ATTRIBUTES, function_body
 from stc.model.network import STC, STCDeploy
+from stc.model.precision import widen
 from stc.runtime.passport import METADATA_KEY, Passport
 
-OPSET = 18  # the oldest that the exporter writes without conversion; TensorRT 10 and ONNX Runtime >= 1.14 read it
+_DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 STAGE = "stage/"  # prefix of the intermediate tensors that only the comparison asks for
 
 
@@ -33,15 +37,17 @@ class Graph:
     deployed: onnx.ModelProto
 
 
-def trace(model: STC, half: bool) -> Graph:
-    """Export `model` (float32) for one frame at its input size; `half` writes float16 weights and activations."""
+def trace(model: STC, precision: Precision = "fp32", batch: Batch = Batch()) -> Graph:  # noqa: B008  (frozen)
+    """Export `model` (float32) at its input size, with weights and activations of `precision` (not int8).
+
+    A batch that is fixed is fixed in the file; otherwise the first dimension of inputs and outputs is `batch`.
+    """
     model = copy.deepcopy(model).eval().requires_grad_(False)
     fold_batch_norms(model)
-    if half:
-        model.half()
-    wrapper = _Staged(STCDeploy(model, mask_head=_mask_head_node))
+    model.to(_DTYPES[precision])
+    wrapper = _Staged(STCDeploy(model, mask_head=_mask_head_node)).eval()
     height, width = model.config.input_size
-    frames = torch.zeros(1, height, width, 3, dtype=torch.uint8)
+    frames = torch.zeros(batch.fixed or 2, height, width, 3, dtype=torch.uint8)  # 1 would be taken for a constant
     with torch.no_grad():
         names = list(wrapper(frames))
 
@@ -51,16 +57,18 @@ def trace(model: STC, half: bool) -> Graph:
             wrapper,
             (frames,),
             dynamo=True,
-            opset_version=OPSET,
+            opset_version=OPSETS[precision],
             input_names=["frames"],
             output_names=names,
+            dynamic_shapes=None if batch.fixed else ({0: torch.export.Dim("batch", min=1)},),
             verbose=False,
         )
     assert program is not None
     staged = program.model_proto
+    name_nodes(staged)
     config = model.config
     upsample = config.strides[0] // config.mask_out_stride
-    staged.functions.append(function_body(config.mask_channels, config.mask_layers, upsample, OPSET))
+    staged.functions.append(function_body(config.mask_channels, config.mask_layers, upsample, OPSETS[precision]))
     deployed = copy.deepcopy(staged)
     del deployed.graph.output[:]
     deployed.graph.output.extend(o for o in staged.graph.output if not o.name.startswith(STAGE))
@@ -99,7 +107,9 @@ def _mask_head_node(
     stride: int,
     upsample: int,
 ) -> Tensor:
-    """The op as one node of the exported graph; it computes nothing here."""
+    """The op as one node of the exported graph; it computes nothing here. It has no bfloat16."""
+    if mask_feats.dtype == torch.bfloat16:
+        mask_feats, params = widen(mask_feats), widen(params)
     batch, _, height, width = mask_feats.shape
     node: Tensor = torch.onnx.ops.symbolic(
         f"{DOMAIN}::{OP}",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from stc.cli import Parser, run
+from stc.cli import run
+from stc.export import arguments as options
 
 if TYPE_CHECKING:
     from stc.export.bundle import Export
@@ -14,57 +16,66 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str]) -> int:
-    arguments = _parser().parse_args(argv)
+    arguments = options.parser().parse_args(argv)
+    options.check(arguments)
 
     from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
-    with console.status("loading PyTorch") as status:
-        from stc.export.bundle import NO_ENGINE, export
-
-        result = export(
-            arguments.ckpt,
-            arguments.output,
-            fp16=arguments.fp16,
-            frames=arguments.frames,
-            classes=arguments.classes,
-            backbone_style=arguments.backbone_style,
-            step=status.update,
-        )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        result = _work(arguments, progress)
     _print(result)
-    print(NO_ENGINE)
     return 0 if result.verdict == "pass" else 3
+
+
+def _work(arguments: argparse.Namespace, progress: Any) -> Export:
+    task = progress.add_task("loading PyTorch", total=None)
+
+    from stc.export.batch import parse
+    from stc.export.bundle import export
+    from stc.export.configure import parse_size
+    from stc.export.engine.progress import Bars
+    from stc.export.rebuild import rebuild
+
+    def step(text: str) -> None:
+        progress.update(task, description=text)
+
+    engine, display = options.engine_options(arguments), Bars(progress)
+    if arguments.onnx is not None:
+        batch = None if arguments.batch is None else parse(arguments.batch)
+        return rebuild(arguments.onnx, arguments.output, engine=engine, batch=batch, step=step, display=display)
+    return export(
+        arguments.ckpt,
+        arguments.output,
+        precision=options.precision(arguments),
+        frames=arguments.frames,
+        classes=arguments.classes,
+        backbone_style=arguments.backbone_style,
+        size=None if arguments.size is None else parse_size(arguments.size),
+        max_detections=arguments.max_detections,
+        engine=engine,
+        step=step,
+        display=display,
+    )
 
 
 def entry() -> None:
     sys.exit(run(main))
 
 
-def _parser() -> Parser:
-    parser = Parser(
-        prog="stc-export", description="Export an STC or CondInst checkpoint to ONNX and prove it against PyTorch."
-    )
-    parser.add_argument(
-        "--ckpt", required=True, metavar="FILE", help="checkpoint: .pth, .pkl (detectron2) or .safetensors"
-    )
-    parser.add_argument("--fp16", action="store_true", help="also write model-fp16.onnx, float16 in its types")
-    parser.add_argument("-o", "--output", metavar="DIR", help="bundle folder (default: the checkpoint's name)")
-    parser.add_argument(
-        "--frames", metavar="VIDEO", help="prove on the first frames of this video, not on the photographs"
-    )
-    parser.add_argument("--classes", metavar="NAME|FILE", help="coco, ytvis2019, ytvis2021, ovis, or a file of names")
-    parser.add_argument(
-        "--backbone-style", choices=("msra", "torchvision"), help="stride placement and colours of the ResNet"
-    )
-    return parser
-
-
 def _print(result: Export) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from stc.export.verify import NotCompared
+
     console = Console()
     for verification in result.verifications:
+        if isinstance(verification, NotCompared):
+            console.print(f"{verification.precision} {verification.verdict}: {verification.reason}", highlight=False)
+            continue
         table = Table(title=f"{verification.precision}: ONNX Runtime against PyTorch float32, stage by stage")
         for column in ("stage", "max error", "relative", "largest value"):
             table.add_column(column, justify="left" if column == "stage" else "right")
@@ -75,16 +86,20 @@ def _print(result: Export) -> None:
     for key, value in result.passport.checkpoint["assumed"].items():
         console.print(f"assumed {key}: {value}", highlight=False)
     print(f"{result.path}: {result.verdict}")
+    print(result.engine)
 
 
 def _summary(verification: Verification) -> str:
+    from stc.export.report import ranges_sentence
+
     a = verification.agreement
     lines = [
         f"{verification.precision} {a.verdict}: {a.detections} detections of {a.tracks} tracks in {a.frames} frames; "
         f"matched {a.detections_matched:.2%}, left out {a.detections_left_out:.2%}; boxes {a.boxes_max_px:.2g} px, "
         f"scores {a.scores_max:.2g}, masks {a.masks_max:.2g}, "
         f"mask IoU p1 {a.mask_iou_p1:.4f}, min {a.mask_iou_min:.4f}, "
-        f"embedding cosine {a.embedding_cos_min:.6f}, ids equal {a.ids_equal:.2%}"
+        f"embedding cosine {a.embedding_cos_min:.6f}, ids equal {a.ids_equal:.2%}",
+        f"  {ranges_sentence(verification.ranges)}",
     ]
     lines += [f"  missed budget: {failure}" for failure in a.failures]
     if verification.precision == "fp16":

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from stc.export.verify import Stage, Verification
+from stc.benchmarks.parity import Agreement
+from stc.export.ranges import FLOAT16_MAX, Extreme, Ranges
+from stc.export.verify import NotCompared, Stage, Verification
 from stc.files import write_text
 from stc.runtime.passport import Passport
 
@@ -25,29 +27,66 @@ td.number { text-align: right; font-variant-numeric: tabular-nums } tr:nth-child
 """
 
 
-def write_report(folder: Path, passport: Passport, verifications: Sequence[Verification], engine: str) -> None:
-    """Write `export-report.json` and `export-report.html` into `folder`."""
+FILES = ("export-report.json", "export-report.html")
+Verified = Verification | NotCompared
+
+
+def write_report(folder: Path, passport: Passport, verifications: Sequence[Verified], engine: str) -> None:
+    """Write `export-report.json` and `export-report.html` into `folder`; `engine` is a sentence on the engine."""
     report = {
         "passport": asdict(passport),
         "engine": engine,
-        "verifications": [
-            {
-                "precision": v.precision,
-                "agreement": v.agreement.to_dict(),
-                "stages": [
-                    {**asdict(stage), "relative": stage.relative, "float16_headroom": _finite(stage.float16_headroom)}
-                    for stage in v.stages
-                ],
-            }
-            for v in verifications
-        ],
+        "verifications": [_to_json(v) for v in verifications],
         "notes": [FP16_NOTE] if any(v.precision == "fp16" for v in verifications) else [],
     }
-    write_text(folder / "export-report.json", json.dumps(report, indent=1) + "\n")
-    write_text(folder / "export-report.html", _page(passport, verifications, engine))
+    write_text(folder / FILES[0], json.dumps(report, indent=1) + "\n")
+    write_text(folder / FILES[1], _page(passport, verifications, engine))
 
 
-def _page(passport: Passport, verifications: Sequence[Verification], engine: str) -> str:
+def read(folder: Path) -> tuple[Verified, ...]:
+    """The verifications in `folder`'s report, for a new one; none when there is no report that this version reads."""
+    try:
+        report = json.loads((folder / FILES[0]).read_text(encoding="utf-8"))
+        return tuple(_from_json(values) for values in report["verifications"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return ()
+
+
+def _to_json(v: Verified) -> dict[str, Any]:
+    if isinstance(v, NotCompared):
+        return {"precision": v.precision, **v.to_dict()}
+    return {
+        "precision": v.precision,
+        "agreement": v.agreement.to_dict(),
+        "ranges": {
+            **asdict(v.ranges),
+            "largest": [{**asdict(extreme), "magnitude": _finite(extreme.magnitude)} for extreme in v.ranges.largest],
+        },
+        "stages": [
+            {**asdict(stage), "relative": stage.relative, "float16_headroom": _finite(stage.float16_headroom)}
+            for stage in v.stages
+        ],
+    }
+
+
+def _from_json(values: dict[str, Any]) -> Verified:
+    if "agreement" not in values:
+        return NotCompared(values["precision"], values["reason"])
+    stages = tuple(Stage(**{field.name: stage[field.name] for field in fields(Stage)}) for stage in values["stages"])
+    agreement, ranges = values["agreement"], values["ranges"]
+    largest = tuple(
+        Extreme(extreme["name"], float("inf") if extreme["magnitude"] is None else extreme["magnitude"])
+        for extreme in ranges["largest"]
+    )
+    return Verification(
+        values["precision"],
+        stages,
+        Ranges(**{**ranges, "largest": largest, "failures": tuple(ranges["failures"])}),
+        Agreement(**{**agreement, "failures": tuple(agreement["failures"])}),
+    )
+
+
+def _page(passport: Passport, verifications: Sequence[Verified], engine: str) -> str:
     facts = {
         "Checkpoint": f"{passport.checkpoint['file']} ({passport.checkpoint['layout']})",
         "sha256": passport.checkpoint["sha256"],
@@ -59,14 +98,23 @@ def _page(passport: Passport, verifications: Sequence[Verification], engine: str
     }
     parts = [_table([(escape(k), escape(str(v))) for k, v in facts.items()], ())]
     for v in verifications:
-        verdict = v.agreement.verdict
-        parts.append(f'<h2>{v.precision} against PyTorch float32: <span class="{verdict}">{verdict}</span></h2>')
+        style = v.verdict if isinstance(v, Verification) else "unproven"
+        parts.append(f'<h2>{v.precision} against PyTorch float32: <span class="{style}">{v.verdict}</span></h2>')
+        if isinstance(v, NotCompared):
+            parts.append(f"<p>{escape(v.reason)}</p>")
+            continue
         parts.extend(f"<p class=fail>{escape(failure)}</p>" for failure in v.agreement.failures)
         if v.precision == "fp16":
             parts.append(f"<p>{escape(FP16_NOTE)}</p>")
         rows = [(k, _number(x)) for k, x in v.agreement.to_dict().items() if isinstance(x, int | float)]
         parts.append(_table(rows, ("output", "value")))
+        parts.append(f"<p>{escape(ranges_sentence(v.ranges))}</p>")
+        parts.append(_table([(escape(e.name), _number(e.magnitude)) for e in v.ranges.largest], _RANGE_HEADER))
         parts.append(_table([_stage_row(stage) for stage in v.stages], _STAGE_HEADER))
+    if passport.engine is not None:
+        parts.append(
+            "<h2>Precision of the engine's network</h2>" + _table(_audit_rows(passport.engine["precision"]), ())
+        )
     islands = passport.precision["fp32_islands"]
     if islands:
         parts.append("<h2>float32 islands</h2>" + _table([(escape(k), escape(v)) for k, v in islands.items()], ()))
@@ -77,6 +125,27 @@ def _page(passport: Passport, verifications: Sequence[Verification], engine: str
     )
 
 
+def ranges_sentence(ranges: Ranges) -> str:
+    """What the range check saw, in words."""
+    largest = ranges.largest[0]
+    text = f"{ranges.tensors} tensors on {ranges.frames} frames; "
+    text += f"largest {ranges.type}: {largest.magnitude:.4g} of {largest.name}"
+    if ranges.type == "float16":
+        text += f", {FLOAT16_MAX / largest.magnitude if largest.magnitude else float('inf'):.3g} times below the limit"
+    return text
+
+
+def _audit_rows(audit: dict[str, Any]) -> list[tuple[str, ...]]:
+    rows = {
+        "Precision": audit["precision"],
+        "Layers": f"{audit['layers_asked']} of {audit['layers']}",
+        "Multiply-adds": f"{100 * audit['fraction']:.2f} % of {audit['multiply_adds']:,} per run",
+        **{f"Largest other: {name}": f"{kind}, {count:,}" for name, kind, count in audit["others"]},
+    }
+    return [(escape(key), escape(str(value))) for key, value in rows.items()]
+
+
+_RANGE_HEADER = ("tensor written by", "largest value")
 _STAGE_HEADER = ("stage (first frame)", "max error", "mean error", "largest value", "relative", "float16 headroom")
 
 

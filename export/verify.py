@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,14 @@ from numpy.typing import NDArray
 from stc.benchmarks.parity import Agreement, compare
 from stc.benchmarks.reference import Reference, valid_rows
 from stc.errors import MissingDependencyError
+from stc.export.batch import Batch
 from stc.export.graph import STAGE, Graph
+from stc.export.precision import Precision
+from stc.export.ranges import FLOAT16_MAX, Ranges, measure
 from stc.runtime.passport import Passport
 
 Array = NDArray[Any]
-FLOAT16_MAX = 65504.0
+RANGE_FRAMES = 4  # at most; evenly spread, because neighbours are alike
 
 
 @dataclass(frozen=True)
@@ -40,22 +44,79 @@ class Stage:
 
 @dataclass(frozen=True)
 class Verification:
-    precision: str
+    """A file that was run and compared. A tensor out of range is one of the agreement's failures."""
+
+    precision: Precision
     stages: tuple[Stage, ...]
+    ranges: Ranges
     agreement: Agreement
+
+    @property
+    def verdict(self) -> str:
+        return self.agreement.verdict
+
+    def to_dict(self) -> dict[str, Any]:
+        """For `Passport.agreement`."""
+        return self.agreement.to_dict()
+
+
+@dataclass(frozen=True)
+class NotCompared:
+    """A file that ONNX Runtime cannot run on this machine, so that nothing is known of its outputs."""
+
+    precision: Precision
+    reason: str
+    verdict: ClassVar[str] = "not compared on this machine"
+
+    def to_dict(self) -> dict[str, Any]:
+        """For `Passport.agreement`."""
+        return {"verdict": self.verdict, "reason": self.reason}
 
 
 def verify(
-    graph: Graph, reference: Reference, expected_stages: dict[str, Array], passport: Passport, precision: str
-) -> Verification:
-    """Execute the staged graph on the first frame and the deployed one on all."""
-    staged = _session(graph.staged.SerializeToString())
-    values = _run(staged, reference.frames[:1])
-    stages = tuple(_stage(name, expected, values[STAGE + name]) for name, expected in expected_stages.items())
+    graph: Graph,
+    reference: Reference,
+    expected_stages: dict[str, Array],
+    passport: Passport,
+    precision: Precision,
+    batch: Batch,
+) -> Verification | NotCompared:
+    """Execute the staged graph on the first frames and the deployed one on all, in batches of the largest size.
+
+    The reference was made of single frames, so agreement also says that the pictures of a batch do not mix.
+    """
+    try:
+        staged = _session(graph.staged.SerializeToString())
+    except load_onnxruntime().capi.onnxruntime_pybind11_state.NotImplemented as error:
+        return NotCompared(precision, f"ONNX Runtime cannot run it on a CPU: {str(error).rpartition(' : ')[2]}")
+    values = _run(staged, next(_batches(reference.frames[:1], batch))[0])
+    stages = tuple(_stage(name, expected, values[STAGE + name][:1]) for name, expected in expected_stages.items())
 
     deployed = _session(graph.deployed.SerializeToString())
-    outputs = [valid_rows(_run(deployed, frame[None])) for frame in reference.frames]
-    return Verification(precision, stages, compare(reference, outputs, passport, precision))
+    outputs = [
+        valid_rows(found, image)
+        for pictures, count in _batches(reference.frames, batch)
+        for found in [_run(deployed, pictures)]
+        for image in range(count)
+    ]
+    agreement = compare(reference, outputs, passport, precision)
+
+    def run(model: bytes, frames: Array) -> list[dict[str, Array]]:
+        session = _session(model)
+        return [_run(session, pictures) for pictures, _ in _batches(frames, batch)]
+
+    ranges = measure(graph.deployed, reference.frames[:: -(-len(reference.frames) // RANGE_FRAMES)], run)
+    if ranges.failures:
+        agreement = replace(agreement, verdict="fail", failures=(*agreement.failures, *ranges.failures))
+    return Verification(precision, stages, ranges, agreement)
+
+
+def _batches(frames: Array, batch: Batch) -> Iterator[tuple[Array, int]]:
+    """Pictures for one run each, and how many of them count: the last picture fills up what is short."""
+    for start in range(0, len(frames), batch.largest):
+        pictures = frames[start : start + batch.largest]
+        missing = max(batch.least - len(pictures), 0)
+        yield np.concatenate([pictures, np.repeat(pictures[-1:], missing, axis=0)]), len(pictures)
 
 
 def load_onnxruntime() -> Any:

@@ -52,9 +52,9 @@ class Passport:
         return self.embedding_dim > 0
 
     def metadata(self) -> dict[str, Any]:
-        """What the ONNX metadata holds: everything but the hashes of the files themselves."""
+        """What the ONNX metadata holds: everything but the engine made of that file, and the files' hashes."""
         values = asdict(self)
-        del values["files"]
+        del values["engine"], values["files"]
         return values
 
     def to_json(self) -> str:

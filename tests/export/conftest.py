@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from stc.export import Export, export
+from stc.export.engine.options import EngineOptions
 from stc.model import checkpoint
 from tests.seeded import stc_lite_model
 
@@ -18,4 +19,5 @@ def lite_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def lite_bundle(lite_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Export:
-    return export(lite_checkpoint, tmp_path_factory.mktemp("bundle") / "lite")
+    """Without an engine, whatever is installed."""
+    return export(lite_checkpoint, tmp_path_factory.mktemp("bundle") / "lite", engine=EngineOptions(trt="none"))

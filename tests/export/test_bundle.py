@@ -107,13 +107,13 @@ def test_a_missed_budget_exits_3_and_names_it(
     """The graph is exported from weights that differ slightly from those that PyTorch ran."""
     original = stc.export.bundle.trace
 
-    def wrong(model: object, half: bool) -> object:
+    def wrong(model: object, *options: object) -> object:
         altered = stc_lite_model(0)
         altered.mask_branch.pred.bias.data += 0.05
-        return original(altered, half)
+        return original(altered, *options)
 
     monkeypatch.setattr(stc.export.bundle, "trace", wrong)
-    assert run(main, ["--ckpt", str(lite_checkpoint), "-o", str(tmp_path / "wrong")]) == 3
+    assert run(main, ["--ckpt", str(lite_checkpoint), "-o", str(tmp_path / "wrong"), "--trt", "none"]) == 3
     printed = " ".join(capsys.readouterr().out.split())
     assert "missed budget: masks_max" in printed
 

@@ -1,0 +1,108 @@
+"""The command line of `stc-export`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stc.cli import Parser
+from stc.errors import InputError
+
+if TYPE_CHECKING:
+    from stc.export.engine.options import EngineOptions
+    from stc.export.precision import Precision
+
+# Baked into an ONNX file: only an export can change them.
+_OF_THE_EXPORT = ("fp16", "bf16", "frames", "classes", "backbone_style", "size", "max_detections")
+
+
+def parser() -> Parser:
+    p = Parser(
+        prog="stc-export",
+        description="Export an STC or CondInst checkpoint to ONNX and a TensorRT engine, and prove it against PyTorch.",
+    )
+    source = p.add_mutually_exclusive_group(required=True)
+    source.add_argument("--ckpt", metavar="FILE", help="checkpoint: .pth, .pkl (detectron2) or .safetensors")
+    source.add_argument("--onnx", metavar="FILE", help="rebuild the engine of a bundle from one of its .onnx files")
+    p.add_argument(
+        "-o", "--output", metavar="DIR", help="bundle (default: the checkpoint's name; with --onnx: its own)"
+    )
+    precision = p.add_mutually_exclusive_group()
+    precision.add_argument("--fp16", action="store_true", help="engine and model-fp16.onnx of float16, in its types")
+    precision.add_argument("--bf16", action="store_true", help="engine and model-bf16.onnx of bfloat16, in its types")
+    p.add_argument("--frames", metavar="VIDEO", help="prove on the first frames of this video, not on the photographs")
+    p.add_argument("--classes", metavar="NAME|FILE", help="coco, ytvis2019, ytvis2021, ovis, or a file of names")
+    p.add_argument(
+        "--backbone-style", choices=("msra", "torchvision"), help="stride placement and colours of the ResNet"
+    )
+    p.add_argument("--size", metavar="HxW", help="input size in pixels (default: the model's)")
+    p.add_argument("--batch", metavar="N|MIN:OPT:MAX", help="pictures per run: fixed, or a range (default 1)")
+    p.add_argument("--max-detections", type=int, metavar="K", help="capacity of the outputs (default: the model's)")
+    _add_engine(p)
+    return p
+
+
+def _add_engine(p: Parser) -> None:
+    engine = p.add_argument_group("engine")
+    engine.add_argument(
+        "--trt",
+        choices=("auto", "tensorrt", "rtx", "none"),
+        default="auto",
+        help="what builds the engine (default: TensorRT where it imports, else TensorRT-RTX, else none)",
+    )
+    engine.add_argument(
+        "--plugin",
+        choices=("auto", "library", "embed", "none"),
+        default="auto",
+        help="what computes the masks: our plugin library, its kernel inside the engine, or standard operators "
+        "(default: library; with RTX, which has no plugins, none)",
+    )
+    engine.add_argument(
+        "--target", action="append", metavar="SM", help="RTX: compute capabilities, such as SM86,SM89 (repeatable)"
+    )
+    engine.add_argument("--workspace", type=float, metavar="GIB", help="GPU memory that a layer may use (default: all)")
+    engine.add_argument(
+        "--opt-level", type=int, metavar="N", help="0: fastest build, to 5: fastest engine (default: TensorRT's)"
+    )
+    engine.add_argument(
+        "--hw-compat",
+        choices=("ampere_plus", "same_compute_capability"),
+        default="none",
+        help="TensorRT: an engine for more GPUs than this one",
+    )
+    engine.add_argument(
+        "--timing-cache", type=Path, metavar="FILE", help="TensorRT: read and written, for faster builds"
+    )
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Raise InputError for options that do not go together."""
+    if arguments.onnx is None:
+        return
+    given = ["--" + name.replace("_", "-") for name in _OF_THE_EXPORT if getattr(arguments, name) not in {None, False}]
+    if given:
+        raise InputError(f"{', '.join(given)}: fixed in an ONNX file; re-export with: stc-export --ckpt FILE")
+    if arguments.trt == "none":
+        raise InputError("--onnx only builds an engine, and --trt none builds none; leave one of them out")
+
+
+def precision(arguments: argparse.Namespace) -> Precision:
+    return "fp16" if arguments.fp16 else "bf16" if arguments.bf16 else "fp32"
+
+
+def engine_options(arguments: argparse.Namespace) -> EngineOptions:
+    """Raises InputError for a value out of range."""
+    from stc.export.batch import Batch, parse
+    from stc.export.engine.options import EngineOptions, parse_targets
+
+    return EngineOptions(
+        trt=arguments.trt,
+        plugin=arguments.plugin,
+        batch=Batch() if arguments.batch is None else parse(arguments.batch),
+        targets=parse_targets(arguments.target or ()),
+        workspace=arguments.workspace,
+        opt_level=arguments.opt_level,
+        hw_compat=arguments.hw_compat,
+        timing_cache=arguments.timing_cache,
+    )

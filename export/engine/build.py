@@ -1,0 +1,141 @@
+"""ONNX bytes -> the bytes of a TensorRT plan, with the proof of its precision."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from stc.errors import IncompatibleError, MissingDependencyError
+from stc.export.engine import audit, embed, network_layers
+from stc.export.engine.audit import Audit
+from stc.export.engine.flavour import Flavour
+from stc.export.engine.gpu import compute_capability
+from stc.export.engine.log import collector
+from stc.export.engine.options import EngineOptions, resolve
+from stc.export.engine.parse import Parsed, parse
+from stc.export.engine.progress import Display, Silent, interruptible, monitor
+from stc.export.precision import Precision
+from stc.files import atomic_path
+from stc.runtime import plugin as plugin_library
+from stc.runtime.contract import INPUT
+from stc.runtime.engine_record import EngineRecord, PluginRecord
+from stc.runtime.native import Missing
+from stc.runtime.plugin import Plugin
+
+_GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A finished plan and what its passport says of it."""
+
+    plan: bytes
+    record: EngineRecord
+    audit: Audit
+
+
+def check(flavour: Flavour, options: EngineOptions) -> None:
+    """Raise what `build` would raise for `options` on any model: InputError, MissingDependencyError, ..."""
+    _plugin(resolve(options, flavour))
+
+
+def build(
+    model: bytes,
+    source: str,
+    flavour: Flavour,
+    options: EngineOptions,
+    precision: Precision,
+    display: Display = Silent(),  # noqa: B008  (it has no state)
+) -> Engine:
+    """Build the ONNX file `source`, whose content is `model`, for the batch sizes of `options`.
+
+    Raises InputError for a bad option or model, MissingDependencyError for a plugin that is not there, AccuracyError
+    when the network is not of `precision`, IncompatibleError when TensorRT cannot parse or build it, and
+    KeyboardInterrupt after Ctrl-C, once TensorRT has stopped.
+    """
+    options = resolve(options, flavour)
+    plugin = _plugin(options)
+    parsed = parse(model, source, flavour, plugin)
+    counted = audit.count(network_layers.read(flavour.module, parsed.network), precision)
+    audit.check(counted, source)
+    plan = _plan(parsed, source, flavour, options, display)
+    record = EngineRecord(
+        flavour=flavour.name,
+        version=flavour.version,
+        targets=options.targets or (compute_capability(),),
+        batch=options.batch.to_tuple(),
+        source=source,
+        plugin=None if plugin is None else _record(plugin),
+        hardware_compatibility=options.hw_compat,
+        precision=counted.to_dict(),
+    )
+    return Engine(plan, record, counted)
+
+
+def _plugin(options: EngineOptions) -> Plugin | embed.Kernel | None:
+    if options.plugin == "none":
+        return None
+    found = plugin_library.find() if options.plugin == "library" else embed.find()
+    if isinstance(found, Missing):
+        raise MissingDependencyError(
+            f"no plugin to build the engine with: {found.reason}; or build from standard operators: --plugin none"
+        )
+    return found
+
+
+def _record(plugin: Plugin | embed.Kernel) -> PluginRecord:
+    route = "library" if isinstance(plugin, Plugin) else "embed"
+    return PluginRecord(route, plugin.path.name, plugin.sha256)  # type: ignore[arg-type]  # str is one of the routes
+
+
+def _plan(parsed: Parsed, source: str, flavour: Flavour, options: EngineOptions, display: Display) -> bytes:
+    cancelled = threading.Event()
+    config = _config(parsed, flavour, options)
+    config.progress_monitor = monitor(flavour.module, display, cancelled)
+    cache = _read_timing_cache(config, options)
+    log = collector(flavour.module)
+    log.clear()
+    plan = interruptible(lambda: parsed.builder.build_serialized_network(parsed.network, config), cancelled)
+    if plan is None:
+        raise IncompatibleError(
+            f"{source}: {flavour.title} cannot build it for {', '.join(options.targets) or 'this GPU'}: "
+            f"{log.errors() or 'no reason given'}"
+        )
+    if cache is not None and options.timing_cache is not None:
+        with atomic_path(options.timing_cache) as temporary:
+            temporary.write_bytes(bytes(config.get_timing_cache().serialize()))
+    return bytes(plan)
+
+
+def _config(parsed: Parsed, flavour: Flavour, options: EngineOptions) -> Any:
+    """Neither VERSION_COMPATIBLE nor any code that a plan could run on the host: a plan is data and GPU code."""
+    module = flavour.module
+    config = parsed.builder.create_builder_config()
+    # A float32 layer means float32: TF32, the default, rounds the inputs of a product to eleven bits.
+    config.clear_flag(module.BuilderFlag.TF32)
+    if options.workspace is not None:
+        config.set_memory_pool_limit(module.MemoryPoolType.WORKSPACE, int(options.workspace * _GIB))
+    if options.opt_level is not None:
+        config.builder_optimization_level = options.opt_level
+    if options.hw_compat != "none":
+        config.hardware_compatibility_level = module.HardwareCompatibilityLevel.__members__[options.hw_compat.upper()]
+    if options.targets:
+        config.num_compute_capabilities = len(options.targets)
+        for index, name in enumerate(options.targets):
+            config.set_compute_capability(module.ComputeCapability.__members__[name], index)
+    pictures, *shape = parsed.network.get_input(0).shape
+    if pictures == -1:
+        profile = parsed.builder.create_optimization_profile()
+        profile.set_shape(INPUT, *((size, *shape) for size in options.batch.to_tuple()))
+        config.add_optimization_profile(profile)
+    return config
+
+
+def _read_timing_cache(config: Any, options: EngineOptions) -> Any:
+    path = options.timing_cache
+    if path is None:
+        return None
+    cache = config.create_timing_cache(path.read_bytes() if path.is_file() else b"")
+    config.set_timing_cache(cache, ignore_mismatch=False)
+    return cache

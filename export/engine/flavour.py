@@ -1,0 +1,93 @@
+"""The one place where TensorRT 10, TensorRT 11 and TensorRT-RTX differ."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from stc.errors import IncompatibleError, MissingDependencyError
+from stc.runtime.engine_record import Flavour as Name
+from stc.runtime.native import Missing
+
+Asked = Literal["auto", "tensorrt", "rtx", "none"]
+MODULES: dict[Name, str] = {"tensorrt": "tensorrt", "rtx": "tensorrt_rtx"}  # in the order of preference
+TITLES: dict[Name, str] = {"tensorrt": "TensorRT", "rtx": "TensorRT-RTX"}
+OLDEST = (10, 3)  # TensorRT of JetPack 6
+OLDEST_EMBED = (10, 9)  # the first with ahead-of-time plugins
+
+
+@dataclass(frozen=True)
+class Flavour:
+    """An imported TensorRT. `module` is its Python module."""
+
+    name: Name
+    module: Any
+
+    @property
+    def version(self) -> str:
+        return str(self.module.__version__)
+
+    @property
+    def release(self) -> tuple[int, int]:
+        """Major and minor version."""
+        major, minor = self.version.split(".")[:2]
+        return int(major), int(minor)
+
+    @property
+    def title(self) -> str:
+        return f"{TITLES[self.name]} {self.version}"
+
+    @property
+    def has_plugins(self) -> bool:
+        """RTX has no plugin layer: a plugin that its parser creates ends the process."""
+        return self.name == "tensorrt"
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Compute capabilities that it builds for ahead of time ("SM89"); none: it builds for the GPU it runs on."""
+        if self.name != "rtx":
+            return ()
+        return tuple(name for name in self.module.ComputeCapability.__members__ if name.startswith("SM"))
+
+    @property
+    def network_flags(self) -> int:
+        """Types as written in the graph: all that 11 and RTX know, a flag in 10 (ignored and deprecated in 11)."""
+        if self.name == "tensorrt" and self.release[0] == 10:
+            return 1 << int(self.module.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+        return 0
+
+
+def choose(asked: Asked) -> Flavour | Missing:
+    """The TensorRT to build with. `auto`: TensorRT where it imports, else TensorRT-RTX, else why there is none.
+
+    Raises MissingDependencyError when the one asked for does not import, IncompatibleError when it is too old.
+    """
+    if asked == "none":
+        return Missing("--trt none was asked for; to build one: --trt tensorrt or --trt rtx")
+    if asked != "auto":
+        found = _load(asked)
+        if isinstance(found, Missing):
+            raise MissingDependencyError(found.reason)
+        return found
+    missing = []
+    for name in MODULES:
+        found = _load(name)
+        if isinstance(found, Flavour):
+            return found
+        missing.append(found.reason)
+    return Missing("; or ".join(missing))
+
+
+def _load(name: Name) -> Flavour | Missing:
+    try:
+        module = importlib.import_module(MODULES[name])
+    except (ImportError, OSError) as error:  # OSError: its libraries do not load
+        return Missing(f"{TITLES[name]} does not import ({error}); fix: pip install 'stc-trt[{name}]'")
+    flavour = Flavour(name, module)
+    if name == "tensorrt" and flavour.release < OLDEST:
+        raise IncompatibleError(
+            f"{flavour.title} is too old: {'.'.join(map(str, OLDEST))} or newer is needed; "
+            "fix: pip install 'stc-trt[tensorrt]'"
+        )
+    return flavour

@@ -1,0 +1,88 @@
+"""An engine for a bundle that exists: from its ONNX file, without the checkpoint."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+
+from stc.errors import InputError, MissingDependencyError
+from stc.export import folder, report
+from stc.export.batch import Batch
+from stc.export.bundle import Export, Step, finish
+from stc.export.engine import describe
+from stc.export.engine.build import build, check
+from stc.export.engine.flavour import choose
+from stc.export.engine.options import EngineOptions
+from stc.export.engine.parse import load
+from stc.export.engine.progress import Display, Silent
+from stc.export.precision import FILES, Precision
+from stc.runtime import passport as passports
+from stc.runtime.engine_record import ENGINE_FILE
+from stc.runtime.native import Missing
+
+
+def rebuild(
+    model: str | Path,
+    output: str | Path | None = None,
+    *,
+    engine: EngineOptions = EngineOptions(),  # noqa: B008  (frozen)
+    batch: Batch | None = None,
+    step: Step = lambda _: None,
+    display: Display = Silent(),  # noqa: B008  (it has no state)
+) -> Export:
+    """Build `engine.plan` from an ONNX file of a bundle; the bundle with it replaces the old one, or goes to `output`.
+
+    batch: for an ONNX file of any batch size, those of the engine; None: as the export was called. The verdict is the
+    export's own: nothing is compared again. Raises InputError for what is no bundle, a file that is missing or an
+    option that does not fit, IncompatibleError for a file that was altered, and what
+    `stc.export.engine.build.build` raises.
+    """
+    model = Path(model)
+    if not model.is_file():
+        raise InputError(f"{model}: no such file; give a model.onnx of a bundle, or a checkpoint with: --ckpt FILE")
+    target = model.parent if output is None else Path(output)
+    folder.check_replaceable(target)
+    precision = _precision(model)
+    passport = passports.read(model.parent)
+    for name in passport.files.keys() - {ENGINE_FILE}:
+        passports.verify_file(passport, model.parent / name)
+    passports.verify_file(passport, model)
+    flavour = choose(engine.trt)
+    if isinstance(flavour, Missing):
+        raise MissingDependencyError(f"no engine to rebuild: {flavour.reason}")
+    check(flavour, engine)
+
+    content = model.read_bytes()
+    exported = passport.flags.get("batch") or ()
+    engine = replace(engine, batch=_batch(load(content, str(model)), batch, Batch(*exported)))
+    step(f"building {ENGINE_FILE} with {flavour.title}")
+    built = build(content, model.name, flavour, engine, precision, display)
+    verifications = report.read(model.parent)
+    with folder.replacing(target) as temporary:
+        old = shutil.ignore_patterns(ENGINE_FILE, passports.FILE_NAME, *report.FILES)
+        shutil.copytree(model.parent, temporary, ignore=old, dirs_exist_ok=True)
+        (temporary / ENGINE_FILE).write_bytes(built.plan)
+        sentence = describe.sentence(built)
+        names = {*passport.files, ENGINE_FILE}
+        passport = finish(temporary, replace(passport, engine=built.record.to_dict()), names, verifications, sentence)
+    return Export(target, passport, verifications, sentence)
+
+
+def _precision(model: Path) -> Precision:
+    for precision, name in FILES.items():
+        if name == model.name:
+            return precision
+    raise InputError(f"{model}: not a file of a bundle; its models are called {', '.join(FILES.values())}")
+
+
+def _batch(model: onnx.ModelProto, asked: Batch | None, exported: Batch) -> Batch:
+    """The batch sizes of the engine, which a fixed one in the file decides."""
+    fixed: int = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
+    if not fixed:
+        return asked or exported
+    if asked is not None and asked.fixed != fixed:
+        raise InputError(f"--batch {asked}: this file takes {fixed} pictures; re-export with: stc-export --ckpt FILE")
+    return Batch(fixed, fixed, fixed)

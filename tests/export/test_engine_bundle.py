@@ -1,0 +1,168 @@
+"""Bundles with a real engine of TensorRT-RTX, from a checkpoint and from an ONNX file."""
+
+from __future__ import annotations
+
+import _thread
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stc.cli import run
+from stc.errors import IncompatibleError, InputError
+from stc.export import Export, export
+from stc.export.batch import Batch
+from stc.export.engine.options import EngineOptions
+from stc.export.engine.progress import Bars
+from stc.export.main import main
+from stc.export.rebuild import rebuild
+from stc.files import sha256
+from stc.runtime import engine_record, passport
+
+pytestmark = pytest.mark.slow
+LITE = Path("assets/stc-lite.safetensors")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _needs_rtx() -> None:
+    pytest.importorskip("tensorrt_rtx", reason="pip install 'stc-trt[rtx]' (Linux x86-64)")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Export:
+    folder = tmp_path_factory.mktemp("bundle") / "lite-fp16"
+    return export(LITE, folder, precision="fp16", engine=EngineOptions(trt="rtx", batch=Batch(1, 2, 4)))
+
+
+@pytest.fixture
+def copy(bundle: Export, tmp_path: Path) -> Path:
+    shutil.copytree(bundle.path, tmp_path / "lite")
+    return tmp_path / "lite"
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {path.name: sha256(path) for path in folder.iterdir()}
+
+
+def test_one_export_makes_a_float16_engine_with_its_passport(bundle: Export) -> None:
+    found = passport.read(bundle.path)
+    assert bundle.verdict == "pass"
+    assert set(found.files) == {"model.onnx", "model-fp16.onnx", "engine.plan", "reference.npz"}
+    for name in found.files:
+        passport.verify_file(found, bundle.path / name)
+    assert found.engine is not None
+    record = engine_record.from_dict(found.engine, "passport")
+    assert (record.flavour, record.source, record.batch) == ("rtx", "model-fp16.onnx", (1, 2, 4))
+    assert record.precision is not None
+    assert record.precision["fraction"] > 0.99
+
+
+def test_the_report_shows_audit_ranges_and_that_the_engine_was_not_run(bundle: Export) -> None:
+    report = json.loads((bundle.path / "export-report.json").read_text())
+    assert "fp16: " in report["engine"]
+    assert "% of the multiply-adds" in report["engine"]
+    assert "was not run" in report["engine"]
+    half = report["verifications"][1]["ranges"]
+    assert half["type"] == "float16"
+    assert 1 < half["largest"][0]["magnitude"] < 65504
+    page = (bundle.path / "export-report.html").read_text()
+    assert "Precision of the engine" in page
+    assert half["largest"][0]["name"] in page
+
+
+def test_rebuilding_gives_another_engine_and_keeps_everything_else(copy: Path) -> None:
+    (copy / "notes.txt").write_text("mine")
+    before = content(copy)
+    rebuilt = rebuild(copy / "model.onnx", engine=EngineOptions(trt="rtx", targets=("SM89",)), batch=Batch(2, 2, 2))
+    after = content(copy)
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"engine.plan", "passport.json", "export-report.json", "export-report.html"}
+    assert before.keys() == after.keys()
+    found = passport.read(copy)
+    assert found.engine is not None
+    record = engine_record.from_dict(found.engine, "passport")
+    assert (record.source, record.targets, record.batch) == ("model.onnx", ("SM89",), (2, 2, 2))
+    assert set(found.files) == {"model.onnx", "model-fp16.onnx", "engine.plan", "reference.npz"}
+    passport.verify_file(found, copy / "engine.plan")
+    assert rebuilt.verdict == "pass"
+    report = json.loads((copy / "export-report.json").read_text())
+    assert [v["precision"] for v in report["verifications"]] == ["fp32", "fp16"]
+    assert "fp32: " in report["engine"]
+
+
+def test_rebuilding_without_a_batch_keeps_the_exports(copy: Path) -> None:
+    rebuild(copy / "model-fp16.onnx", copy.parent / "other", engine=EngineOptions(trt="rtx"))
+    found = passport.read(copy.parent / "other")
+    assert found.engine is not None
+    assert tuple(found.engine["batch"]) == (1, 2, 4)
+    assert passport.read(copy).engine is not None
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model-fp16.onnx", "reference.npz"])
+def test_an_altered_bundle_is_refused_and_left_alone(name: str, copy: Path) -> None:
+    damaged = bytearray((copy / name).read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    (copy / name).write_bytes(damaged)
+    before = content(copy)
+    with pytest.raises(IncompatibleError, match=name):
+        rebuild(copy / "model.onnx", engine=EngineOptions(trt="rtx"))
+    assert content(copy) == before
+
+
+def test_an_interrupted_build_leaves_the_bundle_as_it_was(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(self: Bars, phase: str, steps: int) -> None:
+        if phase == "Building engine":  # TensorRT's first
+            _thread.interrupt_main()
+            time.sleep(0.5)  # the main thread looks ten times a second
+
+    monkeypatch.setattr(Bars, "start", start)
+    before = content(copy)
+    assert run(main, ["--onnx", str(copy / "model.onnx"), "--trt", "rtx"]) == 130
+    assert content(copy) == before
+    assert [path.name for path in copy.parent.iterdir()] == [copy.name]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--fp16", "--size", "64x64"], "--fp16, --size: fixed in an ONNX file"),
+        (["--trt", "none"], "--trt none builds none"),
+        (["--plugin", "library", "--trt", "rtx"], "has no plugins"),
+        (["--hw-compat", "ampere_plus", "--trt", "rtx"], "--target"),
+        (["--target", "SM90", "--trt", "rtx"], "SM80"),
+        (["--ckpt", "model.pth"], "not allowed with"),
+    ],
+)
+def test_options_that_do_not_fit_exit_1_and_change_nothing(
+    options: list[str], message: str, bundle: Export, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = content(bundle.path)
+    assert run(main, ["--onnx", str(bundle.path / "model.onnx"), *options]) == 1
+    assert message in capsys.readouterr().err
+    assert content(bundle.path) == before
+
+
+def test_engine_options_without_an_engine_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--target, --opt-level: no engine is built"):
+        export(LITE, tmp_path / "x", engine=EngineOptions(trt="none", targets=("SM89",), opt_level=3))
+
+
+def test_a_lone_onnx_file_is_no_bundle(bundle: Export, tmp_path: Path) -> None:
+    shutil.copy(bundle.path / "model.onnx", tmp_path)
+    with pytest.raises(InputError, match="not a bundle"):
+        rebuild(tmp_path / "model.onnx", tmp_path / "out", engine=EngineOptions(trt="rtx"))
+
+
+def test_bfloat16_is_built_and_never_called_proven(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments: list[Any] = ["--ckpt", LITE, "--bf16", "--trt", "rtx", "--size", "200x330", "--max-detections", "20"]
+    assert run(main, [*map(str, arguments), "-o", str(tmp_path / "out")]) == 3
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "bf16 not compared on this machine" in printed
+    assert "bf16: " in printed
+    found = passport.read(tmp_path / "out")
+    assert found.agreement["model-bf16.onnx"]["verdict"] == "not compared on this machine"
+    assert found.agreement["model.onnx"]["verdict"] == "pass"
+    assert (tuple(found.input_size), found.max_detections) == ((200, 330), 20)
