@@ -35,7 +35,8 @@ ResizeKernels portable_resize();
 ResizeKernels avx2_resize();  ///< only to be called where the machine has AVX2
 #endif
 
-/// One target pixel of one row, for what no vector fits.
-void resize_pixel(const ResizeAxis& x, int pixel, const uint8_t* row, int width, uint8_t* target);
+/// ResizeKernels::columns from target pixel `begin` on, without vectors: for what none fits.
+void resize_columns_from(int begin, const ResizeAxis& x, const uint8_t* const* rows, int width, int count,
+                         uint8_t* const* targets);
 
 }  // namespace stc::cpu

@@ -61,9 +61,7 @@ void columns_at_once(const ResizeAxis& x, const uint8_t* const* rows, int width,
       std::memcpy(targets[row] + pixel * kChannels, &four, sizeof four);  // the next pixel overwrites the last byte
     }
   }
-  for (int row = 0; row < Rows; ++row) {
-    for (int pixel = safe; pixel < x.size; ++pixel) resize_pixel(x, pixel, rows[row], width, targets[row]);
-  }
+  resize_columns_from(safe, x, rows, width, Rows, targets);
 }
 
 void columns(const ResizeAxis& x, const uint8_t* const* rows, int width, int count, uint8_t* const* targets) {

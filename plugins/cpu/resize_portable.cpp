@@ -6,9 +6,7 @@ namespace stc::cpu {
 namespace {
 
 void columns(const ResizeAxis& x, const uint8_t* const* rows, int width, int count, uint8_t* const* targets) {
-  for (int row = 0; row < count; ++row) {
-    for (int pixel = 0; pixel < x.size; ++pixel) resize_pixel(x, pixel, rows[row], width, targets[row]);
-  }
+  resize_columns_from(0, x, rows, width, count, targets);
 }
 
 void rows(const ResizeAxis& y, int pixel, const uint8_t* const* rows, int bytes, uint8_t* target) {
@@ -29,15 +27,25 @@ void rows(const ResizeAxis& y, int pixel, const uint8_t* const* rows, int bytes,
 
 }  // namespace
 
-void resize_pixel(const ResizeAxis& x, int pixel, const uint8_t* row, int width, uint8_t* target) {
-  const int first = x.first[pixel], taps = std::min(x.taps, width - first);
-  int32_t sums[kChannels];
-  std::fill_n(sums, kChannels, 1 << (kFraction - 1));
-  for (int t = 0; t < taps; ++t) {
-    for (int c = 0; c < kChannels; ++c) sums[c] += row[(first + t) * kChannels + c] * x.weights[pixel * x.taps + t];
-  }
-  for (int c = 0; c < kChannels; ++c) {
-    target[pixel * kChannels + c] = static_cast<uint8_t>(std::min(255, sums[c] >> kFraction));
+void resize_columns_from(int begin, const ResizeAxis& x, const uint8_t* const* rows, int width, int count,
+                         uint8_t* const* targets) {
+  for (int pixel = begin; pixel < x.size; ++pixel) {
+    const int32_t* weights = x.weights + int64_t{pixel} * x.taps;
+    int taps = std::min(x.taps, width - x.first[pixel]);
+    while (taps > 1 && weights[taps - 1] == 0) --taps;
+    for (int row = 0; row < count; ++row) {
+      const uint8_t* from = rows[row] + int64_t{x.first[pixel]} * kChannels;
+      int32_t a = 1 << (kFraction - 1), b = a, c = a;
+      for (int t = 0; t < taps; ++t, from += kChannels) {
+        a += from[0] * weights[t];
+        b += from[1] * weights[t];
+        c += from[2] * weights[t];
+      }
+      uint8_t* to = targets[row] + int64_t{pixel} * kChannels;
+      to[0] = static_cast<uint8_t>(std::min(255, a >> kFraction));
+      to[1] = static_cast<uint8_t>(std::min(255, b >> kFraction));
+      to[2] = static_cast<uint8_t>(std::min(255, c >> kFraction));
+    }
   }
 }
 
