@@ -86,9 +86,11 @@ class InterruptAtTheFirstPhase:
 
     def __init__(self) -> None:
         self.steps = 0
+        self.phases = 0
 
     def start(self, phase: str, steps: int) -> None:
-        if self.steps == 0:
+        self.phases += 1
+        if self.phases == 1:
             _thread.interrupt_main()
             time.sleep(0.5)  # the main thread looks ten times a second
 
