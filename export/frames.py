@@ -16,6 +16,7 @@ from stc.runtime.preprocess import Letterbox
 
 FRAMES = 12
 MIN_FRAMES = 8  # fewer say nothing about ids
+CALIBRATION_FRAMES, CALIBRATION_SPAN = 32, 256
 _PAN = 32  # pixels that the camera moves between two frames of the default scene
 _WINDOW = (504, 896)  # (H, W) of its picture
 
@@ -34,6 +35,21 @@ def reference_frames(config: ModelConfig, video: Path | None) -> Array:
             f"{video}: {len(pictures)} frames, at least {MIN_FRAMES} are needed; pass a longer one with: --frames VIDEO"
         )
     return np.stack([_letterbox(picture, config) for picture in pictures])
+
+
+def calibration_frames(config: ModelConfig, video: Path) -> Array:
+    """uint8 (T, H, W, 3) BGR at the model's input size: up to 32 frames, evenly from the first 256 of `video`.
+
+    Raises InputError when the video is unreadable or has fewer than 8 frames.
+    """
+    from stc.runtime.video.sources import open_source
+
+    pictures = [_letterbox(frame.image, config) for frame in islice(open_source(video), CALIBRATION_SPAN)]
+    if len(pictures) < MIN_FRAMES:
+        raise InputError(
+            f"{video}: {len(pictures)} frames, at least {MIN_FRAMES} are needed; pass a longer one with: --calib VIDEO"
+        )
+    return np.stack(pictures[:: -(-len(pictures) // CALIBRATION_FRAMES)])
 
 
 def default_frames() -> list[Array]:

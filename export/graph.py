@@ -69,6 +69,11 @@ def trace(model: STC, precision: Precision = "fp32", batch: Batch = Batch()) -> 
     config = model.config
     upsample = config.strides[0] // config.mask_out_stride
     staged.functions.append(function_body(config.mask_channels, config.mask_layers, upsample, OPSETS[precision]))
+    return graph_of(staged)
+
+
+def graph_of(staged: onnx.ModelProto) -> Graph:
+    """Both forms of a graph, from the one with all outputs."""
     deployed = copy.deepcopy(staged)
     del deployed.graph.output[:]
     deployed.graph.output.extend(o for o in staged.graph.output if not o.name.startswith(STAGE))

@@ -51,6 +51,7 @@ def _work(arguments: argparse.Namespace, progress: Any) -> Export:
         arguments.output,
         precision=options.precision(arguments),
         frames=arguments.frames,
+        calib=arguments.calib,
         classes=arguments.classes,
         backbone_style=arguments.backbone_style,
         size=None if arguments.size is None else parse_size(arguments.size),
@@ -101,6 +102,8 @@ def _summary(verification: Verification) -> str:
         f"embedding cosine {a.embedding_cos_min:.6f}, ids equal {a.ids_equal:.2%}",
         f"  {ranges_sentence(verification.ranges)}",
     ]
+    if verification.speed is not None:
+        lines.append(f"  {verification.speed}")
     lines += [f"  missed budget: {failure}" for failure in a.failures]
     if verification.precision == "fp16":
         lines.append("  (a CPU shows the rounding of float16 storage, not a GPU's accumulation)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,14 +42,14 @@ class Ranges:
     failures: tuple[str, ...]
 
 
-def measure(model: onnx.ModelProto, frames: Array, run: Callable[[bytes, Array], list[dict[str, Array]]]) -> Ranges:
+def measure(model: onnx.ModelProto, frames: Array, run: Callable[[bytes, Array], Iterable[dict[str, Array]]]) -> Ranges:
     """Run `model` on `frames`, every float tensor reduced to its largest magnitude within the graph.
 
     run: executes a serialised model on the frames, one dictionary of outputs per run. Tensors inside of the op's
     function body are not seen: they are float32 whatever the graph is.
     """
     types = _float_tensors(model)
-    runs = run(_measured(model, list(types)).SerializeToString(), frames)
+    runs = list(run(_measured(model, list(types)).SerializeToString(), frames))
     writers = {output: node.name for node in model.graph.node for output in node.output}
     extremes = {name: Extreme(writers[name], max(float(outputs[_PREFIX + name]) for outputs in runs)) for name in types}
     half = [name for name, kind in types.items() if kind == TensorProto.FLOAT16]

@@ -11,6 +11,7 @@ from typing import Any
 
 from stc.benchmarks.parity import Agreement
 from stc.export.ranges import FLOAT16_MAX, Extreme, Ranges
+from stc.export.speed import Speed
 from stc.export.verify import NotCompared, Stage, Verification
 from stc.files import write_text
 from stc.runtime.passport import Passport
@@ -58,6 +59,7 @@ def _to_json(v: Verified) -> dict[str, Any]:
     return {
         "precision": v.precision,
         "agreement": v.agreement.to_dict(),
+        "speed": None if v.speed is None else {**asdict(v.speed), "ratio": v.speed.ratio},
         "ranges": {
             **asdict(v.ranges),
             "largest": [{**asdict(extreme), "magnitude": _finite(extreme.magnitude)} for extreme in v.ranges.largest],
@@ -83,6 +85,7 @@ def _from_json(values: dict[str, Any]) -> Verified:
         stages,
         Ranges(**{**ranges, "largest": largest, "failures": tuple(ranges["failures"])}),
         Agreement(**{**agreement, "failures": tuple(agreement["failures"])}),
+        None if (speed := values["speed"]) is None else Speed(speed["ms"], speed["fp32_ms"], speed["rounds"]),
     )
 
 
@@ -106,6 +109,8 @@ def _page(passport: Passport, verifications: Sequence[Verified], engine: str) ->
         parts.extend(f"<p class=fail>{escape(failure)}</p>" for failure in v.agreement.failures)
         if v.precision == "fp16":
             parts.append(f"<p>{escape(FP16_NOTE)}</p>")
+        if v.speed is not None:
+            parts.append(f"<p>{escape(str(v.speed))}</p>")
         rows = [(k, _number(x)) for k, x in v.agreement.to_dict().items() if isinstance(x, int | float)]
         parts.append(_table(rows, ("output", "value")))
         parts.append(f"<p>{escape(ranges_sentence(v.ranges))}</p>")

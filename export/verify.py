@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from stc.benchmarks.parity import Agreement, compare
 from stc.benchmarks.reference import Reference, valid_rows
 from stc.errors import MissingDependencyError
-from stc.export.batch import Batch
+from stc.export import speed
+from stc.export.batch import Batch, batches
 from stc.export.graph import STAGE, Graph
 from stc.export.precision import Precision
 from stc.export.ranges import FLOAT16_MAX, Ranges, measure
+from stc.export.speed import Speed
 from stc.runtime.passport import Passport
 
 Array = NDArray[Any]
@@ -50,6 +52,7 @@ class Verification:
     stages: tuple[Stage, ...]
     ranges: Ranges
     agreement: Agreement
+    speed: Speed | None = None  # of a file that ONNX Runtime might run faster
 
     @property
     def verdict(self) -> str:
@@ -89,34 +92,37 @@ def verify(
         staged = _session(graph.staged.SerializeToString())
     except load_onnxruntime().capi.onnxruntime_pybind11_state.NotImplemented as error:
         return NotCompared(precision, f"ONNX Runtime cannot run it on a CPU: {str(error).rpartition(' : ')[2]}")
-    values = _run(staged, next(_batches(reference.frames[:1], batch))[0])
+    values = _run(staged, next(batches(reference.frames[:1], batch))[0])
     stages = tuple(_stage(name, expected, values[STAGE + name][:1]) for name, expected in expected_stages.items())
 
     deployed = _session(graph.deployed.SerializeToString())
     outputs = [
         valid_rows(found, image)
-        for pictures, count in _batches(reference.frames, batch)
+        for pictures, count in batches(reference.frames, batch)
         for found in [_run(deployed, pictures)]
         for image in range(count)
     ]
     agreement = compare(reference, outputs, passport, precision)
 
-    def run(model: bytes, frames: Array) -> list[dict[str, Array]]:
-        session = _session(model)
-        return [_run(session, pictures) for pictures, _ in _batches(frames, batch)]
-
-    ranges = measure(graph.deployed, reference.frames[:: -(-len(reference.frames) // RANGE_FRAMES)], run)
+    some = reference.frames[:: -(-len(reference.frames) // RANGE_FRAMES)]
+    ranges = measure(graph.deployed, some, lambda model, frames: runs(model, frames, batch))
     if ranges.failures:
         agreement = replace(agreement, verdict="fail", failures=(*agreement.failures, *ranges.failures))
     return Verification(precision, stages, ranges, agreement)
 
 
-def _batches(frames: Array, batch: Batch) -> Iterator[tuple[Array, int]]:
-    """Pictures for one run each, and how many of them count: the last picture fills up what is short."""
-    for start in range(0, len(frames), batch.largest):
-        pictures = frames[start : start + batch.largest]
-        missing = max(batch.least - len(pictures), 0)
-        yield np.concatenate([pictures, np.repeat(pictures[-1:], missing, axis=0)]), len(pictures)
+def runs(model: bytes, frames: Array, batch: Batch) -> Iterator[dict[str, Array]]:
+    """The outputs of a serialised model, one run after the other."""
+    session = _session(model)
+    for pictures, _ in batches(frames, batch):
+        yield _run(session, pictures)
+
+
+def compare_speed(candidate: Graph, fp32: Graph, frames: Array, batch: Batch) -> Speed:
+    """Time two graphs on the first frames, by one run of the largest batch each."""
+    pictures, _ = next(batches(frames, batch))
+    first, second = (_session(graph.deployed.SerializeToString()) for graph in (candidate, fp32))
+    return speed.measure(lambda: _run(first, pictures), lambda: _run(second, pictures))
 
 
 def load_onnxruntime() -> Any:

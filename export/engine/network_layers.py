@@ -55,7 +55,8 @@ def _type(layer: Any, writers: dict[str, str]) -> str | None:
     tensors = [layer.get_input(i) for i in range(layer.num_inputs)]
     if layer.type.name.startswith("PLUGIN"):
         return "float32"  # our op accumulates in float32 whatever it stores
-    if layer.type.name == "CONVOLUTION" and all(t is None or writers.get(t.name) == "DEQUANTIZE" for t in tensors[:2]):
+    operands = [writers.get(tensor.name) for tensor in tensors[:2] if tensor is not None]
+    if layer.type.name == "CONVOLUTION" and operands == ["DEQUANTIZE", "DEQUANTIZE"]:  # activations and weights
         return "int8"
     first = next((tensor for tensor in tensors if tensor is not None), layer.get_output(0))
     return _TYPES.get(first.dtype.name)

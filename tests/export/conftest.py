@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from stc.export import Export, export
+from stc.export.engine.flavour import Flavour
 from stc.export.engine.options import EngineOptions
 from stc.model import checkpoint
 from tests.seeded import stc_lite_model
@@ -21,3 +22,8 @@ def lite_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def lite_bundle(lite_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Export:
     """Without an engine, whatever is installed."""
     return export(lite_checkpoint, tmp_path_factory.mktemp("bundle") / "lite", engine=EngineOptions(trt="none"))
+
+
+@pytest.fixture(scope="session")
+def rtx() -> Flavour:
+    return Flavour("rtx", pytest.importorskip("tensorrt_rtx", reason="pip install 'stc-trt[rtx]' (Linux x86-64)"))

@@ -14,7 +14,6 @@ import pytest
 from onnx import TensorProto, helper
 
 from stc.export.batch import Batch
-from stc.export.engine.flavour import Flavour
 from stc.export.graph import trace
 from stc.export.precision import Precision
 from stc.model import checkpoint
@@ -22,11 +21,6 @@ from stc.model.function_body import DOMAIN, OP, PLUGIN_ATTRIBUTES, function_body
 
 LITE = Path("assets/stc-lite.safetensors")
 BINDINGS = "tensorrt-cu12-bindings"
-
-
-@pytest.fixture(scope="session")
-def rtx() -> Flavour:
-    return Flavour("rtx", pytest.importorskip("tensorrt_rtx", reason="pip install 'stc-trt[rtx]' (Linux x86-64)"))
 
 
 @pytest.fixture(scope="session")

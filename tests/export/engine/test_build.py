@@ -86,11 +86,11 @@ class InterruptAtTheFirstPhase:
 
     def __init__(self) -> None:
         self.steps = 0
-        self.interrupted = False
+        self.phases = 0
 
     def start(self, phase: str, steps: int) -> None:
-        if not self.interrupted:  # once: a second one would end the wait for TensorRT
-            self.interrupted = True
+        self.phases += 1
+        if self.phases == 1:
             _thread.interrupt_main()
             time.sleep(0.5)  # the main thread looks ten times a second
 
