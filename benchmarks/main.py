@@ -93,15 +93,15 @@ def _folder(model: Path) -> Path:
 
 
 def _precision(passport: Passport, file: str) -> str:
-    """Of one file of a bundle, which decides its budget."""
+    """Of one file of a bundle, which decides its budget; an engine has that of the ONNX file it was built from."""
     if passport.engine is not None and file == passport.engine["file"]:
-        return str(passport.engine["precision"]["precision"])
+        file = passport.engine["source"]
     return str(passport.precision.get("files", {}).get(file, "fp32"))
 
 
 def _file(model: Path) -> str:
     """The name of the file that a session loads."""
-    from stc.runtime.session import MODEL_FILE
+    from stc.runtime.passport import MODEL_FILE
 
     return MODEL_FILE if model.is_dir() else model.name
 
