@@ -71,7 +71,11 @@ class PlatformWheel(bdist_wheel):
 setup(
     packages=["stc", *(f"stc.{folder.replace('/', '.')}" for folder in FOLDERS)],
     package_dir={"stc": "stc", **{f"stc.{folder.replace('/', '.')}": folder for folder in FOLDERS}},
-    package_data={"stc": ["py.typed"], "stc.assets": ["*.jpg", "*.safetensors", "*.md"]},
+    package_data={
+        "stc": ["py.typed"],
+        "stc.assets": ["*.jpg", "*.safetensors", "*.md"],
+        "stc.export.engine": ["*.ptx"],
+    },
     ext_modules=[
         Extension(
             "stc.runtime.libstc_cpu",

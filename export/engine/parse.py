@@ -39,7 +39,7 @@ def parse(model: bytes, source: str, flavour: Flavour, plugin: Plugin | embed.Ke
     module = flavour.module
     log = collector(module)
     log.clear()
-    builder = _builder(flavour, log)
+    builder = start_builder(flavour, log)
     if isinstance(plugin, Plugin):
         plugins.load(plugin, module.get_plugin_registry())
         model = for_plugin(proto, ahead_of_time=False)
@@ -68,7 +68,8 @@ def load(model: bytes, source: str) -> onnx.ModelProto:
     return proto
 
 
-def _builder(flavour: Flavour, log: Any) -> Any:
+def start_builder(flavour: Flavour, log: Any) -> Any:
+    """TensorRT's `Builder`. Raises IncompatibleError where it cannot start, as TensorRT cannot without a driver."""
     try:
         return flavour.module.Builder(log)
     except (TypeError, RuntimeError) as error:  # the bindings' word for a null pointer

@@ -71,26 +71,30 @@ class Bindings:
         return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.fixture(scope="session", params=["10.9.0.34", "10.16.1.11", "11.4.0.106"])
-def bindings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bindings:
-    version = str(request.param)
-    if sys.platform != "linux" or shutil.which("cc") is None:
-        pytest.skip("the bindings are for Linux, and the library under them needs a C compiler")
-    folder = Path("build/bindings").resolve() / f"{version}-{sys.version_info.major}{sys.version_info.minor}"
-    if not folder.is_dir():
-        partial = tmp_path_factory.mktemp("bindings") / "unpacked"
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(partial)]
-        found = subprocess.run([*command, f"{BINDINGS}=={version}"], capture_output=True, text=True, check=False)
-        if found.returncode:
-            pytest.skip(f"{BINDINGS} {version} cannot be downloaded: {found.stderr.strip()[-200:]}")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(partial, folder)
-    libraries = tmp_path_factory.mktemp("libraries")
-    major = version.partition(".")[0]
-    source = Path(__file__).with_name("stub_tensorrt.c")
-    for name in ("nvinfer", "nvinfer_plugin", "nvonnxparser"):
-        library = libraries / f"lib{name}.so.{major}"
-        subprocess.run(
-            ["cc", "-shared", "-fPIC", f"-DVERSION={major}0000", "-o", str(library), str(source)], check=True
-        )
-    return Bindings(version, {"LD_LIBRARY_PATH": str(libraries), "PYTHONPATH": f"{folder}:{Path.cwd()}"})
+@pytest.fixture(scope="session")
+def bindings(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Bindings]:
+    """The bindings of any version, downloaded once into build/bindings. Skips where that or a C compiler is missing."""
+
+    def of(version: str) -> Bindings:
+        if sys.platform != "linux" or shutil.which("cc") is None:
+            pytest.skip("the bindings are for Linux, and the library under them needs a C compiler")
+        folder = Path("build/bindings").resolve() / f"{version}-{sys.version_info.major}{sys.version_info.minor}"
+        if not folder.is_dir():
+            partial = tmp_path_factory.mktemp("bindings") / "unpacked"
+            command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(partial)]
+            found = subprocess.run([*command, f"{BINDINGS}=={version}"], capture_output=True, text=True, check=False)
+            if found.returncode:
+                pytest.skip(f"{BINDINGS} {version} cannot be downloaded: {found.stderr.strip()[-200:]}")
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(partial, folder)
+        libraries = tmp_path_factory.mktemp("libraries")
+        major = version.partition(".")[0]
+        source = Path("tests/tensorrt_api/stub.c").resolve()
+        for name in ("nvinfer", "nvinfer_plugin", "nvonnxparser"):
+            library = libraries / f"lib{name}.so.{major}"
+            subprocess.run(
+                ["cc", "-shared", "-fPIC", f"-DVERSION={major}0000", "-o", str(library), str(source)], check=True
+            )
+        return Bindings(version, {"LD_LIBRARY_PATH": str(libraries), "PYTHONPATH": f"{folder}:{Path.cwd()}"})
+
+    return of

@@ -6,6 +6,7 @@ Neither the kernel nor the plan is run: that takes TensorRT and a GPU.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,9 +81,12 @@ print(json.dumps({
 
 
 @pytest.mark.slow
-def test_tensorrts_own_decorators_accept_the_op_and_its_launch(bindings: Bindings) -> None:
-    found = bindings.run(PROGRAM)
-    assert found["version"] == bindings.version
+@pytest.mark.parametrize("version", ["10.9.0.34", "10.16.1.11", "11.4.0.106"])
+def test_tensorrts_own_decorators_accept_the_op_and_its_launch(
+    version: str, bindings: Callable[[str], Bindings]
+) -> None:
+    found = bindings(version).run(PROGRAM)
+    assert found["version"] == version
     assert found["registered"] == [["DynamicMaskHead", "stc", ["channels", "layers", "stride", "upsample"]]]
     assert found["masks"] == ["HALF", [2, 100, 90, 160]]
     assert (found["entry"], found["content"]) == ("stc_dynamic_mask_head_f16", "the kernel")
