@@ -113,7 +113,7 @@ def test_calibration_is_the_percentile_of_a_run_and_the_largest_of_the_runs() ->
 
 @pytest.mark.slow
 def test_int8_is_held_to_its_budget_and_timed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """stc-lite misses it; docs/building-engines.md says so. The engine's network has every convolution that was asked for."""
+    """stc-lite misses it (docs/building-engines.md). The engine has every convolution that was asked for."""
     (tmp_path / "clip").mkdir()
     for index, frame in enumerate(default_frames()):
         cv2.imwrite(str(tmp_path / "clip" / f"{index:02}.png"), frame)
