@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.runtime.backends import engine_bundle
 from tests.runtime.backends.engine_bundle import Gpus
+
+
+def pytest_configure() -> None:
+    """Ctrl-C interrupts, also where the tests were started in the background: there it is inherited as ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
