@@ -64,11 +64,5 @@ def find() -> Library | Missing:
     return Library(handle, kernels, _cores())
 
 
-def library() -> Library | None:
-    """The library, or None where `find` says why not."""
-    found = find()
-    return found if isinstance(found, Library) else None
-
-
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stc.export.engine.build import Engine
-from stc.export.engine.flavour import TITLES
 from stc.runtime.engine_record import ENGINE_FILE
+from stc.runtime.machine import NAMES
 from stc.runtime.native import Missing
 
 NEVER_RUN = "the engine itself was not run: that takes a GPU"
@@ -19,6 +19,6 @@ def sentence(built: Engine | Missing) -> str:
     batch = str(least) if least == largest else f"{least} to {largest}, best at {optimal}"
     plugin = "from standard operators" if record.plugin is None else f"by plugin ({record.plugin.route})"
     return (
-        f"{ENGINE_FILE}: {TITLES[record.flavour]} {record.version} for {', '.join(record.targets)}, batch {batch}, of "
+        f"{ENGINE_FILE}: {NAMES[record.flavour]} {record.version} for {', '.join(record.targets)}, batch {batch}, of "
         f"{record.source}; mask head {plugin}; {built.audit}; {NEVER_RUN}."
     )

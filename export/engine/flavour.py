@@ -8,11 +8,10 @@ from typing import Any, Literal
 
 from stc.errors import IncompatibleError, MissingDependencyError
 from stc.runtime.engine_record import Flavour as Name
+from stc.runtime.machine import MODULES, NAMES
 from stc.runtime.native import Missing
 
 Asked = Literal["auto", "tensorrt", "rtx", "none"]
-MODULES: dict[Name, str] = {"tensorrt": "tensorrt", "rtx": "tensorrt_rtx"}  # in the order of preference
-TITLES: dict[Name, str] = {"tensorrt": "TensorRT", "rtx": "TensorRT-RTX"}
 OLDEST = (10, 3)  # TensorRT of JetPack 6
 OLDEST_EMBED = (10, 9)  # the first with ahead-of-time plugins
 
@@ -36,7 +35,7 @@ class Flavour:
 
     @property
     def title(self) -> str:
-        return f"{TITLES[self.name]} {self.version}"
+        return f"{NAMES[self.name]} {self.version}"
 
     @property
     def has_plugins(self) -> bool:
@@ -71,7 +70,7 @@ def choose(asked: Asked) -> Flavour | Missing:
             raise MissingDependencyError(found.reason)
         return found
     missing = []
-    for name in MODULES:
+    for name in MODULES:  # in the order of preference
         found = _load(name)
         if isinstance(found, Flavour):
             return found
@@ -83,7 +82,7 @@ def _load(name: Name) -> Flavour | Missing:
     try:
         module = importlib.import_module(MODULES[name])
     except (ImportError, OSError) as error:  # OSError: its libraries do not load
-        return Missing(f"{TITLES[name]} does not import ({error}); fix: pip install 'stc-trt[{name}]'")
+        return Missing(f"{NAMES[name]} does not import ({error}); fix: pip install 'stc-trt[{name}]'")
     flavour = Flavour(name, module)
     if name == "tensorrt" and flavour.release < OLDEST:
         raise IncompatibleError(
