@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from stc.errors import IncompatibleError, InputError
 from stc.runtime import contract, model_files
+from stc.runtime.backends.backend import Backend
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from stc.runtime.backends.tensorrt import TensorRtBackend
 from stc.runtime.device_array import DeviceArray
@@ -72,12 +73,32 @@ class Session:
         if isinstance(found, Library):
             found = found.with_threads(threads)
         self.native = found if isinstance(found, Library) else None
+        self._backend: Backend
         self._backend, self.passport = _load(file, threads, found)
+        self._adjust(str(file.path), score_threshold, classes, tracker)
+
+    @classmethod
+    def from_backend(cls, backend: Backend, passport: Passport, name: str, *, native: bool = True) -> Session:
+        """A session of a model that somebody else runs: `passport` says how to feed it, `name` it in messages.
+
+        native: use the native CPU library where it is installed, for resizing and masks. Raises IncompatibleError when
+        the backend is not what its passport says.
+        """
+        self = cls.__new__(cls)
+        found = find() if native else Missing("native=False")
+        self.native = found if isinstance(found, Library) else None
+        self._backend, self.passport = backend, passport
+        self._adjust(name, None, None, None)
+        return self
+
+    def _adjust(
+        self, where: str, score_threshold: float | None, classes: Iterable[str] | None, tracker: TrackerConfig | None
+    ) -> None:
         try:
-            contract.check(self.passport, self._backend.inputs, self._backend.outputs, str(file.path))
+            contract.check(self.passport, self._backend.inputs, self._backend.outputs, where)
             self.score_threshold = _threshold(self.passport, score_threshold)
             self.wanted = _wanted(self.passport, classes)
-            self.tracker_config = tracker or _tracker_config(self.passport, file.path)
+            self.tracker_config = tracker or _tracker_config(self.passport, where)
         except BaseException:
             self._backend.close()
             raise
@@ -109,16 +130,22 @@ class Session:
         """
         return Stream(self, tracker or self.tracker_config, name=name, fps=fps)
 
-    def infer(self, inputs: Any) -> dict[str, NDArray[Any]]:
+    @property
+    def batches(self) -> tuple[int, int | None]:
+        """Least and largest number of pictures that `infer` takes at once; None: no limit."""
+        return self._backend.batches
+
+    def infer(self, inputs: Any, timings: dict[str, float] | None = None) -> dict[str, NDArray[Any]]:
         """The raw graph outputs by name for pictures uint8 (B, H, W, 3) BGR at the model's input size.
 
         inputs: a NumPy array; with an engine also an array in GPU memory that has `__cuda_array_interface__` or
-        `__dlpack__` (PyTorch, CuPy, Numba, pycuda).
+        `__dlpack__` (PyTorch, CuPy, Numba, pycuda). timings: takes the seconds of the parts that the engine can tell
+        apart, see `Backend.run`.
 
         Raises InputError for another type or shape, or a batch size that the model was not exported for; DeviceError
         when the GPU refuses, FatalError when only a restart of the process helps.
         """
-        return self._backend.run(self._checked(inputs))
+        return self._backend.run(self._checked(inputs), timings)
 
     def infer_on_device(self, inputs: Any) -> dict[str, DeviceArray]:
         """As `infer`, with the outputs left in GPU memory, all rows: valid until the session's next call.
@@ -179,11 +206,11 @@ def _wanted(passport: Passport, classes: Iterable[str] | None) -> NDArray[np.boo
     return np.array([name in names for name in passport.classes], np.bool_)
 
 
-def _tracker_config(passport: Passport, path: Path) -> TrackerConfig:
+def _tracker_config(passport: Passport, where: str) -> TrackerConfig:
     try:
         return TrackerConfig(**passport.tracker)
     except TypeError as error:
         raise IncompatibleError(
-            f"{path}: its passport has tracker settings that this version of stc does not know ({error}); "
+            f"{where}: its passport has tracker settings that this version of stc does not know ({error}); "
             "re-export with: stc-export --ckpt FILE"
         ) from error

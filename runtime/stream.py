@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,9 @@ class Stream:
     """The tracker of one video; call it with one frame after the other. Made by `Session.stream`.
 
     A stream belongs to one thread at a time. `timings` holds the seconds that the last frame spent in "preprocess",
-    "engine" and "track" (selection of detections included); masks are computed when asked for, so who asks times them.
+    "engine" and "track" (selection of detections included), and where the engine can tell in "upload" and "download"
+    (beside "engine") and in "mask_head" and "enqueue" (part of "engine"). Masks are computed when asked for, so who asks
+    times them.
     """
 
     def __init__(self, session: Session, tracker: TrackerConfig, *, name: str = "", fps: float = 30.0) -> None:
@@ -47,17 +49,39 @@ class Stream:
         """
         if self._closed:
             raise InputError(f"stream {self.name!r} is closed; open another with session.stream()")
-        passport = self._session.passport
         start = perf_counter()
-        letterbox = Letterbox.fit(check_frame(frame), passport.input_size, passport.resize, passport.border)
-        inputs = letterbox.apply(frame, self._session.native)[None]
+        letterbox, inputs = self.prepare(frame)
         preprocessed = perf_counter()
-        outputs = self._session.infer(inputs)
+        parts: dict[str, float] = {}
+        outputs = self._session.infer(inputs[None], parts)
         inferred = perf_counter()
-        found, probabilities = select(outputs, 0, letterbox, self._session.score_threshold, self._session.wanted)
+        result = self.finish(outputs, 0, letterbox, time)
+        done = perf_counter()
+        copies = {name: parts.pop(name) for name in ("upload", "download") if name in parts}
+        engine = {"engine": inferred - preprocessed - sum(copies.values())} | parts
+        self.timings = {"preprocess": preprocessed - start} | copies | engine | {"track": done - inferred}
+        return result
+
+    def prepare(self, frame: NDArray[np.uint8]) -> tuple[Letterbox, NDArray[np.uint8]]:
+        """How `frame` (any size) fits the model's input, and the input: uint8 (H, W, 3). Changes nothing.
+
+        For who makes batches of their own: stack the inputs, `Session.infer` them, and `finish` in the order of time.
+        """
+        passport = self._session.passport
+        letterbox = Letterbox.fit(check_frame(frame), passport.input_size, passport.resize, passport.border)
+        return letterbox, letterbox.apply(frame, self._session.native)
+
+    def finish(
+        self, outputs: dict[str, NDArray[Any]], image: int, letterbox: Letterbox, time: float | None = None
+    ) -> Result:
+        """Track what the model found in picture `image` of a batch; `letterbox` is what `prepare` gave for it."""
+        if self._closed:
+            raise InputError(f"stream {self.name!r} is closed; open another with session.stream()")
+        passport = self._session.passport
+        found, probabilities = select(outputs, image, letterbox, self._session.score_threshold, self._session.wanted)
         now = self._next_time() if time is None else time
         update = self._tracker.update(found, now)
-        result = Result(
+        return Result(
             boxes=found.boxes,
             scores=found.scores,
             labels=found.labels,
@@ -70,12 +94,6 @@ class Stream:
             time=now,
             events=update.events,
         )
-        self.timings = {
-            "preprocess": preprocessed - start,
-            "engine": inferred - preprocessed,
-            "track": perf_counter() - inferred,
-        }
-        return result
 
     def close(self) -> tuple[TrackEvent, ...]:
         """End all tracks and return their events; the stream takes no more frames. Closing twice is harmless."""

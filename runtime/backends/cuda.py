@@ -112,6 +112,20 @@ class Cuda:
         finally:
             self._released(self._cudart.cudaEventDestroy(event))  # takes effect once the event is over
 
+    def create_event(self) -> Any:
+        """One that takes the time."""
+        return self._checked(self._cudart.cudaEventCreate(), "creating an event")
+
+    def destroy_event(self, event: Any) -> None:
+        self._released(self._cudart.cudaEventDestroy(event))
+
+    def record(self, event: Any, stream: Any) -> None:
+        self._checked(self._cudart.cudaEventRecord(event, stream), "recording an event")
+
+    def elapsed(self, start: Any, end: Any) -> float:
+        """Seconds between two recorded events that the GPU has passed."""
+        return float(self._checked(self._cudart.cudaEventElapsedTime(start, end), "reading the GPU's clock")) / 1e3
+
     def begin_capture(self, stream: Any) -> None:
         """Thread-local: what other threads do with CUDA meanwhile does not spoil the capture."""
         mode = self._cudart.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal

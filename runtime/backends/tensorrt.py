@@ -13,6 +13,7 @@ import os
 import threading
 from contextlib import ExitStack
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from stc.runtime import device_array
 from stc.runtime.backends import bindings
 from stc.runtime.backends.cuda import Cuda, import_cudart
 from stc.runtime.backends.execution import CapturedGraphs, Execution, OwnGraphs, Site
+from stc.runtime.backends.gpu_clock import GpuClock
 from stc.runtime.backends.tensorrt_engine import describe, deserialize, import_tensorrt, make_log
 from stc.runtime.contract import COUNT, INPUT
 from stc.runtime.device_array import DeviceArray
@@ -59,6 +61,7 @@ class TensorRtBackend:
             self._stream = self._cuda.create_stream()
             self._release.callback(self._cuda.destroy_stream, self._stream)
             self._device, self._host = self._reserve()
+            self._clock = GpuClock(self._cuda, self._stream, self._release)
             site = Site(self._cuda, trt, log, engine, self._stream, self._bindings, self._device, str(file.path))
             self._execution: Execution | None = (
                 OwnGraphs(site, _cache_file(file.plan, trt.__version__), self._release)
@@ -78,16 +81,21 @@ class TensorRtBackend:
         """Another library's array in GPU memory, uncopied. Raises InputError when it is none."""
         return device_array.wrap(frames, int(self._stream))
 
-    def run(self, frames: NDArray[np.uint8] | DeviceArray) -> dict[str, NDArray[Any]]:
+    def run(
+        self, frames: NDArray[np.uint8] | DeviceArray, timings: dict[str, float] | None = None
+    ) -> dict[str, NDArray[Any]]:
         """The outputs by name for `frames` uint8 (B, H, W, 3), on the host; only valid rows are fetched.
 
-        Raises FatalError when CUDA has broken (restart the process), DeviceError when it refused this call.
+        timings: takes "upload" and "download" by the GPU's clock, "enqueue" by the host's. Raises FatalError when CUDA has broken (restart the process), DeviceError when it refused this call.
         """
         with self._lock:
-            batch = self._execute(frames)
+            batch, enqueue = self._execute(frames)
             counts = self._counts(batch)
             bindings.check_counts(counts.tolist(), self._bindings.rows, str(self.path))
-            return {COUNT: counts} | self._valid_rows(counts)
+            outputs = {COUNT: counts} | self._valid_rows(counts)
+            if timings is not None:
+                timings |= {**self._clock.read(), "enqueue": enqueue}
+            return outputs
 
     def run_on_device(self, frames: NDArray[np.uint8] | DeviceArray) -> dict[str, DeviceArray]:
         """All outputs by name where the engine wrote them, complete; valid until the next call and until `close`.
@@ -95,7 +103,7 @@ class TensorRtBackend:
         Raises as `run` does.
         """
         with self._lock:
-            batch = self._execute(frames)
+            batch, _ = self._execute(frames)
             self._cuda.synchronize(self._stream)
             return {
                 tensor.name: DeviceArray(self._device[tensor.name], tensor.shape(batch), tensor.dtype, owner=self)
@@ -129,14 +137,15 @@ class TensorRtBackend:
             host[tensor.name] = np.frombuffer(memoryview(memory), tensor.dtype).reshape(tensor.shape(largest))
         return device, host
 
-    def _execute(self, frames: NDArray[np.uint8] | DeviceArray) -> int:
-        """Put the work on the stream; the batch size."""
+    def _execute(self, frames: NDArray[np.uint8] | DeviceArray) -> tuple[int, float]:
+        """Put the work on the stream; the batch size, and the seconds that putting the engine's work there took."""
         if self._closed or self._execution is None:
             raise InputError(f"{self.path}: the session is closed")
         if self._cuda.dead is not None:
             raise FatalError(str(self._cuda.dead))
         target, batch = self._device[INPUT], frames.shape[0]
         size = self._bindings.frames.nbytes(batch)
+        self._clock.mark("begin")
         if isinstance(frames, DeviceArray):
             if frames.stream is not None:
                 self._cuda.wait_for(frames.stream, self._stream)
@@ -146,8 +155,12 @@ class TensorRtBackend:
             pinned = self._host[INPUT]
             np.copyto(pinned[:batch], frames)
             self._cuda.upload(target, pinned.ctypes.data, size, self._stream)
+        self._clock.mark("uploaded")
+        start = perf_counter()
         self._execution.run(batch)
-        return batch
+        enqueue = perf_counter() - start
+        self._clock.mark("computed")
+        return batch, enqueue
 
     def _counts(self, batch: int) -> NDArray[np.int32]:
         count = self._bindings.count
@@ -161,6 +174,7 @@ class TensorRtBackend:
             target, source = self._host[tensor.name].ctypes.data, self._device[tensor.name]
             for span in bindings.valid_spans(tensor, counts.tolist()):
                 self._cuda.download(target + span.offset, source + span.offset, span.size, self._stream)
+        self._clock.mark("fetched")
         self._cuda.synchronize(self._stream)
         outputs = {tensor.name: tensor.empty(len(counts)) for tensor in self._bindings.rows}
         for name, values in outputs.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from enum import IntEnum, IntFlag
+from time import perf_counter
 from types import SimpleNamespace
 from typing import Any
 
@@ -59,6 +60,7 @@ class FakeCuda:
         self.capturing: dict[int, list[Work]] = {}
         self.graphs: dict[int, list[Work]] = {}
         self.events: dict[int, int] = {}
+        self.passed: dict[int, float] = {}  # when the stream got to an event, in milliseconds
         self._handles = iter(range(1000, 1_000_000))
         self._failures: dict[str, tuple[cudaError_t, int]] = {}
         self._count = 0
@@ -186,9 +188,25 @@ class FakeCuda:
         self.events[event] = 0
         return OK, event
 
+    def cudaEventCreate(self) -> tuple[cudaError_t, int]:
+        if error := self._error("cudaEventCreate"):
+            return error, 0
+        event = next(self._handles)
+        self.events[event] = 0
+        return OK, event
+
     def cudaEventRecord(self, event: int, stream: int) -> tuple[cudaError_t]:
         self.events[event] = stream
-        return (self._error("cudaEventRecord"),)
+        self.passed.pop(event, None)
+        if error := self._error("cudaEventRecord"):
+            return (error,)
+        self.work(stream, lambda: self.passed.update({event: perf_counter() * 1e3}))
+        return (OK,)
+
+    def cudaEventElapsedTime(self, start: int, end: int) -> tuple[cudaError_t, float]:
+        if error := self._error("cudaEventElapsedTime"):
+            return error, 0.0
+        return OK, self.passed[end] - self.passed[start]  # a KeyError: read before the stream got there
 
     def cudaStreamWaitEvent(self, stream: int, event: int, flags: int) -> tuple[cudaError_t]:
         other = self.events[event]

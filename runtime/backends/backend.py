@@ -1,0 +1,39 @@
+"""What a session asks of an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from stc.runtime.contract import TensorSpec
+
+
+class Backend(Protocol):
+    """A loaded model: the graph contract (`contract.py`) on one device.
+
+    device: "cpu" or "cuda". mask_head: what computes the masks, in words. batches: least and largest number of pictures
+    at once; None: no limit.
+    """
+
+    @property
+    def device(self) -> str: ...
+    @property
+    def mask_head(self) -> str: ...
+    @property
+    def inputs(self) -> Mapping[str, TensorSpec]: ...
+    @property
+    def outputs(self) -> Mapping[str, TensorSpec]: ...
+    @property
+    def batches(self) -> tuple[int, int | None]: ...
+
+    def run(self, frames: Any, timings: dict[str, float] | None = None) -> dict[str, NDArray[Any]]:
+        """The outputs by name for uint8 (B, H, W, 3).
+
+        timings: takes the seconds of those parts of the call that the backend can tell apart: "upload" and "download"
+        (to and from a GPU), and inside what remains "mask_head" and "enqueue" (the host's time to put the work there).
+        """
+
+    def close(self) -> None:
+        """Give everything back. Closing twice is harmless."""
