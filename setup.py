@@ -23,6 +23,7 @@ FOLDERS = (
     "runtime/backends",
     "runtime/video",
     "benchmarks",
+    "benchmarks/report",
     "assets",
 )
 CPU = Path("plugins/cpu")
@@ -73,6 +74,7 @@ setup(
     package_dir={"stc": "stc", **{f"stc.{folder.replace('/', '.')}": folder for folder in FOLDERS}},
     package_data={
         "stc": ["py.typed"],
+        "stc.benchmarks.report": ["*.css"],
         "stc.assets": ["*.jpg", "*.safetensors", "*.md"],
         "stc.export.engine": ["*.ptx"],
     },

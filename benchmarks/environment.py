@@ -1,34 +1,101 @@
-"""What a number was measured on."""
+"""What a number was measured on, and what disturbed the measurement."""
 
 from __future__ import annotations
 
 import os
 import platform
+import shutil
+import subprocess
+from dataclasses import dataclass
+from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+PACKAGES = (
+    "stc-trt",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "tensorrt",
+    "tensorrt-rtx",
+    "cuda-bindings",
+    "torch",
+    "numpy",
+    "opencv-python-headless",
+)
+# As nvidia-smi names them; older drivers know clocks_throttle_reasons instead, and are then not asked again.
+GPU_FIELDS = ("name", "driver_version", "clocks.sm", "clocks.max.sm", "clocks_event_reasons.active", "power.limit")
 
-def describe() -> dict[str, str]:
-    """Processor, cores that this process may use, operating system and versions; names as printed by the system."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count()
+
+def describe(threads: int | None = None) -> dict[str, str]:
+    """Processor, cores that this process may use, its threads, operating system, GPU and versions; names as the system
+    prints them."""
     facts = {
+        "measured": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "processor": _processor(),
-        "cores": str(cores),
+        "cores": str(cores()),
+        "threads": "one per core" if threads is None else str(threads),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
+        "gpu": gpu() or "none that nvidia-smi knows",
     }
-    packages = (
-        "stc-trt",
-        "onnxruntime",
-        "onnxruntime-gpu",
-        "tensorrt",
-        "tensorrt-rtx",
-        "cuda-bindings",
-        "numpy",
-        "opencv-python-headless",
-    )
-    return facts | {package: _version(package) for package in packages}
+    return facts | {package: _version(package) for package in PACKAGES}
+
+
+def cores() -> int:
+    """That this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def gpu() -> str | None:
+    """Name, driver, clocks, throttling and power limit of the first GPU; None without nvidia-smi or where it fails.
+
+    Never executed on a GPU.
+    """
+    if (program := shutil.which("nvidia-smi")) is None:
+        return None
+    command = [program, f"--query-gpu={','.join(GPU_FIELDS)}", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    values = [value.strip() for value in answer.splitlines()[0].split(",")] if answer.strip() else []
+    return ", ".join(f"{name} {value}" for name, value in zip(GPU_FIELDS, values, strict=False)) or None
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """Counters of the system that only grow: take two and subtract.
+
+    throttled: seconds that the container's quota kept the process off its cores; stolen: seconds that the hypervisor
+    took from this machine's cores; waiting: mean number of runnable tasks over the last minute, not a counter.
+    """
+
+    throttled: float
+    stolen: float
+    waiting: float
+
+    def __sub__(self, before: Disturbance) -> Disturbance:
+        return Disturbance(self.throttled - before.throttled, self.stolen - before.stolen, self.waiting)
+
+
+def disturbance() -> Disturbance:
+    """Where the system does not tell: zeros."""
+    return Disturbance(_throttled(), _stolen(), os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0)
+
+
+def _throttled() -> float:
+    for line in _lines("/sys/fs/cgroup/cpu.stat"):
+        if line.startswith("throttled_usec "):
+            return int(line.split()[1]) / 1e6
+    return 0.0
+
+
+def _stolen() -> float:
+    for line in _lines("/proc/stat"):
+        if line.startswith("cpu ") and len(line.split()) > 8:
+            return int(line.split()[8]) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def _version(package: str) -> str:
@@ -39,10 +106,14 @@ def _version(package: str) -> str:
 
 
 def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith(("model name", "Model", "Hardware")):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
+    for line in _lines("/proc/cpuinfo"):
+        if line.startswith(("model name", "Model", "Hardware")):
+            return line.split(":", 1)[1].strip()
     return platform.processor() or "unknown"
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []

@@ -1,185 +1,152 @@
-"""`stc-bench`: how fast a model is here, and whether it still says what PyTorch said."""
+"""`stc-bench`: how fast models are here, side by side, and whether they still say what PyTorch said."""
 
 from __future__ import annotations
 
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stc.cli import Parser, run
-from stc.errors import InputError
+from stc.benchmarks.arguments import parse, scenario_of
+from stc.cli import run
 
 if TYPE_CHECKING:
-    from stc.benchmarks.latency import Latency
-    from stc.benchmarks.parity import Agreement
-    from stc.benchmarks.without_native import WithoutNative
-    from stc.runtime.passport import Passport
+    from stc.benchmarks.candidates import Candidate
+    from stc.benchmarks.proof import Proof, Truth
+    from stc.benchmarks.report.structure import Report
+    from stc.benchmarks.scenarios import Scenario
+    from stc.benchmarks.schedule import Measurement
+    from stc.benchmarks.source import Pictures
     from stc.runtime.session import Session
-
-MAX_DECODED = 300  # frames; of 1280x720 these are 0.8 GB
-AGREEMENT_FIELDS = (
-    "detections_matched",
-    "boxes_max_px",
-    "scores_max",
-    "mask_iou_min",
-    "mask_iou_p1",
-    "embedding_cos_min",
-    "ids_equal",
-)
 
 
 def main(argv: Sequence[str]) -> int:
-    arguments = _parser().parse_args(argv)
+    arguments = parse(argv)
 
-    from stc.runtime.session import Session
+    from stc.benchmarks.report import terminal
 
-    if arguments.frames < 1:
-        raise InputError(f"--frames {arguments.frames}: at least 1 is needed")
-    with Session(arguments.model, threads=arguments.threads, trust=arguments.trust) as session:
-        return _bench(session, arguments)
-
-
-def _bench(session: Session, arguments: Namespace) -> int:
-    from stc.benchmarks import reference
-    from stc.benchmarks.latency import WARM_UP, measure
-    from stc.benchmarks.progress import bar
-    from stc.files import write_text
-    from stc.runtime.passport import verify_file
-
-    proof = _folder(Path(arguments.model)) / reference.FILE_NAME
-    verify_file(session.passport, proof)
-    expected = reference.read(proof)
-    pictures = (
-        list(expected.frames) if arguments.source is None else _decode(arguments.source, WARM_UP + arguments.frames)
-    )
-    with bar("measuring", WARM_UP + arguments.frames) as advance:
-        latency = measure(session, pictures, arguments.frames, advance)
-    function_body = _without_native(session, arguments, pictures)
-    with bar("comparing", len(expected.frames)) as advance:
-        agreement = _agreement(session, _file(Path(arguments.model)), expected, advance)
-
-    source = "reference frames, already at the input size" if arguments.source is None else arguments.source
-    report = _report(session, latency, agreement, source, pictures[0].shape[:2])
-    report |= {"mask_head": session.mask_head, "function_body": asdict(function_body) if function_body else None}
-    if arguments.json:
-        write_text(Path(arguments.json), json.dumps(report, indent=1) + "\n")
-    _print(report, agreement)
-    print(function_body or f"mask head: {session.mask_head}")
-    print(f"verdict {agreement.verdict}")
-    return 0 if agreement.verdict == "pass" else 3
+    with ExitStack() as stack:
+        report = _bench(arguments, scenario_of(arguments), stack.callback)
+    if report is None:
+        print("interrupted before anything was measured", file=sys.stderr)
+        return 130
+    if not report.interrupted:
+        _write(report, arguments)
+    terminal.show(report)
+    if report.interrupted:
+        return 130
+    if report.verdict != "pass":
+        return 3
+    return 4 if arguments.strict and not report.stable else 0
 
 
 def entry() -> None:
     sys.exit(run(main))
 
 
-def _parser() -> Parser:
-    parser = Parser(prog="stc-bench", description="Measure a model and compare it with PyTorch.")
-    parser.add_argument("model", metavar="MODEL", help="a bundle, or its model.onnx or engine.plan")
-    parser.add_argument("--source", metavar="VIDEO", help="frames to time (default: those of the reference)")
-    parser.add_argument("--frames", type=int, default=200, metavar="N", help="frames to time (default 200)")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of the engine (default: all cores)")
-    parser.add_argument("--trust", action="store_true", help="run an engine that you built yourself, unverified")
-    parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
-    return parser
-
-
-def _folder(model: Path) -> Path:
-    return model if model.is_dir() else model.parent
-
-
-def _precision(passport: Passport, file: str) -> str:
-    """Of one file of a bundle, which decides its budget; an engine has that of the ONNX file it was built from."""
-    if passport.engine is not None and file == passport.engine["file"]:
-        file = passport.engine["source"]
-    return str(passport.precision.get("files", {}).get(file, "fp32"))
-
-
-def _file(model: Path) -> str:
-    """The name of the file that a session loads."""
-    from stc.runtime.passport import MODEL_FILE
-
-    return MODEL_FILE if model.is_dir() else model.name
-
-
-def _decode(source: str, needed: int) -> list[Any]:
-    """The first frames, in memory: decoding is not timed. At most 300, which are then shown again and again."""
-    from itertools import islice
-
-    from stc.runtime.video.sources import open_source
-
-    return [frame.image for frame in islice(open_source(source), min(needed, MAX_DECODED))]
-
-
-def _without_native(session: Session, arguments: Any, pictures: list[Any]) -> WithoutNative | None:
-    """What the native library is worth here; None where the session runs without it, or on a GPU."""
+def _bench(arguments: Namespace, scenario: Scenario, close: Callable[[Callable[[], None]], object]) -> Report | None:
+    from stc.benchmarks import environment, proof, source
+    from stc.benchmarks.candidates import open_all
     from stc.benchmarks.progress import bar
-    from stc.benchmarks.without_native import FRAMES, WARM_UP, measure
+    from stc.benchmarks.schedule import measure, planned
+    from stc.benchmarks.stop import Stop
+
+    candidates = open_all(arguments.models, arguments.threads, arguments.trust, close)
+    pictures = source.load(candidates, arguments.source, arguments.reference, arguments.frames)
+    truths = proof.find(candidates, arguments.reference, pictures.frames, arguments.threads)
+    sessions = [candidate.session for candidate in candidates]
+    if (plain := _without_native(candidates, arguments)) is not None:
+        sessions.append(plain)
+    proofs: list[Proof | None] = [None] * len(candidates)
+    with Stop() as stop:
+        before = environment.disturbance()
+        with bar("measuring", planned(scenario, len(sessions), arguments.frames)) as advance:
+            measured = measure(sessions, pictures.frames, scenario, arguments.frames, lambda: stop.asked, advance)
+        during = environment.disturbance() - before
+        if not measured.interrupted:
+            proofs = _prove(candidates, truths, pictures, lambda: stop.asked)
+        interrupted = stop.asked
+    if not any(samples.turns for samples in measured.samples):
+        return None
+    return _report(arguments, scenario, pictures, candidates, measured, proofs, during, interrupted)
+
+
+def _prove(
+    candidates: Sequence[Candidate], truths: Sequence[Truth | None], pictures: Pictures, asked: Callable[[], bool]
+) -> list[Proof | None]:
+    from stc.benchmarks.progress import bar
+    from stc.benchmarks.proof import prove
+
+    with bar("comparing", sum(len(truth.reference.frames) for truth in truths if truth is not None)) as advance:
+        return [
+            None if truth is None else prove(candidate, truth, pictures.size, asked, advance)
+            for candidate, truth in zip(candidates, truths, strict=True)
+        ]
+
+
+def _without_native(candidates: Sequence[Candidate], arguments: Namespace) -> Session | None:
+    """The same model without the native library, to say what that is worth: where one ONNX model is measured alone."""
     from stc.runtime.session import Session
 
-    if session.native is None or session.device != "cpu":
+    first = candidates[0]
+    alone = len(candidates) == 1 and arguments.scenario == "single-stream" and first.torch is None
+    if not alone or first.session.native is None or first.session.device != "cpu":
         return None
-    frames = min(FRAMES, arguments.frames)
-    plain = Session(arguments.model, threads=arguments.threads, native=False)
-    with bar("without the native library", WARM_UP + frames) as advance:
-        return measure(session, plain, pictures, frames, advance)
-
-
-def _agreement(session: Session, file: str, expected: Any, advance: Any) -> Agreement:
-    from stc.benchmarks.parity import compare
-    from stc.benchmarks.reference import valid_rows
-
-    outputs = []
-    for frame in expected.frames:
-        arrays = session.infer(frame[None])
-        outputs.append(valid_rows(arrays))
-        advance()
-    return compare(expected, outputs, session.passport, _precision(session.passport, file))
+    return Session(first.path, threads=arguments.threads, native=False)
 
 
 def _report(
-    session: Session, latency: Latency, agreement: Agreement, source: str, size: tuple[int, int]
-) -> dict[str, Any]:
-    from stc.benchmarks.environment import describe
+    arguments: Namespace,
+    scenario: Scenario,
+    pictures: Pictures,
+    candidates: Sequence[Candidate],
+    measured: Measurement,
+    proofs: Sequence[Proof | None],
+    during: Any,
+    interrupted: bool,
+) -> Report:
+    from stc.benchmarks import cautions, environment, memory
+    from stc.benchmarks.report.structure import Memory, Report, function_body, model_report, ratios
+    from stc.benchmarks.scenarios import MASK_FORMS
 
-    values = agreement.to_dict()
-    return {
-        "model": session.passport.name,
-        "source": source,
-        "source_size": list(size),
-        "input_size": list(session.passport.input_size),
-        "mask_form": "COCO RLE at frame size",
-        **latency.to_dict(),
-        "agreement": {name: values[name] for name in AGREEMENT_FIELDS},
-        "verdict": agreement.verdict,
-        "failures": list(agreement.failures),
-        "environment": describe(),
-    }
+    serial = scenario.name in {"single-stream", "paced"}
+    seen = [group for group in zip(candidates, measured.samples, proofs, strict=False) if group[1].turns]
+    models = tuple(model_report(candidate, samples, proof, serial=serial) for candidate, samples, proof in seen)
+    fps = getattr(scenario, "fps", None)
+    run_wide = cautions.of_run(
+        models, stable=measured.stable, interrupted=interrupted, during=during, cores=environment.cores()
+    )
+    twin = measured.samples[len(candidates) :]
+    return Report(
+        scenario={"name": scenario.name, "streams": scenario.streams} | ({} if fps is None else {"fps": fps}),
+        source=pictures.name,
+        source_size=pictures.size,
+        mask_form=MASK_FORMS[arguments.masks],
+        decode=pictures.decode,
+        models=models,
+        ratios=ratios([model.label for model in models], [samples for _, samples, _ in seen]),
+        function_body=function_body(measured.samples[0], twin[0]) if twin and twin[0].turns else None,
+        memory=Memory.of(measured.resident, memory.peak(), scenario.frames * scenario.streams),
+        environment=environment.describe(arguments.threads),
+        cautions=tuple(run_wide + [text for model in models for text in cautions.of_model(model, fps)]),
+        stable=measured.stable,
+        interrupted=interrupted,
+    )
 
 
-def _print(report: dict[str, Any], agreement: Agreement) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _write(report: Report, arguments: Namespace) -> None:
+    from stc.files import write_text
 
-    console = Console(highlight=False)
-    height, width = report["source_size"]
-    title = f"{report['model']}: {report['frames']} frames {width}x{height}, {report['objects']:.1f} objects each"
-    table = Table(title=title)
-    for column in ("stage", "p50 ms", "p90 ms", "p99 ms", "max ms", "mean ms", "share"):
-        table.add_column(column, justify="left" if column == "stage" else "right")
-    whole = report["stages"]["end_to_end"]["mean_ms"]
-    for stage, values in report["stages"].items():
-        numbers = [values[name] for name in ("p50_ms", "p90_ms", "p99_ms", "max_ms", "mean_ms")]
-        table.add_row(stage, *(f"{number:.2f}" for number in numbers), f"{values['mean_ms'] / whole:.1%}")
-    console.print(table)
-    engine = report["stages"]["engine"]["mean_ms"]
-    console.print(f"end to end {report['fps']:.1f} FPS; engine only {1e3 / engine:.1f} FPS")
-    console.print(f"in end to end: preprocess, engine, masks ({report['mask_form']}), track; decoding the video is not")
-    values = ", ".join(f"{name} {report['agreement'][name]:.6g}" for name in AGREEMENT_FIELDS)
-    console.print(f"agreement with PyTorch on {agreement.frames} frames, {agreement.detections} detections: {values}")
-    for failure in agreement.failures:
-        console.print(f"missed budget: {failure}")
+    if arguments.json:
+        write_text(Path(arguments.json), json.dumps(report.to_dict(), indent=1, allow_nan=False) + "\n")
+    if arguments.html or arguments.explain:
+        from stc.benchmarks.report import page, pictures
+
+        drawn = pictures.of_report(report)
+        if arguments.html:
+            write_text(Path(arguments.html), page.render(report, drawn))
+        if arguments.explain:
+            pictures.write(drawn, Path(arguments.explain))

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
+
+
+class Advance(Protocol):
+    def __call__(self, count: int = 1) -> None: ...
 
 
 @contextmanager
-def bar(title: str, total: int) -> Iterator[Callable[[], None]]:
-    """Yield a function that advances the bar by one."""
+def bar(title: str, total: int) -> Iterator[Advance]:
+    """Yield a function that advances the bar, by one or by a count."""
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(title, total=total)
-        yield lambda: progress.advance(task)
+
+        def advance(count: int = 1) -> None:
+            progress.advance(task, count)
+
+        yield advance

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -30,12 +30,11 @@ from stc.files import sha256
 from stc.model import checkpoint
 from stc.model.checkpoint import Checkpoint
 from stc.model.checkpoint.infer import BackboneStyle
-from stc.model.config import ModelConfig
 from stc.model.function_body import DOMAIN, OP, OP_VERSION
+from stc.model.passport import passport_of
 from stc.runtime.engine_record import ENGINE_FILE
 from stc.runtime.native import Missing
 from stc.runtime.passport import Passport
-from stc.runtime.tracker import TrackerConfig
 
 Step = Callable[[str], None]
 _VERDICTS = ("fail", "unproven", NotCompared.verdict, "pass")  # the worst first
@@ -182,27 +181,13 @@ def _passport(
     calib: str | Path | None,
     engine: EngineOptions,
 ) -> Passport:
-    config: ModelConfig = source.config
-    return Passport(
-        name=ckpt.stem,
-        classes=config.classes,
-        input_size=config.input_size,
-        padded_size=config.padded_size,
-        resize=config.resize,
-        border=config.border_bgr,
-        max_detections=config.max_detections,
-        embedding_dim=config.track_dim,
-        mask_stride=config.mask_out_stride,
-        score_threshold=config.score_threshold**0.5,  # a shown score is the square root of class x centerness
-        nms_threshold=config.nms_threshold,
-        tracker=asdict(TrackerConfig()),
+    return replace(
+        passport_of(source, ckpt.name, ckpt.stem),
         precision={
             "type": precision,
-            "fp32_islands": fp32_islands(config, precision),
+            "fp32_islands": fp32_islands(source.config, precision),
             "files": {FILES[kind]: kind for kind in _precisions(precision)},
         },
-        checkpoint={"file": ckpt.name, "sha256": source.sha256, "layout": source.layout, "assumed": source.assumed},
-        model=config.to_dict(),
         op={"name": f"{DOMAIN}::{OP}", "version": OP_VERSION},
         tools={
             "stc": __version__,

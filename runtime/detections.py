@@ -54,8 +54,14 @@ def select(
         )
     scores = outputs["scores"][row, :count]
     boxes = letterbox.to_frame(outputs["boxes"][row, :count])
+    rows = kept(boxes, scores, score_threshold)
+    rows = rows[wanted[labels[rows]]]
+    embeddings = outputs["embeddings"][row, rows] if "embeddings" in outputs else np.empty((len(rows), 0), np.float32)
+    return Detections(boxes[rows], scores[rows], labels[rows], embeddings), outputs["masks"][row, rows]
+
+
+def kept(boxes: NDArray[np.float32], scores: NDArray[np.float32], score_threshold: float) -> NDArray[np.intp]:
+    """Rows of boxes (n, 4) xyxy, clipped to the frame, that are not empty and whose score reaches the threshold."""
     # Comparisons with NaN are false, so a broken row is dropped here too.
     filled = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    kept = np.flatnonzero(filled & (scores >= score_threshold) & wanted[labels])
-    embeddings = outputs["embeddings"][row, kept] if "embeddings" in outputs else np.empty((len(kept), 0), np.float32)
-    return Detections(boxes[kept], scores[kept], labels[kept], embeddings), outputs["masks"][row, kept]
+    return np.flatnonzero(filled & (scores >= score_threshold))

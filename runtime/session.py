@@ -119,6 +119,11 @@ class Session:
         return self._backend.mask_head
 
     @property
+    def engine(self) -> str:
+        """What computes, and its version: "ONNX Runtime 1.32.0, CPUExecutionProvider"."""
+        return self._backend.engine
+
+    @property
     def device(self) -> str:
         """Where the model runs: "cpu" or "cuda"."""
         return self._backend.device

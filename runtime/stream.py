@@ -25,8 +25,8 @@ class Stream:
 
     A stream belongs to one thread at a time. `timings` holds the seconds that the last frame spent in "preprocess",
     "engine" and "track" (selection of detections included), and where the engine can tell in "upload" and "download"
-    (beside "engine") and in "mask_head" and "enqueue" (part of "engine"). Masks are computed when asked for, so who asks
-    times them.
+    (beside "engine") and in "mask_head" and "enqueue" (part of "engine"). Masks are computed when asked for, so who
+    asks times them.
     """
 
     def __init__(self, session: Session, tracker: TrackerConfig, *, name: str = "", fps: float = 30.0) -> None:

@@ -13,12 +13,14 @@ from stc.runtime.contract import TensorSpec
 class Backend(Protocol):
     """A loaded model: the graph contract (`contract.py`) on one device.
 
-    device: "cpu" or "cuda". mask_head: what computes the masks, in words. batches: least and largest number of pictures
-    at once; None: no limit.
+    device: "cpu" or "cuda". engine: what computes, and its version, in words; mask_head: what computes the masks, in
+    words. batches: least and largest number of pictures at once; None: no limit.
     """
 
     @property
     def device(self) -> str: ...
+    @property
+    def engine(self) -> str: ...
     @property
     def mask_head(self) -> str: ...
     @property

@@ -56,7 +56,7 @@ class OnnxRuntimeBackend:
         rest = _cut(path, device, native)
         self.mask_head = str(rest)
         self._cut = rest if isinstance(rest, Cut) else None
-        self._session = _load(path, self._cut.model if self._cut else str(path), self.provider, threads)
+        self._session, self._version = _load(path, self._cut.model if self._cut else str(path), self.provider, threads)
         self.inputs = {arg.name: _spec(arg) for arg in self._session.get_inputs()}
         outputs = {arg.name: _spec(arg) for arg in self._session.get_outputs()}
         self._names: list[str] = list(outputs)
@@ -78,6 +78,11 @@ class OnnxRuntimeBackend:
         if timings is not None:
             timings["mask_head"] = perf_counter() - start
         return completed
+
+    @property
+    def engine(self) -> str:
+        """With the provider that is in use now, not the one that was asked for."""
+        return f"ONNX Runtime {self._version}, {self._session.get_providers()[0]}"
 
     def close(self) -> None:
         """Nothing to give back: ONNX Runtime does it when the session is forgotten."""
@@ -109,8 +114,8 @@ def _cut(path: Path, device: str, native: Library | Missing) -> Cut | Whole:
     return cut(path, native) if isinstance(native, Library) else Whole(native.reason)
 
 
-def _load(path: Path, model: bytes | str, provider: str, threads: int | None) -> Any:
-    """`model` is what to load, `path` where it came from."""
+def _load(path: Path, model: bytes | str, provider: str, threads: int | None) -> tuple[Any, str]:
+    """ONNX Runtime's session and its version. `model` is what to load, `path` where it came from."""
     try:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as native
@@ -152,7 +157,7 @@ def _load(path: Path, model: bytes | str, provider: str, threads: int | None) ->
             f"asked ONNX Runtime for {provider}, got {got}; its CUDA libraries do not load here: "
             "fix them, or run with device='cpu'"
         )
-    return session
+    return session, onnxruntime.__version__
 
 
 def _spec(arg: Any) -> TensorSpec:

@@ -28,6 +28,7 @@ from stc.runtime.backends.gpu_clock import GpuClock
 from stc.runtime.backends.tensorrt_engine import describe, deserialize, import_tensorrt, make_log
 from stc.runtime.contract import COUNT, INPUT
 from stc.runtime.device_array import DeviceArray
+from stc.runtime.machine import NAMES
 from stc.runtime.model_files import EngineFile
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class TensorRtBackend:
         self._closed = False
         trt = import_tensorrt(file.flavour)
         self._cuda = Cuda(import_cudart())
+        self.engine = f"{NAMES[file.flavour]} {trt.__version__}"
         log = make_log(trt)
         engine = deserialize(trt, log, file.plan, file.plugin, file.path, file.flavour)
         self._bindings = bindings.plan(*describe(trt, engine), str(file.path))
@@ -86,7 +88,9 @@ class TensorRtBackend:
     ) -> dict[str, NDArray[Any]]:
         """The outputs by name for `frames` uint8 (B, H, W, 3), on the host; only valid rows are fetched.
 
-        timings: takes "upload" and "download" by the GPU's clock, "enqueue" by the host's. Raises FatalError when CUDA has broken (restart the process), DeviceError when it refused this call.
+        timings: takes "upload" and "download" by the GPU's clock, "enqueue" by the host's.
+
+        Raises FatalError when CUDA has broken (restart the process), DeviceError when it refused this call.
         """
         with self._lock:
             batch, enqueue = self._execute(frames)

@@ -1,0 +1,88 @@
+"""The command line of `stc-bench`."""
+
+from __future__ import annotations
+
+import math
+from argparse import Namespace
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from stc.cli import Parser
+from stc.errors import InputError
+
+if TYPE_CHECKING:
+    from stc.benchmarks.scenarios import Scenario
+
+SCENARIOS = ("single-stream", "multi-stream", "offline", "paced")
+FPS, STREAMS = 30.0, 4
+
+
+def parse(argv: Sequence[str]) -> Namespace:
+    """Raises InputError for values out of range, and for options that the scenario does not have."""
+    arguments = _parser().parse_args(argv)
+    if arguments.frames < 1:
+        raise InputError(f"--frames {arguments.frames}: at least 1 is needed")
+    for option, scenario in (("streams", "multi-stream"), ("fps", "paced")):
+        if getattr(arguments, option) is not None and arguments.scenario != scenario:
+            raise InputError(f"--{option} belongs to --scenario {scenario}; this is {arguments.scenario}")
+    if arguments.streams is not None and not 1 <= arguments.streams <= 1024:
+        raise InputError(f"--streams {arguments.streams}: from 1 to 1024")
+    if arguments.fps is not None and not (math.isfinite(arguments.fps) and arguments.fps > 0):
+        raise InputError(f"--fps {arguments.fps}: must be a positive number")
+    return arguments
+
+
+def scenario_of(arguments: Namespace) -> Scenario:
+    from stc.benchmarks.scenarios import MultiStream, Offline, Paced, SingleStream
+
+    if arguments.scenario == "multi-stream":
+        return MultiStream(arguments.masks, STREAMS if arguments.streams is None else arguments.streams)
+    if arguments.scenario == "paced":
+        return Paced(arguments.masks, FPS if arguments.fps is None else arguments.fps)
+    return (Offline if arguments.scenario == "offline" else SingleStream)(arguments.masks)
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="stc-bench",
+        description="Measure models side by side, stage by stage, and compare what they find with PyTorch in float32.",
+        epilog="Exit codes: 0 pass, 1 usage or input, 2 not for this machine, 3 agreement missed or unproven, "
+        "4 unstable with --strict, 130 interrupted. docs/bench-report.md explains every number.",
+    )
+    parser.add_argument(
+        "models", nargs="+", metavar="MODEL", help="a bundle, its engine.plan or an .onnx file of it, or a checkpoint"
+    )
+    parser.add_argument("--source", metavar="VIDEO", help="frames to time (default: those of the reference)")
+    parser.add_argument(
+        "--reference",
+        metavar="FILE",
+        help="compare with this checkpoint, or reference.npz (default: each bundle's own)",
+    )
+    parser.add_argument(
+        "--scenario",
+        choices=SCENARIOS,
+        default=SCENARIOS[0],
+        help="single-stream: one frame after the other (default); multi-stream: a thread per video; "
+        "offline: all frames are there, in batches; paced: a camera that does not wait",
+    )
+    parser.add_argument("--streams", type=int, metavar="N", help=f"multi-stream: videos (default {STREAMS})")
+    parser.add_argument(
+        "--fps", type=float, metavar="F", help=f"paced: frames per second of the camera (default {FPS:g})"
+    )
+    parser.add_argument(
+        "--frames",
+        type=int,
+        default=200,
+        metavar="N",
+        help="frames of each model; up to 3 N until stable (default 200)",
+    )
+    parser.add_argument(
+        "--masks", choices=("rle", "dense", "compact"), default="rle", help="masks at frame size (default rle)"
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of the engine (default: all cores)")
+    parser.add_argument("--trust", action="store_true", help="run an engine that you built yourself, unverified")
+    parser.add_argument("--strict", action="store_true", help="exit with 4 when the timing does not become stable")
+    parser.add_argument("--explain", metavar="DIR", help="write the worst instances as pictures")
+    parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
+    parser.add_argument("--html", metavar="FILE", help="write the report as one page")
+    return parser

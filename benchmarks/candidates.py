@@ -1,0 +1,101 @@
+"""What is measured: model files of any kind, each opened as a session."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stc.benchmarks import memory
+from stc.errors import InputError
+from stc.runtime.passport import MODEL_FILE, Passport
+from stc.runtime.session import Session
+
+if TYPE_CHECKING:
+    from stc.benchmarks.torch_session import TorchBackend
+
+CHECKPOINT_SUFFIXES = {".pth", ".pt", ".pkl", ".safetensors"}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One model under test.
+
+    label: short and unique in this run. precision: of its budget. folder: its bundle; None for a checkpoint.
+    resident, device_memory: bytes that loading it took; None where the system does not tell.
+    """
+
+    label: str
+    path: Path
+    session: Session
+    precision: str
+    resident: int | None
+    device_memory: int | None
+    torch: TorchBackend | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        if self.torch is not None:
+            return None
+        return self.path if self.path.is_dir() else self.path.parent
+
+    @property
+    def file(self) -> Path:
+        """What the session loaded."""
+        return self.path / MODEL_FILE if self.path.is_dir() else self.path
+
+
+def is_checkpoint(path: Path) -> bool:
+    return path.suffix in CHECKPOINT_SUFFIXES
+
+
+def open_all(
+    paths: Sequence[str], threads: int | None, trust: bool, close: Callable[[Callable[[], None]], object]
+) -> list[Candidate]:
+    """Open every model; `close` is told how to close each. Raises as `Session` and `stc.model.checkpoint.load` do."""
+    labels = _labels([Path(path) for path in paths])
+    opened = []
+    for path, label in zip(paths, labels, strict=True):
+        opened.append(_open(Path(path), label, threads, trust))
+        close(opened[-1].session.close)
+    return opened
+
+
+def _open(path: Path, label: str, threads: int | None, trust: bool) -> Candidate:
+    before, before_gpu = memory.resident(), memory.on_gpu()
+    if is_checkpoint(path):
+        if not path.is_file():
+            raise InputError(f"{path}: no such file")
+        from stc.benchmarks.torch_session import open_checkpoint
+
+        session, torch = open_checkpoint(path, threads)
+        return Candidate(label, path, session, "fp32", _less(memory.resident(), before), None, torch)
+    session = Session(path, threads=threads, trust=trust)
+    gpu = _less(memory.on_gpu(), before_gpu) if session.device == "cuda" else None
+    file = MODEL_FILE if path.is_dir() else path.name
+    precision = _precision(session.passport, file)
+    return Candidate(label, path, session, precision, _less(memory.resident(), before), gpu)
+
+
+def _precision(passport: Passport, file: str) -> str:
+    """Of one file of a bundle, which decides its budget; an engine has that of the ONNX file it was built from."""
+    if passport.engine is not None and file == passport.engine["file"]:
+        file = passport.engine["source"]
+    return str(passport.precision.get("files", {}).get(file, "fp32"))
+
+
+def _less(after: int | None, before: int | None) -> int | None:
+    return None if after is None or before is None else after - before
+
+
+def _labels(paths: Sequence[Path]) -> list[str]:
+    """The name, with the folder's where a file has a common one; numbered where the same model comes again."""
+    labels = [path.name if is_checkpoint(path) else f"{path.resolve().parent.name}/{path.name}" for path in paths]
+    seen: Counter[str] = Counter()
+    unique = []
+    for label in labels:
+        seen[label] += 1
+        unique.append(f"{label} #{seen[label]}" if seen[label] > 1 else label)
+    return unique

@@ -1,0 +1,82 @@
+"""Whether two runs follow the same objects under the same ids, up to renaming."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+NO_TRACK = -1
+
+
+@dataclass(frozen=True)
+class Ids:
+    """equal: fraction of matched detections under the same id after the best one-to-one renaming. switches: how often a
+    reference track goes on under another id than in the frame before. idf1: of the candidate's tracks against the
+    reference's (Ristani et al., 2016), unmatched detections included.
+    """
+
+    equal: float
+    switches: int
+    idf1: float
+
+
+@dataclass(frozen=True)
+class FrameIds:
+    """Of one frame: the ids of matched detections (reference, candidate), and how many detections with a track each run
+    has, matched or not."""
+
+    pairs: tuple[tuple[int, int], ...]
+    expected: int
+    found: int
+
+
+def compare_ids(frames: Sequence[FrameIds]) -> Ids:
+    pairs = [pair for frame in frames for pair in frame.pairs]
+    return Ids(consistent_fraction(pairs), _switches(frames), _idf1(frames, pairs))
+
+
+def consistent_fraction(pairs: Sequence[tuple[int, int]]) -> float:
+    """Fraction of (reference id, candidate id) pairs under the best one-to-one renaming; 1.0 for no pairs.
+
+    Identity is what counts, not the number: a track that only one run starts shifts all later numbers. -1 (no track) is
+    only equal to -1.
+    """
+    votes = Counter(pairs)
+    renaming: dict[int, int] = {NO_TRACK: NO_TRACK}
+    for (expected, found), _ in sorted(votes.items(), key=lambda item: (-item[1], item[0])):
+        if expected not in renaming and found not in renaming.values():
+            renaming[expected] = found
+    equal = sum(count for (expected, found), count in votes.items() if renaming.get(expected) == found)
+    return equal / len(pairs) if pairs else 1.0
+
+
+def _switches(frames: Sequence[FrameIds]) -> int:
+    last: dict[int, int] = {}
+    switches = 0
+    for frame in frames:
+        for expected, found in frame.pairs:
+            if NO_TRACK not in {expected, found}:
+                switches += int(last.get(expected, found) != found)
+                last[expected] = found
+    return switches
+
+
+def _idf1(frames: Sequence[FrameIds], pairs: Sequence[tuple[int, int]]) -> float:
+    """2 IDTP / (detections of both); IDTP under the one-to-one assignment of tracks that makes it largest."""
+    from scipy.optimize import linear_sum_assignment
+
+    total = sum(frame.expected + frame.found for frame in frames)
+    shared = Counter(pair for pair in pairs if NO_TRACK not in pair)
+    if not total:
+        return 1.0
+    rows: dict[int, int] = defaultdict(lambda: len(rows))
+    columns: dict[int, int] = defaultdict(lambda: len(columns))
+    places = [(rows[a], columns[b], count) for (a, b), count in shared.items()]
+    overlaps = np.zeros((len(rows), len(columns)))
+    for row, column, count in places:
+        overlaps[row, column] = count
+    chosen = linear_sum_assignment(overlaps, maximize=True)
+    return float(2 * overlaps[chosen].sum() / total)

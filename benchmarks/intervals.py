@@ -1,0 +1,96 @@
+"""Percentiles with their uncertainty.
+
+Samples come in turns; what is resampled is whole turns, because the frames of one turn share whatever else the machine
+was doing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+RESAMPLES = 2000
+CONFIDENCE = 0.95  # of the interval of a percentile
+RATIO_CONFIDENCE = 0.99  # of a ratio: "faster" should be hard to say
+AGREE = 0.05  # three windows agree when their medians lie within this fraction of each other
+WINDOWS = 3
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """Milliseconds over all samples; none is dropped."""
+
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    mean_ms: float
+    max_ms: float
+
+    @classmethod
+    def of(cls, seconds: Array) -> Percentiles:
+        """seconds: (n,), n >= 1."""
+        milliseconds = np.asarray(seconds) * 1e3
+        p50, p90, p99 = np.percentile(milliseconds, (50, 90, 99))
+        return cls(float(p50), float(p90), float(p99), float(milliseconds.mean()), float(milliseconds.max()))
+
+
+@dataclass(frozen=True)
+class Interval:
+    value: float
+    low: float
+    high: float
+
+    def __contains__(self, number: float) -> bool:
+        return self.low <= number <= self.high
+
+
+def percentile(turns: Sequence[Array], q: float) -> Interval:
+    """The q-th percentile (0..100) of all samples and its bootstrap interval. turns: one (n_i,) array each."""
+    value = float(np.percentile(np.concatenate(turns), q))
+    draws = [float(np.percentile(np.concatenate([turns[i] for i in pick]), q)) for pick in _picks(len(turns))]
+    return _interval(value, np.array(draws), CONFIDENCE)
+
+
+def ratio(turns: Sequence[Array], baseline: Sequence[Array]) -> Interval:
+    """Median of `turns` over the median of `baseline`, which took their turns beside each other: both are resampled
+    alike, so that what slowed a round down slows down both.
+
+    Raises ValueError when they did not take the same number of turns.
+    """
+    if len(turns) != len(baseline):
+        raise ValueError(f"{len(turns)} turns beside {len(baseline)}")
+    value = float(np.median(np.concatenate(turns)) / np.median(np.concatenate(baseline)))
+    draws = [
+        float(
+            np.median(np.concatenate([turns[i] for i in pick])) / np.median(np.concatenate([baseline[i] for i in pick]))
+        )
+        for pick in _picks(len(turns))
+    ]
+    return _interval(value, np.array(draws), RATIO_CONFIDENCE)
+
+
+def variation(seconds: Array) -> float:
+    """Coefficient of variation: standard deviation over mean. 0 for fewer than two samples."""
+    return float(np.std(seconds, ddof=1) / np.mean(seconds)) if len(seconds) > 1 else 0.0
+
+
+def agree(medians: Sequence[float]) -> bool:
+    """Whether the last three windows do."""
+    last = medians[-WINDOWS:]
+    return len(last) == WINDOWS and max(last) <= (1 + AGREE) * min(last)
+
+
+def _picks(turns: int) -> Array:
+    """(RESAMPLES, turns), with a fixed seed: the same samples give the same interval."""
+    return np.random.default_rng(0).integers(0, turns, (RESAMPLES, turns))
+
+
+def _interval(value: float, draws: Array, confidence: float) -> Interval:
+    tail = 50 * (1 - confidence)
+    low, high = np.percentile(draws, (tail, 100 - tail))
+    return Interval(value, min(float(low), value), max(float(high), value))

@@ -1,0 +1,54 @@
+"""Memory of this process and of the GPU, in bytes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+SAMPLES = 20
+
+
+def resident() -> int | None:
+    """Physical memory that the process holds now; None where the system does not tell (not Linux)."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def peak() -> int | None:
+    """The most that the process ever held; None where the system does not tell (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024  # Linux counts in KiB
+
+
+def growth(resident: Sequence[int]) -> float | None:
+    """Median of the slopes between any two samples (Theil-Sen), in bytes per sample: a single step does not move it.
+
+    None for fewer than 20 samples: an allocator's ups and downs would be all of it.
+    """
+    sizes = np.asarray(resident, np.float64)
+    earlier, later = np.triu_indices(len(sizes), 1)
+    return float(np.median((sizes[later] - sizes[earlier]) / (later - earlier))) if len(sizes) >= SAMPLES else None
+
+
+def on_gpu() -> int | None:
+    """What all processes hold of the first GPU's memory; None without cuda-bindings or a GPU.
+
+    Never executed on a GPU.
+    """
+    try:
+        from cuda.bindings import runtime
+    except ImportError:
+        return None
+    error, free, total = runtime.cudaMemGetInfo()
+    return None if error.value else int(total) - int(free)

@@ -1,0 +1,168 @@
+"""What a model is compared with, and the comparison: PyTorch in float32, recorded by the export or run here and now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stc.benchmarks import divergence, reference
+from stc.benchmarks.candidates import Candidate, is_checkpoint
+from stc.benchmarks.divergence import StageError
+from stc.benchmarks.frame_masks import FrameMasks
+from stc.benchmarks.parity import Agreement, Shown, compare
+from stc.benchmarks.reference import FrameOutputs, Reference, valid_rows
+from stc.benchmarks.tracklets import scatter
+from stc.errors import InputError
+from stc.runtime.detections import kept
+from stc.runtime.passport import verify_file
+from stc.runtime.preprocess import Letterbox
+
+if TYPE_CHECKING:
+    from stc.benchmarks.torch_session import TorchBackend
+
+Array = NDArray[Any]
+LIVE_FRAMES = 24  # of the source, where PyTorch runs here
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Frames and what PyTorch made of them. origin: in words. live: PyTorch itself, for the intermediate tensors."""
+
+    reference: Reference
+    origin: str
+    live: TorchBackend | None = None
+
+
+@dataclass(frozen=True)
+class Proof:
+    """outputs: what the candidate gave on the reference's frames. stages: of its first frame, where PyTorch runs here
+    and the candidate is an ONNX file of ours."""
+
+    truth: Truth
+    outputs: tuple[FrameOutputs, ...]
+    agreement: Agreement
+    stages: tuple[StageError, ...]
+
+
+def find(
+    candidates: Sequence[Candidate], given: str | None, pictures: Sequence[Array], threads: int | None
+) -> list[Truth | None]:
+    """What every candidate is compared with: what was `given` (a reference.npz or a checkpoint), else its bundle's
+    reference.npz; a checkpoint takes that of a bundle in this run that was made from it. None where there is nothing.
+
+    pictures: the frames of this run, for a checkpoint to run on. Raises InputError for a given file that does not fit.
+    """
+    recorded = {c.label: _recorded(c) for c in candidates if given is None and c.folder is not None}
+    if given is not None:
+        fixed = _live(Path(given), pictures, threads) if is_checkpoint(Path(given)) else _read(Path(given))
+        for candidate in candidates:
+            _check(candidate, fixed.reference, given)
+        return [fixed] * len(candidates)
+    return [_own(candidate, candidates, recorded) for candidate in candidates]
+
+
+def prove(
+    candidate: Candidate,
+    truth: Truth,
+    frame_size: tuple[int, int],
+    asked: Callable[[], bool] = lambda: False,
+    progress: Callable[[], None] = lambda: None,
+) -> Proof | None:
+    """Run the reference's frames through the candidate's session, its tracker and its masks, and compare.
+
+    frame_size: (H, W) that masks are compared at. None when `asked()` to stop before the end.
+    """
+    session, passport = candidate.session, candidate.session.passport
+    shape = Letterbox.fit(frame_size, passport.input_size, passport.resize, passport.border)
+    masks = FrameMasks(shape, passport.mask_stride, session.native)
+    stream = session.stream("proof")
+    outputs, shown = [], []
+    for frame in truth.reference.frames:
+        if asked():
+            return None
+        letterbox, inputs = stream.prepare(frame)
+        arrays = session.infer(np.repeat(inputs[None], session.batches[0], axis=0))
+        result = stream.finish(arrays, 0, letterbox)
+        found = valid_rows(arrays)
+        rows = kept(letterbox.to_frame(found.boxes), found.scores, session.score_threshold)
+        outputs.append(found)
+        shown.append(Shown(scatter(result.handles, rows, len(found)), masks.differences))
+        progress()
+    stream.close()
+    agreement = compare(truth.reference, outputs, passport, candidate.precision, shown)
+    return Proof(truth, tuple(outputs), agreement, _stages(candidate, truth))
+
+
+def _stages(candidate: Candidate, truth: Truth) -> tuple[StageError, ...]:
+    if truth.live is None or candidate.torch is not None or candidate.file.suffix != ".onnx":
+        return ()
+    frame = truth.reference.frames[0]
+    expected, _ = truth.live.stages(frame)
+    return divergence.stage_errors(candidate.file, candidate.precision, frame, expected)
+
+
+def _own(candidate: Candidate, candidates: Sequence[Candidate], recorded: dict[str, Truth]) -> Truth | None:
+    """Of a bundle or a checkpoint, where no reference was given."""
+    weights = candidate.session.passport.checkpoint.get("sha256")
+    relatives = [c for c in candidates if weights and c.session.passport.checkpoint.get("sha256") == weights]
+    live = next((c.torch for c in relatives if c.torch is not None), None)
+    if candidate.label in recorded:
+        truth = recorded[candidate.label]
+        return Truth(truth.reference, truth.origin, live)
+    sizes = candidate.session.passport.input_size
+    bundle = next((c for c in relatives if c.label in recorded and c.session.passport.input_size == sizes), None)
+    if bundle is None:
+        return None
+    return Truth(recorded[bundle.label].reference, f"{recorded[bundle.label].origin} of {bundle.label}")
+
+
+def _recorded(candidate: Candidate) -> Truth:
+    assert candidate.folder is not None
+    path = candidate.folder / reference.FILE_NAME
+    if not path.is_file():
+        raise InputError(
+            f"{path}: missing, so there is nothing to compare {candidate.label} with; "
+            "re-export with: stc-export --ckpt FILE, or name the checkpoint: --reference FILE"
+        )
+    verify_file(candidate.session.passport, path)
+    return _read(path)
+
+
+def _read(path: Path) -> Truth:
+    found = reference.read(path)
+    return Truth(found, f"PyTorch float32, recorded in {path.name} ({len(found.frames)} frames)")
+
+
+def _live(path: Path, pictures: Sequence[Array], threads: int | None) -> Truth:
+    from stc.benchmarks.torch_session import open_checkpoint
+
+    session, backend = open_checkpoint(path, threads)
+    frames, outputs = [], []
+    for picture in pictures[:LIVE_FRAMES]:
+        _, inputs = session.stream().prepare(picture)
+        frames.append(inputs)
+        outputs.append(valid_rows(session.infer(inputs[None])))
+    origin = f"PyTorch float32, {path.name} run here on {len(frames)} frames"
+    return Truth(Reference(np.stack(frames), tuple(outputs)), origin, backend)
+
+
+def _check(candidate: Candidate, expected: Reference, given: str) -> None:
+    """Raises InputError when the reference is of another kind of model."""
+    passport = candidate.session.passport
+    if tuple(expected.frames.shape[1:3]) != tuple(passport.input_size):
+        size = "x".join(map(str, expected.frames.shape[1:3]))
+        raise InputError(
+            f"--reference {given}: of input size {size}, {candidate.label} takes "
+            f"{passport.input_size[0]}x{passport.input_size[1]}; give the reference of this very model"
+        )
+    widths = {o.embeddings.shape[1] for o in expected.outputs}
+    if widths - {passport.embedding_dim}:
+        raise InputError(
+            f"--reference {given}: embeddings of {max(widths)} numbers, {candidate.label} has "
+            f"{passport.embedding_dim}; give the reference of this very model"
+        )

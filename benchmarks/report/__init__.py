@@ -1,0 +1,1 @@
+"""One report, three forms: the terminal, JSON, and a page."""

@@ -1,0 +1,221 @@
+"""The report as one self-contained page: no script, no font, no address of anything else."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib.resources import files
+
+import numpy as np
+
+from stc.benchmarks.budgets import BUDGETS, limits
+from stc.benchmarks.report import charts
+from stc.benchmarks.report.pictures import Picture
+from stc.benchmarks.report.structure import INNER, ModelReport, Report
+from stc.benchmarks.report.terminal import (
+    contents,
+    function_body_sentence,
+    load_sentence,
+    memory_sentence,
+    ratio_sentence,
+)
+
+AGREEMENT_ROWS = {
+    "detections_matched": "detections matched",
+    "detections_left_out": "detections decided by rounding",
+    "boxes_max_px": "boxes, largest difference (px)",
+    "scores_max": "scores, largest difference",
+    "masks_max": "mask probabilities, largest difference",
+    "mask_iou_mean": "mask IoU, mean",
+    "mask_iou_p1": "mask IoU, 1st percentile",
+    "mask_iou_min": "mask IoU, minimum",
+    "frame_masks_off": "outlines at frame size off by",
+    "embedding_cos_min": "embeddings, least cosine",
+    "ids_equal": "ids equal",
+    "id_switches": "id switches",
+    "idf1": "IDF1 between the two runs",
+    "not_finite": "numbers that are NaN or infinite",
+}
+
+
+def render(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> str:
+    """pictures: of the worst instances, by the model's label."""
+    style = files("stc.benchmarks.report").joinpath("page.css").read_text(encoding="utf-8")
+    title = f"stc-bench: {', '.join(model.label for model in report.models)}"
+    scenario = ", ".join(f"{name} {value}" if name != "name" else str(value) for name, value in report.scenario.items())
+    height, width = report.source_size
+    parts = [
+        f"<header><h1>stc-bench {_badge(report.verdict)}</h1>"
+        f"<p>{escape(scenario)}; {escape(report.source)}, {width}x{height}</p></header>",
+        _cautions(report),
+        f'<section class="cards">{"".join(_card(model) for model in report.models)}</section>',
+        f"<p>{escape(contents(report))}.</p>",
+        _section("Side by side", _comparison(report)),
+        _section("Stages", _breakdown(report) + "".join(_stages(model) for model in report.models)),
+        _section("Distribution of the end-to-end times", charts.distributions(_whole(report))),
+        _section("Every frame, in the order of measurement", charts.timelines(_turns(report))),
+        _section("Agreement with PyTorch", _agreement(report)),
+        _section("Where they agree least", _pictures(pictures)),
+        _section("What it was measured on", _environment(report)),
+    ]
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
+        f'content="width=device-width, initial-scale=1"><title>{escape(title)}</title><style>{style}</style></head>'
+        f"<body><main>{''.join(parts)}</main></body></html>\n"
+    )
+
+
+def _section(title: str, body: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{body}</section>" if body else ""
+
+
+def _cautions(report: Report) -> str:
+    lines = "".join(f"<li>{escape(caution)}</li>" for caution in report.cautions)
+    return f'<ul class="cautions">{lines}</ul>' if lines else ""
+
+
+def _card(model: ModelReport) -> str:
+    whole, engine = (model.intervals[name] for name in ("end_to_end", "engine"))
+    p50, p99 = whole["p50_ms"], whole["p99_ms"]
+    facts = [
+        f"end to end p50 {p50.value:.2f} ms [{p50.low:.2f}, {p50.high:.2f}]",
+        f"end to end p99 {p99.value:.2f} ms [{p99.low:.2f}, {p99.high:.2f}]",
+        f"engine only p50 {engine['p50_ms'].value:.2f} ms, {1e3 / model.stages['engine'].mean_ms:.1f} FPS",
+        f"{model.frames} frames, {model.objects:.1f} objects each, variation {model.variation:.1%}",
+        f"{model.precision}; {model.engine}; masks by {model.mask_head}",
+        *([f"{model.dropped} frames dropped, {model.late} late"] if model.dropped or model.late else []),
+        *filter(None, [load_sentence(model)]),
+    ]
+    lines = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
+    return (
+        f"<article><h3>{escape(model.label)} {_badge(model.verdict)}</h3>"
+        f'<p class="big">{model.fps:.1f}<small> FPS end to end</small></p><ul>{lines}</ul></article>'
+    )
+
+
+def _comparison(report: Report) -> str:
+    rows = {m.label: (m.intervals["end_to_end"]["p50_ms"], m.intervals["engine"]["p50_ms"]) for m in report.models}
+    sentences = [ratio_sentence(ratio) for ratio in report.ratios]
+    if report.function_body is not None:
+        sentences.append(function_body_sentence(report.function_body))
+    note = "Medians end to end; the darker part is the engine, the line the bootstrap interval."
+    return charts.comparison(rows) + f"<p class=note>{note}</p>" + "".join(f"<p>{escape(s)}.</p>" for s in sentences)
+
+
+def _breakdown(report: Report) -> str:
+    def parts(model: ModelReport) -> dict[str, float]:
+        return {n: v.mean_ms for n, v in model.stages.items() if n not in {*INNER, "end_to_end"}}
+
+    stages = list(dict.fromkeys(name for model in report.models for name in parts(model)))
+    return charts.breakdown({model.label: parts(model) for model in report.models}, stages)
+
+
+def _stages(model: ModelReport) -> str:
+    rows = [
+        (
+            f"of it {name}" if name in INNER else name,
+            *(f"{x:.2f}" for x in (v.p50_ms, v.p90_ms, v.p99_ms, v.max_ms, v.mean_ms)),
+        )
+        for name, v in model.stages.items()
+    ]
+    return f"<h3>{escape(model.label)}</h3>" + _table(
+        ("stage", "p50 ms", "p90 ms", "p99 ms", "max ms", "mean ms"), rows
+    )
+
+
+def _whole(report: Report) -> dict[str, np.ndarray]:
+    return {m.label: np.concatenate(m.samples.stage("end_to_end")) * 1e3 for m in report.models}
+
+
+def _turns(report: Report) -> dict[str, list[np.ndarray]]:
+    return {m.label: [turn * 1e3 for turn in m.samples.stage("end_to_end")] for m in report.models}
+
+
+def _agreement(report: Report) -> str:
+    parts = []
+    for model in report.models:
+        found = [model.proof.truth.origin] if model.proof else ["there is no reference of this model to compare with"]
+        if model.proof is not None:
+            agreement = model.proof.agreement
+            found += [f"{agreement.detections} detections of {agreement.tracks} tracks"]
+            found += [f"first diverging stage: {agreement.first_divergence}"] if agreement.first_divergence else []
+        parts.append(f"<p><b>{escape(model.label)}</b> {_badge(model.verdict)} {escape('; '.join(found))}</p>")
+        parts += [f'<p class="missed">missed budget: {escape(failure)}</p>' for failure in model.failures]
+    proven = [model for model in report.models if model.proof is not None]
+    if not proven:
+        return "".join(parts)
+    rows = [(text, *(_compared(model, name) for model in proven)) for name, text in AGREEMENT_ROWS.items()]
+    outputs = proven[0].proof.agreement.required if proven[0].proof else {}
+    rows += [
+        (f"minimum required tolerance, {name}", *(_tolerance(model, name) for model in proven)) for name in outputs
+    ]
+    parts.append(_table(("", *(f"{model.label} ({model.precision})" for model in proven)), rows))
+    return "".join(parts) + "".join(_inside(model) for model in proven)
+
+
+def _compared(model: ModelReport, name: str) -> str:
+    """A value of the agreement, and what its budget allows."""
+    assert model.proof is not None
+    value, allowed = getattr(model.proof.agreement, name), limits(BUDGETS[model.precision])
+    if value is None:
+        return "not measured"
+    limit, sign = allowed.get(name, (np.inf, 1))
+    return f"{value:.6g}" if np.isinf(limit) else f"{value:.6g} ({'at most' if sign > 0 else 'at least'} {limit:g})"
+
+
+def _tolerance(model: ModelReport, output: str) -> str:
+    assert model.proof is not None
+    absolute, relative = model.proof.agreement.required[output]
+    return f"abs {absolute:.3g} or rel {relative:.3g}"
+
+
+def _inside(model: ModelReport) -> str:
+    assert model.proof is not None
+    if not model.proof.stages:
+        return ""
+    rows = [(s.name, f"{s.relative:.2g}", f"{s.allowed:.2g}") for s in model.proof.stages]
+    table = _table(("tensor (first frame)", "relative error", "explained by rounding"), rows)
+    return f"<details><summary>{escape(model.label)}: {len(rows)} tensors inside the network</summary>{table}</details>"
+
+
+def _pictures(pictures: Mapping[str, Sequence[Picture]]) -> str:
+    import cv2
+
+    parts = []
+    for label, drawn in pictures.items():
+        shown = "".join(
+            f'<figure><img alt="{escape(p.caption)}" src="data:image/jpeg;base64,'
+            f'{b64encode(cv2.imencode(".jpg", p.pixels, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()).decode()}">'
+            f"<figcaption>{escape(p.caption)}</figcaption></figure>"
+            for p in drawn
+        )
+        if shown:
+            parts.append(f'<h3>{escape(label)}</h3><div class="pictures">{shown}</div>')
+    key = '<p class="legend"><span><i class="both"></i>both</span><span><i class="expected"></i>only PyTorch</span>'
+    return f'{key}<span><i class="found"></i>only this model</span></p>{"".join(parts)}' if parts else ""
+
+
+def _environment(report: Report) -> str:
+    rows = list(report.environment.items())
+    for model in report.models:
+        made = model.passport.checkpoint
+        rows.append((f"{model.label}: weights", f"{made.get('file', '?')}, sha256 {str(made.get('sha256', '?'))[:16]}"))
+    memory = memory_sentence(report.memory)
+    return _table(("", ""), [(name, str(value)) for name, value in rows]) + (
+        f"<p>{escape(memory)}.</p>" if memory else ""
+    )
+
+
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in header) if any(header) else ""
+    body = "".join(
+        f"<tr><th>{escape(first)}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in rest)}</tr>"
+        for first, *rest in rows
+    )
+    thead = f"<thead><tr>{head}</tr></thead>" if head else ""
+    return f'<div class="scroll"><table>{thead}<tbody>{body}</tbody></table></div>'
+
+
+def _badge(verdict: str) -> str:
+    return f'<span class="{verdict}">{verdict}</span>'

@@ -1,0 +1,124 @@
+"""The report on a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stc.benchmarks.report.structure import INNER, Memory, ModelReport, Ratio, Report
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def show(report: Report) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    for model in report.models:
+        _model(console, report, model)
+    for ratio in report.ratios:
+        console.print(ratio_sentence(ratio))
+    if report.function_body is not None:
+        console.print(function_body_sentence(report.function_body))
+    for caution in report.cautions:
+        console.print(f"caution: {caution}", markup=False)
+    if (memory := memory_sentence(report.memory)) is not None:
+        console.print(memory)
+    console.print(f"verdict {report.verdict}")
+
+
+def contents(report: Report) -> str:
+    """What is inside "end to end"."""
+    stages = [name for name in report.models[0].stages if name not in {*INNER, "end_to_end"}]
+    decoding = (
+        "decoding the video is not" if report.decode is None else f"decoding ({report.decode.p50_ms:.2f} ms) is not"
+    )
+    return f"in end to end: {', '.join(stages)} (masks: {report.mask_form}); {decoding}"
+
+
+def headline(model: ModelReport) -> str:
+    engine, whole = (model.intervals[name]["p50_ms"] for name in ("engine", "end_to_end"))
+    return (
+        f"end to end {model.fps:.1f} FPS, p50 {whole.value:.2f} ms [{whole.low:.2f}, {whole.high:.2f}]; "
+        f"engine only {1e3 / model.stages['engine'].mean_ms:.1f} FPS, p50 {engine.value:.2f} ms "
+        f"[{engine.low:.2f}, {engine.high:.2f}]; variation {model.variation:.1%}"
+    )
+
+
+def ratio_sentence(ratio: Ratio) -> str:
+    whole, engine = ratio.end_to_end, ratio.engine
+    return (
+        f"{ratio.model} takes {whole.value:.2f}x [{whole.low:.2f}, {whole.high:.2f}] the time of {ratio.baseline} "
+        f"end to end, {engine.value:.2f}x [{engine.low:.2f}, {engine.high:.2f}] in the engine"
+    )
+
+
+def function_body_sentence(values: dict[str, float]) -> str:
+    return (
+        f"without the native library: engine {values['engine_p50_ms']:.2f} ms + masks {values['masks_p50_ms']:.2f} ms, "
+        f"with it {values['native_engine_p50_ms']:.2f} + {values['native_masks_p50_ms']:.2f} ms: "
+        f"{values['ratio']:.2f}x (medians of {values['frames']} frames, in turns)"
+    )
+
+
+def memory_sentence(memory: Memory) -> str | None:
+    """None where the system does not tell."""
+    known = {"at most {:.0f} MiB": memory.peak, "growth {:+.2f} MiB per 1,000 frames of every model": memory.growth}
+    texts = [text.format(value) for text, value in known.items() if value is not None]
+    return f"memory of the whole process: {', '.join(texts)}" if texts else None
+
+
+def load_sentence(model: ModelReport) -> str | None:
+    """None where the system does not tell."""
+    known = {"{:.0f} MiB": model.load_mib, "{:.0f} MiB of the GPU's memory": model.device_mib}
+    texts = [text.format(value) for text, value in known.items() if value is not None]
+    return f"loading it took {' and '.join(texts)}" if texts else None
+
+
+def agreement_lines(model: ModelReport) -> list[str]:
+    if model.proof is None:
+        return ["agreement: no reference of this model to compare with"]
+    found = model.proof.agreement
+    lines = [
+        f"agreement with {model.proof.truth.origin}: {found.detections_matched:.2%} of detections matched "
+        f"({found.detections} in the reference, {found.detections_left_out:.2%} decided by rounding), "
+        f"boxes within {found.boxes_max_px:.3g} px, scores {found.scores_max:.3g}, "
+        f"mask IoU mean {found.mask_iou_mean:.5f}, p1 {found.mask_iou_p1:.5f}, minimum {found.mask_iou_min:.5f}, "
+        f"outlines at frame size off by {found.frame_masks_off or 0.0:.3%}, "
+        f"embeddings cosine {found.embedding_cos_min:.6f}, "
+        f"ids equal {found.ids_equal:.2%}, switches {found.id_switches}, IDF1 {found.idf1:.4f}"
+    ]
+    tolerances = "; ".join(f"{name} [abs={a:.3g}] OR [rel={r:.3g}]" for name, (a, r) in found.required.items())
+    lines.append(f"minimum required tolerance: {tolerances}")
+    first = next((stage.name for stage in model.proof.stages if stage.diverged), "")
+    if first or found.first_divergence:
+        inside = f" (inside the network: {first})" if first else ""
+        lines.append(
+            f"first diverging stage: {found.first_divergence or first}{inside if found.first_divergence else ''}"
+        )
+    lines += [f"missed budget: {failure}" for failure in model.failures]
+    return lines
+
+
+def _model(console: Console, report: Report, model: ModelReport) -> None:
+    from rich.table import Table
+
+    height, width = report.source_size
+    scenario = ", ".join(f"{name} {value}" if name != "name" else str(value) for name, value in report.scenario.items())
+    table = Table(
+        title=f"{model.label} ({model.precision}; {model.engine}; masks by {model.mask_head})\n"
+        f"{scenario}: {model.frames} frames {width}x{height}, {model.objects:.1f} objects each"
+    )
+    for column in ("stage", "p50 ms", "p90 ms", "p99 ms", "max ms", "mean ms", "share"):
+        table.add_column(column, justify="left" if column == "stage" else "right")
+    whole = model.stages["end_to_end"].mean_ms
+    for name, values in model.stages.items():
+        numbers = (values.p50_ms, values.p90_ms, values.p99_ms, values.max_ms, values.mean_ms)
+        shown = f"  of it {name}" if name in INNER else name
+        table.add_row(shown, *(f"{number:.2f}" for number in numbers), f"{values.mean_ms / whole:.1%}")
+    console.print(table)
+    p99 = model.intervals["end_to_end"]["p99_ms"]
+    lines = [headline(model), f"p99 {p99.value:.2f} ms [{p99.low:.2f}, {p99.high:.2f}]; {contents(report)}"]
+    for line in [*lines, load_sentence(model), *agreement_lines(model)]:
+        if line is not None:
+            console.print(line, markup=False)

@@ -1,0 +1,220 @@
+"""How frames reach a model: one after the other, from several cameras, all at once, or as a camera sends them.
+
+Each scenario gives a model a *turn* of some frames, so that several models can take turns on the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from time import perf_counter, sleep
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stc.errors import InputError
+from stc.runtime.result import Result
+from stc.runtime.session import Session
+from stc.runtime.stream import Stream
+
+Array = NDArray[Any]
+MaskForm = Literal["rle", "dense", "compact"]
+MASK_FORMS: dict[MaskForm, str] = {
+    "rle": "COCO RLE at frame size",
+    "dense": "one byte per pixel at frame size",
+    "compact": "one bit per pixel at frame size",
+}
+OFFLINE_BATCH = 8  # pictures at once where the model takes any number
+Stages = dict[str, float]  # seconds of one frame, in the order of the work
+Asked = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one model did in its turn: per frame its stages in seconds and its number of objects.
+
+    wall: seconds from the first frame to the last result. dropped: frames that a camera sent and nobody took. late:
+    frames whose result came after the next frame.
+    """
+
+    frames: tuple[Stages, ...]
+    objects: tuple[int, ...]
+    wall: float
+    dropped: int = 0
+    late: int = 0
+
+    def stage(self, name: str) -> Array:
+        """Seconds, one per frame; frames without that stage count 0."""
+        return np.array([frame.get(name, 0.0) for frame in self.frames])
+
+
+class Scenario(Protocol):
+    """`frames`: of a turn, per stream. `streams`: how many videos a model serves."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def frames(self) -> int: ...
+    @property
+    def streams(self) -> int: ...
+
+    def turn(self, session: Session, streams: Sequence[Stream], pictures: Sequence[Array], asked: Asked) -> Turn:
+        """Run `pictures` (uint8 (H, W, 3) BGR); stop early, between two frames, when `asked()`."""
+
+
+@dataclass(frozen=True)
+class SingleStream:
+    """The next frame starts when the last one is done: the latency of one video."""
+
+    masks: MaskForm
+    name: str = "single-stream"
+    frames: int = 10
+    streams: int = 1
+
+    def turn(self, session: Session, streams: Sequence[Stream], pictures: Sequence[Array], asked: Asked) -> Turn:
+        start = perf_counter()
+        return _turn(_serve(streams[0], pictures, self.masks, asked), start)
+
+
+@dataclass(frozen=True)
+class MultiStream:
+    """One thread per video, all on one session; each starts its next frame when its last one is done."""
+
+    masks: MaskForm
+    streams: int = 4
+    name: str = "multi-stream"
+    frames: int = 20
+
+    def turn(self, session: Session, streams: Sequence[Stream], pictures: Sequence[Array], asked: Asked) -> Turn:
+        start = perf_counter()
+        with ThreadPoolExecutor(len(streams)) as pool:
+            served = pool.map(lambda stream: _serve(stream, pictures, self.masks, asked), streams)
+            return _turn([frame for frames in served for frame in frames], start)
+
+
+@dataclass(frozen=True)
+class Offline:
+    """All frames are there: the largest batches, and the next batch is prepared while the engine works on this one.
+
+    What a batch took is shared out evenly to its frames; stages overlap, so they add up to more than the whole.
+    """
+
+    masks: MaskForm
+    name: str = "offline"
+    frames: int = 48
+    streams: int = 1
+
+    def turn(self, session: Session, streams: Sequence[Stream], pictures: Sequence[Array], asked: Asked) -> Turn:
+        least, largest = session.batches
+        size = min(largest or OFFLINE_BATCH, len(pictures))
+        if size < least:
+            raise InputError(f"this model takes {least} pictures at once, a turn has {len(pictures)}")
+        # A fixed batch that does not divide the turn leaves its rest to the next one.
+        batches = [pictures[i : i + size] for i in range(0, len(pictures) - (size - 1 if least == size else 0), size)]
+        stream, frames = streams[0], []
+        begin = start = perf_counter()
+        with ThreadPoolExecutor(1) as pool:
+            ahead = pool.submit(_prepare, stream, batches[0])
+            for following in [*batches[1:], []]:
+                prepared = ahead.result()
+                ahead = pool.submit(_prepare, stream, following)
+                stages, found = _infer(session, stream, prepared, self.masks)
+                end = perf_counter()
+                share = {name: seconds / len(found) for name, seconds in (stages | {"end_to_end": end - start}).items()}
+                frames += [(share, objects) for objects in found]
+                start = end
+                if asked():
+                    break
+        return _turn(frames, begin)
+
+
+@dataclass(frozen=True)
+class Paced:
+    """A camera that does not wait: a frame every 1 / fps seconds, of which only the newest is kept.
+
+    `end_to_end` counts from the moment the camera sent the frame, so "wait" is part of it. A result after the next
+    frame's moment is late; a frame that a newer one replaced is dropped.
+    """
+
+    masks: MaskForm
+    fps: float = 30.0
+    name: str = "paced"
+    frames: int = 30
+    streams: int = 1
+    now: Callable[[], float] = perf_counter
+    wait: Callable[[float], None] = sleep
+
+    def turn(self, session: Session, streams: Sequence[Stream], pictures: Sequence[Array], asked: Asked) -> Turn:
+        start, frames, late, dropped, index = self.now(), [], 0, 0, 0
+        while index < len(pictures) and not asked():
+            arrival = start + index / self.fps
+            if (early := arrival - self.now()) > 0:
+                self.wait(early)
+            began = self.now()
+            objects, stages = timed(streams[0], pictures[index], self.masks, self.now)
+            done = self.now()
+            frames.append(({"wait": began - arrival, **stages, "end_to_end": done - arrival}, objects))
+            late += int(done > arrival + 1 / self.fps)
+            newest = max(index + 1, int((done - start) * self.fps))
+            dropped += min(newest, len(pictures)) - index - 1
+            index = newest
+        return Turn(*_columns(frames), self.now() - start, dropped, late)
+
+
+def timed(
+    stream: Stream, picture: Array, masks: MaskForm, now: Callable[[], float] = perf_counter
+) -> tuple[int, Stages]:
+    """One frame to tracked objects and their masks at frame size: how many objects, and the seconds of every stage."""
+    start = now()
+    result = stream(picture)
+    masks_start = now()
+    make_masks(result, masks)
+    end = now()
+    return len(result), stream.timings | {"masks": end - masks_start, "end_to_end": end - start}
+
+
+def make_masks(result: Result, form: MaskForm) -> Any:
+    return {"rle": result.masks.rle, "dense": result.masks.dense, "compact": result.masks.bits}[form]()
+
+
+def _serve(stream: Stream, pictures: Sequence[Array], masks: MaskForm, asked: Asked) -> list[tuple[Stages, int]]:
+    frames = []
+    for picture in pictures:
+        if asked():
+            break
+        objects, stages = timed(stream, picture, masks)
+        frames.append((stages, objects))
+    return frames
+
+
+def _prepare(stream: Stream, pictures: Sequence[Array]) -> tuple[list[Any], Array | None, float]:
+    start = perf_counter()
+    prepared = [stream.prepare(picture) for picture in pictures]
+    inputs = np.stack([picture for _, picture in prepared]) if prepared else None
+    return [letterbox for letterbox, _ in prepared], inputs, perf_counter() - start
+
+
+def _infer(session: Session, stream: Stream, prepared: Any, masks: MaskForm) -> tuple[Stages, list[int]]:
+    """Of one batch: its stages in seconds, and how many objects each picture has."""
+    letterboxes, inputs, seconds = prepared
+    parts: Stages = {}
+    start = perf_counter()
+    outputs = session.infer(inputs, parts)
+    inferred = perf_counter()
+    results = [stream.finish(outputs, image, letterbox) for image, letterbox in enumerate(letterboxes)]
+    tracked = perf_counter()
+    for result in results:
+        make_masks(result, masks)
+    copies = sum(parts.get(name, 0.0) for name in ("upload", "download"))
+    stages = {"preprocess": seconds, **parts, "engine": inferred - start - copies}
+    return stages | {"track": tracked - inferred, "masks": perf_counter() - tracked}, [len(r) for r in results]
+
+
+def _turn(frames: list[tuple[Stages, int]], start: float) -> Turn:
+    return Turn(*_columns(frames), perf_counter() - start)
+
+
+def _columns(frames: list[tuple[Stages, int]]) -> tuple[tuple[Stages, ...], tuple[int, ...]]:
+    return tuple(stages for stages, _ in frames), tuple(objects for _, objects in frames)
