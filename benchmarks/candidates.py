@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from stc.benchmarks import memory
 from stc.errors import InputError
+from stc.runtime.model_files import PLAN_SUFFIXES
 from stc.runtime.passport import MODEL_FILE, Passport
 from stc.runtime.session import Session
 
@@ -64,7 +65,7 @@ def open_all(
 
 
 def _open(path: Path, label: str, threads: int | None, trust: bool) -> Candidate:
-    before, before_gpu = memory.resident(), memory.on_gpu()
+    before = memory.resident()
     if is_checkpoint(path):
         if not path.is_file():
             raise InputError(f"{path}: no such file")
@@ -72,8 +73,10 @@ def _open(path: Path, label: str, threads: int | None, trust: bool) -> Candidate
 
         session, torch = open_checkpoint(path, threads)
         return Candidate(label, path, session, "fp32", _less(memory.resident(), before), None, torch)
+    engine = path.suffix in PLAN_SUFFIXES  # what runs on the CPU must not wake the GPU up
+    before_gpu = memory.on_gpu() if engine else None
     session = Session(path, threads=threads, trust=trust)
-    gpu = _less(memory.on_gpu(), before_gpu) if session.device == "cuda" else None
+    gpu = _less(memory.on_gpu(), before_gpu) if engine else None
     file = MODEL_FILE if path.is_dir() else path.name
     precision = _precision(session.passport, file)
     return Candidate(label, path, session, precision, _less(memory.resident(), before), gpu)

@@ -153,7 +153,8 @@ def _cosine(a: Array, b: Array) -> Array:
     if not a.shape[1]:
         return np.ones(len(a))
     norm = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    ratio: Array = (a.astype(np.float64) * b).sum(axis=1) / np.maximum(norm, 1e-12)
+    with np.errstate(invalid="ignore"):  # not finite: counted elsewhere
+        ratio: Array = (a.astype(np.float64) * b).sum(axis=1) / np.maximum(norm, 1e-12)
     return ratio
 
 

@@ -57,9 +57,9 @@ class Stream:
         inferred = perf_counter()
         result = self.finish(outputs, 0, letterbox, time)
         done = perf_counter()
-        copies = {name: parts.pop(name) for name in ("upload", "download") if name in parts}
-        engine = {"engine": inferred - preprocessed - sum(copies.values())} | parts
-        self.timings = {"preprocess": preprocessed - start} | copies | engine | {"track": done - inferred}
+        upload, download = ({name: parts.pop(name)} if name in parts else {} for name in ("upload", "download"))
+        engine = {"engine": inferred - preprocessed - sum({**upload, **download}.values())} | parts
+        self.timings = {"preprocess": preprocessed - start, **upload, **engine, **download, "track": done - inferred}
         return result
 
     def prepare(self, frame: NDArray[np.uint8]) -> tuple[Letterbox, NDArray[np.uint8]]:

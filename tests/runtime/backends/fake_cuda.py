@@ -109,6 +109,10 @@ class FakeCuda:
         properties = SimpleNamespace(name=b"Fake GPU", major=major, minor=minor, totalGlobalMem=8 << 30)
         return self._error("cudaGetDeviceProperties"), properties
 
+    def cudaMemGetInfo(self) -> tuple[cudaError_t, int, int]:
+        used = sum(block.nbytes for block in self.memory.values())
+        return self._error("cudaMemGetInfo"), (8 << 30) - used, 8 << 30
+
     def cudaGetErrorString(self, error: cudaError_t) -> tuple[cudaError_t, bytes]:
         return OK, f"text of {error.name}".encode()
 

@@ -352,3 +352,14 @@ def test_results_stay_in_gpu_memory_when_asked(engine: Path, gpus: Gpus) -> None
             np.testing.assert_array_equal(content.reshape(interface["shape"]), expected[name])
     with pytest.raises(InputError, match="only where a TensorRT engine runs"):
         Session(engine, native=False).infer_on_device(FULL[None])
+
+
+def test_the_parts_of_a_call_are_timed_by_the_gpus_own_clock(engine: Path, gpus: Gpus) -> None:
+    """The fake's clock runs while a stream is synchronised; every event is given back."""
+    with Session(engine / "engine.plan") as session:
+        timings: dict[str, float] = {}
+        session.infer(np.zeros((1, 60, 96, 3), np.uint8), timings)
+        assert set(timings) == {"upload", "enqueue", "download"}
+        assert min(timings.values()) >= 0
+        assert len(gpus.cuda.events) == 4
+    assert not gpus.cuda.events
