@@ -57,9 +57,11 @@ class Stream:
         inferred = perf_counter()
         result = self.finish(outputs, 0, letterbox, time)
         done = perf_counter()
-        upload, download = ({name: parts.pop(name)} if name in parts else {} for name in ("upload", "download"))
-        engine = {"engine": inferred - preprocessed - sum({**upload, **download}.values())} | parts
-        self.timings = {"preprocess": preprocessed - start, **upload, **engine, **download, "track": done - inferred}
+        self.timings = {
+            "preprocess": preprocessed - start,
+            **_split(inferred - preprocessed, parts),
+            "track": done - inferred,
+        }
         return result
 
     def prepare(self, frame: NDArray[np.uint8]) -> tuple[Letterbox, NDArray[np.uint8]]:
@@ -102,3 +104,12 @@ class Stream:
 
     def _next_time(self) -> float:
         return 0.0 if self._tracker.time is None else self._tracker.time + 1 / self.fps
+
+
+def _split(seconds: float, parts: dict[str, float]) -> dict[str, float]:
+    """A call of the engine in the order of the work: what is copied, and between the copies "engine" with its parts."""
+    copies = {name: parts[name] for name in ("upload", "download") if name in parts}
+    inner = {name: value for name, value in parts.items() if name not in copies}
+    split = {"upload": copies.get("upload"), "engine": seconds - sum(copies.values()), **inner}
+    split["download"] = copies.get("download")
+    return {name: value for name, value in split.items() if value is not None}
