@@ -33,13 +33,14 @@ def parse(argv: Sequence[str]) -> Namespace:
 
 
 def scenario_of(arguments: Namespace) -> Scenario:
-    from stc.benchmarks.scenarios import MultiStream, Offline, Paced, SingleStream
+    from stc.benchmarks.scenarios import MASKS, MultiStream, Offline, Paced, SingleStream
 
+    masks = MASKS[arguments.masks][1]
     if arguments.scenario == "multi-stream":
-        return MultiStream(arguments.masks, STREAMS if arguments.streams is None else arguments.streams)
+        return MultiStream(masks, STREAMS if arguments.streams is None else arguments.streams)
     if arguments.scenario == "paced":
-        return Paced(arguments.masks, FPS if arguments.fps is None else arguments.fps)
-    return (Offline if arguments.scenario == "offline" else SingleStream)(arguments.masks)
+        return Paced(masks, FPS if arguments.fps is None else arguments.fps)
+    return (Offline if arguments.scenario == "offline" else SingleStream)(masks)
 
 
 def _parser() -> Parser:

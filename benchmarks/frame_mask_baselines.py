@@ -79,14 +79,14 @@ def adelaidet(case: Case) -> Callable[[], torch.Tensor]:
     """Its post-process as released: enlarge by the stride, crop, resize to the frame, threshold."""
     probabilities = torch.from_numpy(case.probabilities)[:, None]
     stride, (rows, cols) = case.stride, case.probabilities.shape[1:]
-    height, width = case.letterbox.resized_size
+    (height, width), frame = case.letterbox.resized_size, case.letterbox.frame_size
 
     def call() -> torch.Tensor:
         with torch.inference_mode():
             x = F.pad(probabilities, (0, 1, 0, 1), mode="replicate")
             x = F.interpolate(x, (rows * stride + 1, cols * stride + 1), mode="bilinear", align_corners=True)
             x = F.pad(x, (stride // 2, 0, stride // 2, 0), mode="replicate")[:, :, :height, :width]
-            return F.interpolate(x, FRAME, mode="bilinear", align_corners=False)[:, 0] > 0.5
+            return F.interpolate(x, frame, mode="bilinear", align_corners=False)[:, 0] > 0.5
 
     return call
 

@@ -110,7 +110,7 @@ def _report(
 ) -> Report:
     from stc.benchmarks import cautions, environment, memory
     from stc.benchmarks.report.structure import Memory, Report, function_body, model_report, ratios
-    from stc.benchmarks.scenarios import MASK_FORMS
+    from stc.benchmarks.scenarios import MASKS
 
     serial = scenario.name in {"single-stream", "paced"}
     seen = [group for group in zip(candidates, measured.samples, proofs, strict=False) if group[1].turns]
@@ -124,7 +124,7 @@ def _report(
         scenario={"name": scenario.name, "streams": scenario.streams} | ({} if fps is None else {"fps": fps}),
         source=pictures.name,
         source_size=pictures.size,
-        mask_form=MASK_FORMS[arguments.masks],
+        mask_form=MASKS[arguments.masks][0],
         decode=pictures.decode,
         models=models,
         ratios=ratios([model.label for model in models], [samples for _, samples, _ in seen]),

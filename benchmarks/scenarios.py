@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter, sleep
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,11 @@ from stc.runtime.session import Session
 from stc.runtime.stream import Stream
 
 Array = NDArray[Any]
-MaskForm = Literal["rle", "dense", "compact"]
-MASK_FORMS: dict[MaskForm, str] = {
-    "rle": "COCO RLE at frame size",
-    "dense": "one byte per pixel at frame size",
-    "compact": "one bit per pixel at frame size",
+MaskMaker = Callable[[Result], Any]
+MASKS: dict[str, tuple[str, MaskMaker]] = {
+    "rle": ("COCO RLE at frame size", lambda result: result.masks.rle()),
+    "dense": ("one byte per pixel at frame size", lambda result: result.masks.dense()),
+    "compact": ("one bit per pixel at frame size", lambda result: result.masks.bits()),
 }
 OFFLINE_BATCH = 8  # pictures at once where the model takes any number
 Stages = dict[str, float]  # seconds of one frame, in the order of the work
@@ -68,21 +68,21 @@ class Scenario(Protocol):
 class SingleStream:
     """The next frame starts when the last one is done: the latency of one video."""
 
-    masks: MaskForm
+    masks: MaskMaker
     name: str = "single-stream"
     frames: int = 10
     streams: int = 1
 
     def turn(self, session: Session, streams: Sequence[Stream], pictures: Sequence[Array], asked: Asked) -> Turn:
         start = perf_counter()
-        return _turn(_serve(streams[0], pictures, self.masks, asked), start)
+        return turn_of(serve(streams[0], pictures, self.masks, asked), start)
 
 
 @dataclass(frozen=True)
 class MultiStream:
     """One thread per video, all on one session; each starts its next frame when its last one is done."""
 
-    masks: MaskForm
+    masks: MaskMaker
     streams: int = 4
     name: str = "multi-stream"
     frames: int = 20
@@ -90,8 +90,8 @@ class MultiStream:
     def turn(self, session: Session, streams: Sequence[Stream], pictures: Sequence[Array], asked: Asked) -> Turn:
         start = perf_counter()
         with ThreadPoolExecutor(len(streams)) as pool:
-            served = pool.map(lambda stream: _serve(stream, pictures, self.masks, asked), streams)
-            return _turn([frame for frames in served for frame in frames], start)
+            served = pool.map(lambda stream: serve(stream, pictures, self.masks, asked), streams)
+            return turn_of([frame for frames in served for frame in frames], start)
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Offline:
     What a batch took is shared out evenly to its frames; stages overlap, so they add up to more than the whole.
     """
 
-    masks: MaskForm
+    masks: MaskMaker
     name: str = "offline"
     frames: int = 48
     streams: int = 1
@@ -127,7 +127,7 @@ class Offline:
                 start = end
                 if asked():
                     break
-        return _turn(frames, begin)
+        return turn_of(frames, begin)
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Paced:
     frame's moment is late; a frame that a newer one replaced is dropped.
     """
 
-    masks: MaskForm
+    masks: MaskMaker
     fps: float = 30.0
     name: str = "paced"
     frames: int = 30
@@ -164,22 +164,19 @@ class Paced:
 
 
 def timed(
-    stream: Stream, picture: Array, masks: MaskForm, now: Callable[[], float] = perf_counter
+    stream: Stream, picture: Array, masks: MaskMaker, now: Callable[[], float] = perf_counter
 ) -> tuple[int, Stages]:
     """One frame to tracked objects and their masks at frame size: how many objects, and the seconds of every stage."""
     start = now()
     result = stream(picture)
     masks_start = now()
-    make_masks(result, masks)
+    masks(result)
     end = now()
     return len(result), stream.timings | {"masks": end - masks_start, "end_to_end": end - start}
 
 
-def make_masks(result: Result, form: MaskForm) -> Any:
-    return {"rle": result.masks.rle, "dense": result.masks.dense, "compact": result.masks.bits}[form]()
-
-
-def _serve(stream: Stream, pictures: Sequence[Array], masks: MaskForm, asked: Asked) -> list[tuple[Stages, int]]:
+def serve(stream: Stream, pictures: Sequence[Array], masks: MaskMaker, asked: Asked) -> list[tuple[Stages, int]]:
+    """One frame after the other, until `asked()`: the stages of each, and its number of objects."""
     frames = []
     for picture in pictures:
         if asked():
@@ -196,7 +193,7 @@ def _prepare(stream: Stream, pictures: Sequence[Array]) -> tuple[list[Any], Arra
     return [letterbox for letterbox, _ in prepared], inputs, perf_counter() - start
 
 
-def _infer(session: Session, stream: Stream, prepared: Any, masks: MaskForm) -> tuple[Stages, list[int]]:
+def _infer(session: Session, stream: Stream, prepared: Any, masks: MaskMaker) -> tuple[Stages, list[int]]:
     """Of one batch: its stages in seconds, and how many objects each picture has."""
     letterboxes, inputs, seconds = prepared
     parts: Stages = {}
@@ -206,13 +203,13 @@ def _infer(session: Session, stream: Stream, prepared: Any, masks: MaskForm) -> 
     results = [stream.finish(outputs, image, letterbox) for image, letterbox in enumerate(letterboxes)]
     tracked = perf_counter()
     for result in results:
-        make_masks(result, masks)
+        masks(result)
     copies = sum(parts.get(name, 0.0) for name in ("upload", "download"))
     stages = {"preprocess": seconds, **parts, "engine": inferred - start - copies}
     return stages | {"track": tracked - inferred, "masks": perf_counter() - tracked}, [len(r) for r in results]
 
 
-def _turn(frames: list[tuple[Stages, int]], start: float) -> Turn:
+def turn_of(frames: list[tuple[Stages, int]], start: float) -> Turn:
     return Turn(*_columns(frames), perf_counter() - start)
 
 

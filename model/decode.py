@@ -7,6 +7,8 @@ threshold, suppressed per class, the best K kept. Two steps have a fixed-shape f
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -16,9 +18,13 @@ from stc.model.nms import cluster_nms
 from stc.model.outputs import Decoded, RawOutputs
 from stc.model.precision import widen
 
+TopK = Callable[[Tensor, int], tuple[Tensor, Tensor]]
 
-def decode(raw: RawOutputs, config: ModelConfig) -> Decoded:
+
+def decode(raw: RawOutputs, config: ModelConfig, top_k: TopK | None = None) -> Decoded:
     """Detections of `raw` by the thresholds of `config`, in float32 (float64 for a float64 model).
+
+    top_k: another rule than `stable_top_k`.
 
     Raises ValueError when the input is so small that it has fewer (location, class) pairs than `max_detections`.
     """
@@ -32,6 +38,7 @@ def decode(raw: RawOutputs, config: ModelConfig) -> Decoded:
     points, strides, sizes = _cells(raw, config)
 
     candidates = torch.where(pairs > config.score_threshold, pairs, 0)
+    top_k = top_k or stable_top_k
     best, index = top_k(candidates, min(config.pre_nms_topk, pairs.shape[1]))
     cell = index // config.num_classes
     labels = index - cell * config.num_classes
@@ -58,7 +65,7 @@ def decode(raw: RawOutputs, config: ModelConfig) -> Decoded:
     )
 
 
-def top_k(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def stable_top_k(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k largest of (B, N) in descending order with their indices; of equal values the lower index comes first.
 
     ONNX TopK promises that order of ties, torch.topk does not: outside of an export a stable sort keeps the promise.

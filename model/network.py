@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from stc.model.config import ModelConfig
-from stc.model.decode import decode
+from stc.model.decode import TopK, decode, stable_top_k
 from stc.model.efficientnet import EfficientNetLite0
 from stc.model.fpn import FPN
 from stc.model.head import Head
@@ -51,13 +51,16 @@ class STC(nn.Module):
 class STCDeploy(nn.Module):
     """The graph contract: uint8 frames in, fixed-capacity detections with masks out.
 
-    `mask_head` stands for the op `stc::DynamicMaskHead`; the export puts its own node there.
+    `mask_head` stands for the op `stc::DynamicMaskHead`; the export puts its own node there. `top_k` orders candidates.
     """
 
-    def __init__(self, model: STC, mask_head: Callable[..., Tensor] = dynamic_mask_head) -> None:
+    def __init__(
+        self, model: STC, mask_head: Callable[..., Tensor] = dynamic_mask_head, top_k: TopK = stable_top_k
+    ) -> None:
         super().__init__()
         self.model = model
         self.mask_head = mask_head
+        self.top_k = top_k
 
     def forward(self, frames: Tensor) -> dict[str, Tensor]:
         """frames: uint8 (B, H, W, 3) BGR at the input size.
@@ -73,7 +76,7 @@ class STCDeploy(nn.Module):
         config = self.model.config
         images = normalise(frames, config)
         stages, raw = self.model.trace(images)
-        found = decode(raw, config)
+        found = decode(raw, config, self.top_k)
         masks = self.mask_head(
             raw.mask_feats,
             found.params,

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stc.benchmarks.scenarios import MultiStream, Offline, Paced, Scenario, SingleStream, Turn
+from stc.benchmarks.scenarios import MASKS, MultiStream, Offline, Paced, Scenario, SingleStream, Turn
 from stc.errors import InputError
 from stc.runtime import Session
 from tests.benchmarks.proven import pictures
 from tests.runtime import tiny_model
+
+RLE = MASKS["rle"][1]
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def take(session: Session, scenario: Scenario, shown: list[Any] | None = None) -
 
 
 def test_one_stream_gives_every_frame_its_stages(session: Session) -> None:
-    turn = take(session, SingleStream("rle"))
+    turn = take(session, SingleStream(RLE))
     assert turn.objects == (3,) * 8
     assert all(list(frame) == ["preprocess", "engine", "track", "masks", "end_to_end"] for frame in turn.frames)
     assert all(sum(frame.values()) <= 2 * frame["end_to_end"] for frame in turn.frames)
@@ -42,19 +44,19 @@ def test_masks_are_made_in_the_form_asked_for(form: str, session: Session, monke
     made = []
     for name in ("rle", "dense", "bits"):
         monkeypatch.setattr(Masks, name, lambda self, name=name: made.append(name))
-    take(session, SingleStream(form), pictures()[:2])  # type: ignore[arg-type]
+    take(session, SingleStream(MASKS[form][1]), pictures()[:2])
     assert made == [{"compact": "bits"}.get(form, form)] * 2
 
 
 def test_every_stream_of_many_sees_every_frame(session: Session) -> None:
-    turn = take(session, MultiStream("rle", streams=3))
+    turn = take(session, MultiStream(RLE, streams=3))
     assert len(turn.frames) == len(turn.objects) == 3 * 8
     assert turn.objects == (3,) * 24
 
 
 def test_streams_of_a_session_do_not_share_tracks(session: Session) -> None:
     """Each thread's stream finds the ids of a run of its own."""
-    scenario = MultiStream("rle", streams=4)
+    scenario = MultiStream(RLE, streams=4)
     streams = [session.stream(str(i)) for i in range(4)]
     scenario.turn(session, streams, pictures(), lambda: False)
     alone = session.stream("alone")
@@ -66,7 +68,7 @@ def test_streams_of_a_session_do_not_share_tracks(session: Session) -> None:
 
 def test_offline_gives_what_one_stream_gives(session: Session) -> None:
     stream, alone = session.stream("offline"), session.stream("alone")
-    turn = Offline("rle").turn(session, [stream], pictures(), lambda: False)
+    turn = Offline(RLE).turn(session, [stream], pictures(), lambda: False)
     for picture in pictures():
         alone(picture)
     assert turn.objects == (3,) * 8
@@ -79,7 +81,7 @@ def test_offline_uses_batches_and_shares_their_time_out(session: Session, monkey
     monkeypatch.setattr(
         session, "infer", lambda inputs, timings=None: sizes.append(len(inputs)) or infer(inputs, timings)
     )
-    turn = take(session, Offline("rle"), pictures() + pictures()[:4])
+    turn = take(session, Offline(RLE), pictures() + pictures()[:4])
     assert sizes == [8, 4]
     whole = turn.stage("end_to_end")
     assert len(set(whole[:8])) == 1
@@ -88,12 +90,12 @@ def test_offline_uses_batches_and_shares_their_time_out(session: Session, monkey
 
 def test_a_fixed_batch_is_never_broken(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Session, "batches", property(lambda self: (3, 3)))
-    assert len(take(session, Offline("rle")).frames) == 6
+    assert len(take(session, Offline(RLE)).frames) == 6
     with pytest.raises(InputError, match="takes 3 pictures at once"):
-        take(session, Offline("rle"), pictures()[:2])
+        take(session, Offline(RLE), pictures()[:2])
 
 
-@pytest.mark.parametrize("scenario", [SingleStream("rle"), MultiStream("rle", 2), Offline("rle"), Paced("rle", 1e6)])
+@pytest.mark.parametrize("scenario", [SingleStream(RLE), MultiStream(RLE, 2), Offline(RLE), Paced(RLE, 1e6)])
 def test_a_turn_ends_between_frames_when_asked(scenario: Scenario, session: Session) -> None:
     answers = iter([False, False, *[True] * 100])
     streams = [session.stream(str(i)) for i in range(scenario.streams)]
@@ -140,7 +142,7 @@ class Found:
 def paced(seconds: list[float], frames: int = 12, fps: float = 10.0) -> tuple[Turn, list[int]]:
     clock = Clock()
     stream = SlowStream(clock, seconds)
-    scenario = Paced("rle", fps, now=clock.now, wait=clock.wait)
+    scenario = Paced(RLE, fps, now=clock.now, wait=clock.wait)
     return scenario.turn(None, [stream], list(range(frames)), lambda: False), stream.shown  # type: ignore[arg-type, list-item]
 
 

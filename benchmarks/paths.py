@@ -1,0 +1,169 @@
+"""One model by every path to masks and ids: `python -m stc.benchmarks.paths --ckpt FILE --bundle DIR`.
+
+Our native op, the op's function body and int8 in ONNX Runtime, PyTorch eager and at its fastest, and AdelaiDet's form.
+All take turns on the same frames with the same tracker; ratios are kept in a file that later runs are compared with.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stc.benchmarks.scenarios import MASKS, MaskMaker, SingleStream, Turn, serve, turn_of
+from stc.cli import Parser, run
+from stc.errors import InputError
+
+if TYPE_CHECKING:
+    from stc.benchmarks.intervals import Interval
+    from stc.runtime.session import Session
+
+FIRST = "native op"
+SLOWER = 0.85  # a ratio below this fraction of the recorded one is a regression
+
+
+@dataclass(frozen=True)
+class Paths(SingleStream):
+    """Every session makes masks its own way."""
+
+    makers: tuple[tuple[Session, MaskMaker], ...] = ()
+
+    def turn(self, session: Session, streams: Any, pictures: Any, asked: Callable[[], bool]) -> Turn:
+        from time import perf_counter
+
+        masks = next((maker for own, maker in self.makers if own is session), self.masks)
+        start = perf_counter()
+        return turn_of(serve(streams[0], pictures, masks, asked), start)
+
+
+def main(argv: Sequence[str]) -> int:
+    arguments = _parser().parse_args(argv)
+    known = _known(arguments)
+    from stc.benchmarks import environment, source
+    from stc.benchmarks.progress import bar
+    from stc.benchmarks.report.structure import ratios
+    from stc.benchmarks.schedule import measure, planned
+    from stc.files import write_text
+
+    with ExitStack() as stack:
+        sessions, makers = _open(arguments, stack)
+        pictures = source.load([], arguments.source, None, arguments.frames)
+        scenario = Paths(MASKS["rle"][1], makers=makers)
+        with bar("measuring", planned(scenario, len(sessions), arguments.frames)) as advance:
+            measured = measure(list(sessions.values()), pictures.frames, scenario, arguments.frames, progress=advance)
+    found = {ratio.model: ratio.end_to_end for ratio in ratios(list(sessions), measured.samples)}
+    for label, samples in zip(sessions, measured.samples, strict=True):
+        _print(label, samples, found.get(label))
+    if not measured.stable:
+        print("unstable: no three windows agreed for every path")
+    ratio_values = {label: [interval.value, interval.low, interval.high] for label, interval in found.items()}
+    recorded = {
+        "environment": environment.describe(arguments.threads),
+        "frames": measured.samples[0].frames,
+        "ratios": ratio_values,
+    }
+    if known is None:
+        return 0
+    if arguments.update:
+        write_text(Path(arguments.regression), json.dumps(known | {_name(arguments): recorded}, indent=1) + "\n")
+        return 0
+    lost = slower(ratio_values, known[_name(arguments)]["ratios"])
+    for line in lost:
+        print(f"slower than recorded: {line}")
+    return 4 if lost else 0
+
+
+def slower(now: dict[str, list[float]], before: dict[str, list[float]]) -> list[str]:
+    """Paths beside which the native op lost ground: even the upper end of the ratio's interval is below 0.85 of what
+    was recorded. Absolute times are not compared: machines differ. Paths that only one of both has are left out."""
+    return [
+        f"{label}: {now[label][0]:.2f}x [{now[label][1]:.2f}, {now[label][2]:.2f}], recorded {before[label][0]:.2f}x"
+        for label in now.keys() & before.keys()
+        if now[label][2] < SLOWER * before[label][0]
+    ]
+
+
+def _open(arguments: Namespace, stack: ExitStack) -> tuple[dict[str, Session], tuple[tuple[Session, MaskMaker], ...]]:
+    from stc.benchmarks import pytorch_forms
+    from stc.benchmarks.torch_session import TorchBackend
+    from stc.model.checkpoint.load import load
+    from stc.model.passport import passport_of
+    from stc.runtime.session import Session
+
+    path, threads = Path(arguments.ckpt), arguments.threads
+    source = load(path)
+    passport = passport_of(source, path.name, path.stem)
+
+    def pytorch(form: str, network: Any = None) -> Session:
+        backend = TorchBackend(source.model, passport, threads, network, form)
+        return Session.from_backend(backend, passport, f"{path} ({form})")
+
+    sessions = {
+        FIRST: Session(arguments.bundle, threads=threads),
+        "function body": Session(arguments.bundle, threads=threads, native=False),
+        **({} if arguments.int8 is None else {"int8": Session(_int8(arguments.int8), threads=threads)}),
+        "PyTorch eager": pytorch("eager"),
+        "PyTorch compiled": pytorch("compiled", pytorch_forms.compiled(source.model)),
+        "AdelaiDet's form": pytorch("AdelaiDet's", pytorch_forms.adelaidet(source.model)),
+    }
+    if sessions[FIRST].native is None:
+        raise InputError("the native library is not installed here, so there is nothing to compare; run: make demo")
+    for session in sessions.values():
+        stack.callback(session.close)
+    return sessions, ((sessions["AdelaiDet's form"], pytorch_forms.adelaidet_masks),)
+
+
+def _int8(bundle: str) -> Path:
+    return Path(bundle) / "model-int8.onnx"
+
+
+def _print(label: str, samples: Any, ratio: Interval | None) -> None:
+    import numpy as np
+
+    medians = {name: 1e3 * float(np.median(np.concatenate(samples.stage(name)))) for name in samples.stages}
+    beside = "" if ratio is None else f"  {ratio.value:5.2f}x [{ratio.low:.2f}, {ratio.high:.2f}]"
+    engine, masks, whole = (medians[name] for name in ("engine", "masks", "end_to_end"))
+    print(f"{label:18s} end to end {whole:8.2f} ms  engine {engine:8.2f}  masks {masks:6.2f}{beside}")
+
+
+def _known(arguments: Namespace) -> dict[str, Any] | None:
+    """The regression file, read before the slow part; None where none was named."""
+    if arguments.regression is None:
+        return None
+    path = Path(arguments.regression)
+    try:
+        known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error}); write it anew with: --update") from error
+    if not arguments.update and _name(arguments) not in known:
+        raise InputError(f"{path}: knows nothing of {_name(arguments)}; record it with: --update")
+    return known
+
+
+def _name(arguments: Namespace) -> str:
+    return arguments.name or Path(arguments.ckpt).stem
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="python -m stc.benchmarks.paths", description=__doc__)
+    parser.add_argument("--ckpt", required=True, metavar="FILE", help="checkpoint, for the PyTorch paths")
+    parser.add_argument("--bundle", required=True, metavar="DIR", help="what stc-export made of it")
+    parser.add_argument("--int8", metavar="DIR", help="a bundle of stc-export --int8, to measure its model too")
+    parser.add_argument("--source", required=True, metavar="VIDEO", help="frames")
+    parser.add_argument("--frames", type=int, default=200, metavar="N", help="of each path (default 200)")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of every engine (default: all cores)")
+    parser.add_argument(
+        "--regression", metavar="FILE", help="compare the ratios with those in this file; 4 when slower"
+    )
+    parser.add_argument("--name", metavar="NAME", help="of the model in that file (default: the checkpoint's name)")
+    parser.add_argument("--update", action="store_true", help="write the ratios there instead of comparing")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
