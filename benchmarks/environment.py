@@ -23,6 +23,7 @@ PACKAGES = (
     "opencv-python-headless",
 )
 # As nvidia-smi names them; older drivers know clocks_throttle_reasons instead, and are then not asked again.
+TIMEOUT = 5.0  # seconds that nvidia-smi may take
 GPU_FIELDS = ("name", "driver_version", "clocks.sm", "clocks.max.sm", "clocks_event_reasons.active", "power.limit")
 
 
@@ -33,6 +34,7 @@ def describe(threads: int | None = None) -> dict[str, str]:
         "measured": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "processor": _processor(),
         "cores": str(cores()),
+        "clock": _clock(),
         "threads": "one per core" if threads is None else str(threads),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -56,7 +58,7 @@ def gpu() -> str | None:
         return None
     command = [program, f"--query-gpu={','.join(GPU_FIELDS)}", "--format=csv,noheader"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return None
     values = [value.strip() for value in answer.splitlines()[0].split(",")] if answer.strip() else []
@@ -110,6 +112,12 @@ def _processor() -> str:
         if line.startswith(("model name", "Model", "Hardware")):
             return line.split(":", 1)[1].strip()
     return platform.processor() or "unknown"
+
+
+def _clock() -> str:
+    """Of the processor's cores now."""
+    speeds = [float(line.split(":", 1)[1]) for line in _lines("/proc/cpuinfo") if line.startswith("cpu MHz")]
+    return f"{min(speeds):.0f} to {max(speeds):.0f} MHz" if speeds else "not told by the system"
 
 
 def _lines(path: str) -> list[str]:

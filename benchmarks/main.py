@@ -55,6 +55,7 @@ def _bench(arguments: Namespace, scenario: Scenario, close: Callable[[Callable[[
     from stc.benchmarks.stop import Stop
 
     candidates = open_all(arguments.models, arguments.threads, arguments.trust, close)
+    _check_batches(candidates, scenario)
     pictures = source.load(candidates, arguments.source, arguments.reference, arguments.frames)
     truths = proof.find(candidates, arguments.reference, pictures.frames, arguments.threads)
     sessions = [candidate.session for candidate in candidates]
@@ -72,6 +73,17 @@ def _bench(arguments: Namespace, scenario: Scenario, close: Callable[[Callable[[
     if not any(samples.turns for samples in measured.samples):
         return None
     return _report(arguments, scenario, pictures, candidates, measured, proofs, during, interrupted)
+
+
+def _check_batches(candidates: Sequence[Candidate], scenario: Scenario) -> None:
+    from stc.errors import InputError
+
+    for candidate in candidates:
+        if (least := candidate.session.batches[0]) > 1 and scenario.name != "offline":
+            raise InputError(
+                f"{candidate.label} takes {least} pictures at once, {scenario.name} has one at a time; "
+                "measure it with: --scenario offline"
+            )
 
 
 def _prove(
@@ -121,7 +133,11 @@ def _report(
     )
     twin = measured.samples[len(candidates) :]
     return Report(
-        scenario={"name": scenario.name, "streams": scenario.streams} | ({} if fps is None else {"fps": fps}),
+        scenario={
+            "name": scenario.name,
+            **({} if scenario.streams == 1 else {"streams": scenario.streams}),
+            **({} if fps is None else {"fps": fps}),
+        },
         source=pictures.name,
         source_size=pictures.size,
         mask_form=MASKS[arguments.masks][0],

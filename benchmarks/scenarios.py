@@ -111,7 +111,7 @@ class Offline:
         size = min(largest or OFFLINE_BATCH, len(pictures))
         if size < least:
             raise InputError(f"this model takes {least} pictures at once, a turn has {len(pictures)}")
-        # A fixed batch that does not divide the turn leaves its rest to the next one.
+        # Where the batch is fixed, what does not fill one more is not run.
         batches = [pictures[i : i + size] for i in range(0, len(pictures) - (size - 1 if least == size else 0), size)]
         stream, frames = streams[0], []
         begin = start = perf_counter()

@@ -98,7 +98,7 @@ def timelines(rows: Mapping[str, Sequence[Array]]) -> str:
                 dots.append(f"M{x:.1f} {y:.1f}h0")
             at += len(turn)
         body = f'<g class="shade">{"".join(shades)}</g><path class="dots d{number % 6}" d="{"".join(dots)}"/>'
-        lines.append(_figure(f"{label}: frame 1 to {total}", body, axis))
+        lines.append(_figure(f"{label}: frame 1 to {total},", body, axis))
     return "".join(lines)
 
 

@@ -222,3 +222,12 @@ def test_an_engine_tells_its_copies_apart(engine: Path, tmp_path: Path) -> None:
     ]
     assert abs(values["unaccounted"]) <= 0.03
     assert values["device_mib"] > 0
+
+
+def test_a_model_of_fixed_batches_is_measured_offline(
+    proven_bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("stc.runtime.session.Session.batches", property(lambda self: (4, 4)))
+    assert run(main, [str(proven_bundle), "--frames", "1"]) == 1
+    assert "takes 4 pictures at once, single-stream has one at a time" in capsys.readouterr().err
+    assert run(main, [str(proven_bundle), "--frames", "1", "--scenario", "offline"]) == 0
