@@ -14,8 +14,8 @@ ENQUEUE_BOUND = 0.8  # of the engine's time
 SCARCE = 200  # frames from which on a 99th percentile rests on more than the two slowest
 
 
-def of_model(model: ModelReport, fps: float | None) -> list[str]:
-    """fps: of a paced source; None for other scenarios."""
+def of_model(model: ModelReport, fps: float | None, *, interrupted: bool = False) -> list[str]:
+    """fps: of a paced source; None for other scenarios. interrupted: before the comparison with PyTorch."""
     found = []
     engine = model.stages["engine"].p50_ms
     if model.unaccounted is not None and abs(model.unaccounted) > ADD_UP:
@@ -36,9 +36,9 @@ def of_model(model: ModelReport, fps: float | None) -> list[str]:
         found.append(
             f"late for a camera of {fps:g} FPS: {model.late} of {model.frames} results came after the next frame"
         )
-    if model.proof is None:
+    if model.proof is None and not interrupted:
         found.append("unproven: there is no reference of this model to compare with")
-    elif model.verdict == "unproven":
+    elif model.proof is not None and model.verdict == "unproven":
         agreement = model.proof.agreement
         found.append(f"unproven: {agreement.detections} detections of {agreement.tracks} tracks prove too little")
     return [f"{model.label}: {text}" for text in found]

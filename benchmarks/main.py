@@ -147,7 +147,9 @@ def _report(
         function_body=function_body(measured.samples[0], twin[0]) if twin and twin[0].turns else None,
         memory=Memory.of(measured.resident, memory.peak(), scenario.frames * scenario.streams),
         environment=environment.describe(arguments.threads),
-        cautions=tuple(run_wide + [text for model in models for text in cautions.of_model(model, fps)]),
+        cautions=tuple(
+            run_wide + [text for model in models for text in cautions.of_model(model, fps, interrupted=interrupted)]
+        ),
         stable=measured.stable,
         interrupted=interrupted,
     )

@@ -77,7 +77,7 @@ def load_sentence(model: ModelReport) -> str | None:
 
 def agreement_lines(model: ModelReport) -> list[str]:
     if model.proof is None:
-        return ["agreement: no reference of this model to compare with"]
+        return ["agreement with PyTorch: not compared"]
     found = model.proof.agreement
     lines = [
         f"agreement with {model.proof.truth.origin}: {found.detections_matched:.2%} of detections matched "
