@@ -57,13 +57,13 @@ def find(
 
     pictures: the frames of this run, for a checkpoint to run on. Raises InputError for a given file that does not fit.
     """
-    recorded = {c.label: _recorded(c) for c in candidates if given is None and c.folder is not None}
+    recordings = {c.label: recorded(c) for c in candidates if given is None and c.folder is not None}
     if given is not None:
         fixed = _live(Path(given), pictures, threads) if is_checkpoint(Path(given)) else _read(Path(given))
         for candidate in candidates:
             _check(candidate, fixed.reference, given)
         return [fixed] * len(candidates)
-    return [_own(candidate, candidates, recorded) for candidate in candidates]
+    return [_own(candidate, candidates, recordings) for candidate in candidates]
 
 
 def prove(
@@ -106,22 +106,23 @@ def _stages(candidate: Candidate, truth: Truth) -> tuple[StageError, ...]:
     return divergence.stage_errors(candidate.file, candidate.precision, frame, expected)
 
 
-def _own(candidate: Candidate, candidates: Sequence[Candidate], recorded: dict[str, Truth]) -> Truth | None:
+def _own(candidate: Candidate, candidates: Sequence[Candidate], recordings: dict[str, Truth]) -> Truth | None:
     """Of a bundle or a checkpoint, where no reference was given."""
     weights = candidate.session.passport.checkpoint.get("sha256")
     relatives = [c for c in candidates if weights and c.session.passport.checkpoint.get("sha256") == weights]
     live = next((c.torch for c in relatives if c.torch is not None), None)
-    if candidate.label in recorded:
-        truth = recorded[candidate.label]
+    if candidate.label in recordings:
+        truth = recordings[candidate.label]
         return Truth(truth.reference, truth.origin, live)
     sizes = candidate.session.passport.input_size
-    bundle = next((c for c in relatives if c.label in recorded and c.session.passport.input_size == sizes), None)
+    bundle = next((c for c in relatives if c.label in recordings and c.session.passport.input_size == sizes), None)
     if bundle is None:
         return None
-    return Truth(recorded[bundle.label].reference, f"{recorded[bundle.label].origin} of {bundle.label}")
+    return Truth(recordings[bundle.label].reference, f"{recordings[bundle.label].origin} of {bundle.label}")
 
 
-def _recorded(candidate: Candidate) -> Truth:
+def recorded(candidate: Candidate) -> Truth:
+    """The recording in a candidate's bundle, verified before it is read. Raises InputError or IncompatibleError."""
     assert candidate.folder is not None
     path = candidate.folder / reference.FILE_NAME
     if not path.is_file():

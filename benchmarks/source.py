@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from stc.benchmarks import reference
 from stc.benchmarks.candidates import Candidate, is_checkpoint
 from stc.benchmarks.intervals import Percentiles
+from stc.benchmarks.proof import recorded
 from stc.errors import InputError
 
 MAX_DECODED = 300  # frames; of 1280x720 these are 0.8 GB
@@ -34,27 +35,27 @@ class Pictures:
         return height, width
 
 
-def load(candidates: Sequence[Candidate], source: str | None, given: str | None, frames: int) -> Pictures:
-    """The first `frames` frames of `source`, at most 300; without one, those of the `given` reference.npz or of the
+def load(candidates: Sequence[Candidate], source: str | None, given: str | None, count: int) -> Pictures:
+    """The first `count` frames of `source`, at most 300; without one, those of the `given` reference.npz or of the
     first bundle's. Raises InputError when there are none."""
     if source is not None:
-        return _decode(source, frames)
+        return _decode(source, count)
     if given is not None and not is_checkpoint(Path(given)):
-        path = Path(given)
+        frames = reference.read(Path(given)).frames
     else:
-        folder = next((candidate.folder for candidate in candidates if candidate.folder is not None), None)
-        if folder is None:
+        bundle = next((candidate for candidate in candidates if candidate.folder is not None), None)
+        if bundle is None:
             raise InputError("a checkpoint brings no frames to time; give some with: --source VIDEO")
-        path = folder / reference.FILE_NAME
-    return Pictures(list(reference.read(path).frames), "reference frames, already at the input size", None)
+        frames = recorded(bundle).reference.frames
+    return Pictures(list(frames), "reference frames, already at the input size", None)
 
 
-def _decode(source: str, frames: int) -> Pictures:
+def _decode(source: str, count: int) -> Pictures:
     from stc.runtime.video.sources import open_source
 
     pictures, seconds = [], []
     start = perf_counter()
-    for frame in islice(open_source(source), min(frames, MAX_DECODED)):
+    for frame in islice(open_source(source), min(count, MAX_DECODED)):
         seconds.append(perf_counter() - start)
         pictures.append(frame.image)
         start = perf_counter()

@@ -14,16 +14,19 @@ import onnx
 import onnxruntime
 import pytest
 
+from stc.benchmarks import reference
 from stc.cli import run
 from stc.files import sha256
 from stc.runtime import Session, passport
 from stc.runtime.machine import Driver, Gpu
 from stc.runtime.native import Missing
 from stc.runtime.plugin import Plugin
+from tests.benchmarks.proven import prove
 from tests.runtime import tiny_model
 from tests.runtime.backends import engine_bundle
 from tests.runtime.backends.engine_bundle import Gpus
 from tests.runtime.backends.fake_cuda import cudaError_t
+from tests.seeded import stc_lite_model
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "errors.md"
 FRAME = tiny_model.frame((0, (8, 12, 40, 44)))[None]
@@ -309,6 +312,52 @@ def cuda_provider_fallback(place: Place) -> None:
     place.monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     place.monkeypatch.setattr(onnxruntime, "InferenceSession", FallsBack)
     place.load("model.onnx", device="cuda")
+
+
+def bench(*arguments: str) -> int:
+    from stc.benchmarks.main import main
+
+    return main([*arguments, "--frames", "1"])
+
+
+@case
+def bench_no_reference(place: Place) -> None:
+    bench(str(place.bundle))
+
+
+@case
+def bench_altered_reference(place: Place) -> None:
+    prove(place.bundle)
+    place.flip("reference.npz")
+    bench(str(place.bundle))
+
+
+@case
+def bench_other_reference(place: Place) -> None:
+    own = reference.read(prove(place.bundle) / "reference.npz")
+    replace(own, frames=own.frames[:, :32]).write(place.bundle / "other.npz")
+    bench(str(place.bundle), "--reference", str(place.bundle / "other.npz"))
+
+
+@case
+def bench_no_frames(place: Place) -> None:
+    from stc.model import checkpoint
+
+    place.monkeypatch.setitem(sys.modules, "tensorrt", None)  # PyTorch would look into the pretended one
+    checkpoint.save(stc_lite_model(0), place.bundle / "lite.safetensors")
+    bench(str(place.bundle / "lite.safetensors"))
+
+
+@case
+def bench_fixed_batch(place: Place) -> None:
+    prove(place.bundle)
+    place.monkeypatch.setattr(Session, "batches", property(lambda self: (4, 4)))
+    bench(str(place.bundle))
+
+
+@case
+def bench_wrong_option(place: Place) -> None:
+    bench(str(place.bundle), "--streams", "2")
 
 
 def test_every_row_has_a_case_and_every_case_a_row() -> None:
