@@ -12,7 +12,7 @@ from typing import Any
 from stc.benchmarks.parity import Agreement
 from stc.export.ranges import FLOAT16_MAX, Extreme, Ranges
 from stc.export.speed import Speed
-from stc.export.verify import NotCompared, Stage, Verification
+from stc.export.verification import NotCompared, Stage, Verification
 from stc.files import write_text
 from stc.runtime.passport import Passport
 
