@@ -23,6 +23,7 @@ from stc.export.main import main
 from stc.export.rebuild import rebuild
 from stc.files import sha256
 from stc.runtime import engine_record, passport
+from stc.runtime.machine import gather
 
 pytestmark = pytest.mark.slow
 LITE = Path("assets/stc-lite.safetensors")
@@ -67,6 +68,9 @@ def test_the_report_shows_audit_ranges_and_that_the_engine_was_not_run(bundle: E
     assert "fp16: " in report["engine"]
     assert "% of the multiply-adds" in report["engine"]
     assert "was not run" in report["engine"]
+    if gather().driver is None:
+        assert "engine inspector: not asked, no NVIDIA driver here" in report["engine"]
+        assert "not asked, no NVIDIA driver here" in (bundle.path / "export-report.html").read_text()
     half = report["verifications"][1]["ranges"]
     assert half["type"] == "float16"
     assert 1 < half["largest"][0]["magnitude"] < 65504
