@@ -7,16 +7,20 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stc.export.bundle import Export as Export
     from stc.export.bundle import export as export
+    from stc.export.finish import Export as Export
 
 __all__ = ["Export", "export"]
 
 
 def __getattr__(name: str) -> Any:
-    # Lazy, so that `stc-export --help` does not wait for torch.
-    if name in __all__:
-        from stc.export import bundle
+    # Lazy: `stc-export --help` must not wait for torch, and `stc-export --onnx` does without it.
+    if name == "Export":
+        from stc.export.finish import Export
 
-        return getattr(bundle, name)
+        return Export
+    if name == "export":
+        from stc.export.bundle import export
+
+        return export
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

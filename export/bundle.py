@@ -5,8 +5,7 @@ in its place.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,14 +18,14 @@ from stc.export.engine import describe
 from stc.export.engine.build import Engine, build, check
 from stc.export.engine.flavour import Flavour, choose
 from stc.export.engine.options import EngineOptions
-from stc.export.engine.progress import Display, Silent
+from stc.export.engine.progress import Display, Silent, Step
+from stc.export.finish import Export, finish
 from stc.export.frames import calibration_frames, reference_frames
 from stc.export.graph import Graph, trace, with_passport
 from stc.export.precision import FILES, OPSETS, Precision, fp32_islands
 from stc.export.quantise import quantise
-from stc.export.report import write_report
-from stc.export.verify import NotCompared, Verification, compare_speed, load_onnxruntime, runs, verify
-from stc.files import sha256
+from stc.export.verification import Verification
+from stc.export.verify import compare_speed, load_onnxruntime, runs, verify
 from stc.model import checkpoint
 from stc.model.checkpoint import Checkpoint
 from stc.model.checkpoint.infer import BackboneStyle
@@ -35,27 +34,6 @@ from stc.model.passport import passport_of
 from stc.runtime.engine_record import ENGINE_FILE
 from stc.runtime.native import Missing
 from stc.runtime.passport import Passport
-
-Step = Callable[[str], None]
-_VERDICTS = ("fail", "unproven", NotCompared.verdict, "pass")  # the worst first
-
-
-@dataclass(frozen=True)
-class Export:
-    """A finished bundle and what it was compared with.
-
-    `verdict` is the worst of all precisions, `engine` a sentence.
-    """
-
-    path: Path
-    passport: Passport
-    verifications: tuple[Verification | NotCompared, ...]
-    engine: str
-
-    @property
-    def verdict(self) -> str:
-        verdicts = {agreement["verdict"] for agreement in self.passport.agreement.values()}
-        return next(v for v in _VERDICTS if v in verdicts)
 
 
 def export(
@@ -140,23 +118,6 @@ def export(
         names = [path.name for path in temporary.iterdir()]
         passport = finish(temporary, passport, names, verifications, sentence := describe.sentence(built))
     return Export(target, passport, tuple(verifications), sentence)
-
-
-def finish(
-    temporary: Path,
-    passport: Passport,
-    names: Iterable[str],
-    verifications: Sequence[Verification | NotCompared],
-    engine: str,
-) -> Passport:
-    """Write passport and reports into a bundle whose other files are complete; the passport with the hashes of `names`.
-
-    engine: a sentence for the report.
-    """
-    passport = replace(passport, files={name: sha256(temporary / name) for name in sorted(names)})
-    passport.write(temporary)
-    write_report(temporary, passport, verifications, engine)
-    return passport
 
 
 def _flavour(engine: EngineOptions) -> Flavour | Missing:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from stc.cli import run
+from stc.errors import MissingDependencyError
 from stc.export import arguments as options
 
 if TYPE_CHECKING:
-    from stc.export.bundle import Export
-    from stc.export.verify import Verification
+    from stc.export.finish import Export
+    from stc.export.verification import Verification
 
 
 def main(argv: Sequence[str]) -> int:
@@ -31,21 +33,26 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _work(arguments: argparse.Namespace, progress: Any) -> Export:
-    task = progress.add_task("loading PyTorch", total=None)
+    task = progress.add_task("reading the bundle" if arguments.onnx else "loading PyTorch", total=None)
 
-    from stc.export.batch import parse
-    from stc.export.bundle import export
-    from stc.export.configure import parse_size
     from stc.export.engine.progress import Bars
-    from stc.export.rebuild import rebuild
 
     def step(text: str) -> None:
         progress.update(task, description=text)
 
     engine, display = options.engine_options(arguments), Bars(progress)
-    if arguments.onnx is not None:
+    if arguments.onnx is not None:  # on a device that has no PyTorch and needs no extra with it
+        if find_spec("onnx") is None:
+            raise MissingDependencyError("onnx is not installed; fix: pip install onnx")
+        from stc.export.batch import parse
+        from stc.export.rebuild import rebuild
+
         batch = None if arguments.batch is None else parse(arguments.batch)
         return rebuild(arguments.onnx, arguments.output, engine=engine, batch=batch, step=step, display=display)
+
+    from stc.export.bundle import export
+    from stc.export.configure import parse_size
+
     return export(
         arguments.ckpt,
         arguments.output,
@@ -70,7 +77,7 @@ def _print(result: Export) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from stc.export.verify import NotCompared
+    from stc.export.verification import NotCompared
 
     console = Console()
     for verification in result.verifications:

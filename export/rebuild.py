@@ -1,4 +1,4 @@
-"""An engine for a bundle that exists: from its ONNX file, without the checkpoint."""
+"""An engine for a bundle that exists: from its ONNX file, without the checkpoint and without PyTorch."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import onnx
 from stc.errors import InputError, MissingDependencyError
 from stc.export import folder, report
 from stc.export.batch import Batch
-from stc.export.bundle import Export, Step, finish
 from stc.export.engine import describe
 from stc.export.engine.build import build, check
 from stc.export.engine.flavour import choose
 from stc.export.engine.options import EngineOptions
 from stc.export.engine.parse import load
-from stc.export.engine.progress import Display, Silent
+from stc.export.engine.progress import Display, Silent, Step
+from stc.export.finish import Export, finish
 from stc.export.precision import FILES, Precision
 from stc.runtime import passport as passports
 from stc.runtime.engine_record import ENGINE_FILE

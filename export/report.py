@@ -12,7 +12,7 @@ from typing import Any
 from stc.benchmarks.parity import Agreement
 from stc.export.ranges import FLOAT16_MAX, Extreme, Ranges
 from stc.export.speed import Speed
-from stc.export.verify import NotCompared, Stage, Verification
+from stc.export.verification import NotCompared, Stage, Verification
 from stc.files import write_text
 from stc.runtime.passport import Passport
 
@@ -145,6 +145,7 @@ def _audit_rows(audit: dict[str, Any]) -> list[tuple[str, ...]]:
         "Precision": audit["precision"],
         "Layers": f"{audit['layers_asked']} of {audit['layers']}",
         "Multiply-adds": f"{100 * audit['fraction']:.2f} % of {audit['multiply_adds']:,} per run",
+        "Engine inspector": audit["inspector"].removeprefix("engine inspector: "),
         **{f"Largest other: {name}": f"{kind}, {count:,}" for name, kind, count in audit["others"]},
     }
     return [(escape(key), escape(str(value))) for key, value in rows.items()]

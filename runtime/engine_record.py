@@ -30,7 +30,8 @@ class EngineRecord:
     `version` is TensorRT's full version; a plan runs with exactly that one. `targets` are compute capabilities
     ("SM90"): of the GPU that the engine was built on, or those that RTX was asked for. `hardware_compatibility`
     is "none" or TensorRT's name of the level ("ampere_plus", "same_compute_capability"). `batch` is least, optimal and
-    largest batch size. `source` is the ONNX file that was built. `precision` is the audit of stc.export.engine.audit.
+    largest batch size. `source` is the ONNX file that was built. `precision` is the audit of stc.export.engine.audit
+    and, as `inspector`, a sentence on what the engine inspector said.
     """
 
     flavour: Flavour

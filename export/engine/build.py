@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from stc.errors import IncompatibleError, MissingDependencyError
-from stc.export.engine import audit, embed, network_layers
+from stc.export.engine import audit, embed, engine_layers, network_layers
 from stc.export.engine.audit import Audit
+from stc.export.engine.engine_layers import EngineLayers
 from stc.export.engine.flavour import Flavour
 from stc.export.engine.gpu import compute_capability
+from stc.export.engine.inspector import ask_inspector
 from stc.export.engine.log import collector
 from stc.export.engine.options import EngineOptions, resolve
 from stc.export.engine.parse import Parsed, parse
@@ -20,6 +22,7 @@ from stc.files import atomic_path
 from stc.runtime import plugin as plugin_library
 from stc.runtime.contract import INPUT
 from stc.runtime.engine_record import EngineRecord, PluginRecord
+from stc.runtime.machine import gather
 from stc.runtime.native import Missing
 from stc.runtime.plugin import Plugin
 
@@ -28,11 +31,12 @@ _GIB = 1 << 30
 
 @dataclass(frozen=True)
 class Engine:
-    """A finished plan and what its passport says of it."""
+    """A finished plan and what its passport says of it. `audit` is of the network, `layers` of the engine."""
 
     plan: bytes
     record: EngineRecord
     audit: Audit
+    layers: EngineLayers | Missing
 
 
 def check(flavour: Flavour, options: EngineOptions) -> None:
@@ -51,7 +55,7 @@ def build(
     """Build the ONNX file `source`, whose content is `model`, for the batch sizes of `options`.
 
     Raises InputError for a bad option or model, MissingDependencyError for a plugin that is not there, AccuracyError
-    when the network is not of `precision`, IncompatibleError when TensorRT cannot parse or build it, and
+    when the network or the engine is not of `precision`, IncompatibleError when TensorRT cannot parse or build it, and
     KeyboardInterrupt after Ctrl-C, once TensorRT has stopped.
     """
     options = resolve(options, flavour)
@@ -60,6 +64,7 @@ def build(
     counted = audit.count(network_layers.read(flavour.module, parsed.network), precision)
     audit.check(counted, source)
     plan = _plan(parsed, source, flavour, options, display)
+    layers = _inspect(plan, source, flavour, precision)
     record = EngineRecord(
         flavour=flavour.name,
         version=flavour.version,
@@ -68,9 +73,18 @@ def build(
         source=source,
         plugin=None if plugin is None else _record(plugin),
         hardware_compatibility=options.hw_compat,
-        precision=counted.to_dict(),
+        precision={**counted.to_dict(), "inspector": engine_layers.sentence(layers)},
     )
-    return Engine(plan, record, counted)
+    return Engine(plan, record, counted, layers)
+
+
+def _inspect(plan: bytes, source: str, flavour: Flavour, precision: Precision) -> EngineLayers | Missing:
+    """What TensorRT says of the finished engine, checked; where no GPU is, why it was not asked."""
+    answer = ask_inspector(flavour, plan, source, gather())
+    counted = answer if isinstance(answer, Missing) else engine_layers.count(answer, precision)
+    if isinstance(counted, EngineLayers):
+        engine_layers.check(counted, source)
+    return counted
 
 
 def _plugin(options: EngineOptions) -> Plugin | embed.Kernel | None:
@@ -114,6 +128,8 @@ def _config(parsed: Parsed, flavour: Flavour, options: EngineOptions) -> Any:
     config = parsed.builder.create_builder_config()
     # A float32 layer means float32: TF32, the default, rounds the inputs of a product to eleven bits.
     config.clear_flag(module.BuilderFlag.TF32)
+    # Keeps names, shapes and types of the layers in the plan, for the engine inspector and for NVTX ranges.
+    config.profiling_verbosity = module.ProfilingVerbosity.DETAILED
     if options.workspace is not None:
         config.set_memory_pool_limit(module.MemoryPoolType.WORKSPACE, int(options.workspace * _GIB))
     if options.opt_level is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stc.export.engine import engine_layers
 from stc.export.engine.build import Engine
 from stc.runtime.engine_record import ENGINE_FILE
 from stc.runtime.machine import NAMES
@@ -20,5 +21,6 @@ def sentence(built: Engine | Missing) -> str:
     plugin = "from standard operators" if record.plugin is None else f"by plugin ({record.plugin.route})"
     return (
         f"{ENGINE_FILE}: {NAMES[record.flavour]} {record.version} for {', '.join(record.targets)}, batch {batch}, of "
-        f"{record.source}; mask head {plugin}; {built.audit}; {NEVER_RUN}."
+        f"{record.source}; mask head {plugin}; {built.audit}; "
+        f"{engine_layers.sentence(built.layers)}; {NEVER_RUN}."
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
+Step = Callable[[str], None]  # called with a line per step of an export
 _POLL = 0.1  # seconds; how soon a Ctrl-C is noticed
 
 

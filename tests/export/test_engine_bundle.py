@@ -5,6 +5,8 @@ from __future__ import annotations
 import _thread
 import json
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from stc.export.main import main
 from stc.export.rebuild import rebuild
 from stc.files import sha256
 from stc.runtime import engine_record, passport
+from stc.runtime.machine import gather
 
 pytestmark = pytest.mark.slow
 LITE = Path("assets/stc-lite.safetensors")
@@ -65,6 +68,9 @@ def test_the_report_shows_audit_ranges_and_that_the_engine_was_not_run(bundle: E
     assert "fp16: " in report["engine"]
     assert "% of the multiply-adds" in report["engine"]
     assert "was not run" in report["engine"]
+    if gather().driver is None:
+        assert "engine inspector: not asked, no NVIDIA driver here" in report["engine"]
+        assert "not asked, no NVIDIA driver here" in (bundle.path / "export-report.html").read_text()
     half = report["verifications"][1]["ranges"]
     assert half["type"] == "float16"
     assert 1 < half["largest"][0]["magnitude"] < 65504
@@ -99,6 +105,50 @@ def test_rebuilding_without_a_batch_keeps_the_exports(copy: Path) -> None:
     assert found.engine is not None
     assert tuple(found.engine["batch"]) == (1, 2, 4)
     assert passport.read(copy).engine is not None
+
+
+# What `pip install stc-trt onnx` and a system's TensorRT leave out, as on a Jetson.
+ABSENT = ("torch", "torchvision", "onnxscript", "onnx_ir", "safetensors", "onnxruntime", "polygraphy")
+WITHOUT = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {absent}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Absent())
+{before}
+from stc.export.main import entry
+entry()
+"""
+
+
+def command(arguments: list[str], absent: tuple[str, ...], before: str = "") -> subprocess.CompletedProcess[str]:
+    """`stc-export` in a process that cannot import what is `absent`."""
+    program = WITHOUT.format(absent=absent, before=before)
+    return subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_rebuilding_needs_no_torch(copy: Path) -> None:
+    done = command(["--onnx", str(copy / "model-fp16.onnx"), "--trt", "rtx", "--target", "SM89"], ABSENT)
+    assert done.returncode == 0, done.stderr
+    assert "fp16: " in done.stdout
+    found = passport.read(copy)
+    assert found.engine is not None
+    assert (found.engine["targets"], found.engine["source"]) == (["SM89"], "model-fp16.onnx")
+    passport.verify_file(found, copy / "engine.plan")
+    assert "PyTorch float32" in (copy / "export-report.html").read_text()  # the comparisons of the export are kept
+
+
+def test_what_rebuilding_needs_is_named_without_torch(copy: Path) -> None:
+    done = command(["--onnx", str(copy / "model.onnx")], ABSENT, "sys.modules['onnx'] = None")
+    assert (done.returncode, done.stderr) == (1, "error: onnx is not installed; fix: pip install onnx\n")
+
+
+def test_exporting_does_need_torch(copy: Path) -> None:
+    """The process of these tests really cannot import it."""
+    done = command(["--ckpt", str(LITE)], ABSENT)
+    assert done.returncode == 1
+    assert "pip install 'stc-trt[export]'" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "model-fp16.onnx", "reference.npz"])

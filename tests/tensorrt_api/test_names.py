@@ -90,6 +90,9 @@ def test_the_sources_were_read() -> None:
     assert (("IExecutionContext",), "execute_async_v3") in names
     assert (("Runtime",), "deserialize_cuda_engine") in names
     assert (("IPluginRegistry",), "load_library") in names
+    assert (("EngineInspector",), "get_engine_information") in names
+    assert (("",), "LayerInformationFormat.JSON") in names
+    assert (("",), "ProfilingVerbosity.DETAILED") in names
     assert (("",), "TensorIOMode.INPUT") in names
     assert len(names) > 20
     assert {"cudaMalloc", "cudaMemcpyKind.cudaMemcpyHostToDevice"} <= {use.name for use in cuda_uses()}

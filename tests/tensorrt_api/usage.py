@@ -33,6 +33,7 @@ FILES = (
     "runtime/backends/execution.py",
     "export/engine/build.py",
     "export/engine/flavour.py",
+    "export/engine/inspector.py",
     "export/engine/log.py",
     "export/engine/network_layers.py",
     "export/engine/parse.py",
