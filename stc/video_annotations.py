@@ -1,0 +1,216 @@
+"""YouTube-VIS and OVIS annotation JSON, read and checked whole.
+
+One annotation is one object through one video: a segmentation per frame of the video, null where it is not seen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from stc.errors import InputError
+from stc.problems import Problems
+from stc.segmentation import to_rle
+
+Rle: TypeAlias = dict[str, Any]  # COCO, compressed
+Masks: TypeAlias = tuple[Rle | None, ...]  # one per frame; None where there is no pixel
+
+OCCLUSION_LEVELS = ("no_occlusion", "slight_occlusion", "severe_occlusion")
+PIXELS = 2**31  # pycocotools counts pixels in 32 bits
+FIX = "mend the file or leave these entries out of it"
+
+
+@dataclass(frozen=True)
+class Track:
+    """One object. `area`: mean over the frames that show it, in pixels, as annotated (of the masks without `areas`)."""
+
+    category: int
+    masks: Masks
+    area: float
+    crowd: bool
+    occlusion: tuple[str | None, ...] | None  # OVIS: one of OCCLUSION_LEVELS per frame; None: no such data
+
+
+@dataclass(frozen=True)
+class Video:
+    """`files` relative to the frames folder, in order; `size` is (H, W) of all of them."""
+
+    id: int
+    name: str  # folder of the first frame
+    size: tuple[int, int]
+    files: tuple[str, ...]
+    tracks: tuple[Track, ...]
+
+
+@dataclass(frozen=True)
+class VideoAnnotations:
+    """`categories` name by id, in order of the ids; `videos` in order of theirs."""
+
+    categories: dict[int, str]
+    videos: tuple[Video, ...]
+
+    @property
+    def has_occlusion(self) -> bool:
+        return any(track.occlusion is not None for video in self.videos for track in video.tracks)
+
+
+def read_video_annotations(path: Path, only: Sequence[str] | None = None) -> VideoAnnotations:
+    """Read `path`; `only` keeps the videos with these names.
+
+    Raises InputError when it is no such file, has no annotations (hidden validation sets), lacks a video of `only`, or
+    holds malformed entries: then all of them are listed.
+    """
+    data = read_json(path)
+    if not isinstance(data, dict) or not all(isinstance(data.get(key), list) for key in ("videos", "categories")):
+        raise InputError(f"{path}: no YouTube-VIS annotations: lists `videos` and `categories` are missing")
+    if not data.get("annotations"):
+        raise InputError(
+            f"{path}: holds no annotations: those of the published validation and test sets are hidden, and only their "
+            "servers can score results; use a part of the training set"
+        )
+    read = _Reader(path, data).read()
+    if only is None:
+        return read
+    names = [video.name for video in read.videos]
+    if missing := sorted(set(only) - set(names)):
+        raise InputError(f"{path}: no clips named {', '.join(missing)}; there are {', '.join(names)}")
+    return VideoAnnotations(read.categories, tuple(video for video in read.videos if video.name in only))
+
+
+def read_json(path: Path) -> Any:
+    """Raises InputError for a file that cannot be read as JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read as JSON ({error}); check it with: python -m json.tool") from error
+
+
+def read_masks(segmentations: Any, size: tuple[int, int], length: int, where: str, problems: Problems) -> Masks:
+    """The masks of one track in a video of `length` frames of `size`; what is wrong with them goes to `problems`."""
+    if not isinstance(segmentations, list) or len(segmentations) != length:
+        found = f"{len(segmentations)} of them" if isinstance(segmentations, list) else repr(segmentations)[:60]
+        problems.add(where, f"`segmentations` must hold one per frame of the video, {length}; got {found}")
+        return ()
+    return tuple(_mask(item, size, f"{where}, frame {i}", problems) for i, item in enumerate(segmentations))
+
+
+def mean_area(areas: Sequence[float]) -> float:
+    """Mean of what is not zero; 0 where everything is."""
+    seen = [area for area in areas if area]
+    return float(np.mean(seen)) if seen else 0.0
+
+
+def mask_areas(masks: Masks) -> list[float]:
+    """Pixels per frame."""
+    from pycocotools import mask as coco
+
+    return [0.0 if rle is None else float(coco.area(rle)) for rle in masks]
+
+
+def _mask(segmentation: Any, size: tuple[int, int], where: str, problems: Problems) -> Rle | None:
+    from pycocotools import mask as coco
+
+    if segmentation is None or segmentation == []:
+        return None
+    try:
+        rle = to_rle(segmentation, size)
+    except ValueError as error:
+        problems.add(where, error)
+        return None
+    return rle if coco.area(rle) else None
+
+
+class _Reader:
+    """One annotation file; every check adds to `problems`, and `read` raises them together."""
+
+    def __init__(self, path: Path, data: dict[str, Any]) -> None:
+        self.data = data
+        self.problems = Problems(str(path))
+        self.categories: dict[int, str] = {}
+        self.videos: dict[int, Video] = {}
+        self.tracks: dict[int, list[Track]] = defaultdict(list)
+
+    def read(self) -> VideoAnnotations:
+        self._each("categories", self._category)
+        self._each("videos", self._video)
+        self._each("annotations", self._annotation)
+        graded = sum(isinstance(a, dict) and "occlusion" in a for a in self.data["annotations"])
+        if graded not in (0, len(self.data["annotations"])):
+            self.problems.add("annotations", f"`occlusion` in {graded} of {len(self.data['annotations'])}: all or none")
+        self.problems.check(FIX)
+        videos = (
+            Video(v.id, v.name, v.size, v.files, tuple(self.tracks[v.id])) for _, v in sorted(self.videos.items())
+        )
+        return VideoAnnotations(dict(sorted(self.categories.items())), tuple(videos))
+
+    def _each(self, key: str, read: Any) -> None:
+        if not isinstance(self.data[key], list):
+            self.problems.add(key, "not a list")
+            return
+        seen: set[int] = set()
+        for index, entry in enumerate(self.data[key]):
+            where = f"{key}[{index}]"
+            if not isinstance(entry, dict) or type(entry.get("id")) is not int:
+                self.problems.add(where, "no object with a whole number as `id`")
+            elif entry["id"] in seen:
+                self.problems.add(where, f"id {entry['id']} is taken by an earlier one")
+            else:
+                seen.add(entry["id"])
+                read(entry, f"{where} (id {entry['id']})")
+
+    def _category(self, entry: dict[str, Any], where: str) -> None:
+        name = entry.get("name")
+        if not isinstance(name, str) or not name:
+            self.problems.add(where, "no `name`")
+        elif name in self.categories.values():
+            self.problems.add(where, f"name {name!r} is taken by an earlier one")
+        else:
+            self.categories[entry["id"]] = name
+
+    def _video(self, entry: dict[str, Any], where: str) -> None:
+        size = entry.get("height"), entry.get("width")
+        files = entry.get("file_names")
+        if not all(type(side) is int and side > 0 for side in size) or size[0] * size[1] >= PIXELS:  # type: ignore[operator]
+            self.problems.add(where, f"`height` and `width` must be numbers of pixels; got {size[0]!r} and {size[1]!r}")
+        elif not isinstance(files, list) or not files or not all(isinstance(name, str) and name for name in files):
+            self.problems.add(where, "`file_names` must list the frames")
+        else:
+            name = Path(files[0]).parent.name or str(entry["id"])
+            self.videos[entry["id"]] = Video(entry["id"], name, (size[0], size[1]), tuple(files), ())  # type: ignore[arg-type]
+
+    def _annotation(self, entry: dict[str, Any], where: str) -> None:
+        category, video_id, crowd = entry.get("category_id"), entry.get("video_id"), entry.get("iscrowd", 0)
+        if not isinstance(category, int) or category not in self.categories:
+            self.problems.add(where, f"category_id {category!r} is none of the categories")
+        if crowd not in (0, 1):
+            self.problems.add(where, f"iscrowd must be 0 or 1; got {crowd!r}")
+        if not isinstance(video_id, int) or video_id not in self.videos:
+            self.problems.add(where, f"video_id {video_id!r} is none of the videos")
+            return
+        video = self.videos[video_id]
+        masks = read_masks(entry.get("segmentations"), video.size, len(video.files), where, self.problems)
+        areas = entry.get("areas")
+        if areas is not None and not _per_frame(areas, video, _is_area):
+            self.problems.add(where, "`areas` must hold a number of pixels or null per frame")
+            return
+        occlusion = entry.get("occlusion")
+        if occlusion is not None and not _per_frame(occlusion, video, lambda level: level in (None, *OCCLUSION_LEVELS)):
+            self.problems.add(where, f"`occlusion` must hold null or one of {', '.join(OCCLUSION_LEVELS)} per frame")
+            return
+        area = mean_area(mask_areas(masks) if areas is None else [item or 0 for item in areas])
+        track = Track(category, masks, area, bool(crowd), None if occlusion is None else tuple(occlusion))  # type: ignore[arg-type]
+        self.tracks[video_id].append(track)
+
+
+def _per_frame(values: Any, video: Video, accepts: Any) -> bool:
+    return isinstance(values, list) and len(values) == len(video.files) and all(accepts(value) for value in values)
+
+
+def _is_area(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, float)) and 0 <= value < PIXELS)
