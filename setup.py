@@ -23,6 +23,7 @@ FOLDERS = (
     "runtime/backends",
     "runtime/video",
     "benchmarks",
+    "benchmarks/evaluation",
     "assets",
 )
 CPU = Path("plugins/cpu")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -59,12 +59,19 @@ class VideoAnnotations:
     def has_occlusion(self) -> bool:
         return any(track.occlusion is not None for video in self.videos for track in video.tracks)
 
+    def only(self, names: Sequence[str]) -> VideoAnnotations:
+        """The videos with these names. Raises InputError when there is none of a name."""
+        known = [video.name for video in self.videos]
+        if missing := sorted(set(names) - set(known)):
+            raise InputError(f"no clips named {', '.join(missing)} in the annotations; there are {', '.join(known)}")
+        return replace(self, videos=tuple(video for video in self.videos if video.name in names))
 
-def read_video_annotations(path: Path, only: Sequence[str] | None = None) -> VideoAnnotations:
-    """Read `path`; `only` keeps the videos with these names.
 
-    Raises InputError when it is no such file, has no annotations (hidden validation sets), lacks a video of `only`, or
-    holds malformed entries: then all of them are listed.
+def read_video_annotations(path: Path) -> VideoAnnotations:
+    """Read `path`.
+
+    Raises InputError when it is no such file, has no annotations (hidden validation sets), or holds malformed entries:
+    then all of them are listed.
     """
     data = read_json(path)
     if not isinstance(data, dict) or not all(isinstance(data.get(key), list) for key in ("videos", "categories")):
@@ -74,13 +81,7 @@ def read_video_annotations(path: Path, only: Sequence[str] | None = None) -> Vid
             f"{path}: holds no annotations: those of the published validation and test sets are hidden, and only their "
             "servers can score results; use a part of the training set"
         )
-    read = _Reader(path, data).read()
-    if only is None:
-        return read
-    names = [video.name for video in read.videos]
-    if missing := sorted(set(only) - set(names)):
-        raise InputError(f"{path}: no clips named {', '.join(missing)}; there are {', '.join(names)}")
-    return VideoAnnotations(read.categories, tuple(video for video in read.videos if video.name in only))
+    return _Reader(path, data).read()
 
 
 def read_json(path: Path) -> Any:
@@ -144,9 +145,7 @@ class _Reader:
         if graded not in (0, len(self.data["annotations"])):
             self.problems.add("annotations", f"`occlusion` in {graded} of {len(self.data['annotations'])}: all or none")
         self.problems.check(FIX)
-        videos = (
-            Video(v.id, v.name, v.size, v.files, tuple(self.tracks[v.id])) for _, v in sorted(self.videos.items())
-        )
+        videos = (replace(video, tracks=tuple(self.tracks[id])) for id, video in sorted(self.videos.items()))
         return VideoAnnotations(dict(sorted(self.categories.items())), tuple(videos))
 
     def _each(self, key: str, read: Any) -> None:
