@@ -94,15 +94,23 @@ def _matched(
     video: Overlap, alignment: NDArray[np.float64], here: NDArray[np.bool_], there: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """(alphas, g, d): in how many frames an object and a track are matched."""
-    from scipy.optimize import linear_sum_assignment
-
     pairs = np.zeros((len(ALPHAS), *alignment.shape))
     for iou, objects, tracks in zip(video.iou, here, there, strict=True):
-        grid = np.ix_(np.flatnonzero(objects), np.flatnonzero(tracks))
-        rows, columns = linear_sum_assignment(alignment[grid] * iou[grid], maximize=True)
-        g, d = grid[0][rows, 0], grid[1][0, columns]
-        pairs[:, g, d] += iou[g, d] >= ALPHAS[:, None] - EPSILON
+        rows, columns = _assign(alignment * iou, objects, tracks)
+        pairs[:, rows, columns] += iou[rows, columns] >= ALPHAS[:, None] - EPSILON
     return pairs
+
+
+def _assign(
+    worth: NDArray[np.float64], objects: NDArray[np.bool_], tracks: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The one-to-one assignment of the greatest worth, (g, d), among what is in the frame: absent rows would change
+    which of several equal ones is taken.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(worth[np.ix_(objects, tracks)], maximize=True)
+    return np.flatnonzero(objects)[rows], np.flatnonzero(tracks)[columns]
 
 
 def _most(frames: NDArray[np.int64]) -> int:
@@ -115,8 +123,6 @@ def _most(frames: NDArray[np.int64]) -> int:
 
 def _switches(iou: NDArray[np.float64], here: NDArray[np.bool_], there: NDArray[np.bool_]) -> int:
     """CLEAR's id switches: each frame is matched one to one, pairs of the frame before first, then by IoU."""
-    from scipy.optimize import linear_sum_assignment
-
     last = np.full(iou.shape[1], -1)  # the track that each object had when it was last matched
     before = last.copy()  # and in the frame before
     switches = 0
@@ -125,7 +131,7 @@ def _switches(iou: NDArray[np.float64], here: NDArray[np.bool_], there: NDArray[
             continue
         keeps = before[:, None] == np.arange(frame.shape[1])
         worth = np.where(frame >= FOUND - EPSILON, 1000 * keeps + frame, 0.0)
-        rows, columns = linear_sum_assignment(worth, maximize=True)
+        rows, columns = _assign(worth, objects, tracks)
         matched = worth[rows, columns] > 0
         rows, columns = rows[matched], columns[matched]
         switches += int(((last[rows] >= 0) & (last[rows] != columns)).sum())
