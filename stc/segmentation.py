@@ -56,7 +56,7 @@ def _listed_runs(counts: list[Any]) -> NDArray[np.int64]:
 
 
 def _decoded_runs(counts: str | bytes) -> NDArray[np.int64]:
-    """The runs of a compressed RLE: little-endian groups of 5 bits, from the fourth run on relative to the last but one."""
+    """The runs of a compressed RLE: little-endian groups of 5 bits, from the fourth on relative to the last but one."""
     try:
         letters = np.frombuffer(counts.encode("ascii") if isinstance(counts, str) else counts, np.uint8)
     except UnicodeEncodeError:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from stc.segmentation import to_rle
 
 Rle: TypeAlias = dict[str, Any]  # COCO, compressed
 Masks: TypeAlias = tuple[Rle | None, ...]  # one per frame; None where there is no pixel
+Value = TypeVar("Value")
 
 OCCLUSION_LEVELS = ("no_occlusion", "slight_occlusion", "severe_occlusion")
 PIXELS = 2**31  # pycocotools counts pixels in 32 bits
@@ -101,6 +102,12 @@ def read_masks(segmentations: Any, size: tuple[int, int], length: int, where: st
     return tuple(_mask(item, size, f"{where}, frame {i}", problems) for i, item in enumerate(segmentations))
 
 
+def known(entry: dict[str, Any], key: str, table: dict[int, Value]) -> Value | None:
+    """What `table` holds for the id that `entry` gives as `key`; None for no such id."""
+    value = entry.get(key)
+    return table.get(value) if type(value) is int else None
+
+
 def mean_area(areas: Sequence[float]) -> float:
     """Mean of what is not zero; 0 where everything is."""
     seen = [area for area in areas if area]
@@ -173,26 +180,25 @@ class _Reader:
             self.categories[entry["id"]] = name
 
     def _video(self, entry: dict[str, Any], where: str) -> None:
-        size = entry.get("height"), entry.get("width")
-        files = entry.get("file_names")
-        if not all(type(side) is int and side > 0 for side in size) or size[0] * size[1] >= PIXELS:  # type: ignore[operator]
-            self.problems.add(where, f"`height` and `width` must be numbers of pixels; got {size[0]!r} and {size[1]!r}")
+        height, width, files = (entry.get(key) for key in ("height", "width", "file_names"))
+        if not (type(height) is type(width) is int and height > 0 < width and height * width < PIXELS):
+            self.problems.add(where, f"`height` and `width` must be numbers of pixels; got {height!r} and {width!r}")
         elif not isinstance(files, list) or not files or not all(isinstance(name, str) and name for name in files):
             self.problems.add(where, "`file_names` must list the frames")
         else:
             name = Path(files[0]).parent.name or str(entry["id"])
-            self.videos[entry["id"]] = Video(entry["id"], name, (size[0], size[1]), tuple(files), ())  # type: ignore[arg-type]
+            self.videos[entry["id"]] = Video(entry["id"], name, (height, width), tuple(files), ())
 
     def _annotation(self, entry: dict[str, Any], where: str) -> None:
-        category, video_id, crowd = entry.get("category_id"), entry.get("video_id"), entry.get("iscrowd", 0)
-        if not isinstance(category, int) or category not in self.categories:
-            self.problems.add(where, f"category_id {category!r} is none of the categories")
+        crowd = entry.get("iscrowd", 0)
         if crowd not in (0, 1):
             self.problems.add(where, f"iscrowd must be 0 or 1; got {crowd!r}")
-        if not isinstance(video_id, int) or video_id not in self.videos:
-            self.problems.add(where, f"video_id {video_id!r} is none of the videos")
+        if known(entry, "category_id", self.categories) is None:
+            self.problems.add(where, f"category_id {entry.get('category_id')!r} is none of the categories")
+        video = known(entry, "video_id", self.videos)
+        if video is None:
+            self.problems.add(where, f"video_id {entry.get('video_id')!r} is none of the videos")
             return
-        video = self.videos[video_id]
         masks = read_masks(entry.get("segmentations"), video.size, len(video.files), where, self.problems)
         areas = entry.get("areas")
         if areas is not None and not _per_frame(areas, video, _is_area):
@@ -203,8 +209,8 @@ class _Reader:
             self.problems.add(where, f"`occlusion` must hold null or one of {', '.join(OCCLUSION_LEVELS)} per frame")
             return
         area = mean_area(mask_areas(masks) if areas is None else [item or 0 for item in areas])
-        track = Track(category, masks, area, bool(crowd), None if occlusion is None else tuple(occlusion))  # type: ignore[arg-type]
-        self.tracks[video_id].append(track)
+        levels = None if occlusion is None else tuple(occlusion)
+        self.tracks[video.id].append(Track(entry.get("category_id", 0), masks, area, bool(crowd), levels))
 
 
 def _per_frame(values: Any, video: Video, accepts: Any) -> bool:

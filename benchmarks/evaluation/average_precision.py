@@ -31,7 +31,10 @@ class Matches:
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """Of one class. precision: (R, 10, 101) at RECALL; recall: (R, 10, 3), the largest, per MAX_TRACKS. NaN: no object."""
+    """Of one class; NaN: no object.
+
+    precision: (R, 10, 101) at RECALL. recall: (R, 10, 3), the largest, per MAX_TRACKS.
+    """
 
     precision: NDArray[np.float64]
     recall: NDArray[np.float64]
@@ -72,11 +75,11 @@ def match(
     shape = len(counts), len(IOU)
     taken = np.zeros((*shape, len(crowd)), np.bool_)
     matched = np.zeros((*shape, len(order)), np.bool_)
-    ignored = np.repeat(outside[:, None], len(IOU), axis=1)
+    ignored: NDArray[np.bool_] = np.repeat(outside[:, None], len(IOU), axis=1)
     for index, track in enumerate(order):
         free = (iou[:, track] >= thresholds[:, None]) & (~taken | crowd)
         real, other = free & counts[:, None], free & ~counts[:, None]
-        has_real = real.any(axis=2)
+        has_real = np.asarray(real.any(axis=2))
         candidates = np.where(has_real[..., None], real, other)
         found = candidates.any(axis=2)
         if not found.any():
@@ -114,7 +117,7 @@ def _ranges(
     crowd: NDArray[np.bool_],
     occlusion: NDArray[np.float64] | None,
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which objects count in each range, (R, g); which tracks lie outside its areas, (R, d): occlusion excludes none."""
+    """Which objects count in each range, (R, g); which tracks are outside its areas, (R, d), none by occlusion."""
     limits = list(AREAS.values())
     counts = [(low <= object_areas) & (object_areas <= high) & ~crowd for low, high in limits]
     outside = [(track_areas < low) | (track_areas > high) for low, high in limits]
@@ -124,9 +127,7 @@ def _ranges(
     return np.array(counts), np.array(outside)
 
 
-def _at_recall(
-    hits: NDArray[np.int64], misses: NDArray[np.int64], reached: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _at_recall(hits: NDArray[np.int64], misses: NDArray[np.int64], reached: NDArray[np.float64]) -> NDArray[np.float64]:
     """The best precision from each recall of RECALL on; 0 for a recall that is not reached."""
     precision = hits / (hits + misses + np.spacing(1))
     envelope = np.maximum.accumulate(precision[::-1])[::-1]

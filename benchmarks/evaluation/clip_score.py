@@ -71,7 +71,4 @@ def _switches(iou: NDArray[np.float64], found: NDArray[np.bool_]) -> int:
     if not iou.shape[2]:
         return 0
     covering = iou.argmax(axis=2)
-    return sum(
-        int(np.count_nonzero(np.diff(covering[frames, item])))
-        for item, frames in enumerate(found.T)
-    )
+    return sum(int(np.count_nonzero(np.diff(covering[frames, item]))) for item, frames in enumerate(found.T))

@@ -47,7 +47,7 @@ class Evaluation:
         masks = [track.masks for track in video.tracks], [prediction.masks for prediction in predictions]
         whole_video = overlap(*masks, len(video.files))
         self._clips.append(clip_score(video.name, whole_video))
-        for category in sorted({item.category for item in (*video.tracks, *predictions)}):
+        for category in {track.category for track in video.tracks} | {track.category for track in predictions}:
             objects = [i for i, track in enumerate(video.tracks) if track.category == category]
             found = [i for i, prediction in enumerate(predictions) if prediction.category == category]
             part = whole_video.of(np.array(objects, int), np.array(found, int))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -44,26 +45,23 @@ def _find(video: Video, place: Path, fps: float, problems: Problems) -> Frames |
     from stc.runtime.video import open_source
     from stc.runtime.video.pictures import read_picture
 
+    candidates = [place, *(place / f"{video.name}{suffix}" for suffix in VIDEO_SUFFIXES)]
+    clip = next((path for path in candidates if path.is_file()), None)
+    missing = [name for name in video.files if not (place / name).is_file()]
     try:
-        if place.is_file():
-            clip: Path | None = place
-        else:
-            clip = next((file for s in VIDEO_SUFFIXES if (file := place / f"{video.name}{s}").is_file()), None)
-        missing = [name for name in video.files if not (place / name).is_file()]
-        if clip is None and missing:
-            problems.add(video.name, f"{len(missing)} of {len(video.files)} frames are missing, first {missing[0]}")
-            return None
         if not missing:
             first = place / video.files[0]
             _check_size(read_picture(first).shape[:2], video, str(first))
             return partial(_pictures, video, place, fps)
-        source = open_source(clip)  # type: ignore[arg-type]
-        if source.size is not None:
-            _check_size(source.size[::-1], video, str(clip))
-        return partial(_video, video, source)
+        if clip is not None:
+            source = open_source(clip)
+            if source.size is not None:
+                _check_size(source.size[::-1], video, str(clip))
+            return partial(_video, video, source)
+        problems.add(video.name, f"{len(missing)} of {len(video.files)} frames are missing, first {missing[0]}")
     except InputError as error:
         problems.add(video.name, error)
-        return None
+    return None
 
 
 def _pictures(video: Video, folder: Path, fps: float) -> Iterator[Frame]:
@@ -77,9 +75,7 @@ def _pictures(video: Video, folder: Path, fps: float) -> Iterator[Frame]:
 
 
 def _video(video: Video, source: Source) -> Iterator[Frame]:
-    stems = [Path(name).stem for name in video.files]
-    numbers = [int(stem) for stem in stems] if all(stem.isdecimal() for stem in stems) else list(range(len(stems)))
-    waiting = iter(sorted(numbers))
+    waiting = iter(_numbers(video.files))
     wanted = next(waiting, None)
     for frame in source:
         if frame.index == wanted:
@@ -91,9 +87,17 @@ def _video(video: Video, source: Source) -> Iterator[Frame]:
         raise InputError(f"{source.name}: ends before frame {wanted}, which {video.name} has annotations for")
 
 
+def _numbers(files: tuple[str, ...]) -> list[int]:
+    """Which frames of a video file the annotated ones are."""
+    stems = [Path(name).stem for name in files]
+    numbers = [int(stem) for stem in stems if stem.isdecimal()]
+    named = len(numbers) == len(files) and all(a < b for a, b in pairwise(numbers))
+    return numbers if named else list(range(len(files)))
+
+
 def _check_size(size: tuple[int, ...], video: Video, name: str) -> None:
     if tuple(size) != video.size:
         raise InputError(
-            f"{name}: {size[1]}x{size[0]} pixels, but the annotations are for {video.size[1]}x{video.size[0]}; give the "
-            "frames that were annotated"
+            f"{name}: {size[1]}x{size[0]} pixels, but the annotations are for {video.size[1]}x{video.size[0]}; give "
+            "the frames that were annotated"
         )

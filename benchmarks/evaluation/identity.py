@@ -87,7 +87,8 @@ def _alignment(iou: NDArray[np.float64], both: NDArray[np.int64]) -> NDArray[np.
     """(g, d): how well an object and a track go together over the video, before anything is matched."""
     rivals = iou.sum(axis=1)[:, None, :] + iou.sum(axis=2)[:, :, None] - iou
     shares = np.divide(iou, rivals, out=np.zeros_like(iou), where=rivals > EPSILON).sum(axis=0)
-    return np.divide(shares, both - shares, out=np.zeros_like(shares), where=both > shares)
+    ratio: NDArray[np.float64] = np.divide(shares, both - shares, out=np.zeros_like(shares), where=both > shares)
+    return ratio
 
 
 def _matched(

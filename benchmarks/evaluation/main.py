@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from stc.benchmarks.evaluation.results import Prediction
     from stc.video_annotations import Video, VideoAnnotations
 
-COLUMNS = ("objects", "tracks", "AP", "AP50", "AP75", "APs", "APm", "APl", "AP_light", "AP_medium", "AP_heavy")
-COLUMNS += ("AR1", "AR10", "AR100", "HOTA", "IDF1", "IDSW")
+COLUMNS = (
+    *("objects", "tracks", "AP", "AP50", "AP75", "APs", "APm", "APl", "AP_light", "AP_medium", "AP_heavy"),
+    *("AR1", "AR10", "AR100", "HOTA", "IDF1", "IDSW"),
+)
 COUNTS = ("objects", "tracks", "IDSW")
 
 
@@ -36,7 +38,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--data", type=Path, required=True, metavar="JSON", help="annotations with ground truth")
     p.add_argument("--frames", type=Path, metavar="DIR", help="folder that their file names start from; or a video")
     p.add_argument("--clips", metavar="A,B", help="only these clips, by the folder name of their frames")
-    p.add_argument("--fps", type=float, default=30.0, metavar="F", help="rate of pictures, for the tracker (default 30)")
+    p.add_argument(
+        "--fps", type=float, default=30.0, metavar="F", help="rate of pictures, for the tracker (default 30)"
+    )
     p.add_argument("--json", type=Path, metavar="FILE", help="write all numbers, per class and per clip")
     return p
 
@@ -129,12 +133,15 @@ def _width(column: str) -> int:
 
 def _plain(report: Report) -> dict[str, object]:
     """As JSON: null where a class has no object in a range."""
-    known = lambda row: {name: None if math.isnan(value) else value for name, value in row.items()}  # noqa: E731
     return {
-        "classes": {name: known(row) for name, row in report.classes.items()},
-        "mean": known(report.mean),
+        "classes": {name: _known(row) for name, row in report.classes.items()},
+        "mean": _known(report.mean),
         "clips": [asdict(clip) for clip in report.clips],
     }
+
+
+def _known(row: dict[str, float]) -> dict[str, float | None]:
+    return {name: None if math.isnan(value) else value for name, value in row.items()}
 
 
 if __name__ == "__main__":

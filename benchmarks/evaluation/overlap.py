@@ -30,7 +30,8 @@ class Overlap:
         """IoU of the mask sequences, (g, d): sum of intersections over sum of unions; 0 where both are empty."""
         shared = self.intersection.sum(axis=0)
         union = self.object_areas.sum(axis=0)[:, None] + self.track_areas.sum(axis=0)[None] - shared
-        return np.divide(shared, union, out=np.zeros(shared.shape), where=union > 0)
+        ratio: NDArray[np.float64] = np.divide(shared, union, out=np.zeros(shared.shape), where=union > 0)
+        return ratio
 
     def of(self, objects: NDArray[Any], tracks: NDArray[Any]) -> Overlap:
         """The part of these objects and tracks (indices or bool)."""
@@ -49,12 +50,13 @@ def overlap(objects: Sequence[Masks], tracks: Sequence[Masks], length: int) -> O
     iou = np.zeros((length, len(objects), len(tracks)))
     object_areas, track_areas = _areas(objects, length), _areas(tracks, length)
     for frame in range(length):
-        rows, columns = np.flatnonzero(object_areas[frame]), np.flatnonzero(track_areas[frame])
-        if len(rows) and len(columns):
-            found = [objects[row][frame] for row in rows], [tracks[column][frame] for column in columns]
-            iou[np.ix_([frame], rows, columns)] = coco.iou(*found, [0] * len(columns))
-    # pycocotools counts in C but hands out the ratio. I = IoU (A + B) / (1 + IoU) is a whole number that float64 misses by
-    # far less than a half.
+        rows, columns = object_areas[frame] > 0, track_areas[frame] > 0
+        if rows.any() and columns.any():
+            here = [masks[frame] for masks, present in zip(objects, rows, strict=True) if present]
+            there = [masks[frame] for masks, present in zip(tracks, columns, strict=True) if present]
+            iou[frame][np.ix_(rows, columns)] = coco.iou(here, there, [0] * len(there))
+    # pycocotools counts in C but hands out the ratio. I = IoU (A + B) / (1 + IoU) is a whole number that float64 misses
+    # by far less than a half.
     both = object_areas[:, :, None] + track_areas[:, None, :]
     intersection = np.rint(iou * both / (1 + iou)).astype(np.int64)
     return Overlap(iou, intersection, object_areas, track_areas)

@@ -11,7 +11,17 @@ from typing import Any
 
 from stc.errors import InputError
 from stc.problems import Problems
-from stc.video_annotations import FIX, Masks, Video, VideoAnnotations, mask_areas, mean_area, read_json, read_masks
+from stc.video_annotations import (
+    FIX,
+    Masks,
+    Video,
+    VideoAnnotations,
+    known,
+    mask_areas,
+    mean_area,
+    read_json,
+    read_masks,
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,7 @@ def read_results(path: Path, annotations: VideoAnnotations) -> dict[int, list[Pr
         where = f"[{index}]"
         if not isinstance(entry, dict):
             problems.add(where, f"not an object: {entry!r:.60}")
-        elif (video := _known(entry, "video_id", videos)) is None:
+        elif (video := known(entry, "video_id", videos)) is None:
             problems.add(where, f"video_id {entry.get('video_id')!r} is none of the annotations' videos")
         else:
             prediction = _prediction(entry, video, annotations.categories, where, problems)
@@ -55,16 +65,11 @@ def read_results(path: Path, annotations: VideoAnnotations) -> dict[int, list[Pr
 def _prediction(
     entry: dict[str, Any], video: Video, categories: dict[int, str], where: str, problems: Problems
 ) -> Prediction:
-    category, score = entry.get("category_id"), entry.get("score")
-    if _known(entry, "category_id", categories) is None:
-        problems.add(where, f"category_id {category!r} is none of the annotations' categories")
+    score = entry.get("score")
+    if known(entry, "category_id", categories) is None:
+        problems.add(where, f"category_id {entry.get('category_id')!r} is none of the annotations' categories")
     if isinstance(score, bool) or not isinstance(score, (int, float)) or not math.isfinite(score):
         problems.add(where, f"`score` must be a number; got {score!r}")
         score = 0.0
     masks = read_masks(entry.get("segmentations"), video.size, len(video.files), where, problems)
-    return Prediction(category, float(score), masks)  # type: ignore[arg-type]
-
-
-def _known(entry: dict[str, Any], key: str, table: dict[int, Any]) -> Any:
-    value = entry.get(key)
-    return table.get(value) if type(value) is int else None
+    return Prediction(entry.get("category_id", 0), float(score), masks)

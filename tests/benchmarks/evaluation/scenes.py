@@ -139,4 +139,9 @@ def _follow(rng: np.random.Generator, item: dict[str, Any], others: Sequence[dic
         visible = box is not None and rng.random() < 0.85
         boxes.append((box[0] + shift, box[1] + shift // 2, box[2], box[3]) if visible and box is not None else None)
     category = item["category"] if rng.random() < 0.85 else int(rng.integers(1, 4))
-    return {"video": item["video"], "category": category, "score": float(rng.choice((0.3, 0.5, 0.5, 0.9))), "boxes": boxes}
+    return {
+        "video": item["video"],
+        "category": category,
+        "score": float(rng.choice((0.3, 0.5, 0.5, 0.9))),
+        "boxes": boxes,
+    }

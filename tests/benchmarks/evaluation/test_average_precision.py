@@ -88,7 +88,7 @@ def test_nothing_found_scores_zero_and_no_object_scores_nothing(tmp_path: Path) 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**31))
 def test_equal_to_pycocotools_on_videos_of_one_frame(seed: int, tmp_path: Path) -> None:
-    size, truth, found = scenes.random_scene(seed, length=1)
+    _, truth, found = scenes.random_scene(seed, length=1)
     if found:  # pycocotools cannot load an empty result
         row = scenes.evaluate(tmp_path, truth, found).mean
         names = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")

@@ -15,7 +15,9 @@ SIZE = (60, 100)
 A, B = (0, 0, 20, 20), (50, 20, 20, 20)
 
 
-def row(tmp_path: Path, objects: list[list[scenes.Box | None]], tracks: list[list[scenes.Box | None]]) -> dict[str, float]:
+def row(
+    tmp_path: Path, objects: list[list[scenes.Box | None]], tracks: list[list[scenes.Box | None]]
+) -> dict[str, float]:
     truth = scenes.annotations(SIZE, [len(objects[0])], [{"boxes": boxes} for boxes in objects])
     return scenes.evaluate(tmp_path, truth, scenes.results(SIZE, [{"score": 1, "boxes": t} for t in tracks])).mean
 
@@ -26,7 +28,7 @@ def test_perfect_tracks(tmp_path: Path) -> None:
 
 
 def test_a_track_broken_in_two(tmp_path: Path) -> None:
-    """All is detected; each half shares 2 of 4 frames with its object, so AssA is 1/2 and half of the frames have the id."""
+    """Each half shares 2 of 4 frames with its object: AssA is 1/2, and half of the frames have the id."""
     values = row(tmp_path, [[A] * 4], [[A, A, None, None], [None, None, A, A]])
     assert (values["DetA"], values["AssA"]) == (1, pytest.approx(0.5))
     assert values["HOTA"] == pytest.approx(math.sqrt(0.5))
