@@ -82,6 +82,8 @@ def read_video_annotations(path: Path) -> VideoAnnotations:
             f"{path}: holds no annotations: those of the published validation and test sets are hidden, and only their "
             "servers can score results; use a part of the training set"
         )
+    if not isinstance(data["annotations"], list):
+        raise InputError(f"{path}: no YouTube-VIS annotations: `annotations` is not a list")
     return _Reader(path, data).read()
 
 
@@ -156,9 +158,6 @@ class _Reader:
         return VideoAnnotations(dict(sorted(self.categories.items())), tuple(videos))
 
     def _each(self, key: str, read: Any) -> None:
-        if not isinstance(self.data[key], list):
-            self.problems.add(key, "not a list")
-            return
         seen: set[int] = set()
         for index, entry in enumerate(self.data[key]):
             where = f"{key}[{index}]"

@@ -67,7 +67,13 @@ def main(argv: Sequence[str]) -> int:
     report = evaluation.report()
     print("\n".join([*_clip_lines(report.clips), "", *_class_lines(report)]))
     if arguments.json:
-        write_text(arguments.json, json.dumps(_plain(report), indent=1, allow_nan=False) + "\n")
+        try:
+            write_text(arguments.json, json.dumps(_plain(report), indent=1, allow_nan=False) + "\n")
+        except OSError as error:
+            raise InputError(
+                f"{arguments.json}: cannot be written ({error.strerror or error}); check it with: ls -ld "
+                f"{arguments.json.parent}"
+            ) from error
     return 0
 
 

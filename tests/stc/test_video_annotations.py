@@ -126,7 +126,7 @@ DAMAGES: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda d: d["annotations"][0].update(occlusion=["a"] * 3), "`occlusion` must hold null or one of no_occlusion"),
     (lambda d: d["annotations"][0].update(occlusion=[[]] * 3), "`occlusion` must hold null or one of no_occlusion"),
     (lambda d: d["annotations"][0].pop("occlusion"), "`occlusion` in 1 of 2: all or none"),
-    (lambda d: d.update(annotations={"1": 2}), "annotations: not a list"),
+    (lambda d: d.update(annotations={"1": 2}), "`annotations` is not a list"),
     (lambda d: d["videos"][0].update(height=0), "videos[0] (id 1): `height` and `width` must be numbers of pixels"),
     (lambda d: d["videos"][0].update(width=10**12), "must be numbers of pixels"),
     (lambda d: d["videos"][0].update(file_names=[]), "`file_names` must list the frames"),

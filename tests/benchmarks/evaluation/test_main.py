@@ -182,6 +182,12 @@ def test_frames_belong_to_a_model(command: list[str], capsys: pytest.CaptureFixt
     assert "--frames" in capsys.readouterr().err
 
 
+def test_scores_that_cannot_be_written_are_one_line(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (data / "scores.json").mkdir()
+    assert run(main, arguments(data, "--clips", "moving")) == 1
+    assert "scores.json: cannot be written" in capsys.readouterr().err
+
+
 def test_an_interrupt_leaves_nothing_behind(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from stc.benchmarks.evaluation.main import main
 from stc.benchmarks.evaluation.results import Prediction, read_results
@@ -85,6 +87,46 @@ def test_every_problem_is_listed_at_once_by_the_command(
     assert run(main, ["--data", str(tmp_path / "gt.json"), "--results", str(tmp_path / "r.json")]) == 1
     error = capsys.readouterr().err
     assert "2 problems" in error and "[3]" in error and "video_id 7" in error
+
+
+JUNK = (
+    None,
+    True,
+    -1,
+    0,
+    3,
+    1.5,
+    float("nan"),
+    2**70,
+    "",
+    "x",
+    "\u20ac",
+    [],
+    [[]],
+    [None],
+    {},
+    {"counts": "x"},
+    [1] * 6,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), target=st.sampled_from(["gt.json", "r.json"]))
+def test_no_value_anywhere_gives_a_traceback(data: st.DataObject, target: str, tmp_path: Path) -> None:
+    """Any other exception than a typed error would leave `run`."""
+    item = {"boxes": BOXES, "occlusion": ["no_occlusion", None, "severe_occlusion"]}
+    files: dict[str, Any] = {"gt.json": scenes.annotations(SIZE, [3, 3], [item]), "r.json": found()}
+    place = files[target]
+    while True:
+        key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+        if not place[key] or not isinstance(place[key], (dict, list)) or data.draw(st.booleans()):
+            break
+        place = place[key]
+    place[key] = data.draw(st.sampled_from(JUNK))
+    for name, content in files.items():
+        (tmp_path / name).write_text(json.dumps(content))
+    command = ["--data", str(tmp_path / "gt.json"), "--results", str(tmp_path / "r.json")]
+    assert run(main, [*command, "--json", str(tmp_path / "scores.json")]) in (0, 1)
 
 
 @pytest.mark.parametrize("content", [{}, {"annotations": []}, 3])
