@@ -25,6 +25,12 @@ def test_perfect_masks_score_one() -> None:
     assert score([[A] * 3, [B] * 3], [[B] * 3, [A] * 3]) == ClipScore("clip", 2, 6, 1.0, 1.0, 0)
 
 
+def test_a_third_of_overlap_counts_for_j_but_is_not_found() -> None:
+    """Half of each mask is shared: IoU 1/3. Two thirds shared make exactly 1/2, which is found."""
+    assert score([[A] * 2], [[(5, 5, 10, 10)] * 2]) == ClipScore("clip", 1, 2, pytest.approx(1 / 3), 0.0, 0)
+    assert score([[(0, 0, 15, 9)]], [[(5, 0, 15, 9)]]).recall == 1.0
+
+
 def test_a_missing_frame_counts_zero() -> None:
     assert score([[A] * 4], [[A, None, A, A]]).mean_j == pytest.approx(0.75)
 
@@ -35,7 +41,7 @@ def test_only_one_track_counts_per_object_and_the_change_is_a_switch() -> None:
 
 
 def test_a_gap_is_no_switch_and_a_return_is_one() -> None:
-    assert score([[A] * 4], [[A, None, None, A], [None] * 4]).id_switches == 0
+    assert score([[A] * 4], [[None] * 4, [A, None, None, A]]).id_switches == 0
     assert score([[A] * 4], [[A, None, None, A], [None, A, None, None]]).id_switches == 2
 
 

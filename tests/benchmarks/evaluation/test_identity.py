@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stc.benchmarks.evaluation.identity import identity
+from stc.benchmarks.evaluation.overlap import Overlap
 from tests.benchmarks.evaluation import scenes, trackeval_oracle
 
 SIZE = (60, 100)
@@ -51,6 +54,20 @@ def test_half_an_overlap_counts_up_to_its_threshold(tmp_path: Path) -> None:
 def test_a_false_track_costs_precision(tmp_path: Path) -> None:
     values = row(tmp_path, [[A] * 2], [[A] * 2, [B] * 2])
     assert (values["DetA"], values["IDF1"]) == (0.5, pytest.approx(2 / 3))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**31))
+def test_equal_to_trackeval_on_any_overlaps(seed: int) -> None:
+    """Overlaps that no picture may have: every object meets every track."""
+    rng = np.random.default_rng(seed)
+    frames, g, d = rng.integers(1, 8), rng.integers(1, 6), rng.integers(1, 6)
+    objects, tracks = rng.random((frames, g)) < 0.8, rng.random((frames, d)) < 0.8
+    objects[0], tracks[0] = True, True  # TrackEval numbers only ids that appear
+    iou = rng.random((frames, g, d)) * objects[:, :, None] * tracks[:, None]
+    video = Overlap(iou, np.zeros_like(iou, np.int64), objects.astype(np.int64), tracks.astype(np.int64))
+    expected = trackeval_oracle.identity_of(iou, objects, tracks)
+    assert list(identity(video).summary().values()) == pytest.approx(expected, abs=1e-12)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

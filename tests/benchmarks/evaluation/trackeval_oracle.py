@@ -17,10 +17,13 @@ QUIET = {"PRINT_CONFIG": False}
 
 def track_map(folder: Path, truth: dict[str, Any], found: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """AP, AP50, AP75, APs, APm, APl, AR100 of each class."""
-    ranges = [[0, 128**2], [128**2, 256**2], [256**2, 1e10]]
-    metric = trackeval.metrics.TrackMAP(
-        {"AREA_RANGES": ranges, "USE_TIME_RANGES": False, "MAX_DETECTIONS": 100, **QUIET}
-    )
+    limits = {
+        "AREA_RANGES": [[0, 128**2], [128**2, 256**2], [256**2, 1e10]],
+        "USE_TIME_RANGES": False,
+        "MAX_DETECTIONS": 100,
+        "IOU_THRESHOLDS": np.linspace(0.5, 0.95, 10),  # its own are 4e-16 above 0.85, 0.9, 0.95
+    }
+    metric = trackeval.metrics.TrackMAP({**limits, **QUIET})
     rows = {}
     for name, values in _run(folder, truth, found, metric).items():
         rows[name] = {"AP": np.mean(values["AP_all"]), "AP50": values["AP_all"][0], "AP75": values["AP_all"][5]}
@@ -40,6 +43,28 @@ def identity(folder: Path, truth: dict[str, Any], found: list[dict[str, Any]]) -
         | {"IDF1": float(identities[name]["IDF1"]), "IDSW": float(clear[name]["IDSW"])}
         for name in hota
     }
+
+
+def identity_of(iou: np.ndarray[Any, Any], objects: np.ndarray[Any, Any], tracks: np.ndarray[Any, Any]) -> list[float]:
+    """HOTA, DetA, AssA, IDF1, IDSW of overlaps (T, g, d) and of who is there, bool (T, g) and (T, d)."""
+    data = {
+        "num_gt_dets": objects.sum(),
+        "num_tracker_dets": tracks.sum(),
+        "num_gt_ids": objects.shape[1],
+        "num_tracker_ids": tracks.shape[1],
+        "num_timesteps": len(iou),
+        "gt_ids": [np.flatnonzero(here) for here in objects],
+        "tracker_ids": [np.flatnonzero(here) for here in tracks],
+        "similarity_scores": [frame[np.ix_(g, d)] for frame, g, d in zip(iou, objects, tracks, strict=True)],
+    }
+    metrics = trackeval.metrics
+    hota = metrics.HOTA().eval_sequence(data)
+    means = [float(np.mean(hota[column])) for column in ("HOTA", "DetA", "AssA")]
+    return [
+        *means,
+        float(metrics.Identity(QUIET).eval_sequence(data)["IDF1"]),
+        float(metrics.CLEAR(QUIET).eval_sequence(data)["IDSW"]),
+    ]
 
 
 def _run(folder: Path, truth: dict[str, Any], found: list[dict[str, Any]], metric: Any) -> dict[str, Any]:
