@@ -150,7 +150,7 @@ class _Reader:
         self._each("categories", self._category)
         self._each("videos", self._video)
         self._each("annotations", self._annotation)
-        graded = sum(isinstance(a, dict) and "occlusion" in a for a in self.data["annotations"])
+        graded = sum(isinstance(a, dict) and a.get("occlusion") is not None for a in self.data["annotations"])
         if graded not in (0, len(self.data["annotations"])):
             self.problems.add("annotations", f"`occlusion` in {graded} of {len(self.data['annotations'])}: all or none")
         self.problems.check(FIX)
