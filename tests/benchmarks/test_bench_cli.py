@@ -220,7 +220,6 @@ def test_an_engine_tells_its_copies_apart(engine: Path, tmp_path: Path) -> None:
         "masks",
         "end_to_end",
     ]
-    assert abs(values["unaccounted"]) <= 0.03
     assert values["device_mib"] > 0
 
 

@@ -1,0 +1,90 @@
+"""Videos one after the other into one report; of each, only scores and flags are kept."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from stc.benchmarks.evaluation.average_precision import Matches, accumulate, match
+from stc.benchmarks.evaluation.clip_score import ClipScore, clip_score, overall
+from stc.benchmarks.evaluation.identity import Identity, identity
+from stc.benchmarks.evaluation.occlusion import occlusion_score
+from stc.benchmarks.evaluation.overlap import Overlap, overlap
+from stc.benchmarks.evaluation.results import Prediction
+from stc.video_annotations import Track, Video, VideoAnnotations
+
+SUMMED = ("objects", "tracks", "IDSW")
+
+
+@dataclass(frozen=True)
+class Report:
+    """classes: column -> value of each class with objects, in the order of the categories. mean: over those classes;
+    counts and switches are sums. NaN: no object in that range. clips: whatever the classes; the last is all of them.
+    """
+
+    classes: dict[str, dict[str, float]]
+    mean: dict[str, float]
+    clips: tuple[ClipScore, ...]
+
+
+class Evaluation:
+    """Takes one video after the other, in order of their ids, and makes the report."""
+
+    def __init__(self, annotations: VideoAnnotations) -> None:
+        self._categories = annotations.categories
+        self._has_occlusion = annotations.has_occlusion
+        self._matches: dict[int, list[Matches]] = defaultdict(list)
+        self._identities: dict[int, Identity] = defaultdict(Identity)
+        self._objects: dict[int, int] = defaultdict(int)
+        self._tracks: dict[int, int] = defaultdict(int)
+        self._clips: list[ClipScore] = []
+
+    def add(self, video: Video, predictions: Sequence[Prediction]) -> None:
+        """The tracks that were found in `video`, in the order in which ties of their scores are broken."""
+        masks = [track.masks for track in video.tracks], [prediction.masks for prediction in predictions]
+        whole_video = overlap(*masks, len(video.files))
+        self._clips.append(clip_score(video.name, whole_video))
+        for category in {track.category for track in video.tracks} | {track.category for track in predictions}:
+            objects = [i for i, track in enumerate(video.tracks) if track.category == category]
+            found = [i for i, prediction in enumerate(predictions) if prediction.category == category]
+            part = whole_video.of(np.array(objects, int), np.array(found, int))
+            self._identities[category] += identity(part)
+            self._matches[category].append(
+                self._match(part, [video.tracks[i] for i in objects], [predictions[i] for i in found])
+            )
+            self._objects[category] += len(objects)
+            self._tracks[category] += len(found)
+
+    def report(self) -> Report:
+        classes = {name: self._row(id) for id, name in self._categories.items() if self._objects[id]}
+        columns = next(iter(classes.values()), {})
+        return Report(
+            classes,
+            {column: _mean(column, [row[column] for row in classes.values()]) for column in columns},
+            (*self._clips, overall(self._clips)),
+        )
+
+    def _match(self, part: Overlap, objects: Sequence[Track], predictions: Sequence[Prediction]) -> Matches:
+        occlusion = np.array([occlusion_score(o.occlusion or ()) for o in objects]) if self._has_occlusion else None
+        return match(
+            part.whole,
+            np.array([p.score for p in predictions], float),
+            np.array([p.area for p in predictions], float),
+            np.array([o.area for o in objects], float),
+            np.array([o.crowd for o in objects], bool),
+            occlusion,
+        )
+
+    def _row(self, category: int) -> dict[str, float]:
+        counts = {"objects": float(self._objects[category]), "tracks": float(self._tracks[category])}
+        return counts | accumulate(self._matches[category]).summary() | self._identities[category].summary()
+
+
+def _mean(column: str, values: Sequence[float]) -> float:
+    if column in SUMMED:
+        return sum(values)
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")

@@ -1,0 +1,154 @@
+"""`stc-eval`: AP, AR, HOTA, IDF1 and mean J of a model, or of a result file, on annotated clips."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stc.cli import Parser, run
+from stc.errors import InputError
+
+if TYPE_CHECKING:
+    from stc.benchmarks.evaluation.clip_score import ClipScore
+    from stc.benchmarks.evaluation.evaluate import Report
+    from stc.benchmarks.evaluation.results import Prediction
+    from stc.video_annotations import Video, VideoAnnotations
+
+COLUMNS = (
+    *("objects", "tracks", "AP", "AP50", "AP75", "APs", "APm", "APl", "AP_light", "AP_medium", "AP_heavy"),
+    *("AR1", "AR10", "AR100", "HOTA", "IDF1", "IDSW"),
+)
+COUNTS = ("objects", "tracks", "IDSW")
+
+
+def parser() -> argparse.ArgumentParser:
+    p = Parser(
+        prog="stc-eval",
+        description="Score tracks against YouTube-VIS or OVIS annotations: docs/evaluating.md defines the columns.",
+    )
+    what = p.add_mutually_exclusive_group(required=True)
+    what.add_argument("--model", metavar="MODEL", help="a bundle, or a model file in one: run it on the frames")
+    what.add_argument("--results", type=Path, metavar="JSON", help="a YouTube-VIS result file: score what it holds")
+    p.add_argument("--data", type=Path, required=True, metavar="JSON", help="annotations with ground truth")
+    p.add_argument("--frames", type=Path, metavar="DIR", help="folder that their file names start from; or a video")
+    p.add_argument("--clips", metavar="A,B", help="only these clips, by the folder name of their frames")
+    p.add_argument(
+        "--fps", type=float, default=30.0, metavar="F", help="rate of pictures, for the tracker (default 30)"
+    )
+    p.add_argument("--json", type=Path, metavar="FILE", help="write all numbers, per class and per clip")
+    return p
+
+
+def main(argv: Sequence[str]) -> int:
+    arguments = parser().parse_args(argv)
+    if arguments.model and not arguments.frames:
+        raise InputError("--model needs the pictures: add --frames DIR")
+    if arguments.results and arguments.frames:
+        raise InputError("--results are scored without pictures: leave out --frames")
+    if not (math.isfinite(arguments.fps) and arguments.fps > 0):
+        raise InputError(f"--fps must be a positive number; got {arguments.fps}")
+
+    from stc.benchmarks.evaluation.evaluate import Evaluation
+    from stc.files import write_text
+    from stc.video_annotations import read_video_annotations
+
+    annotations = read_video_annotations(arguments.data)
+    chosen = annotations.only(arguments.clips.split(",")) if arguments.clips else annotations
+    found = _run(arguments, chosen) if arguments.model else _read(arguments.results, annotations, chosen)
+    evaluation = Evaluation(chosen)
+    for video, predictions in found:
+        evaluation.add(video, predictions)
+    report = evaluation.report()
+    print("\n".join([*_clip_lines(report.clips), "", *_class_lines(report)]))
+    if arguments.json:
+        try:
+            write_text(arguments.json, json.dumps(_plain(report), indent=1, allow_nan=False) + "\n")
+        except OSError as error:
+            raise InputError(
+                f"{arguments.json}: cannot be written ({error.strerror or error}); check it with: ls -ld "
+                f"{arguments.json.parent}"
+            ) from error
+    return 0
+
+
+def entry() -> None:
+    sys.exit(run(main))
+
+
+def _run(arguments: argparse.Namespace, annotations: VideoAnnotations) -> Iterator[tuple[Video, list[Prediction]]]:
+    from stc.benchmarks.evaluation.frames import find_frames
+    from stc.benchmarks.evaluation.predict import category_ids, predict
+    from stc.benchmarks.progress import bar
+    from stc.runtime.session import Session
+
+    frames = find_frames(annotations, arguments.frames, arguments.fps)
+    with Session(arguments.model) as session:
+        categories = category_ids(session.passport.classes, annotations.categories)
+        for name in (name for i, name in enumerate(session.passport.classes, 1) if i not in categories):
+            print(f"class {name} of the model is not in the annotations: its tracks are not scored", file=sys.stderr)
+        with bar("running", sum(len(video.files) for video in annotations.videos)) as advance:
+            for video in annotations.videos:
+                yield video, predict(session, video, frames[video.id], categories, advance)
+
+
+def _read(
+    path: Path, annotations: VideoAnnotations, chosen: VideoAnnotations
+) -> Iterator[tuple[Video, list[Prediction]]]:
+    from stc.benchmarks.evaluation.results import read_results
+    from stc.benchmarks.progress import bar
+
+    results = read_results(path, annotations)
+    with bar("scoring", len(chosen.videos)) as advance:
+        for video in chosen.videos:
+            yield video, results.pop(video.id, [])
+            advance()
+
+
+def _clip_lines(clips: Sequence[ClipScore]) -> list[str]:
+    return [
+        f"{clip.name:24s} J {clip.mean_j:.3f}  recall {clip.recall:.3f}  id switches {clip.id_switches}  "
+        f"({clip.objects} objects, {clip.frames} annotated frames)"
+        for clip in clips
+    ]
+
+
+def _class_lines(report: Report) -> list[str]:
+    columns = [column for column in COLUMNS if column in report.mean]
+    rows = [*report.classes.items(), ("mean (counts: sum)", report.mean)]
+    width = max(len(name) for name, _ in rows)
+    head = " ".join(f"{column:>{_width(column)}s}" for column in columns)
+    return [f"{'':{width}s} {head}"] + [
+        f"{name:{width}s} " + " ".join(_cell(column, row[column]) for column in columns) for name, row in rows
+    ]
+
+
+def _cell(column: str, value: float) -> str:
+    text = "-" if math.isnan(value) else f"{value:.0f}" if column in COUNTS else f"{value:.3f}"
+    return f"{text:>{_width(column)}s}"
+
+
+def _width(column: str) -> int:
+    return max(len(column), 5)
+
+
+def _plain(report: Report) -> dict[str, object]:
+    """As JSON: null where a class has no object in a range."""
+    return {
+        "classes": {name: _known(row) for name, row in report.classes.items()},
+        "mean": _known(report.mean),
+        "clips": [asdict(clip) for clip in report.clips],
+    }
+
+
+def _known(row: dict[str, float]) -> dict[str, float | None]:
+    return {name: None if math.isnan(value) else value for name, value in row.items()}
+
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,143 @@
+"""Result files: what stc-track and other tools write is read; malformed ones are refused with every problem."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stc.benchmarks.evaluation.main import main
+from stc.benchmarks.evaluation.results import Prediction, read_results
+from stc.cli import run
+from stc.errors import InputError
+from stc.video_annotations import VideoAnnotations, read_video_annotations
+from tests.benchmarks.evaluation import scenes
+
+SIZE = (60, 96)
+BOXES: list[scenes.Box | None] = [(8, 8, 20, 10), None, (10, 8, 20, 12)]
+
+
+@pytest.fixture
+def annotations(tmp_path: Path) -> VideoAnnotations:
+    (tmp_path / "gt.json").write_text(json.dumps(scenes.annotations(SIZE, [3, 3], [{"boxes": BOXES}])))
+    return read_video_annotations(tmp_path / "gt.json")
+
+
+def found() -> list[dict[str, Any]]:
+    return scenes.results(SIZE, [{"score": s, "boxes": BOXES, "video": v} for s, v in ((0.5, 2), (1, 1), (0.25, 2))])
+
+
+def read(tmp_path: Path, content: Any, annotations: VideoAnnotations) -> dict[int, list[Prediction]]:
+    (tmp_path / "r.json").write_text(json.dumps(content))
+    return read_results(tmp_path / "r.json", annotations)
+
+
+def test_tracks_keep_the_order_of_the_file(tmp_path: Path, annotations: VideoAnnotations) -> None:
+    tracks = read(tmp_path, found(), annotations)
+    assert {video: [track.score for track in here] for video, here in tracks.items()} == {1: [1.0], 2: [0.5, 0.25]}
+    assert tracks[1][0].area == 220  # mean of 200 and 240
+
+
+def test_empty_masks_and_uncompressed_ones_are_read(tmp_path: Path, annotations: VideoAnnotations) -> None:
+    content = found()
+    content[0]["segmentations"] = [scenes.uncompressed(mask) for mask in content[0]["segmentations"]]
+    content[0]["segmentations"][1] = {"size": list(SIZE), "counts": [SIZE[0] * SIZE[1]]}
+    assert [mask is None for mask in read(tmp_path, content, annotations)[2][0].masks] == [False, True, False]
+
+
+DAMAGES: list[tuple[Callable[[list[Any]], Any], str]] = [
+    (lambda r: r.append("x"), "[3]: not an object: 'x'"),
+    (lambda r: r[0].update(video_id=7), "[0]: video_id 7 is none of the annotations' videos"),
+    (lambda r: r[0].pop("video_id"), "[0]: video_id None"),
+    (lambda r: r[0].update(category_id=0), "[0]: category_id 0 is none of the annotations' categories"),
+    (lambda r: r[1].update(score="high"), "[1]: `score` must be a number; got 'high'"),
+    (lambda r: r[1].update(score=float("nan")), "[1]: `score` must be a number; got nan"),
+    (lambda r: r[1].update(score=True), "[1]: `score` must be a number; got True"),
+    (
+        lambda r: r[1].update(segmentations=[None]),
+        "[1]: `segmentations` must hold one per frame of the video, 3; got 1",
+    ),
+    (lambda r: r[1]["segmentations"][2].update(counts="zz"), "[1], frame 2: `counts` is no compressed RLE: 'zz'"),
+]
+
+
+@pytest.mark.parametrize(("damage", "message"), DAMAGES, ids=[message for _, message in DAMAGES])
+def test_what_is_wrong_is_said_with_its_place(
+    damage: Callable[[list[Any]], Any], message: str, tmp_path: Path, annotations: VideoAnnotations
+) -> None:
+    content = found()
+    damage(content)
+    with pytest.raises(InputError) as error:
+        read(tmp_path, content, annotations)
+    assert message in str(error.value)
+
+
+def test_every_problem_is_listed_at_once_by_the_command(
+    tmp_path: Path, annotations: VideoAnnotations, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = found()
+    for damage, _ in DAMAGES[:2]:
+        damage(content)
+    (tmp_path / "r.json").write_text(json.dumps(content))
+    assert run(main, ["--data", str(tmp_path / "gt.json"), "--results", str(tmp_path / "r.json")]) == 1
+    error = capsys.readouterr().err
+    assert "2 problems" in error and "[3]" in error and "video_id 7" in error
+
+
+JUNK = (
+    None,
+    True,
+    -1,
+    0,
+    3,
+    1.5,
+    float("nan"),
+    2**70,
+    "",
+    "x",
+    "\u20ac",
+    [],
+    [[]],
+    [None],
+    {},
+    {"counts": "x"},
+    [1] * 6,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), target=st.sampled_from(["gt.json", "r.json"]))
+def test_no_value_anywhere_gives_a_traceback(data: st.DataObject, target: str, tmp_path: Path) -> None:
+    """Any other exception than a typed error would leave `run`."""
+    item = {"boxes": BOXES, "occlusion": ["no_occlusion", None, "severe_occlusion"]}
+    files: dict[str, Any] = {"gt.json": scenes.annotations(SIZE, [3, 3], [item]), "r.json": found()}
+    place = files[target]
+    while True:
+        key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+        if not place[key] or not isinstance(place[key], (dict, list)) or data.draw(st.booleans()):
+            break
+        place = place[key]
+    place[key] = data.draw(st.sampled_from(JUNK))
+    for name, content in files.items():
+        (tmp_path / name).write_text(json.dumps(content))
+    command = ["--data", str(tmp_path / "gt.json"), "--results", str(tmp_path / "r.json")]
+    assert run(main, [*command, "--json", str(tmp_path / "scores.json")]) in (0, 1)
+
+
+@pytest.mark.parametrize("content", [{}, {"annotations": []}, 3])
+def test_what_is_no_result_file_is_refused(content: Any, tmp_path: Path, annotations: VideoAnnotations) -> None:
+    with pytest.raises(InputError, match="not a list of results; make one with: stc-track"):
+        read(tmp_path, content, annotations)
+
+
+def test_results_of_clips_that_were_not_chosen_are_left_out(tmp_path: Path, annotations: VideoAnnotations) -> None:
+    (tmp_path / "r.json").write_text(json.dumps(found()))
+    command = ["--data", str(tmp_path / "gt.json"), "--results", str(tmp_path / "r.json"), "--clips", "v1"]
+    assert run(main, [*command, "--json", str(tmp_path / "scores.json")]) == 0
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert (scores["mean"]["tracks"], scores["mean"]["AP"]) == (1, pytest.approx(1))
