@@ -7,6 +7,7 @@ was interrupted goes on where it stopped.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from stc.cli import Parser, run
-from stc.errors import InputError, StcError
+from stc.errors import InputError, MissingDependencyError, StcError
 from stc.files import atomic_path, sha256, write_text
 from stc.training.config import RECIPES
 
@@ -62,8 +63,12 @@ def ablate(
 ) -> Scores:
     """Train and score what is not yet in `folder`. Raises StcError when a part fails; what was done stays.
 
-    Raises InputError when `folder` holds an ablation of other size or weights.
+    Raises InputError when `folder` holds an ablation of other size or weights, MissingDependencyError without stc-eval.
     """
+    if importlib.util.find_spec(EVALUATOR.rpartition(".")[0]) is None:
+        raise MissingDependencyError(
+            f"{EVALUATOR} is missing, so nothing could be scored; install a version with stc-eval"
+        )
     _same_plan(folder, {"steps": steps, "clips": clips, "pairs": batch_pairs, "init": init and sha256(init)})
     from stc.training.annotations import Source
     from stc.training.index import read_all
