@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,7 +97,3 @@ class Problems:
 def clip_name(file_name: str) -> str:
     """The first folder of a frame's file name, or the name itself where there is none."""
     return Path(file_name).parts[0] if file_name else ""
-
-
-def names(values: Sequence[str]) -> str:
-    return ", ".join(sorted(values))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from stc.errors import InputError
 from stc.files import sha256
 from stc.training.annotation_file import AnnotationFile
-from stc.training.annotations import Clip, Dataset, Problems, Source, names
+from stc.training.annotations import Clip, Dataset, Problems, Source
 from stc.training.frame_files import locate_frames
 
 
@@ -38,7 +38,7 @@ def read_all(sources: Sequence[Source], *, exclude: frozenset[str] = frozenset()
         absent -= file.excluded
         identity = file.next_identity
     if absent:
-        problems.add("--exclude", f"no clip named {names(list(absent))}; nothing would have been left out")
+        problems.add("--exclude", f"no clip named {', '.join(sorted(absent))}; nothing would have been left out")
     if problems.found:
         raise InputError(problems.text())
     if not any(frame.objects for clip in clips for frame in clip.frames):

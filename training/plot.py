@@ -17,7 +17,7 @@ from stc.training.state import LOG
 
 PLOT = "losses.png"
 SHOWN = ("total", "cls", "box", "centerness", "mask", "contrast", "cosine", "consistency", "norm", "lr")
-WINDOW = 50  # steps of the moving mean
+SMOOTHED = 0.1  # of the run, that the moving mean is over
 Curves = dict[str, NDArray[np.float64]]
 
 
@@ -55,8 +55,8 @@ def read_log(folder: Path) -> Curves:
 
 
 def _smooth(steps: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean over up to WINDOW steps, placed at the middle of them."""
-    width = min(WINDOW, len(values))
+    """Mean over a part of the steps, placed at the middle of them."""
+    width = max(1, int(SMOOTHED * len(values)))
     kernel = np.full(width, 1 / width)
     return np.convolve(steps, kernel, "valid"), np.convolve(values, kernel, "valid")
 
