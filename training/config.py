@@ -131,6 +131,8 @@ class TrainConfig:
                 )
         if self.still_share + self.clip_share + self.composite_share == 0:
             raise ValueError("still_share, clip_share and composite_share are all 0; no pair could be drawn")
+        if self.zoom_out > self.zoom_in:
+            raise ValueError(f"zoom_out={self.zoom_out}: must not exceed zoom_in={self.zoom_in}")
         if self.seed >= 1 << 32:
             raise ValueError(f"seed={self.seed}: must be below 2^32")
         if self.ema_decay >= 1:
@@ -139,7 +141,16 @@ class TrainConfig:
 
 POSITIVE = frozenset(
     (
-        *("batch_pairs", "clip_window", "max_cutouts", "zoom_out", "zoom_in", "centre_radius", "range_factor"),
+        *(
+            "batch_pairs",
+            "clip_window",
+            "max_cutouts",
+            "min_area",
+            "zoom_out",
+            "zoom_in",
+            "centre_radius",
+            "range_factor",
+        ),
         *("max_masks", "max_contrast", "max_consistency", "temperature", "lr", "warmup_steps", "clip_norm"),
     )
 )

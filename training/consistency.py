@@ -64,6 +64,8 @@ def match(
     ids, others = batch.identities[one], batch.identities[two]
     at_one = ((ids >= 0) & torch.isin(ids, others)).nonzero()[:, 0]
     at_one = at_one[balanced_sample(ids[at_one], config.max_consistency, generator)]
+    if len(at_one) == 0:
+        return Matches(one, two, at_one, at_one)
     candidates = (others >= 0).nonzero()[:, 0]
     if config.consistency_partner == "best":
         order = _scores(found, batch, two, candidates).argsort(descending=True, stable=True)
@@ -73,7 +75,7 @@ def match(
     for location in at_one:
         same = (others == ids[location]).nonzero()[:, 0]
         partners.append(same[int(torch.randint(len(same), (1,), generator=generator))])
-    return Matches(one, two, at_one, torch.stack(partners) if partners else at_one)
+    return Matches(one, two, at_one, torch.stack(partners))
 
 
 def _scores(found: Predictions, batch: Batch, view: int, at: Tensor) -> Tensor:

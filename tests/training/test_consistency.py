@@ -58,10 +58,10 @@ def test_crossover_makes_masks_in_one_frame_with_the_filters_of_the_other() -> N
             place = points[j : j + 1], sizes[j : j + 1]
             mask = predict_masks(found.mask_feats[two], found.params[one, i : i + 1], *place, MODEL)
             target = batch.masks[two][batch.instance[two, j]][None]
-            losses.append(float(dice_loss(mask, target)))
+            losses.append(dice_loss(mask, target).item())
         halves.append(sum(losses) / len(losses))
     loss = consistency_loss(found, batch, MODEL, config, _generator())
-    assert abs(float(loss) - sum(halves) / 2) < 1e-9
+    assert abs(loss.item() - sum(halves) / 2) < 1e-9
 
 
 def test_random_partners_are_positives_of_the_same_object_and_differ_from_draw_to_draw() -> None:
@@ -76,9 +76,11 @@ def test_random_partners_are_positives_of_the_same_object_and_differ_from_draw_t
 
 
 @pytest.mark.parametrize("reading", ["crossover", "filters", "embedding", "none"])
-def test_no_shared_object_gives_zero_and_a_gradient_of_zero(reading: Any) -> None:
-    config = replace(CONFIG, consistency=reading)
-    batch = collate([(view([("disc", 30, 30, 16, 1)]), view([("disc", 30, 30, 16, 2)]))], MODEL, config)
+@pytest.mark.parametrize("partner", ["random", "best"])
+@pytest.mark.parametrize("others", [[("disc", 30, 30, 16, 2)], []])
+def test_no_shared_object_gives_zero_and_a_gradient_of_zero(reading: Any, partner: Any, others: Any) -> None:
+    config = replace(CONFIG, consistency=reading, consistency_partner=partner)
+    batch = collate([(view([("disc", 30, 30, 16, 1)]), view(others))], MODEL, config)
     raw = random_outputs()
     loss = consistency_loss(gather(raw), batch, MODEL, config, _generator())
     loss.backward()

@@ -64,7 +64,7 @@ def test_total_is_the_weighted_sum() -> None:
     config = replace(config, contrast_weight=11.0, cosine_weight=13.0, consistency_weight=17.0)
     losses = _losses(random_outputs(), config)
     weights = dict(zip(TERMS, (2, 3, 5, 7, 11, 13, 17), strict=True))
-    expected = sum(weight * float(getattr(losses, name)) for name, weight in weights.items())
+    expected = sum(weight * getattr(losses, name).item() for name, weight in weights.items())
     assert abs(float(losses.total) - expected) < 1e-9
 
 

@@ -36,6 +36,8 @@ from tests.training.conftest import Source
         (["--set", "batch_pairs=1.5"], "--set batch_pairs=1.5: invalid literal"),
         (["--set", "consistency=both"], "consistency=both: must be one of crossover, filters, embedding, none"),
         (["--set", "lr=0"], "lr=0.0: must be above 0"),
+        (["--set", "zoom_out=2"], "zoom_out=2.0: must not exceed zoom_in=1.6"),
+        (["--set", "min_area=0"], "min_area=0.0: must be above 0"),
         (["--set", "seed=4294967296"], "seed=4294967296: must be below 2^32"),
         (["--set", "clip_share=nan"], "must be 0 or more"),
         (["--size", "8x8"], "must be HEIGHTxWIDTH"),

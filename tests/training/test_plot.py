@@ -24,6 +24,7 @@ def _log(folder: Path, steps: int) -> None:
             writer.writerow([step + 1, *(0.0 if name == "consistency" else rng.random() for name in SHOWN)])
 
 
+@pytest.mark.slow
 def test_runs_are_drawn_over_each_other(tmp_path: Path) -> None:
     _log(tmp_path / "one", 120)
     _log(tmp_path / "two", 1)
