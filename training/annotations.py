@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from stc.errors import InputError
-from stc.segmentation import to_rle
 
 
 @dataclass(frozen=True)
@@ -36,9 +30,12 @@ class Instance:
 
 @dataclass(frozen=True)
 class Frame:
+    """`path` is a picture, or, where `number` is not None, a video of which that frame (from 0) is meant."""
+
     path: Path
-    size: tuple[int, int]  # (H, W)
+    size: tuple[int, int]  # (H, W) of the annotations; the picture may be stored smaller
     instances: tuple[Instance, ...]
+    number: int | None = None
 
     @property
     def objects(self) -> tuple[Instance, ...]:
@@ -60,149 +57,43 @@ class Clip:
 
 @dataclass(frozen=True)
 class Dataset:
+    """`fingerprint` changes with the annotation files and with what was chosen of them."""
+
     classes: tuple[str, ...]
     clips: tuple[Clip, ...]
+    fingerprint: str = ""
 
     @property
     def num_frames(self) -> int:
         return sum(len(clip.frames) for clip in self.clips)
 
 
-def read_all(sources: Iterable[tuple[Path, Path]], *, exclude: frozenset[str] = frozenset(), split: str) -> Dataset:
-    """One data set of all (annotation JSON, frame folder) pairs.
+@dataclass(frozen=True)
+class Source:
+    """An annotation JSON, the folder (or one video) its file names refer to, and whether it leaves objects out."""
 
-    exclude: names of clips (first folder of their file names) that are never read. split: pictures whose `split`
-    field says something else are left out. Raises InputError for unreadable or inconsistent annotations, missing
-    frames, sources with different classes, an excluded name that no source has, and when nothing is left.
-    """
-    classes: tuple[str, ...] = ()
-    clips: list[Clip] = []
-    absent = set(exclude)
-    identity = 0
-    for path, folder in sources:
-        reader = _Reader(path, folder, exclude, split, identity)
-        if classes and reader.classes != classes:
-            raise InputError(
-                f"{path}: classes {list(reader.classes)} differ from {list(classes)} of the data before; "
-                "give all sources the same `categories`"
-            )
-        classes = reader.classes
-        clips += reader.clips()
-        absent -= reader.excluded
-        identity = reader.next_identity
-    if absent:
-        raise InputError(f"--exclude: no clip named {', '.join(sorted(absent))}; nothing would have been left out")
-    if not any(frame.objects for clip in clips for frame in clip.frames):
-        raise InputError(f"no annotated object left to train on (split {split!r}); check --data, --split and --exclude")
-    return Dataset(classes, tuple(clips))
+    annotations: Path
+    frames: Path
+    partial: bool = False
 
 
-class _Reader:
-    """One annotation file. `excluded` and `next_identity` are final after `clips()`."""
+@dataclass
+class Problems:
+    """Everything found wrong with the data, to be told at once."""
 
-    def __init__(self, path: Path, folder: Path, exclude: frozenset[str], split: str, identity: int) -> None:
-        self.path, self.folder, self.exclude, self.split = path, folder, exclude, split
-        self.next_identity = identity
-        self.excluded: set[str] = set()
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: cannot be read as JSON ({error}); give --data an annotation file") from error
-        if not isinstance(data, dict) or not {"images", "videos"} & set(data) or "categories" not in data:
-            raise InputError(
-                f"{path}: has no `images` or `videos` with `categories`: neither COCO nor YTVIS annotations"
-            )
-        if not isinstance(data.get("annotations"), list):
-            raise InputError(
-                f"{path}: has no annotations (hidden validation sets have none); train on the training set"
-            )
-        self.data = data
-        categories = sorted(data["categories"], key=lambda category: int(category["id"]))
-        self.classes = tuple(str(category["name"]) for category in categories)
-        self.labels = {category["id"]: label for label, category in enumerate(categories)}
+    found: list[str] = field(default_factory=list)
 
-    def clips(self) -> list[Clip]:
-        try:
-            clips = self._videos() if "videos" in self.data else self._images()
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise InputError(f"{self.path}: malformed annotation ({type(error).__name__}: {error})") from error
-        missing = [frame.path for clip in clips for frame in clip.frames if not frame.path.is_file()]
-        if missing:
-            raise InputError(
-                f"{len(missing)} frames of {self.path} are missing, the first is {missing[0]}; "
-                "point --frames at the folder that their file names start from"
-            )
-        return clips
+    def add(self, where: object, what: str) -> None:
+        self.found.append(f"{where}: {what}")
 
-    def _images(self) -> list[Clip]:
-        by_image: dict[Any, list[Instance]] = defaultdict(list)
-        kept = {i["id"]: i for i in self.data["images"] if i.get("split", self.split) == self.split}
-        for annotation in self.data["annotations"]:
-            image = kept.get(annotation["image_id"])
-            if image is not None:
-                identity = self._new_identity()
-                size = int(image["height"]), int(image["width"])
-                instance = self._instance(annotation, annotation["segmentation"], size, identity)
-                if instance:
-                    by_image[image["id"]].append(instance)
-        clips = []
-        for image in kept.values():
-            if not self._is_excluded(image["file_name"]):
-                frame = self._frame(image["file_name"], image, by_image[image["id"]])
-                clips.append(Clip(image["file_name"], (frame,), partial=False))
-        return clips
-
-    def _videos(self) -> list[Clip]:
-        """Video annotations name the objects of interest, not every object: clips are partial."""
-        by_frame: dict[tuple[Any, int], list[Instance]] = defaultdict(list)
-        videos = {v["id"]: v for v in self.data["videos"] if not self._is_excluded(v["file_names"][0])}
-        for annotation in self.data["annotations"]:
-            video = videos.get(annotation["video_id"])
-            if video is None:
-                continue
-            identity = self._new_identity()
-            if len(annotation["segmentations"]) != len(video["file_names"]):
-                raise ValueError(f"annotation {annotation['id']} has not one segmentation per frame")
-            size = int(video["height"]), int(video["width"])
-            for index, segmentation in enumerate(annotation["segmentations"]):
-                instance = self._instance(annotation, segmentation, size, identity) if segmentation else None
-                if instance:
-                    by_frame[video["id"], index].append(instance)
-        clips = []
-        for key, video in videos.items():
-            names = video["file_names"]
-            frames = (self._frame(name, video, by_frame[key, index]) for index, name in enumerate(names))
-            clips.append(Clip(_clip_name(names[0]), tuple(frames), partial=True))
-        return clips
-
-    def _frame(self, name: str, entry: dict[str, Any], instances: list[Instance]) -> Frame:
-        return Frame(self.folder / name, (int(entry["height"]), int(entry["width"])), tuple(instances))
-
-    def _instance(
-        self, annotation: dict[str, Any], segmentation: Any, size: tuple[int, int], identity: int
-    ) -> Instance | None:
-        """None for an empty mask."""
-        from pycocotools import mask as coco
-
-        rle = to_rle(segmentation, size)
-        area = float(coco.area(rle))
-        if area == 0:
-            return None
-        x, y, width, height = (float(value) for value in coco.toBbox(rle))
-        label = self.labels[annotation["category_id"]]
-        crowd = bool(annotation.get("iscrowd", 0))
-        return Instance(identity, label, rle, (x, y, x + width, y + height), area, crowd)
-
-    def _new_identity(self) -> int:
-        self.next_identity += 1
-        return self.next_identity - 1
-
-    def _is_excluded(self, file_name: str) -> bool:
-        name = _clip_name(file_name)
-        if name in self.exclude:
-            self.excluded.add(name)
-        return name in self.exclude
+    def text(self, shown: int = 200) -> str:
+        """One line for one problem, an indented list for more; of thousands the first `shown` and their number."""
+        if len(self.found) == 1:
+            return self.found[0]
+        rest = [f"... and {len(self.found) - shown} more"] if len(self.found) > shown else []
+        return "\n  ".join([f"{len(self.found)} problems in the data; nothing was trained", *self.found[:shown], *rest])
 
 
-def _clip_name(file_name: str) -> str:
-    return Path(file_name).parts[0]
+def clip_name(file_name: str) -> str:
+    """The first folder of a frame's file name, or the name itself where there is none."""
+    return Path(file_name).parts[0] if file_name else ""

@@ -46,7 +46,7 @@ def paste(
     target = key.unknown.shape[0], key.unknown.shape[1]
     for cutout in cutouts:
         picture, alpha = _cut(cutout, pictures)
-        picture = distort(rng, picture, 0.6)
+        picture = distort(rng, picture, 0.6 * config.colour_strength)
         place = _random_place(rng, (picture.shape[0], picture.shape[1]), target)
         motion = random_motion(rng, target, config, strength=1.5)
         key = _paste_one(key, picture, alpha, place, cutout.instance)

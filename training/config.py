@@ -2,69 +2,207 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, get_args, get_type_hints
+
+from stc.errors import InputError
+
+
+def _setting(default: Any, why: str) -> Any:
+    return field(default=default, metadata={"why": why})
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The recipe. Defaults suit `stc-lite` on a thousand pictures; pixels are of the model's input."""
+    """The recipe. Defaults suit `stc-lite` on a thousand pictures; pixels are of the model's input.
 
-    seed: int = 0  # a batch is a function of (seed, step): a resumed run continues with the same pictures
+    Raises ValueError for a value out of range. `docs/training.md` has the same table.
+    """
+
+    seed: int = _setting(0, "a batch is a function of (seed, step): a resumed run continues with the same pictures")
 
     # What a batch holds
-    batch_pairs: int = 4  # eight pictures: enough for the batch norms of the heads
-    still_share: float = 0.55  # pairs made of one still picture by two geometries
-    clip_share: float = 0.20  # pairs of two frames of a clip; few clips, so more would be learnt by heart
-    composite_share: float = 0.25  # stills with cut-outs pasted in, each with its own motion: occlusions with known ids
-    clip_window: int = 20  # frames between key and reference at most (CrossVIS: 20)
-    repeat_limit: float = 3.0  # a still with a rare class is drawn at most so many times as often as a common one
-    negative_weight: float = 0.4  # how often a picture without objects is drawn, against one with objects
-    max_cutouts: int = 3
-    cutout_min_area: float = 0.02  # of its picture: smaller ones have no detail to enlarge
-    cache_bytes: int = 4 << 30  # decoded pictures kept in memory
+    batch_pairs: int = _setting(4, "key and reference each: eight pictures, enough for the batch norms of the heads")
+    still_share: float = _setting(0.55, "pairs made of one still picture by two geometries")
+    clip_share: float = _setting(0.20, "pairs of two frames of a clip in one geometry; few clips: more is memorised")
+    composite_share: float = _setting(
+        0.25, "pairs with cut-outs pasted in, each with its own motion: occlusions with known ids"
+    )
+    clip_window: int = _setting(20, "frames between key and reference at most (CrossVIS: 20)")
+    repeat_limit: float = _setting(3.0, "a still with a rare class is drawn at most so many times as often as a common")
+    negative_weight: float = _setting(0.4, "how often a still without objects is drawn, against one with objects")
+    max_cutouts: int = _setting(3, "cut-outs pasted into a composite at most")
+    cutout_min_area: float = _setting(0.02, "of its picture: smaller ones have no detail to enlarge")
+    cache_bytes: int = _setting(4 << 30, "decoded pictures kept in memory")
 
-    # Geometry
-    plain_share: float = 0.3  # exactly the letterbox of inference (mirrored or not)
-    zoom_out: float = 0.7  # smallest scale, relative to the picture fitting the input
-    zoom_in: float = 1.6  # largest scale, relative to the picture covering the input
-    aspect_jitter: float = 0.12  # logarithm of the largest stretch
-    max_rotation: float = 6.0  # degrees
-    motion_scale: float = 0.18  # key to reference: logarithm of the largest scale change
-    motion_shift: float = 0.10  # key to reference: of the input size
-    motion_rotation: float = 8.0  # key to reference: degrees
-    min_area: float = 32.0  # visible pixels; with less, two cells of the mask, an object is ignored
-    min_visible: float = 0.1  # of the object's own area; a smaller sliver cannot be named and is ignored
-    partial_margin: float = 0.2  # background around the object of a partially annotated frame, of the box size
+    # Geometry and colour
+    plain_share: float = _setting(0.3, "views that are exactly the letterbox of inference, mirrored or not")
+    zoom_out: float = _setting(0.7, "smallest scale, relative to the picture fitting the input")
+    zoom_in: float = _setting(1.6, "largest scale, relative to the picture covering the input: a crop")
+    aspect_jitter: float = _setting(0.12, "logarithm of the largest stretch")
+    max_rotation: float = _setting(6.0, "degrees, of three views in ten")
+    motion_scale: float = _setting(0.18, "key to reference of a still: logarithm of the largest scale change")
+    motion_shift: float = _setting(0.10, "key to reference of a still: share of the input size")
+    motion_rotation: float = _setting(8.0, "key to reference of a still: degrees")
+    colour_strength: float = _setting(1.0, "of light, colour and blur; 0 leaves pictures as they are")
+    min_area: float = _setting(32.0, "visible pixels, two cells of the mask; an object with less is ignored")
+    min_visible: float = _setting(0.1, "of an object's own area; a smaller sliver cannot be named and is ignored")
+    partial_margin: float = _setting(0.2, "background around the objects of a partially annotated frame, of the box")
 
     # Targets (FCOS, arXiv 1904.01355)
-    centre_radius: float = 1.5  # strides around the mask centroid that are positive
-    range_factor: float = (
-        4.0  # level of stride s takes max(l, t, r, b) up to factor * s. FCOS has 8 at 800 pixels; at 256
+    centre_radius: float = _setting(1.5, "strides around the mask centroid that are positive (AdelaiDet: 1.5)")
+    range_factor: float = _setting(
+        4.0,
+        "level of stride s takes max(l, t, r, b) up to factor * s. FCOS has 8 at 800 pixels; at 256 pixels objects are "
+        "three times smaller and slim towers see seven cells, so larger objects go to coarser levels",
     )
-    # pixels objects are three times smaller and the slim towers see seven cells, so larger objects go to coarser levels
 
-    # Losses
-    cls_weight: float = 1.0
-    box_weight: float = 1.0
-    centerness_weight: float = 1.0
-    mask_weight: float = 2.0  # masks are the product, and only this term trains the mask branch
-    contrast_weight: float = 0.25  # QDTrack's weights of the two embedding terms
-    cosine_weight: float = 1.0
-    focal_alpha: float = 0.25
-    focal_gamma: float = 2.0
-    max_masks: int = 64  # positives whose mask is computed per batch; more only repeat the same instances
-    max_contrast: int = 128  # positives per frame in the contrastive loss
-    max_background: int = 64  # background locations per frame among the negatives
-    max_foreign: int = 64  # positives of other pairs among the negatives: most pictures hold few instances
-    cosine_margin: float = 0.1  # cosine below which a negative is far enough
-    negatives_per_positive: int = 3  # hardest ones, in the cosine term
+    # Losses of CondInst
+    cls_weight: float = _setting(1.0, "AdelaiDet: 1")
+    box_weight: float = _setting(1.0, "AdelaiDet: 1")
+    centerness_weight: float = _setting(1.0, "AdelaiDet: 1")
+    mask_weight: float = _setting(2.0, "AdelaiDet: 1; masks are the product, and only this term trains the mask branch")
+    focal_alpha: float = _setting(0.25, "of the focal loss of the classes")
+    focal_gamma: float = _setting(2.0, "of the focal loss of the classes")
+    mask_sampling: Literal["balanced", "random"] = _setting(
+        "balanced", "positives whose mask is computed: spread evenly over the instances, or random as in AdelaiDet"
+    )
+    max_masks: int = _setting(64, "their number per batch (AdelaiDet: 500); more repeat the same instances")
 
-    # Optimiser (AdamW: from ImageNet to a detector in a few thousand steps, where SGD wants tens of thousands)
-    lr: float = 1e-3
-    backbone_lr: float = 2e-4  # pretrained weights move slower
-    weight_decay: float = 0.03  # not on norms and biases
-    warmup_steps: int = 100
-    final_lr: float = 0.01  # of the peak, at the end of the cosine
-    clip_norm: float = 10.0
-    ema_decay: float = 0.998  # a window of 500 steps: a run may have no more than two thousand
-    save_minutes: float = 3.0
+    # Bi-directional contrastive learning
+    contrast_weight: float = _setting(0.25, "QDTrack: 0.25; 0 leaves the term out")
+    contrast_form: Literal["multi-positive", "infonce"] = _setting(
+        "multi-positive", "QDTrack's sum over all positives at once, or InfoNCE for each positive"
+    )
+    directions: Literal["both", "key-to-reference"] = _setting("both", "STC: both; the other is for the ablation")
+    similarity: Literal["dot", "cosine"] = _setting("dot", "of two embeddings (QDTrack: dot)")
+    temperature: float = _setting(1.0, "similarities are divided by it; with `cosine` 0.1 is usual")
+    max_contrast: int = _setting(128, "positives per frame, spread evenly over the instances")
+    max_background: int = _setting(64, "background locations per frame among the negatives; 0: none")
+    max_foreign: int = _setting(64, "positives of other pairs among the negatives: most pictures hold few instances")
+    cosine_weight: float = _setting(1.0, "the auxiliary term on cosines, to which trackers put a floor (QDTrack: 1)")
+    cosine_margin: float = _setting(0.1, "cosine below which a negative is far enough (QDTrack: 0.1)")
+    cosine_negatives: Literal["hardest", "random"] = _setting("hardest", "QDTrack: hardest, IDOL: random")
+    negatives_per_positive: int = _setting(3, "of them at most (QDTrack: 3, IDOL: 10)")
+
+    # Temporal consistency
+    consistency: Literal["crossover", "filters", "embedding", "none"] = _setting(
+        "crossover",
+        "what of one instance must agree in both frames: masks made with the other frame's filters (CrossVIS), the "
+        "filters themselves, or the embeddings. Crossover is the only one with published evidence; ours is to be run",
+    )
+    consistency_weight: float = _setting(1.0, "CrossVIS: 1. The squared norms of the other two need about 0.01")
+    consistency_partner: Literal["random", "best"] = _setting(
+        "random", "which positive of the other frame: any (CrossVIS), or the one with the best score"
+    )
+    max_consistency: int = _setting(8, "positives per frame, spread evenly over the instances")
+
+    # Optimiser
+    freeze: bool = _setting(
+        True, "the backbone keeps its norms' statistics and its layers up to stride 4; without --init false by default"
+    )
+    optimiser: Literal["adamw", "sgd"] = _setting(
+        "adamw", "from ImageNet to a detector in a few thousand steps, where SGD (momentum 0.9) wants tens of thousands"
+    )
+    lr: float = _setting(1e-3, "peak learning rate")
+    backbone_lr: float = _setting(2e-4, "pretrained weights move slower (CrossVIS: a tenth)")
+    weight_decay: float = _setting(0.03, "not on norms and biases")
+    schedule: Literal["cosine", "steps"] = _setting("cosine", "or a tenth at 65 % and a hundredth at 91 % (CrossVIS)")
+    warmup_steps: int = _setting(100, "linear")
+    final_lr: float = _setting(0.01, "of the peak, at the end of the cosine")
+    clip_norm: float = _setting(10.0, "of the gradient (MaskTrack R-CNN: 35 with SGD)")
+    ema_decay: float = _setting(0.998, "a window of 500 steps: a run may have no more than two thousand; 0: no average")
+    mixed_precision: bool = _setting(
+        True, "bfloat16 in the network on CUDA GPUs that have it, losses in float32; never executed. CPUs: float32"
+    )
+    save_minutes: float = _setting(3.0, "between two saved states; 0 saves after every step")
+
+    def __post_init__(self) -> None:
+        types = get_type_hints(TrainConfig)
+        for setting in fields(self):
+            value, allowed = getattr(self, setting.name), get_args(types[setting.name])
+            if allowed and value not in allowed:
+                raise ValueError(f"{setting.name}={value}: must be one of {', '.join(allowed)}")
+            if not allowed and not (0 <= value < math.inf and (value > 0 or setting.name not in POSITIVE)):
+                raise ValueError(
+                    f"{setting.name}={value}: must be {'above 0' if setting.name in POSITIVE else '0 or more'}"
+                )
+        if self.still_share + self.clip_share + self.composite_share == 0:
+            raise ValueError("still_share, clip_share and composite_share are all 0; no pair could be drawn")
+        if self.zoom_out > self.zoom_in:
+            raise ValueError(f"zoom_out={self.zoom_out}: must not exceed zoom_in={self.zoom_in}")
+        if self.seed >= 1 << 32:
+            raise ValueError(f"seed={self.seed}: must be below 2^32")
+        if self.ema_decay >= 1:
+            raise ValueError(f"ema_decay={self.ema_decay}: must be below 1")
+
+
+POSITIVE = frozenset(
+    (
+        *(
+            "batch_pairs",
+            "clip_window",
+            "max_cutouts",
+            "min_area",
+            "zoom_out",
+            "zoom_in",
+            "centre_radius",
+            "range_factor",
+        ),
+        *("max_masks", "max_contrast", "max_consistency", "temperature", "lr", "warmup_steps", "clip_norm"),
+    )
+)
+
+# The published optimiser, targets and weights of CondInst and CrossVIS; augmentation as above. Never run in full here.
+_PUBLISHED = TrainConfig(
+    batch_pairs=16,
+    range_factor=8.0,
+    mask_weight=1.0,
+    mask_sampling="random",
+    max_masks=500,
+    optimiser="sgd",
+    lr=0.005,
+    backbone_lr=0.0005,
+    weight_decay=1e-4,
+    schedule="steps",
+    warmup_steps=1000,
+    clip_norm=35.0,
+    ema_decay=0.9998,
+)
+RECIPES = {"stc-lite": TrainConfig(), "r50": _PUBLISHED, "r101": _PUBLISHED}
+
+
+def with_settings(config: TrainConfig, texts: Iterable[str]) -> TrainConfig:
+    """`config` with changes given as `name=value`. Raises InputError for an unknown name or a value that does not fit.
+
+    A whole number may be written as a float's value (`lr=1`), not the reverse.
+    """
+    types = get_type_hints(TrainConfig)
+    changes: dict[str, Any] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not separator or name not in types:
+            raise InputError(f"--set {text}: not NAME=VALUE of a setting; list them with: stc-train --settings")
+        try:
+            changes[name] = _parse(types[name], value)
+        except ValueError as error:
+            raise InputError(f"--set {text}: {error}; see: stc-train --settings") from error
+    try:
+        return replace(config, **changes)
+    except ValueError as error:
+        raise InputError(f"--set {error}; see: stc-train --settings") from error
+
+
+def describe_settings(config: TrainConfig) -> list[tuple[str, str, str]]:
+    """(name, value, why) of every setting."""
+    return [(f.name, str(getattr(config, f.name)), str(f.metadata["why"])) for f in fields(config)]
+
+
+def _parse(kind: Any, value: str) -> Any:
+    if kind is bool:
+        if value not in {"true", "false", "True", "False"}:
+            raise ValueError("must be true or false")
+        return value.lower() == "true"
+    return kind(value) if kind in {int, float} else value

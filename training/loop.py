@@ -14,27 +14,11 @@ from torch import Tensor
 
 from stc.errors import StcError
 from stc.model.preprocess import normalise
-from stc.training.config import TrainConfig
 from stc.training.losses import Losses, compute_losses
-from stc.training.optimisation import set_learning_rate, train_mode
+from stc.training.optimisation import mixed_precision, set_learning_rate, train_mode
 from stc.training.pairs import PairSource
 from stc.training.state import Log, Run, save_run
 from stc.training.targets import Batch, collate
-
-
-@dataclass(frozen=True)
-class Length:
-    """How long a run lasts, over all its resumptions: a number of steps, or minutes of training time."""
-
-    steps: int | None = None
-    minutes: float | None = None
-
-    def progress(self, run: Run) -> float:
-        """0..1; at 1 the run is done."""
-        if self.steps is not None:
-            return run.step / self.steps
-        assert self.minutes is not None
-        return run.elapsed / (60 * self.minutes)
 
 
 @dataclass(frozen=True)
@@ -49,20 +33,15 @@ class StepReport:
 
 
 def train(
-    run: Run,
-    source: PairSource,
-    config: TrainConfig,
-    length: Length,
-    folder: Path,
-    stop: threading.Event,
-    report: Callable[[StepReport], None],
+    run: Run, source: PairSource, folder: Path, stop: threading.Event, report: Callable[[StepReport], None]
 ) -> None:
-    """Train until `length` is reached or `stop` is set; the state is on disk in both cases, and every few minutes.
+    """Train until the run's length is reached or `stop` is set; the state is on disk in both cases, and every few
+    minutes.
 
     Raises StcError when the loss is not finite; the last saved state stays.
     """
-    model, device = run.model, next(run.model.parameters()).device
-    train_mode(model)
+    model, config, device = run.model, run.config, next(run.model.parameters()).device
+    train_mode(model, config)
     log = Log(folder, run.step)
     saved = time.monotonic()
 
@@ -71,49 +50,42 @@ def train(
 
     with ThreadPoolExecutor(1) as background:
         coming = background.submit(prepare, run.step)
-        while (progress := length.progress(run)) < 1 and not stop.is_set():
+        while run.progress < 1 and not stop.is_set():
             begin = time.monotonic()
             batch = to_device(coming.result(), device)
             wait = time.monotonic() - begin
             coming = background.submit(prepare, run.step + 1)
-            factor = set_learning_rate(run.optimiser, run.step, progress, config)
-            losses, norm = step_once(run, batch, config)
+            factor = set_learning_rate(run.optimiser, run.step, run.progress, config)
+            losses, norm = step_once(run, batch)
             run.step += 1
             seconds = time.monotonic() - begin
             run.elapsed += seconds
             values = {f.name: float(torch.as_tensor(getattr(losses, f.name)).detach()) for f in fields(losses)}
             row = {name: f"{value:.5g}" for name, value in values.items()}
-            timing = {"seconds": f"{seconds:.3f}", "wait": f"{wait:.3f}"}
-            lr = f"{config.lr * factor:.4g}"
-            log.write(
-                {
-                    "step": run.step,
-                    "minutes": f"{run.elapsed / 60:.2f}",
-                    "lr": lr,
-                    **row,
-                    "norm": f"{norm:.4g}",
-                    **timing,
-                }
-            )
-            report(StepReport(run.step, length.progress(run), values, seconds / config.batch_pairs, wait))
+            begun = {"step": run.step, "minutes": f"{run.elapsed / 60:.2f}", "lr": f"{config.lr * factor:.4g}"}
+            log.write({**begun, **row, "norm": f"{norm:.4g}", "seconds": f"{seconds:.3f}", "wait": f"{wait:.3f}"})
+            report(StepReport(run.step, run.progress, values, seconds / config.batch_pairs, wait))
             if time.monotonic() - saved > 60 * config.save_minutes:
-                save_run(run, config, folder)
+                save_run(run, folder)
                 saved = time.monotonic()
         coming.cancel()
     log.close()
-    save_run(run, config, folder)
+    save_run(run, folder)
 
 
-def step_once(run: Run, batch: Batch, config: TrainConfig) -> tuple[Losses, float]:
+def step_once(run: Run, batch: Batch) -> tuple[Losses, float]:
     """One optimisation step. Returns the losses before it and the gradient norm before clipping."""
+    config = run.config
     # Like the batch, what is sampled in the losses is a function of (seed, step).
     generator = torch.Generator().manual_seed((config.seed << 32) + run.step)
     images = normalise(batch.frames, run.model.config).contiguous(memory_format=torch.channels_last)
-    losses = compute_losses(run.model(images), batch, run.model.config, config, generator)
+    with torch.autocast("cuda", torch.bfloat16, enabled=mixed_precision(images.device, config)):
+        raw = run.model(images)
+    losses = compute_losses(raw, batch, run.model.config, config, generator)
     if not losses.total.isfinite():
         raise StcError(
             f"the loss became {losses.total.item()} at step {run.step}; go on from the last saved state with --resume, "
-            "or start again with a lower learning rate"
+            "or start again with a lower learning rate (--set lr=...)"
         )
     run.optimiser.zero_grad(set_to_none=True)
     losses.total.backward()  # type: ignore[no-untyped-call]

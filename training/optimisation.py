@@ -14,6 +14,8 @@ from stc.model.network import STC
 from stc.training.config import TrainConfig
 
 FROZEN_BLOCKS = 3  # of EfficientNet-Lite0: up to stride 4
+MOMENTUM = 0.9
+DROPS = (0.65, 0.91)  # of the run: CrossVIS's steps 15,000 and 21,000 of 23,000
 
 
 def freeze(model: STC) -> None:
@@ -27,14 +29,14 @@ def freeze(model: STC) -> None:
         parameter.requires_grad_(False)
 
 
-def train_mode(model: STC) -> None:
+def train_mode(model: STC, config: TrainConfig) -> None:
     """Training mode, but the backbone's batch norms keep their ImageNet statistics: batches are small."""
     model.train()
-    model.backbone.eval()
+    model.backbone.train(not config.freeze)
 
 
-def make_optimiser(model: STC, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW; biases and norms (parameters of one dimension) are not decayed, the backbone has its own rate."""
+def make_optimiser(model: STC, config: TrainConfig) -> torch.optim.Optimizer:
+    """Biases and norms (parameters of one dimension) are not decayed, the backbone has its own rate."""
     groups = []
     backbone = set(model.backbone.parameters())
     for ours, lr in ((False, config.lr), (True, config.backbone_lr)):
@@ -44,16 +46,31 @@ def make_optimiser(model: STC, config: TrainConfig) -> torch.optim.AdamW:
             ]
             decay = 0.0 if flat else config.weight_decay
             groups.append({"params": parameters, "lr": lr, "peak_lr": lr, "weight_decay": decay})
+    groups = [group for group in groups if group["params"]]  # a ResNet's frozen norms leave one empty
+    if config.optimiser == "sgd":
+        return torch.optim.SGD(groups, lr=config.lr, momentum=MOMENTUM)
     return torch.optim.AdamW(groups)
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, step: int, progress: float, config: TrainConfig) -> float:
-    """Linear warm-up times cosine from 1 to `final_lr`; progress 0..1 of the run. Returns the factor of the peak."""
-    warmup = min(1.0, (step + 1) / config.warmup_steps)
-    cosine = config.final_lr + (1 - config.final_lr) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+    """Linear warm-up times the schedule; progress 0..1 of the run. Returns the factor of the peak.
+
+    cosine: from 1 to `final_lr`. steps: a tenth of it after each of DROPS.
+    """
+    if config.schedule == "steps":
+        schedule = 0.1 ** sum(progress >= drop for drop in DROPS)
+    else:
+        cosine = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+        schedule = config.final_lr + (1 - config.final_lr) * cosine
+    factor = min(1.0, (step + 1) / config.warmup_steps) * schedule
     for group in optimiser.param_groups:
-        group["lr"] = group["peak_lr"] * warmup * cosine
-    return warmup * cosine
+        group["lr"] = group["peak_lr"] * factor
+    return factor
+
+
+def mixed_precision(device: torch.device, config: TrainConfig) -> bool:
+    """Whether the network runs in bfloat16: only where a CUDA GPU has it. Never executed on a GPU."""
+    return config.mixed_precision and device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 class MovingAverage:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.errors import InputError
 from stc.model.config import ModelConfig
 from stc.training.annotations import Clip, Dataset, Frame
 from stc.training.composites import find_cutouts, paste
@@ -29,8 +30,10 @@ class PairSource:
         self.border = model.border_bgr
         # Twice the input is all that the largest zoom can use.
         self.pictures = PictureCache(2 * max(model.input_size), config.cache_bytes)
-        self.stills = [clip.frames[0] for clip in dataset.clips if len(clip.frames) == 1]
-        self.clips = [clip for clip in dataset.clips if len(clip.frames) > 1]
+        stills = [clip for clip in dataset.clips if len(clip.frames) == 1]
+        self.stills = [clip for clip in stills if clip.frames[0].objects or config.negative_weight]
+        # A pair is built around an object: clips without any give none.
+        self.clips = [clip for clip in dataset.clips if len(clip.frames) > 1 and any(f.objects for f in clip.frames)]
         self.cutouts = find_cutouts(dataset, config)
         self.still_weights = _still_weights(self.stills, config)
         # Objects of rare classes are cut out as often as those of common ones.
@@ -39,9 +42,15 @@ class PairSource:
             [
                 config.still_share if self.stills else 0.0,
                 config.clip_share if self.clips else 0.0,
-                config.composite_share if self.stills and self.cutouts else 0.0,
+                config.composite_share if self.cutouts else 0.0,
             ]
         )
+        if not shares.any():
+            raise InputError(
+                f"no pair can be drawn: {len(self.stills)} stills at still_share={config.still_share}, "
+                f"{len(self.clips)} clips at clip_share={config.clip_share}, {len(self.cutouts)} cut-outs at "
+                f"composite_share={config.composite_share}; change the shares with --set"
+            )
         self.shares = shares / shares.sum()
 
     def batch(self, step: int) -> list[Pair]:
@@ -51,26 +60,33 @@ class PairSource:
 
     def _pair(self, rng: np.random.Generator) -> Pair:
         kind = rng.choice(3, p=self.shares)
-        if kind == 1:
-            pair = self._clip_pair(rng, self.clips[int(rng.integers(len(self.clips)))])
+        # Composites are made of stills, whose labels tend to be complete, of clips only without stills.
+        if kind == 1 or not self.stills:
+            clip = self.clips[int(rng.integers(len(self.clips)))]
+            pair = self._clip_pair(rng, clip)
         else:
-            frame = self.stills[int(rng.choice(len(self.stills), p=self.still_weights))]
-            pair = self._still_pair(rng, frame)
-            if kind == 2:
-                number = min(int(rng.integers(1, self.config.max_cutouts + 1)), len(self.cutouts))
-                chosen = rng.choice(len(self.cutouts), number, replace=False, p=self.cutout_weights)
-                present = {instance.identity for instance in frame.instances}
-                fresh = [c for c in (self.cutouts[int(i)] for i in chosen) if c.instance.identity not in present]
-                unique = {cutout.instance.identity: cutout for cutout in fresh}
-                pair = paste(rng, pair, list(unique.values()), self.pictures, self.config)
-        key, reference = (replace(view, picture=distort(rng, view.picture)) for view in pair)
+            clip = self.stills[int(rng.choice(len(self.stills), p=self.still_weights))]
+            pair = self._still_pair(rng, clip)
+        if kind == 2:
+            pair = self._with_cutouts(rng, pair, {i.identity for frame in clip.frames for i in frame.instances})
+        strength = self.config.colour_strength
+        key, reference = (replace(view, picture=distort(rng, view.picture, strength)) for view in pair)
         return drop_slivers(key, self.config), drop_slivers(reference, self.config)
 
-    def _still_pair(self, rng: np.random.Generator, frame: Frame) -> Pair:
+    def _with_cutouts(self, rng: np.random.Generator, pair: Pair, present: set[int]) -> Pair:
+        """No identity twice in a pair."""
+        number = min(int(rng.integers(1, self.config.max_cutouts + 1)), len(self.cutouts))
+        chosen = rng.choice(len(self.cutouts), number, replace=False, p=self.cutout_weights)
+        fresh = [c for c in (self.cutouts[int(i)] for i in chosen) if c.instance.identity not in present]
+        unique = {cutout.instance.identity: cutout for cutout in fresh}
+        return paste(rng, pair, list(unique.values()), self.pictures, self.config)
+
+    def _still_pair(self, rng: np.random.Generator, clip: Clip) -> Pair:
         """One picture, and the same after a small motion."""
+        frame = clip.frames[0]
         matrix = self._random_view(rng, frame)
         moved = random_motion(rng, self.target, self.config) @ matrix
-        return self._render(frame, matrix, False), self._render(frame, moved, False)
+        return self._render(frame, matrix, clip.partial), self._render(frame, moved, clip.partial)
 
     def _clip_pair(self, rng: np.random.Generator, clip: Clip) -> Pair:
         """Two frames of a clip, not too far apart, in the same geometry (as CrossVIS samples them)."""
@@ -79,7 +95,8 @@ class PairSource:
         near = [index for index in annotated if 0 < abs(index - first) <= self.config.clip_window]
         second = near[int(rng.integers(len(near)))] if near else first
         matrix = self._random_view(rng, clip.frames[first])
-        return tuple(self._render(clip.frames[i], matrix, clip.partial) for i in (first, second))  # type: ignore[return-value]
+        key, reference = (self._render(clip.frames[index], matrix, clip.partial) for index in (first, second))
+        return key, reference
 
     def _random_view(self, rng: np.random.Generator, frame: Frame) -> Matrix:
         boxes = [instance.box for instance in frame.objects]
@@ -89,12 +106,13 @@ class PairSource:
         return render(frame, matrix, self.target, self.border, partial, self.pictures, self.config.partial_margin)
 
 
-def _still_weights(stills: list[Frame], config: TrainConfig) -> NDArray[np.float64]:
+def _still_weights(stills: list[Clip], config: TrainConfig) -> NDArray[np.float64]:
     """Probability of each still: repeat factor of its rarest class (LVIS balances classes so), negatives less often."""
-    counts = Counter(label for frame in stills for label in {instance.label for instance in frame.objects})
+    frames = [still.frames[0] for still in stills]
+    counts = Counter(label for frame in frames for label in {instance.label for instance in frame.objects})
     most = max(counts.values(), default=0)
     weights = np.full(len(stills), config.negative_weight)
-    for index, frame in enumerate(stills):
+    for index, frame in enumerate(frames):
         if frame.objects:
             rarest = min(counts[instance.label] for instance in frame.objects)
             weights[index] = min(config.repeat_limit, (most / rarest) ** 0.5)

@@ -22,3 +22,8 @@ def balanced_sample(groups: Tensor, cap: int, generator: torch.Generator) -> Ten
     rank = torch.empty_like(place)
     rank[by_group] = place - starts
     return order[torch.argsort(rank, stable=True)[:cap]]
+
+
+def random_sample(count: int, cap: int, generator: torch.Generator) -> Tensor:
+    """At most `cap` of the indices 0 .. count - 1, on the CPU."""
+    return torch.randperm(count, generator=generator)[:cap]

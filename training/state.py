@@ -17,29 +17,56 @@ from stc.model.checkpoint import save
 from stc.model.config import ModelConfig
 from stc.model.network import STC
 from stc.training.config import TrainConfig
-from stc.training.optimisation import MovingAverage
+from stc.training.optimisation import MovingAverage, freeze, make_optimiser
 
 LAST, EMA, LOG, CONFIG = "last.pt", "ema.safetensors", "log.csv", "config.json"
 
 
+@dataclass(frozen=True)
+class Length:
+    """How long a run lasts, over all its resumptions: a number of steps, or minutes of training time."""
+
+    steps: int | None = None
+    minutes: float | None = None
+
+    def progress(self, run: Run) -> float:
+        """0..1; at 1 the run is done."""
+        if self.steps is not None:
+            return run.step / self.steps
+        assert self.minutes is not None
+        return run.elapsed / (60 * self.minutes)
+
+
 @dataclass
 class Run:
-    """The state of a training: `step` steps were done in `elapsed` seconds."""
+    """The state of a training: `step` steps were done in `elapsed` seconds. `data`: fingerprint of the data set."""
 
     model: STC
+    config: TrainConfig
+    length: Length
+    data: str
     average: MovingAverage
     optimiser: torch.optim.Optimizer
     step: int = 0
     elapsed: float = 0.0
 
-
-def describe(model: ModelConfig, config: TrainConfig) -> dict[str, Any]:
-    """Both configs as JSON values, for `config.json` and for comparing at resume."""
-    described: dict[str, Any] = json.loads(json.dumps({"model": model.to_dict(), "training": asdict(config)}))
-    return described
+    @property
+    def progress(self) -> float:
+        return self.length.progress(self)
 
 
-def save_run(run: Run, config: TrainConfig, folder: Path) -> None:
+def new_run(model: STC, config: TrainConfig, length: Length, data: str = "") -> Run:
+    """A run at step 0, on the GPU where there is one."""
+    if config.freeze:
+        freeze(model)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    # A tenth faster on CPUs, more on GPUs; torch's stubs know only the positional forms of `to`.
+    model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average, optimiser = MovingAverage(model, config.ema_decay), make_optimiser(model, config)
+    return Run(model, config, length, data, average, optimiser)
+
+
+def save_run(run: Run, folder: Path) -> None:
     """Write `last.pt` and `ema.safetensors`, each atomically."""
     state = {
         "model": run.model.state_dict(),
@@ -47,35 +74,55 @@ def save_run(run: Run, config: TrainConfig, folder: Path) -> None:
         "optimiser": run.optimiser.state_dict(),
         "step": run.step,
         "elapsed": run.elapsed,
-        "config": describe(run.model.config, config),
+        "config": describe(run.model.config, run.config),
+        "length": asdict(run.length),
+        "data": run.data,
     }
     with atomic_path(folder / LAST) as temporary:
         torch.save(state, temporary)
     save(run.average.model, folder / EMA)
 
 
-def resume_run(run: Run, config: TrainConfig, folder: Path) -> None:
-    """Bring `run` to the state that `save_run` left. Raises InputError for none, or one of other settings."""
+def load_run(folder: Path, data: str = "") -> Run:
+    """The run that `save_run` left, with its own settings and length.
+
+    Raises InputError when there is none, when it was written by another version, or when it was trained on data with
+    another fingerprint; CheckpointError when it is damaged.
+    """
     path = folder / LAST
     if not path.is_file():
         raise InputError(f"{folder}: nothing to resume, {LAST} is missing; start without --resume")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        found = state["config"]
+        described, found = state["config"], state["data"]
     except Exception as error:  # torch.load raises whatever the damage makes its unpickler stumble over
         raise CheckpointError(f"{path}: damaged ({type(error).__name__}); start anew in another --output") from error
-    if found != (expected := describe(run.model.config, config)):
+    if found != data:
         raise InputError(
-            f"{path}: trained with other settings ({_difference(found, expected)}); repeat the command it began with"
+            f"{path}: trained on other data (annotations, --partial, --exclude or --split differ); repeat the command "
+            "that it began with"
         )
+    try:
+        model, config = ModelConfig.from_dict(described["model"]), TrainConfig(**described["training"])
+        length = Length(**state["length"])
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: settings of another version ({error}); start anew in another --output") from error
+    run = new_run(STC(model), config, length, data)
     run.model.load_state_dict(state["model"])
     run.average.model.load_state_dict(state["average"])
     run.optimiser.load_state_dict(state["optimiser"])
     run.step, run.elapsed = state["step"], state["elapsed"]
+    return run
 
 
-def write_config(model: ModelConfig, config: TrainConfig, folder: Path) -> None:
-    write_text(folder / CONFIG, json.dumps(describe(model, config), indent=1) + "\n")
+def describe(model: ModelConfig, config: TrainConfig) -> dict[str, Any]:
+    """Both configs as JSON values."""
+    described: dict[str, Any] = json.loads(json.dumps({"model": model.to_dict(), "training": asdict(config)}))
+    return described
+
+
+def write_config(run: Run, folder: Path) -> None:
+    write_text(folder / CONFIG, json.dumps(describe(run.model.config, run.config), indent=1) + "\n")
 
 
 class Log:
@@ -101,13 +148,3 @@ class Log:
 
     def close(self) -> None:
         self.handle.close()
-
-
-def _difference(found: dict[str, Any], expected: dict[str, Any]) -> str:
-    names = [
-        f"{part}.{name}: {found.get(part, {}).get(name)!r}, now {value!r}"
-        for part, values in expected.items()
-        for name, value in values.items()
-        if found.get(part, {}).get(name) != value
-    ]
-    return "; ".join(names) or "fields of another version"

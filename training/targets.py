@@ -37,7 +37,7 @@ class Targets:
 
     instance: (L,) int64, index of the instance to predict, -1 for none. ltrb: (L, 4) float32, distances to its box
     sides in strides, 0 where none. centerness: (L,) float32. known: (L,) bool, False where the class loss must not
-    count. clear: (L,) bool, outside of every box: background for the embeddings.
+    count. clear: (L,) bool, known and outside of every box: background for the embeddings.
     """
 
     instance: NDArray[np.int64]
@@ -95,7 +95,7 @@ def assign(view: View, grid: Grid, centre_radius: float) -> Targets:
     known[inside] = ~view.unknown[y[inside], x[inside]]
     if not len(view.masks):
         nothing = np.zeros(len(x), dtype=np.float32)
-        return Targets(np.full(len(x), -1), np.zeros((len(x), 4), np.float32), nothing, known, np.ones(len(x), bool))
+        return Targets(np.full(len(x), -1), np.zeros((len(x), 4), np.float32), nothing, known, known)
 
     boxes = tight_boxes(view.masks)
     distances = np.concatenate([grid.points[:, None] - boxes[:, :2], boxes[:, 2:] - grid.points[:, None]], axis=2)
@@ -109,7 +109,7 @@ def assign(view: View, grid: Grid, centre_radius: float) -> Targets:
 
     chosen = distances[np.arange(len(x)), instance.clip(0)] / grid.strides[:, None]
     ltrb = np.where(instance[:, None] >= 0, chosen, 0).astype(np.float32)
-    return Targets(instance, ltrb, _centerness(ltrb), known | (instance >= 0), ~in_box.any(axis=1))
+    return Targets(instance, ltrb, _centerness(ltrb), known | (instance >= 0), known & ~in_box.any(axis=1))
 
 
 def collate(pairs: list[Pair], model: ModelConfig, config: TrainConfig) -> Batch:

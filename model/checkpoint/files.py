@@ -15,7 +15,7 @@ from stc.errors import CheckpointError
 from stc.model.checkpoint import pickles
 
 # Where training frameworks keep the weights, in the order in which they are preferred.
-ENTRIES = ("model", "state_dict", "model_state", "ema_state", "model_ema")
+ENTRIES = ("model", "state_dict", "model_state", "ema_state", "model_ema", "blobs")
 MAX_ELEMENTS = 1 << 30  # 30 times R-101; more is a damaged or hostile header
 NUMBERS = (
     *(torch.float32, torch.float16, torch.bfloat16, torch.float64),

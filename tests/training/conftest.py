@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -14,14 +13,10 @@ import torch
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
+from stc.training.annotations import Source
+
 CATEGORIES = [{"id": 4, "name": "disc"}, {"id": 9, "name": "square"}]
 SIZE = (96, 128)  # (H, W)
-
-
-@dataclass(frozen=True)
-class Source:
-    annotations: Path
-    frames: Path
 
 
 def blob(kind: str, x: float, y: float, radius: float, size: tuple[int, int] = SIZE) -> NDArray[np.bool_]:

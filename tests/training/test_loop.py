@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import threading
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,28 +17,29 @@ from stc.model.config import STC_LITE
 from stc.model.network import STC, STCDeploy
 from stc.model.nms import pairwise_iou
 from stc.model.preprocess import normalise
-from stc.training.annotations import Dataset, read_all
+from stc.training.annotations import Dataset
 from stc.training.config import TrainConfig
 from stc.training.geometry import letterbox
-from stc.training.loop import Length, StepReport, step_once, train
-from stc.training.losses import compute_losses
-from stc.training.optimisation import MovingAverage, freeze, make_optimiser, set_learning_rate, train_mode
+from stc.training.index import read_all
+from stc.training.loop import StepReport, step_once, train
+from stc.training.losses import Losses, compute_losses
+from stc.training.optimisation import mixed_precision, set_learning_rate, train_mode
 from stc.training.pairs import PairSource
 from stc.training.pictures import PictureCache
-from stc.training.state import Run, resume_run, save_run
-from stc.training.targets import collate
+from stc.training.state import Length, Run, load_run, new_run, save_run
+from stc.training.targets import Batch, collate
 from stc.training.views import View, render, tight_boxes
+from tests.training.batches import MODEL as SMALL_MODEL
+from tests.training.batches import pair_batch
 from tests.training.conftest import Source
 
 MODEL = STC_LITE.with_(input_size=(128, 192), classes=("disc", "square"))
 CONFIG = TrainConfig(batch_pairs=1, warmup_steps=4)
 
 
-def _run(config: TrainConfig = CONFIG) -> Run:
+def _run(config: TrainConfig = CONFIG, steps: int = 5) -> Run:
     torch.manual_seed(0)
-    model = STC(MODEL)
-    freeze(model)
-    return Run(model, MovingAverage(model, config.ema_decay), make_optimiser(model, config))
+    return new_run(STC(MODEL), config, Length(steps=steps))
 
 
 def _source(stills: Source, config: TrainConfig = CONFIG) -> PairSource:
@@ -46,10 +47,10 @@ def _source(stills: Source, config: TrainConfig = CONFIG) -> PairSource:
 
 
 def _dataset(stills: Source) -> Dataset:
-    return read_all([(stills.annotations, stills.frames)], split="train")
+    return read_all([stills], split="train")
 
 
-def _train(run: Run, source: PairSource, folder: Path, length: Length, pause_at: int | None = None) -> list[float]:
+def _train(run: Run, source: PairSource, folder: Path, pause_at: int | None = None) -> list[float]:
     """The total losses of the steps taken; stops after step `pause_at` as a signal would."""
     losses: list[float] = []
     stop = threading.Event()
@@ -60,21 +61,21 @@ def _train(run: Run, source: PairSource, folder: Path, length: Length, pause_at:
             stop.set()
 
     folder.mkdir(exist_ok=True)
-    train(run, source, CONFIG, length, folder, stop, report)
+    train(run, source, folder, stop, report)
     return losses
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(stills: Source, tmp_path: Path) -> None:
     """Same pictures, samples and optimiser state: the same losses, bit for bit on one machine and thread count."""
-    length = Length(steps=5)
-    straight = _train(_run(), _source(stills), tmp_path / "one", length)
+    straight = _train(_run(), _source(stills), tmp_path / "one")
     folder = tmp_path / "two"
-    first = _train(_run(), _source(stills), folder, length, pause_at=2)
-    resumed = _run()
-    resume_run(resumed, CONFIG, folder)
+    first = _train(_run(), _source(stills), folder, pause_at=2)
+    resumed = load_run(folder)
+    assert resumed.config == CONFIG
+    assert resumed.length == Length(steps=5)
     assert resumed.step == 2
     assert resumed.elapsed > 0
-    second = _train(resumed, _source(stills), folder, length)
+    second = _train(resumed, _source(stills), folder)
     assert first + second == straight
     with (folder / "log.csv").open() as handle:
         assert [int(row["step"]) for row in csv.DictReader(handle)] == [1, 2, 3, 4, 5]
@@ -83,30 +84,36 @@ def test_a_resumed_run_equals_an_uninterrupted_one(stills: Source, tmp_path: Pat
 
 
 def test_log_drops_rows_after_the_saved_state(stills: Source, tmp_path: Path) -> None:
-    _train(_run(), _source(stills), tmp_path / "run", Length(steps=2))
+    _train(_run(steps=2), _source(stills), tmp_path / "run")
     saved = (tmp_path / "run" / "last.pt").read_bytes()
-    longer = _run()
-    resume_run(longer, CONFIG, tmp_path / "run")
-    _train(longer, _source(stills), tmp_path / "run", Length(steps=3))
+    longer = load_run(tmp_path / "run")
+    longer.length = Length(steps=3)
+    _train(longer, _source(stills), tmp_path / "run")
     (tmp_path / "run" / "last.pt").write_bytes(saved)  # as if killed before the state of step 3 was saved
-    again = _run()
-    resume_run(again, CONFIG, tmp_path / "run")
-    _train(again, _source(stills), tmp_path / "run", Length(steps=4))
+    again = load_run(tmp_path / "run")
+    again.length = Length(steps=4)
+    _train(again, _source(stills), tmp_path / "run")
     with (tmp_path / "run" / "log.csv").open() as handle:
         assert [int(row["step"]) for row in csv.DictReader(handle)] == [1, 2, 3, 4]
 
 
-def test_resume_refuses_other_settings_and_damaged_states(stills: Source, tmp_path: Path) -> None:
+def test_resume_refuses_other_data_other_versions_and_damaged_states(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing to resume"):
-        resume_run(_run(), CONFIG, tmp_path)
+        load_run(tmp_path)
     run = _run()
-    save_run(run, CONFIG, tmp_path)
-    with pytest.raises(InputError, match=r"training\.lr: 0\.001, now 0\.1"):
-        resume_run(run, replace(CONFIG, lr=0.1), tmp_path)
-    state = (tmp_path / "last.pt").read_bytes()
-    (tmp_path / "last.pt").write_bytes(state[: len(state) // 2])
+    run.data = "these"
+    save_run(run, tmp_path)
+    with pytest.raises(InputError, match="trained on other data"):
+        load_run(tmp_path, "those")
+    path = tmp_path / "last.pt"
+    state = torch.load(path, weights_only=True)
+    state["config"]["training"]["momentum"] = 0.9
+    torch.save(state, path)
+    with pytest.raises(InputError, match=r"settings of another version.*momentum"):
+        load_run(tmp_path, "these")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(CheckpointError, match="damaged"):
-        resume_run(run, CONFIG, tmp_path)
+        load_run(tmp_path, "these")
 
 
 def test_a_batch_without_objects_gives_finite_losses_and_gradients() -> None:
@@ -122,13 +129,13 @@ def test_a_batch_without_objects_gives_finite_losses_and_gradients() -> None:
     )
     batch = collate([(view, view)], MODEL, CONFIG)
     run = _run()
-    train_mode(run.model)
+    train_mode(run.model, CONFIG)
     raw = run.model(normalise(batch.frames, MODEL))
     losses = compute_losses(raw, batch, MODEL, CONFIG, torch.Generator().manual_seed(0))
     losses.total.backward()
     assert losses.positives == 0
     assert losses.cls > 0
-    assert losses.box == losses.centerness == losses.mask == losses.contrast == losses.cosine == 0
+    assert losses.box == losses.centerness == losses.mask == losses.contrast == losses.cosine == losses.consistency == 0
     for name, parameter in run.model.named_parameters():
         if parameter.requires_grad:
             assert parameter.grad is not None, name
@@ -152,15 +159,15 @@ def test_a_loss_that_is_not_finite_ends_the_run(stills: Source) -> None:
     run = _run()
     torch.nn.init.constant_(run.model.mask_branch.pred.weight, float("nan"))
     with pytest.raises(StcError, match="the loss became nan at step 0"):
-        step_once(run, collate(_source(stills).batch(0), MODEL, CONFIG), CONFIG)
+        step_once(run, collate(_source(stills).batch(0), MODEL, CONFIG))
 
 
 def test_early_layers_and_backbone_statistics_stay(stills: Source) -> None:
     run = _run()
     before = {key: value.clone() for key, value in run.model.state_dict().items()}
-    train_mode(run.model)
+    train_mode(run.model, CONFIG)
     for step in range(2):
-        step_once(run, collate(_source(stills).batch(step), MODEL, CONFIG), CONFIG)
+        step_once(run, collate(_source(stills).batch(step), MODEL, CONFIG))
         run.step += 1
     changed = {key for key, value in run.model.state_dict().items() if not torch.equal(value, before[key])}
     assert not any(key.startswith(("backbone.stem", "backbone.blocks.2.")) for key in changed)
@@ -194,6 +201,19 @@ def test_learning_rate_warms_up_and_falls_to_its_final_share() -> None:
     assert rates == pytest.approx([config.backbone_lr * 0.01, config.lr * 0.01])
 
 
+def test_steps_schedule_falls_twice_and_sgd_takes_the_same_groups() -> None:
+    config = replace(CONFIG, optimiser="sgd", schedule="steps", warmup_steps=1, lr=0.005, backbone_lr=0.0005)
+    run = _run(config)
+    assert isinstance(run.optimiser, torch.optim.SGD)
+    factors = [set_learning_rate(run.optimiser, 9, progress, config) for progress in (0.0, 0.64, 0.66, 0.9, 0.92, 1.0)]
+    assert factors == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+    assert sorted({group["lr"] for group in run.optimiser.param_groups}) == pytest.approx([5e-6, 5e-5])
+
+
+def test_mixed_precision_is_for_gpus_only() -> None:
+    assert not mixed_precision(torch.device("cpu"), CONFIG)
+
+
 def test_length_by_minutes_counts_training_time() -> None:
     run = _run()
     run.elapsed = 90.0
@@ -203,7 +223,7 @@ def test_length_by_minutes_counts_training_time() -> None:
 @pytest.mark.slow
 def test_a_model_learns_two_pictures(stills: Source) -> None:
     """From random weights: the loss falls, and at every object the best placed detection's mask fits."""
-    config = replace(CONFIG, warmup_steps=10, backbone_lr=1e-3, plain_share=1.0, ema_decay=0.9)
+    config = replace(CONFIG, warmup_steps=10, backbone_lr=1e-3, plain_share=1.0, ema_decay=0.9, freeze=False)
     config = replace(config, still_share=1.0, composite_share=0.0, motion_scale=0.05, motion_shift=0.02)
     run, source = _run(config), _source(stills, config)
     frame = _dataset(stills).clips[0].frames[0]
@@ -211,15 +231,44 @@ def test_a_model_learns_two_pictures(stills: Source) -> None:
     view = render(frame, matrix, MODEL.input_size, MODEL.border_bgr, False, PictureCache(999, 0), 0.2)
     assert max(_mask_ious(run.model, view)) < 0.3
 
-    run.model.train()  # without ImageNet statistics the backbone's norms have to learn theirs
+    train_mode(run.model, config)
     totals = []
     for step in range(100):
         set_learning_rate(run.optimiser, step, step / 100, config)
-        losses, _ = step_once(run, collate(source.batch(step), MODEL, config), config)
+        losses, _ = step_once(run, collate(source.batch(step), MODEL, config))
         totals.append(losses.total.item())
         run.step += 1
     assert np.mean(totals[-10:]) < 0.5 * np.mean(totals[:10])
     assert min(_mask_ious(run.average.model, view)) > 0.7
+
+
+@pytest.mark.slow
+def test_overfitting_one_pair_drives_every_loss_to_its_minimum() -> None:
+    """The whole network on one pair, from random weights. Centerness ends at the entropy of its soft targets, which no
+    prediction can beat, where it starts little above; all other terms go from 0.3 or more to 0. 0.02 may be left.
+    """
+    steps = 80
+    config = replace(CONFIG, warmup_steps=10, backbone_lr=1e-3, freeze=False, weight_decay=0.0)
+    batch = pair_batch(config)
+    torch.manual_seed(0)
+    run = new_run(STC(SMALL_MODEL), config, Length(steps=steps))
+    train_mode(run.model, config)
+    history = []
+    for step in range(steps):
+        set_learning_rate(run.optimiser, step, step / steps, config)
+        history.append(_above_minimum(step_once(run, batch)[0], batch))
+        run.step += 1
+    assert history[0].pop("centerness") > 0.05
+    assert min(history[0].values()) > 0.3
+    assert all(-1e-6 < value < 0.02 for value in history[-1].values()), history[-1]
+
+
+def _above_minimum(losses: Losses, batch: Batch) -> dict[str, float]:
+    target = batch.centerness[batch.instance >= 0].double()
+    entropy = -(torch.xlogy(target, target) + torch.xlogy(1 - target, 1 - target)).mean()
+    names = [f.name for f in fields(losses) if f.name not in {"total", "positives"}]
+    found = {name: float(getattr(losses, name).detach()) for name in names}
+    return {**found, "centerness": found["centerness"] - float(entropy)}
 
 
 def _mask_ious(model: STC, view: View) -> list[float]:

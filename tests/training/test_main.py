@@ -1,85 +1,27 @@
-"""`stc-train` as a user runs it, and the weights it starts from."""
+"""`stc-train` as a user runs it."""
 
 from __future__ import annotations
 
+import csv
+import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
+from stc.benchmarks.evaluation.main import main as eval_main
 from stc.cli import run
-from stc.errors import CheckpointError
-from stc.model.checkpoint import load, save
-from stc.model.config import STC_LITE
-from stc.model.network import STC
-from stc.training.imagenet import initialise
+from stc.export.main import main as export_main
+from stc.model.checkpoint import load
+from stc.training.config import RECIPES, TrainConfig, describe_settings
 from stc.training.main import main
 from tests.training.conftest import Source
-
-PARTS = {
-    "expand": ("_expand_conv", "_bn0"),
-    "depthwise": ("_depthwise_conv", "_bn1"),
-    "project": ("_project_conv", "_bn2"),
-}
-
-
-def _imagenet_names(model: STC) -> dict[str, Tensor]:
-    """The backbone's weights under EfficientNet-PyTorch's names, with a classifier."""
-    state = {}
-    for key, value in model.backbone.state_dict().items():
-        parts = key.split(".")
-        if parts[0] == "stem":
-            name = f"{'_conv_stem' if parts[1] == 'conv' else '_bn0'}.{parts[2]}"
-        else:
-            name = f"_blocks.{parts[1]}.{PARTS[parts[2]][parts[3] == 'bn']}.{parts[4]}"
-        state[name] = value.clone()
-    return state | {"_conv_head.weight": torch.zeros(1), "_bn1.weight": torch.zeros(1), "_fc.bias": torch.zeros(1)}
-
-
-def _models() -> tuple[STC, STC]:
-    torch.manual_seed(1)
-    return STC(STC_LITE), STC(STC_LITE)
-
-
-def test_imagenet_weights_land_in_the_backbone(tmp_path: Path) -> None:
-    source, model = _models()
-    torch.save(_imagenet_names(source), tmp_path / "lite0.pth")
-    assert "backbone from lite0.pth" in initialise(model, tmp_path / "lite0.pth")
-    expected = source.backbone.state_dict()
-    assert all(torch.equal(value, expected[key]) for key, value in model.backbone.state_dict().items())
-
-
-def test_unmapped_missing_and_misshapen_keys_are_listed(tmp_path: Path) -> None:
-    source, model = _models()
-    state = _imagenet_names(source)
-    torch.save({**state, "_blocks.3._se_reduce.weight": torch.zeros(1)}, tmp_path / "b0.pth")
-    with pytest.raises(CheckpointError, match=r"_blocks\.3\._se_reduce\.weight"):
-        initialise(model, tmp_path / "b0.pth")
-    del state["_bn0.weight"]
-    state["_conv_stem.weight"] = torch.zeros(1)
-    torch.save(state, tmp_path / "cut.pth")
-    with pytest.raises(CheckpointError, match=r"missing \['stem\.bn\.weight'\].*misshapen \['stem\.conv\.weight'\]"):
-        initialise(model, tmp_path / "cut.pth")
-
-
-def test_fine_tuning_keeps_all_but_a_class_layer_of_other_size(tmp_path: Path) -> None:
-    source, same = _models()
-    save(source, tmp_path / "model.safetensors")
-    assert "left out" not in initialise(same, tmp_path / "model.safetensors")
-    assert torch.equal(same.head.cls_logits.weight, source.head.cls_logits.weight)
-    other = STC(STC_LITE.with_(classes=("cat", "dog")))
-    before = other.head.cls_logits.weight.clone()
-    assert "class layer left out" in initialise(other, tmp_path / "model.safetensors")
-    assert torch.equal(other.head.cls_logits.weight, before)
-    assert torch.equal(other.head.controller.weight, source.head.controller.weight)
-    slim = STC(STC_LITE.with_(fpn_channels=32))
-    with pytest.raises(CheckpointError, match="another architecture"):
-        initialise(slim, tmp_path / "model.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +29,19 @@ def test_fine_tuning_keeps_all_but_a_class_layer_of_other_size(tmp_path: Path) -
     [
         (["--data", "more.json"], "2 --data but 1 --frames"),
         (["--resume"], "nothing to resume"),
-        (["--resume", "--init", "x.pth"], "leave out --init"),
+        (["--resume", "--init", "x.pth", "--set", "lr=1"], "leave out --init, --set"),
+        (["--partial", "other.json"], "none of the --data files"),
+        (["--set", "lr"], "--set lr: not NAME=VALUE"),
+        (["--set", "speed=3"], "--set speed=3: not NAME=VALUE of a setting"),
+        (["--set", "batch_pairs=1.5"], "--set batch_pairs=1.5: invalid literal"),
+        (["--set", "consistency=both"], "consistency=both: must be one of crossover, filters, embedding, none"),
+        (["--set", "lr=0"], "lr=0.0: must be above 0"),
+        (["--set", "zoom_out=2"], "zoom_out=2.0: must not exceed zoom_in=1.6"),
+        (["--set", "min_area=0"], "min_area=0.0: must be above 0"),
+        (["--set", "seed=4294967296"], "seed=4294967296: must be below 2^32"),
+        (["--set", "clip_share=nan"], "must be 0 or more"),
+        (["--size", "8x8"], "must be HEIGHTxWIDTH"),
+        (["--backbone-style", "msra"], "is for ResNet"),
         (["--exclude", "nobody"], "no clip named nobody"),
         (["--init", "absent.pth"], "absent.pth"),
     ],
@@ -110,27 +64,125 @@ def test_a_used_output_folder_needs_resume(stills: Source, tmp_path: Path, capsy
     assert "--resume" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-def test_a_signal_saves_the_state_and_resume_finishes(stills: Source, clips: Source, tmp_path: Path) -> None:
-    output = tmp_path / "run"
-    command = [sys.executable, "-c", "from stc.training.main import entry; entry()", "--output", str(output)]
+def test_help_and_settings_need_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--settings"])
+    assert ended.value.code == 0
+    listed = capsys.readouterr().out
+    assert all(f"{setting.name} = {setting.default}" in listed for setting in fields(TrainConfig))
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert '"segmentations"' in capsys.readouterr().out
+
+
+def test_every_setting_is_in_the_documentation() -> None:
+    """docs/training.md has a row with the name and both defaults of every setting."""
+    text = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    rows = {}
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split(" | ")]
+        if line.startswith("| `"):
+            rows[cells[0].strip("`")] = tuple(cells[1:3])
+    published = RECIPES["r50"]
+    for name, value, _ in describe_settings(TrainConfig()):
+        assert rows[name] == (
+            value,
+            str(getattr(published, name)) if getattr(published, name) != getattr(TrainConfig(), name) else "same",
+        ), name
+    assert RECIPES["r101"] == published
+
+
+def test_all_problems_of_the_data_are_told_before_anything_is_written(
+    stills: Source, clips: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (stills.frames / "a.png").unlink()
+    (clips.frames / "moving" / "00001.png").write_bytes(b"no picture")
+    arguments = ["--output", str(tmp_path / "run"), "--exclude", "nobody"]
     for source in (stills, clips):
-        command += ["--data", str(source.annotations), "--frames", str(source.frames)]
-    command += ["--exclude", "secret", "--epochs", "2"]  # 6 frames, 2 steps per epoch
+        arguments += ["--data", str(source.annotations), "--frames", str(source.frames)]
+    assert run(main, arguments) == 1
+    error = capsys.readouterr().err
+    for part in ("3 problems", "a.png", "00001.png: is no picture", "no clip named nobody"):
+        assert part in error
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_signal_saves_the_state_and_resume_finishes(
+    stills: Source, clips: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "run"
+    command = _command([stills, clips], output, "--exclude", "secret", "--epochs", "2")  # 6 frames, 6 steps per epoch
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 100
-        while not (output / "log.csv").exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
+        _wait_for(output / "log.csv", 1)
         process.send_signal(signal.SIGTERM)
         stdout, _ = process.communicate(timeout=100)
     assert process.returncode == 0
     assert "continue with --resume" in stdout
-    finished = subprocess.run(
-        [*command, "--resume"],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=True,
-    )
-    assert "done: 4 steps" in finished.stdout
-    assert load(output / "ema.safetensors").config.classes == ("disc", "square")
+    assert run(main, _resumed([stills, clips], output, "--exclude", "secret")[3:]) == 0
+    assert "done: 12 steps" in capsys.readouterr().out
+    model = load(output / "ema.safetensors").config
+    assert model.classes == ("disc", "square")
+    assert model.input_size == (64, 96)
+    assert (output / "losses.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_to_the_losses_and_the_scores_of_an_unbroken_one(
+    stills: Source, clips: Source, tmp_path: Path
+) -> None:
+    """Twenty steps, killed without warning after some; one thread everywhere, or sums differ in their last digits."""
+    unbroken, killed = tmp_path / "unbroken", tmp_path / "killed"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    assert run(main, _command([stills, clips], unbroken, "--steps", "20")[3:]) == 0
+    command = _command([stills, clips], killed, "--steps", "20", "--set", "save_minutes=0.002")
+    with subprocess.Popen(command, env=environment) as process:
+        _wait_for(killed / "last.pt", 1)
+        _wait_for(killed / "log.csv", 6)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    rows = len((killed / "log.csv").read_text().splitlines())
+    assert 6 <= rows < 20
+    assert run(main, _resumed([stills, clips], killed)[3:]) == 0
+    one, two = (_losses(folder / "log.csv") for folder in (unbroken, killed))
+    assert len(one) == 20
+    assert one == two
+    ours, theirs = (load(folder / "ema.safetensors").model.state_dict() for folder in (unbroken, killed))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    # What training writes goes through export and evaluation; twenty steps teach nothing that could be scored.
+    export = ["--ckpt", str(killed / "ema.safetensors"), "-o", str(killed / "model"), "--trt", "none"]
+    assert run(export_main, export) == 3  # unproven: it detects nothing yet
+    scores = tmp_path / "scores.json"
+    files = ["--data", str(clips.annotations), "--frames", str(clips.frames), "--json", str(scores)]
+    assert run(eval_main, ["--model", str(killed / "model"), *files]) == 0
+    clips_scored = json.loads(scores.read_text())["clips"]
+    assert [(clip["name"], clip["frames"]) for clip in clips_scored] == [("moving", 3), ("secret", 2), ("all", 5)]
+
+
+def _command(sources: list[Source], output: Path, *extra: str) -> list[str]:
+    return [*_resumed(sources, output, *extra)[:-1], "--size", "64x96", "--set", "batch_pairs=1"]
+
+
+def _resumed(sources: list[Source], output: Path, *extra: str) -> list[str]:
+    """A resumed run needs its data named; settings and length are its own."""
+    command = [sys.executable, "-c", "from stc.training.main import entry; entry()", "--output", str(output), *extra]
+    for source in sources:
+        command += ["--data", str(source.annotations), "--frames", str(source.frames)]
+    return [*command, "--resume"]
+
+
+def _wait_for(path: Path, lines: int) -> None:
+    deadline = time.monotonic() + 100
+    while time.monotonic() < deadline:
+        if path.exists() and path.read_bytes().count(b"\n") >= lines:
+            return
+        time.sleep(0.02)
+    raise TimeoutError(path)
+
+
+def _losses(path: Path) -> list[list[str]]:
+    """All columns but those that hold times."""
+    with path.open(newline="") as handle:
+        return [
+            [v for k, v in row.items() if k not in {"minutes", "seconds", "wait"}] for row in csv.DictReader(handle)
+        ]

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from stc.model.config import STC_LITE
-from stc.training.config import TrainConfig
+from stc.training.config import RECIPES, TrainConfig
 from stc.training.targets import assign, collate, make_grid, mask_targets
 from stc.training.views import View
 
@@ -98,6 +98,32 @@ def test_unknown_area_is_left_out_unless_an_object_is_assigned_there() -> None:
     assert targets.known[~right].all()  # among them the points of the coarsest level that lie beyond the input
     assert (targets.known[right] == (targets.instance[right] == 0)).all()
     assert targets.known[right].any()
+
+
+def test_background_for_embeddings_is_known_and_outside_of_every_box() -> None:
+    """Unknown area may hold the very object that the other frame shows: it is no negative."""
+    mask = np.zeros(MODEL.input_size, dtype=bool)
+    mask[100:160, 200:260] = True
+    unknown = np.zeros(MODEL.input_size, dtype=bool)
+    unknown[:, :100] = True
+    grid = make_grid(MODEL, CONFIG.range_factor)
+    for masks in ([mask], []):
+        targets = assign(_view(masks, unknown), grid, CONFIG.centre_radius)
+        left = grid.points[:, 0] < 100
+        left &= grid.points[:, 1] < MODEL.input_size[0]
+        assert not targets.clear[left].any()
+        assert (targets.clear[~left] == ~_in_box(grid.points[~left], masks)).all()
+
+
+def _in_box(points: NDArray[np.float32], masks: list[NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    x, y = points.T
+    return (x > 200) & (x < 260) & (y > 100) & (y < 160) & bool(masks)
+
+
+def test_published_ranges_are_those_of_fcos() -> None:
+    grid = make_grid(MODEL, RECIPES["r50"].range_factor)
+    ranges = sorted(set(zip(grid.low.tolist(), grid.high.tolist(), strict=True)))
+    assert ranges == [(-1, 64), (64, 128), (128, 256), (256, 512), (512, np.float32(1e8))]
 
 
 def test_mask_targets_sample_the_padded_mask() -> None:

@@ -8,11 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
+from stc.errors import InputError
 from stc.model.config import STC_LITE
-from stc.training.annotations import Dataset, read_all
+from stc.training.annotations import Dataset
 from stc.training.composites import find_cutouts, paste
 from stc.training.config import TrainConfig
 from stc.training.geometry import letterbox, mirror, random_motion, random_view, rotation, shift, warp
+from stc.training.index import read_all
 from stc.training.pairs import PairSource
 from stc.training.photometric import distort
 from stc.training.pictures import PictureCache
@@ -26,7 +28,7 @@ CONFIG = TrainConfig()
 
 
 def _dataset(*sources: Source) -> Dataset:
-    return read_all([(s.annotations, s.frames) for s in sources], split="train")
+    return read_all(list(sources), split="train")
 
 
 @pytest.mark.parametrize("size", [(480, 854), (640, 480), (37, 91), (128, 192), (1, 300)])
@@ -177,6 +179,39 @@ def test_pairs_share_objects_and_hold_only_visible_ones(stills: Source, clips: S
                 assert (view.masks.sum(axis=(1, 2)) >= CONFIG.min_area).all()
                 assert len(view.masks) == len(view.labels) == len(view.identities)
     assert shared > 30
+
+
+def test_clips_alone_give_composites_too(clips: Source) -> None:
+    """Somebody with nothing but YTVIS data: every composite is a pair of a clip with more objects pasted in."""
+    config = replace(CONFIG, still_share=0.0, clip_share=0.0, composite_share=1.0, cutout_min_area=0.0)
+    source = PairSource(_dataset(clips), MODEL, config)
+    most = max(len(view.identities) for step in range(10) for pair in source.batch(step) for view in pair)
+    assert most > 1
+
+
+def test_clips_without_objects_are_not_drawn(clips: Source) -> None:
+    dataset = _dataset(clips)
+    bare = tuple(replace(frame, instances=()) for frame in dataset.clips[1].frames)
+    source = PairSource(
+        replace(dataset, clips=(dataset.clips[0], replace(dataset.clips[1], frames=bare))), MODEL, CONFIG
+    )
+    assert [clip.name for clip in source.clips] == ["moving"]
+
+
+def test_shares_that_leave_nothing_are_an_error(clips: Source) -> None:
+    config = replace(CONFIG, clip_share=0.0, composite_share=0.0)
+    with pytest.raises(InputError, match=r"no pair can be drawn: 0 stills .* 2 clips at clip_share=0\.0"):
+        PairSource(_dataset(clips), MODEL, config)
+
+
+def test_a_partial_still_stays_partial(clips: Source) -> None:
+    """A clip of one frame is a still; that it leaves objects out must not be forgotten."""
+    dataset = read_all([replace(clips, partial=True)], split="train")
+    still = replace(dataset.clips[0], frames=dataset.clips[0].frames[:1])
+    config = replace(CONFIG, plain_share=1.0, composite_share=0.0, partial_margin=0.0)
+    source = PairSource(replace(dataset, clips=(still,)), MODEL, config)
+    for view in source.batch(0)[0]:
+        assert view.unknown.mean() > 0.3
 
 
 def test_photometric_strength_zero_changes_nothing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import numpy as np
 import pytest
 
 from stc.errors import InputError
-from stc.training.annotations import read_all
+from stc.training.annotations import Problems
+from stc.training.index import read_all
 from tests.training.conftest import Source, blob
 
 
 def _read(*sources: Source, exclude: tuple[str, ...] = (), split: str = "train") -> Any:
-    return read_all([(s.annotations, s.frames) for s in sources], exclude=frozenset(exclude), split=split)
+    return read_all(list(sources), exclude=frozenset(exclude), split=split)
 
 
 def _edit(source: Source, **changes: Any) -> None:
@@ -42,7 +44,8 @@ def test_stills_are_complete_clips_of_one_frame(stills: Source) -> None:
 def test_a_track_keeps_its_identity_and_data_sets_do_not_share_any(stills: Source, clips: Source) -> None:
     dataset = _read(stills, clips)
     moving = next(clip for clip in dataset.clips if clip.name == "moving")
-    assert moving.partial
+    assert not moving.partial
+    assert all(clip.partial for clip in _read(replace(clips, partial=True)).clips)
     assert [len(frame.instances) for frame in moving.frames] == [1, 1, 1, 0]
     assert len({frame.instances[0].identity for frame in moving.frames[:3]}) == 1
     tracks = [{i.identity for frame in clip.frames for i in frame.instances} for clip in dataset.clips]
@@ -77,7 +80,7 @@ def test_uncompressed_rle_is_read(stills: Source) -> None:
 
 def test_missing_frames_are_named(stills: Source) -> None:
     (stills.frames / "b.png").unlink()
-    with pytest.raises(InputError, match=r"1 frames of .* are missing, the first is .*b\.png.*--frames"):
+    with pytest.raises(InputError, match=r"clip b\.png: 1 of 1 frames are missing, the first is .*b\.png.*--frames"):
         _read(stills)
 
 
@@ -88,7 +91,10 @@ def test_missing_frames_are_named(stills: Source) -> None:
         ("[]", "neither COCO nor YTVIS"),
         ('{"videos": [], "categories": [], "annotations": null}', "has no annotations"),
         ('{"images": [], "categories": [], "annotations": []}', "no annotated object left"),
-        ('{"images": [{"id": 1}], "categories": [], "annotations": [{"image_id": 1}]}', "malformed annotation"),
+        ('{"videos": [], "categories": [], "annotations": "hidden"}', "has no annotations"),
+        ('{"videos": [], "categories": []}', "has no annotations"),
+        ('{"images": [], "categories": 3, "annotations": []}', "categories: must be a list"),
+        ('{"images": null, "categories": [], "annotations": []}', "image number 0"),
     ],
 )
 def test_unusable_files_are_refused(tmp_path: Path, content: str, message: str) -> None:
@@ -107,7 +113,7 @@ def test_masks_of_another_size_are_refused(stills: Source) -> None:
     data = json.loads(stills.annotations.read_text())
     data["annotations"][0]["segmentation"]["size"] = [10, 10]
     stills.annotations.write_text(json.dumps(data))
-    with pytest.raises(InputError, match="malformed annotation"):
+    with pytest.raises(InputError, match=r"annotation 1: malformed segmentation \(segmentation of size \[10, 10\]"):
         _read(stills)
 
 
@@ -115,3 +121,63 @@ def test_sources_must_agree_on_classes(stills: Source, clips: Source) -> None:
     _edit(clips, categories=[{"id": 4, "name": "disc"}, {"id": 9, "name": "triangle"}])
     with pytest.raises(InputError, match="differ from"):
         _read(stills, clips)
+
+
+def test_every_problem_is_listed_at_once(stills: Source, clips: Source) -> None:
+    data = json.loads(stills.annotations.read_text())
+    first, second, third, *_ = data["annotations"]
+    first["segmentation"] = {"size": [96, 128], "counts": "oo"}
+    second["category_id"] = 77
+    third["image_id"] = 99
+    data["annotations"] += [{"id": 6}, 5, {"id": 7, "image_id": 0, "category_id": 4, "segmentation": [[1, 2]]}]
+    data["images"] += [{"id": 0, "file_name": "a.png", "height": 96, "width": 128}, {"id": 8, "file_name": "d.png"}]
+    stills.annotations.write_text(json.dumps(data))
+    data = json.loads(clips.annotations.read_text())
+    data["annotations"][0]["segmentations"].pop()
+    data["annotations"][1]["segmentations"][1] = {"size": [96, 128], "counts": [5, 5]}
+    data["videos"].append({"id": 3, "height": 0, "width": 9, "file_names": ["x/1.jpg"]})
+    data["videos"].append({"id": 4, "height": 9, "width": 9, "file_names": "x/1.jpg"})
+    clips.annotations.write_text(json.dumps(data))
+    (clips.frames / "secret" / "00001.png").unlink()
+    with pytest.raises(InputError) as raised:
+        _read(stills, clips, exclude=("nobody",))
+    text = str(raised.value)
+    expected = [
+        "annotation 1: malformed segmentation (`counts` is no compressed RLE",
+        "annotation 2: category_id 77 is in no category",
+        "annotation 3: image_id 99 is none of the file's",
+        "annotation 6: no field 'image_id'",
+        "annotation number 6: ",
+        "annotation 7: malformed segmentation",
+        "image 0: its id is there twice",
+        "image 8: no field 'height'",
+        "annotation 1: 3 segmentations for the 4 frames of its video",
+        "annotation 2, frame 1: malformed segmentation (an RLE whose runs cover 10 of 12288 pixels",
+        "video 3: height 0, width 9",
+        "video 4: its file names must be strings",
+        "clip secret: 1 of 2 frames are missing",
+        "--exclude: no clip named nobody",
+    ]
+    missing = [part for part in expected if part not in text]
+    assert not missing, text
+    assert f"{len(expected)} problems in the data" in text
+
+
+def test_of_thousands_of_problems_the_first_are_shown() -> None:
+    problems = Problems([f"problem {index}" for index in range(5000)])
+    lines = problems.text(shown=3).splitlines()
+    assert lines[0].startswith("5000 problems")
+    assert lines[-2:] == ["  problem 2", "  ... and 4997 more"]
+
+
+def test_the_fingerprint_changes_with_annotations_and_choices(stills: Source, clips: Source) -> None:
+    prints = {
+        _read(stills).fingerprint,
+        _read(clips).fingerprint,
+        _read(stills, clips).fingerprint,
+        _read(replace(clips, partial=True)).fingerprint,
+        _read(clips, exclude=("secret",)).fingerprint,
+        _read(stills, split="val").fingerprint,
+    }
+    assert len(prints) == 6
+    assert _read(clips).fingerprint in prints

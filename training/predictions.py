@@ -1,0 +1,44 @@
+"""What the network says about every location of the pyramid, in the order of the targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from stc.model.outputs import RawOutputs
+from stc.model.precision import widen
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """M views, L locations (P3 to P7 one after the other, row-major), float32 (float64 where the network is).
+
+    logits: (M, L, C). ltrb: (M, L, 4) in strides. centerness: (M, L) logits. params: (M, L, P). embeddings: (M, L, D),
+    None without tracking head. mask_feats: (M, channels, h, w).
+    """
+
+    logits: Tensor
+    ltrb: Tensor
+    centerness: Tensor
+    params: Tensor
+    embeddings: Tensor | None
+    mask_feats: Tensor
+
+
+def gather(raw: RawOutputs) -> Predictions:
+    """Join the levels. Half precision is widened: sums over thousands of locations need float32."""
+    return Predictions(
+        logits=_join(raw.logits),
+        ltrb=_join(raw.ltrb),
+        centerness=_join(raw.centerness)[..., 0],
+        params=_join(raw.params),
+        embeddings=_join(raw.embeddings) if raw.embeddings else None,
+        mask_feats=widen(raw.mask_feats),
+    )
+
+
+def _join(levels: list[Tensor]) -> Tensor:
+    """Per level (M, C, h, w) -> (M, L, C)."""
+    return widen(torch.cat([level.flatten(2) for level in levels], dim=2).transpose(1, 2))
