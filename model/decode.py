@@ -21,10 +21,22 @@ from stc.model.precision import widen
 TopK = Callable[[Tensor, int], tuple[Tensor, Tensor]]
 
 
-def decode(raw: RawOutputs, config: ModelConfig, top_k: TopK | None = None) -> Decoded:
+def stable_top_k(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k largest of (B, N) in descending order with their indices; of equal values the lower index comes first.
+
+    ONNX TopK promises that order of ties, torch.topk does not: outside of an export a stable sort keeps the promise.
+    """
+    if torch.compiler.is_exporting():
+        best, index = torch.topk(values, k)
+        return best, index
+    best, index = torch.sort(values, dim=1, descending=True, stable=True)
+    return best[:, :k], index[:, :k]
+
+
+def decode(raw: RawOutputs, config: ModelConfig, top_k: TopK = stable_top_k) -> Decoded:
     """Detections of `raw` by the thresholds of `config`, in float32 (float64 for a float64 model).
 
-    top_k: another rule than `stable_top_k`.
+    top_k: the rule that orders candidates.
 
     Raises ValueError when the input is so small that it has fewer (location, class) pairs than `max_detections`.
     """
@@ -38,7 +50,6 @@ def decode(raw: RawOutputs, config: ModelConfig, top_k: TopK | None = None) -> D
     points, strides, sizes = _cells(raw, config)
 
     candidates = torch.where(pairs > config.score_threshold, pairs, 0)
-    top_k = top_k or stable_top_k
     best, index = top_k(candidates, min(config.pre_nms_topk, pairs.shape[1]))
     cell = index // config.num_classes
     labels = index - cell * config.num_classes
@@ -63,18 +74,6 @@ def decode(raw: RawOutputs, config: ModelConfig, top_k: TopK | None = None) -> D
         sizes=torch.where(kept, sizes[cell], 1),
         embeddings=embeddings,
     )
-
-
-def stable_top_k(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k largest of (B, N) in descending order with their indices; of equal values the lower index comes first.
-
-    ONNX TopK promises that order of ties, torch.topk does not: outside of an export a stable sort keeps the promise.
-    """
-    if torch.compiler.is_exporting():
-        best, index = torch.topk(values, k)
-        return best, index
-    best, index = torch.sort(values, dim=1, descending=True, stable=True)
-    return best[:, :k], index[:, :k]
 
 
 def _flatten(levels: list[Tensor], wide: bool = True) -> Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 from stc.benchmarks.budgets import BUDGETS, limits
 from stc.benchmarks.report import charts
 from stc.benchmarks.report.pictures import Picture
-from stc.benchmarks.report.structure import INNER, ModelReport, Report
+from stc.benchmarks.report.structure import INNER, ModelReport, Report, outer_stages
 from stc.benchmarks.report.terminal import (
     contents,
     function_body_sentence,
@@ -43,11 +43,10 @@ def render(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> str:
     """pictures: of the worst instances, by the model's label."""
     style = files("stc.benchmarks.report").joinpath("page.css").read_text(encoding="utf-8")
     title = f"stc-bench: {', '.join(model.label for model in report.models)}"
-    scenario = ", ".join(f"{name} {value}" if name != "name" else str(value) for name, value in report.scenario.items())
     height, width = report.source_size
     parts = [
         f"<header><h1>stc-bench {_badge(report.verdict)}</h1>"
-        f"<p>{escape(scenario)}; {escape(report.source)}, {width}x{height}</p></header>",
+        f"<p>{escape(report.setting)}; {escape(report.source)}, {width}x{height}</p></header>",
         _cautions(report),
         f'<section class="cards">{"".join(_card(model) for model in report.models)}</section>',
         f"<p>{escape(contents(report))}.</p>",
@@ -104,11 +103,8 @@ def _comparison(report: Report) -> str:
 
 
 def _breakdown(report: Report) -> str:
-    def parts(model: ModelReport) -> dict[str, float]:
-        return {n: v.mean_ms for n, v in model.stages.items() if n not in {*INNER, "end_to_end"}}
-
-    stages = list(dict.fromkeys(name for model in report.models for name in parts(model)))
-    return charts.breakdown({model.label: parts(model) for model in report.models}, stages)
+    rows = {m.label: {name: m.stages[name].mean_ms for name in outer_stages(m.stages)} for m in report.models}
+    return charts.breakdown(rows, list(dict.fromkeys(name for row in rows.values() for name in row)))
 
 
 def _stages(model: ModelReport) -> str:

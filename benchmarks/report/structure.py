@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -30,6 +30,11 @@ AGREEMENT_FIELDS = (
     "embedding_cos_min",
     "ids_equal",
 )
+
+
+def outer_stages(stages: Iterable[str]) -> list[str]:
+    """The stages that add up to "end_to_end"."""
+    return [name for name in stages if name not in {*INNER, "end_to_end"}]
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,11 @@ class Report:
     interrupted: bool
 
     @property
+    def setting(self) -> str:
+        """The scenario in words."""
+        return ", ".join(str(value) if name == "name" else f"{name} {value}" for name, value in self.scenario.items())
+
+    @property
     def verdict(self) -> Verdict:
         """The worst of all models."""
         verdicts = {model.verdict for model in self.models}
@@ -170,7 +180,6 @@ def model_report(candidate: Candidate, samples: Samples, proof: Proof | None, *,
     """serial: nothing of a frame overlaps, so its stages must add up."""
     session = candidate.session
     stages = {name: np.concatenate(samples.stage(name)) for name in samples.stages}
-    parts = [name for name in stages if name not in {*INNER, "end_to_end"}]
     whole = stages["end_to_end"].mean()
     return ModelReport(
         label=candidate.label,
@@ -189,7 +198,7 @@ def model_report(candidate: Candidate, samples: Samples, proof: Proof | None, *,
             for name in HEADLINES
         },
         variation=variation(stages["end_to_end"]),
-        unaccounted=float(1 - sum(stages[name].mean() for name in parts) / whole) if serial else None,
+        unaccounted=float(1 - sum(stages[name].mean() for name in outer_stages(stages)) / whole) if serial else None,
         late=sum(turn.late for turn in samples.turns),
         dropped=sum(turn.dropped for turn in samples.turns),
         load_mib=_mib(candidate.resident),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stc.benchmarks.report.structure import INNER, Memory, ModelReport, Ratio, Report
+from stc.benchmarks.divergence import first_diverged
+from stc.benchmarks.report.structure import INNER, Memory, ModelReport, Ratio, Report, outer_stages
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +30,7 @@ def show(report: Report) -> None:
 
 def contents(report: Report) -> str:
     """What is inside "end to end"."""
-    stages = [name for name in report.models[0].stages if name not in {*INNER, "end_to_end"}]
+    stages = outer_stages(report.models[0].stages)
     decoding = (
         "decoding the video is not" if report.decode is None else f"decoding ({report.decode.p50_ms:.2f} ms) is not"
     )
@@ -90,7 +91,7 @@ def agreement_lines(model: ModelReport) -> list[str]:
     ]
     tolerances = "; ".join(f"{name} [abs={a:.3g}] OR [rel={r:.3g}]" for name, (a, r) in found.required.items())
     lines.append(f"minimum required tolerance: {tolerances}")
-    first = next((stage.name for stage in model.proof.stages if stage.diverged), "")
+    first = first_diverged(model.proof.stages)
     if first or found.first_divergence:
         inside = f" (inside the network: {first})" if first else ""
         lines.append(
@@ -104,10 +105,9 @@ def _model(console: Console, report: Report, model: ModelReport) -> None:
     from rich.table import Table
 
     height, width = report.source_size
-    scenario = ", ".join(f"{name} {value}" if name != "name" else str(value) for name, value in report.scenario.items())
     table = Table(
         title=f"{model.label} ({model.precision}; {model.engine}; masks by {model.mask_head})\n"
-        f"{scenario}: {model.frames} frames {width}x{height}, {model.objects:.1f} objects each"
+        f"{report.setting}: {model.frames} frames {width}x{height}, {model.objects:.1f} objects each"
     )
     for column in ("stage", "p50 ms", "p90 ms", "p99 ms", "max ms", "mean ms", "share"):
         table.add_column(column, justify="left" if column == "stage" else "right")
