@@ -52,8 +52,8 @@ class Interval:
 def percentile(turns: Sequence[Array], q: float) -> Interval:
     """The q-th percentile (0..100) of all samples and its bootstrap interval. turns: one (n_i,) array each."""
     value = float(np.percentile(np.concatenate(turns), q))
-    draws = [float(np.percentile(np.concatenate([turns[i] for i in pick]), q)) for pick in _picks(len(turns))]
-    return _interval(value, np.array(draws), CONFIDENCE)
+    draws = [float(np.percentile(np.concatenate([turns[i] for i in pick]), q)) for pick in picks(len(turns))]
+    return interval(value, np.array(draws), CONFIDENCE)
 
 
 def ratio(turns: Sequence[Array], baseline: Sequence[Array]) -> Interval:
@@ -69,9 +69,9 @@ def ratio(turns: Sequence[Array], baseline: Sequence[Array]) -> Interval:
         float(
             np.median(np.concatenate([turns[i] for i in pick])) / np.median(np.concatenate([baseline[i] for i in pick]))
         )
-        for pick in _picks(len(turns))
+        for pick in picks(len(turns))
     ]
-    return _interval(value, np.array(draws), RATIO_CONFIDENCE)
+    return interval(value, np.array(draws), RATIO_CONFIDENCE)
 
 
 def variation(seconds: Array) -> float:
@@ -85,12 +85,16 @@ def agree(medians: Sequence[float]) -> bool:
     return len(last) == WINDOWS and max(last) <= (1 + AGREE) * min(last)
 
 
-def _picks(turns: int) -> Array:
-    """(RESAMPLES, turns), with a fixed seed: the same samples give the same interval."""
+def picks(turns: int) -> Array:
+    """Resamples of so many turns (or whatever is drawn as a whole), (RESAMPLES, turns) indices.
+
+    With a fixed seed: the same samples give the same interval.
+    """
     return np.random.default_rng(0).integers(0, turns, (RESAMPLES, turns))
 
 
-def _interval(value: float, draws: Array, confidence: float) -> Interval:
+def interval(value: float, draws: Array, confidence: float) -> Interval:
+    """The middle `confidence` (0..1) of `draws` (n,), widened to hold `value`."""
     tail = 50 * (1 - confidence)
     low, high = np.percentile(draws, (tail, 100 - tail))
     return Interval(value, min(float(low), value), max(float(high), value))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -75,25 +75,3 @@ class Source:
     annotations: Path
     frames: Path
     partial: bool = False
-
-
-@dataclass
-class Problems:
-    """Everything found wrong with the data, to be told at once."""
-
-    found: list[str] = field(default_factory=list)
-
-    def add(self, where: object, what: str) -> None:
-        self.found.append(f"{where}: {what}")
-
-    def text(self, shown: int = 200) -> str:
-        """One line for one problem, an indented list for more; of thousands the first `shown` and their number."""
-        if len(self.found) == 1:
-            return self.found[0]
-        rest = [f"... and {len(self.found) - shown} more"] if len(self.found) > shown else []
-        return "\n  ".join([f"{len(self.found)} problems in the data; nothing was trained", *self.found[:shown], *rest])
-
-
-def clip_name(file_name: str) -> str:
-    """The first folder of a frame's file name, or the name itself where there is none."""
-    return Path(file_name).parts[0] if file_name else ""

@@ -76,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
         help="a --data file that leaves objects "
         "unannotated: what carries no annotation is then unknown, not background; repeatable",
     )
-    data("--exclude", type=_names, default=[], metavar="A,B", help="clips (first folder of their frames) never to read")
+    data("--exclude", type=_names, default=[], metavar="A,B", help="clips (folder of their frames) never to read")
     data("--split", default="train", help="which pictures of a COCO file with splits (default: %(default)s)")
     model = command.add_argument_group("model").add_argument
     model("--config", choices=sorted(RECIPES), help="architecture (default: that of --init, else stc-lite)")

@@ -11,7 +11,8 @@ import cv2
 
 from stc.errors import InputError
 from stc.files import atomic_path
-from stc.training.annotations import Clip, Dataset, Frame, Problems
+from stc.problems import Problems
+from stc.training.annotations import Clip, Dataset, Frame
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm")
 QUALITY = 95  # JPEG, of frames taken out of videos
@@ -44,13 +45,12 @@ def unpack_videos(dataset: Dataset, folder: Path) -> Dataset:
 
     Raises InputError that lists every video that ends before an annotated frame.
     """
-    problems = Problems()
+    problems = Problems("the videos")
     clips = tuple(
         clip if clip.frames[0].number is None else _unpack(clip, folder / f"{number:05d}", problems)
         for number, clip in enumerate(dataset.clips)
     )
-    if problems.found:
-        raise InputError(problems.text())
+    problems.check("replace them or leave their clips out with --exclude")
     return replace(dataset, clips=clips)
 
 

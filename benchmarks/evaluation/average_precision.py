@@ -62,15 +62,17 @@ def match(
     object_areas: NDArray[np.float64],
     crowd: NDArray[np.bool_],
     occlusion: NDArray[np.float64] | None = None,
+    min_area: float = 0.0,
 ) -> Matches:
     """Match the tracks of one class in one video to its objects.
 
     iou (g, d) of whole sequences; scores (d,); mean areas of tracks (d,) and objects (g,); crowd (g,); occlusion (g,)
     scores of the objects, None for data without. A track takes the best object at or above the threshold that no
     better track has taken (the later of two with the same IoU), objects that count before those that do not.
+    min_area: mean area in pixels at which the range "all" begins.
     """
     order = np.argsort(-scores, kind="stable")[: MAX_TRACKS[-1]]
-    counts, outside = _ranges(track_areas[order], object_areas, crowd, occlusion)
+    counts, outside = _ranges(track_areas[order], object_areas, crowd, occlusion, min_area)
     thresholds = np.minimum(IOU, 1 - 1e-10)
     shape = len(counts), len(IOU)
     taken = np.zeros((*shape, len(crowd)), np.bool_)
@@ -116,9 +118,10 @@ def _ranges(
     object_areas: NDArray[np.float64],
     crowd: NDArray[np.bool_],
     occlusion: NDArray[np.float64] | None,
+    min_area: float,
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which objects count in each range, (R, g); which tracks are outside its areas, (R, d), none by occlusion."""
-    limits = list(AREAS.values())
+    limits = [(max(low, min_area) if name == "all" else low, high) for name, (low, high) in AREAS.items()]
     counts = [(low <= object_areas) & (object_areas <= high) & ~crowd for low, high in limits]
     outside = [(track_areas < low) | (track_areas > high) for low, high in limits]
     if occlusion is not None:

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from stc.benchmarks.evaluation.average_precision import Matches, accumulate, match
+from stc.benchmarks.evaluation.bootstrap import mean_intervals
 from stc.benchmarks.evaluation.clip_score import ClipScore, clip_score, overall
 from stc.benchmarks.evaluation.identity import Identity, identity
 from stc.benchmarks.evaluation.occlusion import occlusion_score
 from stc.benchmarks.evaluation.overlap import Overlap, overlap
 from stc.benchmarks.evaluation.results import Prediction
+from stc.benchmarks.intervals import Interval
+from stc.errors import InputError
 from stc.video_annotations import Track, Video, VideoAnnotations
 
 SUMMED = ("objects", "tracks", "IDSW")
@@ -33,10 +36,21 @@ class Report:
 class Evaluation:
     """Takes one video after the other, in order of their ids, and makes the report."""
 
-    def __init__(self, annotations: VideoAnnotations) -> None:
+    def __init__(self, annotations: VideoAnnotations, min_area: float = 0.0) -> None:
+        """min_area: mean area in pixels from which objects count in AP and AR (but for those of a range of areas).
+
+        Raises InputError where there is nothing to score, or occlusion is annotated for some objects only.
+        """
+        tracks = [track for video in annotations.videos for track in video.tracks]
+        if not tracks:
+            raise InputError("no annotated object: nothing can be scored; check --data, --split and --clips")
+        graded = sum(track.occlusion is not None for track in tracks)
+        if graded not in (0, len(tracks)):
+            raise InputError(f"`occlusion` in {graded} of {len(tracks)} annotations; it must be in all or in none")
+        self._min_area = min_area
         self._categories = annotations.categories
         self._has_occlusion = annotations.has_occlusion
-        self._matches: dict[int, list[Matches]] = defaultdict(list)
+        self._matches: dict[int, dict[int, Matches]] = defaultdict(dict)  # category -> number of the video
         self._identities: dict[int, Identity] = defaultdict(Identity)
         self._objects: dict[int, int] = defaultdict(int)
         self._tracks: dict[int, int] = defaultdict(int)
@@ -45,15 +59,16 @@ class Evaluation:
     def add(self, video: Video, predictions: Sequence[Prediction]) -> None:
         """The tracks that were found in `video`, in the order in which ties of their scores are broken."""
         masks = [track.masks for track in video.tracks], [prediction.masks for prediction in predictions]
-        whole_video = overlap(*masks, len(video.files))
+        regions = np.array([track.crowd and video.picture for track in video.tracks], bool)
+        whole_video = overlap(*masks, len(video.files), regions)
         self._clips.append(clip_score(video.name, whole_video))
         for category in {track.category for track in video.tracks} | {track.category for track in predictions}:
             objects = [i for i, track in enumerate(video.tracks) if track.category == category]
             found = [i for i, prediction in enumerate(predictions) if prediction.category == category]
             part = whole_video.of(np.array(objects, int), np.array(found, int))
             self._identities[category] += identity(part)
-            self._matches[category].append(
-                self._match(part, [video.tracks[i] for i in objects], [predictions[i] for i in found])
+            self._matches[category][len(self._clips) - 1] = self._match(
+                part, [video.tracks[i] for i in objects], [predictions[i] for i in found]
             )
             self._objects[category] += len(objects)
             self._tracks[category] += len(found)
@@ -67,6 +82,11 @@ class Evaluation:
             (*self._clips, overall(self._clips)),
         )
 
+    def intervals(self) -> dict[str, Interval]:
+        """AP and AP50 of the mean over classes, with their bootstrap intervals over videos."""
+        scored = [matches for category, matches in self._matches.items() if self._objects[category]]
+        return mean_intervals(scored, len(self._clips))
+
     def _match(self, part: Overlap, objects: Sequence[Track], predictions: Sequence[Prediction]) -> Matches:
         occlusion = np.array([occlusion_score(o.occlusion or ()) for o in objects]) if self._has_occlusion else None
         return match(
@@ -76,11 +96,13 @@ class Evaluation:
             np.array([o.area for o in objects], float),
             np.array([o.crowd for o in objects], bool),
             occlusion,
+            self._min_area,
         )
 
     def _row(self, category: int) -> dict[str, float]:
         counts = {"objects": float(self._objects[category]), "tracks": float(self._tracks[category])}
-        return counts | accumulate(self._matches[category]).summary() | self._identities[category].summary()
+        curves = accumulate(list(self._matches[category].values()))
+        return counts | curves.summary() | self._identities[category].summary()
 
 
 def _mean(column: str, values: Sequence[float]) -> float:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stc.benchmarks.evaluation.clip_score import ClipScore
     from stc.benchmarks.evaluation.evaluate import Report
     from stc.benchmarks.evaluation.results import Prediction
+    from stc.benchmarks.intervals import Interval
     from stc.video_annotations import Video, VideoAnnotations
 
 COLUMNS = (
@@ -30,7 +31,7 @@ COUNTS = ("objects", "tracks", "IDSW")
 def parser() -> argparse.ArgumentParser:
     p = Parser(
         prog="stc-eval",
-        description="Score tracks against YouTube-VIS or OVIS annotations: docs/evaluating.md defines the columns.",
+        description="Score tracks against YouTube-VIS, OVIS or COCO annotations; docs/evaluating.md has the columns.",
     )
     what = p.add_mutually_exclusive_group(required=True)
     what.add_argument("--model", metavar="MODEL", help="a bundle, or a model file in one: run it on the frames")
@@ -38,6 +39,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--data", type=Path, required=True, metavar="JSON", help="annotations with ground truth")
     p.add_argument("--frames", type=Path, metavar="DIR", help="folder that their file names start from; or a video")
     p.add_argument("--clips", metavar="A,B", help="only these clips, by the folder name of their frames")
+    p.add_argument("--split", help="only what has this value as its `split` (default: everything)")
+    p.add_argument(
+        "--min-area", type=float, default=0.0, metavar="PX", help="objects below so many pixels do not count in AP"
+    )
+    p.add_argument("--intervals", action="store_true", help="95 %% intervals of AP and AP50, by resampling the videos")
     p.add_argument(
         "--fps", type=float, default=30.0, metavar="F", help="rate of pictures, for the tracker (default 30)"
     )
@@ -53,22 +59,27 @@ def main(argv: Sequence[str]) -> int:
         raise InputError("--results are scored without pictures: leave out --frames")
     if not (math.isfinite(arguments.fps) and arguments.fps > 0):
         raise InputError(f"--fps must be a positive number; got {arguments.fps}")
+    if not (math.isfinite(arguments.min_area) and arguments.min_area >= 0):
+        raise InputError(f"--min-area must be a number of pixels; got {arguments.min_area}")
 
+    from stc.annotation_file import read_annotations
     from stc.benchmarks.evaluation.evaluate import Evaluation
     from stc.files import write_text
-    from stc.video_annotations import read_video_annotations
 
-    annotations = read_video_annotations(arguments.data)
+    annotations = read_annotations(arguments.data, split=arguments.split)
     chosen = annotations.only(arguments.clips.split(",")) if arguments.clips else annotations
     found = _run(arguments, chosen) if arguments.model else _read(arguments.results, annotations, chosen)
-    evaluation = Evaluation(chosen)
+    evaluation = Evaluation(chosen, arguments.min_area)
     for video, predictions in found:
         evaluation.add(video, predictions)
     report = evaluation.report()
-    print("\n".join([*_clip_lines(report.clips), "", *_class_lines(report)]))
+    intervals = evaluation.intervals() if arguments.intervals else {}
+    # Of hundreds of pictures only the sum says something.
+    clips = report.clips[-1:] if all(video.picture for video in chosen.videos) else report.clips
+    print("\n".join([*_clip_lines(clips), "", *_class_lines(report), *_interval_lines(intervals)]))
     if arguments.json:
         try:
-            write_text(arguments.json, json.dumps(_plain(report), indent=1, allow_nan=False) + "\n")
+            write_text(arguments.json, json.dumps(_plain(report, intervals), indent=1, allow_nan=False) + "\n")
         except OSError as error:
             raise InputError(
                 f"{arguments.json}: cannot be written ({error.strerror or error}); check it with: ls -ld "
@@ -128,6 +139,14 @@ def _class_lines(report: Report) -> list[str]:
     ]
 
 
+def _interval_lines(intervals: dict[str, Interval]) -> list[str]:
+    lines = [
+        f"mean {name} {found.value:.3f}, 95 % of resampled videos give {found.low:.3f} to {found.high:.3f}"
+        for name, found in intervals.items()
+    ]
+    return ["", *lines] if lines else []
+
+
 def _cell(column: str, value: float) -> str:
     text = "-" if math.isnan(value) else f"{value:.0f}" if column in COUNTS else f"{value:.3f}"
     return f"{text:>{_width(column)}s}"
@@ -137,12 +156,13 @@ def _width(column: str) -> int:
     return max(len(column), 5)
 
 
-def _plain(report: Report) -> dict[str, object]:
+def _plain(report: Report, intervals: dict[str, Interval]) -> dict[str, object]:
     """As JSON: null where a class has no object in a range."""
     return {
         "classes": {name: _known(row) for name, row in report.classes.items()},
         "mean": _known(report.mean),
         "clips": [asdict(clip) for clip in report.clips],
+        "intervals": {name: asdict(found) for name, found in intervals.items()},
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.video_annotations import Masks
+from stc.track_masks import Masks
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,19 +17,22 @@ class Overlap:
     """g objects and d tracks in T frames.
 
     iou: float64 (T, g, d), 0 where either is absent. intersection: int64 (T, g, d), pixels. object_areas: int64 (T, g),
-    track_areas: int64 (T, d), pixels, 0 where absent.
+    track_areas: int64 (T, d), pixels, 0 where absent. regions: bool (g,), objects that are regions of a crowd by COCO's
+    rule: a track overlaps such a region as far as it lies inside.
     """
 
     iou: NDArray[np.float64]
     intersection: NDArray[np.int64]
     object_areas: NDArray[np.int64]
     track_areas: NDArray[np.int64]
+    regions: NDArray[np.bool_]
 
     @property
     def whole(self) -> NDArray[np.float64]:
         """IoU of the mask sequences, (g, d): sum of intersections over sum of unions; 0 where both are empty."""
         shared = self.intersection.sum(axis=0)
         union = self.object_areas.sum(axis=0)[:, None] + self.track_areas.sum(axis=0)[None] - shared
+        union[self.regions] = self.track_areas.sum(axis=0)
         ratio: NDArray[np.float64] = np.divide(shared, union, out=np.zeros(shared.shape), where=union > 0)
         return ratio
 
@@ -40,11 +43,14 @@ class Overlap:
             self.intersection[:, objects][:, :, tracks],
             self.object_areas[:, objects],
             self.track_areas[:, tracks],
+            self.regions[objects],
         )
 
 
-def overlap(objects: Sequence[Masks], tracks: Sequence[Masks], length: int) -> Overlap:
-    """Of the objects and tracks of one video of `length` frames."""
+def overlap(
+    objects: Sequence[Masks], tracks: Sequence[Masks], length: int, regions: NDArray[np.bool_] | None = None
+) -> Overlap:
+    """Of the objects and tracks of one video of `length` frames. regions: see `Overlap`; None: there are none."""
     from pycocotools import mask as coco
 
     iou = np.zeros((length, len(objects), len(tracks)))
@@ -59,7 +65,9 @@ def overlap(objects: Sequence[Masks], tracks: Sequence[Masks], length: int) -> O
     # by far less than a half.
     both = object_areas[:, :, None] + track_areas[:, None, :]
     intersection = np.rint(iou * both / (1 + iou)).astype(np.int64)
-    return Overlap(iou, intersection, object_areas, track_areas)
+    return Overlap(
+        iou, intersection, object_areas, track_areas, np.zeros(len(objects), bool) if regions is None else regions
+    )
 
 
 def _areas(tracks: Sequence[Masks], length: int) -> NDArray[np.int64]:

@@ -39,8 +39,9 @@ def predict(
     """The confirmed tracks of `video` whose class `categories` has (see `category_ids`)."""
     from stc.runtime.video.ytvis import ytvis_sink
 
-    # No second frame can confirm what the only one shows.
-    config = replace(session.tracker_config, confirm_hits=1) if len(video.files) == 1 else None
+    # Of a single picture every detection counts: there is nothing to track, and no second frame to confirm anything.
+    alone = replace(session.tracker_config, confirm_hits=1, init_score=0.0, duplicate_iou=1.0)
+    config = alone if len(video.files) == 1 else None
     stream = session.stream(video.name, tracker=config)
     with TemporaryDirectory(prefix="stc-eval-") as folder:
         path = Path(folder) / "tracks.json"

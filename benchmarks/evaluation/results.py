@@ -9,19 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from stc.annotation_file import FIX, known, read_json
 from stc.errors import InputError
 from stc.problems import Problems
-from stc.video_annotations import (
-    FIX,
-    Masks,
-    Video,
-    VideoAnnotations,
-    known,
-    mask_areas,
-    mean_area,
-    read_json,
-    read_masks,
-)
+from stc.track_masks import Masks, mask_areas, mean_area, read_masks
+from stc.video_annotations import Video, VideoAnnotations
 
 
 @dataclass(frozen=True)

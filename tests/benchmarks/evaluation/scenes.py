@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco
 
+from stc.annotation_file import read_annotations
 from stc.benchmarks.evaluation.evaluate import Evaluation, Report
 from stc.benchmarks.evaluation.results import read_results
-from stc.video_annotations import read_video_annotations
 
 Box = tuple[int, int, int, int]  # x, y, width, height
 
@@ -74,13 +74,13 @@ def results(size: tuple[int, int], tracks: Sequence[dict[str, Any]]) -> list[dic
     ]
 
 
-def evaluate(folder: Path, truth: dict[str, Any], found: list[dict[str, Any]]) -> Report:
+def evaluate(folder: Path, truth: dict[str, Any], found: list[dict[str, Any]], min_area: float = 0.0) -> Report:
     """Through the files, as the command does."""
     (folder / "gt.json").write_text(json.dumps(truth))
     (folder / "results.json").write_text(json.dumps(found))
-    read = read_video_annotations(folder / "gt.json")
+    read = read_annotations(folder / "gt.json")
     predictions = read_results(folder / "results.json", read)
-    evaluation = Evaluation(read)
+    evaluation = Evaluation(read, min_area)
     for video in read.videos:
         evaluation.add(video, predictions.get(video.id, []))
     return evaluation.report()

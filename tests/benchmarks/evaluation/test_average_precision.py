@@ -97,6 +97,17 @@ def test_equal_to_pycocotools_on_videos_of_one_frame(seed: int, tmp_path: Path) 
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**31), min_area=st.sampled_from([0.0, 1024.0, 128.0**2]))
+def test_equal_to_pycocotools_on_pictures_with_crowds(seed: int, min_area: float, tmp_path: Path) -> None:
+    _, truth, found = scenes.random_scene(seed, length=1, crowds=True)
+    if found:
+        row = scenes.evaluate(tmp_path, _as_pictures(truth), found, min_area).mean
+        names = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100")
+        ours = [-1 if math.isnan(row[name]) else row[name] for name in names]
+        assert ours == pytest.approx(_pycocotools(truth, found, min_area)[:9], abs=1e-12)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**31))
 def test_equal_to_trackeval(seed: int, tmp_path: Path) -> None:
     _, truth, found = scenes.random_scene(seed)
@@ -107,16 +118,23 @@ def test_equal_to_trackeval(seed: int, tmp_path: Path) -> None:
             assert (-1 if math.isnan(row[column]) else row[column]) == pytest.approx(value, abs=1e-9), (name, column)
 
 
-def _pycocotools(truth: dict[str, Any], found: list[dict[str, Any]]) -> list[float]:
+def _as_pictures(truth: dict[str, Any]) -> dict[str, Any]:
+    """Videos of one frame in COCO form."""
+    images = [{"id": v["id"], "height": v["height"], "width": v["width"]} for v in truth["videos"]]
+    annotations = [
+        {
+            **{key: a[key] for key in ("id", "category_id", "iscrowd")},
+            **{"image_id": a["video_id"], "segmentation": a["segmentations"][0], "area": a["areas"][0]},
+        }
+        for a in truth["annotations"]
+    ]
+    named = [{**image, "file_name": f"{image['id']}.png"} for image in images]
+    return {"images": named, "categories": truth["categories"], "annotations": annotations}
+
+
+def _pycocotools(truth: dict[str, Any], found: list[dict[str, Any]], min_area: float = 0.0) -> list[float]:
     images = COCO()
-    images.dataset = {
-        "images": [{"id": v["id"], "height": v["height"], "width": v["width"]} for v in truth["videos"]],
-        "categories": truth["categories"],
-        "annotations": [
-            {**a, "image_id": a["video_id"], "segmentation": a["segmentations"][0], "area": a["areas"][0]}
-            for a in truth["annotations"]
-        ],
-    }
+    images.dataset = _as_pictures(truth)
     images.createIndex()
     # An object without a mask is a result with an empty one.
     size = truth["videos"][0]["height"], truth["videos"][0]["width"]
@@ -131,7 +149,7 @@ def _pycocotools(truth: dict[str, Any], found: list[dict[str, Any]]) -> list[flo
         for r in found
     ]
     evaluation = COCOeval(images, images.loadRes(results), "segm")
-    evaluation.params.areaRng = [list(limits) for limits in AREAS.values()]
+    evaluation.params.areaRng = [[min_area, 1e10], *(list(limits) for limits in list(AREAS.values())[1:])]
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()

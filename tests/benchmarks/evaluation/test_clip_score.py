@@ -6,7 +6,7 @@ import pytest
 
 from stc.benchmarks.evaluation.clip_score import ClipScore, clip_score, overall
 from stc.benchmarks.evaluation.overlap import overlap
-from stc.video_annotations import Masks
+from stc.track_masks import Masks
 from tests.benchmarks.evaluation.scenes import Box, rle
 
 A, B = (0, 5, 10, 10), (30, 5, 10, 10)

@@ -65,7 +65,8 @@ def test_equal_to_trackeval_on_any_overlaps(seed: int) -> None:
     objects, tracks = rng.random((frames, g)) < 0.8, rng.random((frames, d)) < 0.8
     objects[0], tracks[0] = True, True  # TrackEval numbers only ids that appear
     iou = rng.random((frames, g, d)) * objects[:, :, None] * tracks[:, None]
-    video = Overlap(iou, np.zeros_like(iou, np.int64), objects.astype(np.int64), tracks.astype(np.int64))
+    areas = objects.astype(np.int64), tracks.astype(np.int64)
+    video = Overlap(iou, np.zeros_like(iou, np.int64), *areas, np.zeros(iou.shape[1], bool))
     expected = trackeval_oracle.identity_of(iou, objects, tracks)
     assert list(identity(video).summary().values()) == pytest.approx(expected, abs=1e-12)
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,13 @@ import cv2
 import numpy as np
 import pytest
 
+from stc.annotation_file import read_annotations
 from stc.benchmarks.evaluation.evaluate import Evaluation
 from stc.benchmarks.evaluation.main import main
 from stc.benchmarks.evaluation.results import read_results
 from stc.cli import run
 from stc.runtime.main import main as track
 from stc.runtime.stream import Stream
-from stc.video_annotations import read_video_annotations
 from tests.benchmarks.evaluation import scenes
 from tests.runtime import tiny_model
 
@@ -206,7 +207,7 @@ def test_memory_does_not_grow_with_the_number_of_videos(tmp_path: Path) -> None:
     tracks = scenes.results(SIZE, [{"score": 0.5, "boxes": boxes}] * 20)
     (tmp_path / "gt.json").write_text(json.dumps(truth))
     (tmp_path / "results.json").write_text(json.dumps(tracks))
-    annotations = read_video_annotations(tmp_path / "gt.json")
+    annotations = read_annotations(tmp_path / "gt.json")
     found = read_results(tmp_path / "results.json", annotations)[1]
     evaluation = Evaluation(annotations)
     evaluation.add(annotations.videos[0], found)
@@ -226,3 +227,47 @@ def test_help_loads_no_heavy_package() -> None:
         f"assert not {{name.strip() for name in '{heavy}'.split(',')}} & set(sys.modules), sorted(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.fixture
+def pictures(data: Path) -> Path:
+    """The first frames of the clip as COCO pictures, in turns of `split` train and val."""
+    content = json.loads((data / "annotations.json").read_text())
+    size = {"height": SIZE[0], "width": SIZE[1]}
+    images = [
+        {"id": t, "file_name": f"moving/{t:05d}.png", "split": ("train", "val")[t % 2], **size} for t in range(LENGTH)
+    ]
+    annotations = [
+        {"id": t, "image_id": t, "category_id": 7, "segmentation": scenes.rle(box(t), SIZE)} for t in range(LENGTH)
+    ]
+    whole = {"categories": content["categories"], "images": images, "annotations": annotations}
+    (data / "annotations.json").write_text(json.dumps(whole))
+    return data
+
+
+def test_pictures_are_scored_by_split_with_intervals(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(main, arguments(pictures, "--split", "val", "--intervals")) == 0
+    found = scores(pictures)
+    assert [clip["frames"] for clip in found["clips"]] == [1] * 5 + [5]
+    assert (found["classes"]["cat"]["objects"], found["mean"]["AP50"]) == (5, pytest.approx(1))
+    assert found["intervals"]["AP50"] == pytest.approx({"value": 1, "low": 1, "high": 1})
+    printed = capsys.readouterr().out
+    assert "mean AP50 1.000, 95 % of resampled videos give 1.000 to 1.000" in printed
+    assert "moving/" not in printed  # one line for all pictures
+
+
+def test_a_detection_too_weak_to_start_a_track_counts_in_a_picture(pictures: Path) -> None:
+    strict = replace(tiny_model.PASSPORT, tracker={"init_score": 0.95})  # the object has 0.9
+    tiny_model.write_bundle(pictures / "bundle", strict)
+    assert run(main, arguments(pictures, "--split", "val")) == 0
+    assert scores(pictures)["classes"]["cat"]["tracks"] == 5
+
+
+def test_objects_below_the_least_area_do_not_count(pictures: Path) -> None:
+    assert run(main, arguments(pictures, "--min-area", "1025")) == 0
+    assert scores(pictures)["mean"]["AP50"] is None  # squares of 32 pixels
+
+
+def test_nothing_to_score_is_said(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(main, arguments(pictures, "--split", "test")) == 1
+    assert "no annotated object: nothing can be scored" in capsys.readouterr().err

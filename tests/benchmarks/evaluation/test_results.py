@@ -11,11 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stc.annotation_file import read_annotations
 from stc.benchmarks.evaluation.main import main
 from stc.benchmarks.evaluation.results import Prediction, read_results
 from stc.cli import run
 from stc.errors import InputError
-from stc.video_annotations import VideoAnnotations, read_video_annotations
+from stc.video_annotations import VideoAnnotations
 from tests.benchmarks.evaluation import scenes
 
 SIZE = (60, 96)
@@ -25,7 +26,7 @@ BOXES: list[scenes.Box | None] = [(8, 8, 20, 10), None, (10, 8, 20, 12)]
 @pytest.fixture
 def annotations(tmp_path: Path) -> VideoAnnotations:
     (tmp_path / "gt.json").write_text(json.dumps(scenes.annotations(SIZE, [3, 3], [{"boxes": BOXES}])))
-    return read_video_annotations(tmp_path / "gt.json")
+    return read_annotations(tmp_path / "gt.json")
 
 
 def found() -> list[dict[str, Any]]:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pycocotools import mask as coco
 
+from stc.annotation_file import read_annotations
 from stc.errors import InputError
-from stc.video_annotations import read_video_annotations
 from tests.benchmarks.evaluation import scenes
 
 SIZE = (60, 96)
@@ -33,7 +33,7 @@ def write(tmp_path: Path, content: Any) -> Path:
 
 
 def test_what_is_published_is_read(tmp_path: Path) -> None:
-    read = read_video_annotations(write(tmp_path, truth()))
+    read = read_annotations(write(tmp_path, truth()))
     assert read.categories == {1: "cat", 2: "dog"}
     assert read.has_occlusion
     first, second = read.videos
@@ -61,8 +61,8 @@ def test_other_forms_say_the_same(form: str, tmp_path: Path) -> None:
             del entry["areas"]
         else:
             entry["segmentations"][1] = {"size": list(SIZE), "counts": [SIZE[0] * SIZE[1]]}
-    read = read_video_annotations(write(tmp_path, content)).videos[0].tracks
-    expected = read_video_annotations(write(tmp_path, truth())).videos[0].tracks
+    read = read_annotations(write(tmp_path, content)).videos[0].tracks
+    expected = read_annotations(write(tmp_path, truth())).videos[0].tracks
     assert [track.area for track in read] == [track.area for track in expected]
     for track, other in zip(read, expected, strict=True):
         for mask, same in zip(track.masks, other.masks, strict=True):
@@ -73,37 +73,37 @@ def test_other_forms_say_the_same(form: str, tmp_path: Path) -> None:
 def test_areas_are_taken_as_annotated(tmp_path: Path) -> None:
     content = truth()
     content["annotations"][0]["areas"] = [300, None, 500.0]
-    assert read_video_annotations(write(tmp_path, content)).videos[0].tracks[0].area == 400
+    assert read_annotations(write(tmp_path, content)).videos[0].tracks[0].area == 400
 
 
 def test_videos_come_in_order_of_their_ids_and_can_be_chosen(tmp_path: Path) -> None:
     content = truth()
     content["videos"].reverse()
-    read = read_video_annotations(write(tmp_path, content))
+    read = read_annotations(write(tmp_path, content))
     assert [video.id for video in read.videos] == [1, 2]
     assert [video.id for video in read.only(["v2"]).videos] == [2]
     with pytest.raises(InputError, match=r"no clips named v3 .* there are v1, v2"):
         read.only(["v3", "v2"])
 
 
-@pytest.mark.parametrize("annotations", [None, [], "missing"])
+@pytest.mark.parametrize("annotations", [None, "missing"])
 def test_hidden_annotations_give_a_clear_message(annotations: Any, tmp_path: Path) -> None:
     content = truth() | {"annotations": annotations}
     if annotations == "missing":
         del content["annotations"]
     with pytest.raises(InputError, match=r"validation and test sets are hidden.*use a part of the training set"):
-        read_video_annotations(write(tmp_path, content))
+        read_annotations(write(tmp_path, content))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 100_000, '{"videos": 3, "categories": []}', "\x00"])
 def test_what_is_no_annotation_file_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"data\.json"):
-        read_video_annotations(write(tmp_path, text))
+        read_annotations(write(tmp_path, text))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"absent\.json"):
-        read_video_annotations(tmp_path / "absent.json")
+        read_annotations(tmp_path / "absent.json")
 
 
 DAMAGES: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
@@ -125,7 +125,6 @@ DAMAGES: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda d: d["annotations"][0].update(areas=[1, 2, "3"]), "`areas` must hold"),
     (lambda d: d["annotations"][0].update(occlusion=["a"] * 3), "`occlusion` must hold null or one of no_occlusion"),
     (lambda d: d["annotations"][0].update(occlusion=[[]] * 3), "`occlusion` must hold null or one of no_occlusion"),
-    (lambda d: d["annotations"][0].pop("occlusion"), "`occlusion` in 1 of 2: all or none"),
     (lambda d: d.update(annotations={"1": 2}), "`annotations` is not a list"),
     (lambda d: d["videos"][0].update(height=0), "videos[0] (id 1): `height` and `width` must be numbers of pixels"),
     (lambda d: d["videos"][0].update(width=10**12), "must be numbers of pixels"),
@@ -142,7 +141,7 @@ def test_what_is_wrong_is_said_with_its_place(
     content = truth()
     damage(content)
     with pytest.raises(InputError) as error:
-        read_video_annotations(write(tmp_path, content))
+        read_annotations(write(tmp_path, content))
     assert message in str(error.value)
 
 
@@ -153,7 +152,7 @@ def test_every_problem_is_listed_at_once(tmp_path: Path) -> None:
     content["annotations"][1]["category_id"] = 5
     content["categories"].append({"id": 3})
     with pytest.raises(InputError) as error:
-        read_video_annotations(write(tmp_path, content))
+        read_annotations(write(tmp_path, content))
     assert "4 problems; mend the file or leave these entries out of it\n" in str(error.value)
     assert str(error.value).count("\n") == 4
 
@@ -161,5 +160,67 @@ def test_every_problem_is_listed_at_once(tmp_path: Path) -> None:
 def test_beyond_a_hundred_problems_the_rest_is_counted(tmp_path: Path) -> None:
     content = truth() | {"categories": [{"id": i} for i in range(150)]}
     with pytest.raises(InputError) as error:
-        read_video_annotations(write(tmp_path, content))
+        read_annotations(write(tmp_path, content))
     assert "152 problems" in str(error.value) and str(error.value).endswith("and 52 more")
+
+
+def pictures() -> dict[str, Any]:
+    """Two COCO pictures, with an object as RLE and one as polygon, and a region of a crowd; the second is for later."""
+    size = {"height": SIZE[0], "width": SIZE[1]}
+    square = [10.0, 10.0, 30.0, 10.0, 30.0, 30.0, 10.0, 30.0]
+    return {
+        "categories": [{"id": 3, "name": "dog"}, {"id": 1, "name": "cat"}],
+        "images": [
+            {"id": 5, "file_name": "later/a.png", "split": "val", **size},
+            {"id": 2, "file_name": "b.png", "split": "train", **size},
+        ],
+        "annotations": [
+            {"id": 1, "image_id": 2, "category_id": 3, "segmentation": scenes.rle((8, 8, 20, 10), SIZE), "area": 190.5},
+            {"id": 2, "image_id": 2, "category_id": 1, "segmentation": [square], "iscrowd": 0},
+            {"id": 3, "image_id": 5, "category_id": 1, "segmentation": scenes.rle((0, 0, 9, 9), SIZE), "iscrowd": 1},
+        ],
+    }
+
+
+def test_pictures_are_videos_of_one_frame(tmp_path: Path) -> None:
+    read = read_annotations(write(tmp_path, pictures()))
+    assert read.categories == {1: "cat", 3: "dog"}
+    assert [(video.id, video.name, video.files, video.picture) for video in read.videos] == [
+        (2, "b.png", ("b.png",), True),
+        (5, "later/a.png", ("later/a.png",), True),
+    ]
+    dog, cat = read.videos[0].tracks
+    assert (dog.category, dog.area, cat.category, cat.area, cat.crowd) == (3, 190.5, 1, 400, False)
+    assert [track.crowd for track in read.videos[1].tracks] == [True]
+    assert all(len(track.masks) == 1 for track in (dog, cat))
+
+
+def test_what_is_left_out_is_named_and_its_masks_are_not_looked_at(tmp_path: Path) -> None:
+    content = pictures()
+    content["annotations"][2]["segmentation"] = "broken"
+    path = write(tmp_path, content)
+    for chosen in ({"split": "train"}, {"exclude": ["later/a.png"]}):
+        read = read_annotations(path, **chosen)  # type: ignore[arg-type]
+        assert [video.name for video in read.videos] == ["b.png"]
+        assert read.left_out == {"later/a.png"}
+    with pytest.raises(InputError, match=r"data\.json: annotations\[2\] \(id 3\): neither polygons nor an RLE"):
+        read_annotations(path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda d: d["images"][0].pop("file_name"), "images[0] (id 5): `file_name` must name the picture"),
+        (lambda d: d["annotations"][0].update(image_id=9), "image_id 9 is none of the images"),
+        (lambda d: d["annotations"][0].update(area="much"), "`area` must be a number of pixels; got 'much'"),
+        (lambda d: d["annotations"][0].pop("segmentation"), "annotations[0] (id 1): no `segmentation`"),
+    ],
+)
+def test_what_is_wrong_with_pictures_is_said(
+    damage: Callable[[dict[str, Any]], Any], message: str, tmp_path: Path
+) -> None:
+    content = pictures()
+    damage(content)
+    with pytest.raises(InputError) as error:
+        read_annotations(write(tmp_path, content))
+    assert message in str(error.value)
