@@ -25,6 +25,7 @@ FOLDERS = (
     "benchmarks",
     "benchmarks/report",
     "benchmarks/evaluation",
+    "benchmarks/crossings",
     "assets",
 )
 CPU = Path("plugins/cpu")

@@ -47,6 +47,9 @@ class TrainConfig:
     motion_shift: float = _setting(0.10, "key to reference of a still: share of the input size")
     motion_rotation: float = _setting(8.0, "key to reference of a still: degrees")
     colour_strength: float = _setting(1.0, "of light, colour and blur; 0 leaves pictures as they are")
+    colour_drift: float = _setting(
+        0.3, "share of it by which key and reference differ: within a second colours last, and they tell objects apart"
+    )
     min_area: float = _setting(32.0, "visible pixels, two cells of the mask; an object with less is ignored")
     min_visible: float = _setting(0.1, "of an object's own area; a smaller sliver cannot be named and is ignored")
     partial_margin: float = _setting(0.2, "background around the objects of a partially annotated frame, of the box")

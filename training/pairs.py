@@ -69,9 +69,18 @@ class PairSource:
             pair = self._still_pair(rng, clip)
         if kind == 2:
             pair = self._with_cutouts(rng, pair, {i.identity for frame in clip.frames for i in frame.instances})
-        strength = self.config.colour_strength
-        key, reference = (replace(view, picture=distort(rng, view.picture, strength)) for view in pair)
+        key, reference = self._recoloured(rng, pair)
         return drop_slivers(key, self.config), drop_slivers(reference, self.config)
+
+    def _recoloured(self, rng: np.random.Generator, pair: Pair) -> Pair:
+        """Both views in the same new light, then each a little off: colours tell objects apart, and they last."""
+        strength, seed = self.config.colour_strength, int(rng.integers(2**63))
+        same = [distort(np.random.default_rng(seed), view.picture, strength) for view in pair]
+        drift = strength * self.config.colour_drift
+        key, reference = (
+            replace(view, picture=distort(rng, picture, drift)) for view, picture in zip(pair, same, strict=True)
+        )
+        return key, reference
 
     def _with_cutouts(self, rng: np.random.Generator, pair: Pair, present: set[int]) -> Pair:
         """No identity twice in a pair."""

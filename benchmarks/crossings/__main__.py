@@ -1,0 +1,5 @@
+"""`python -m stc.benchmarks.crossings`."""
+
+from stc.benchmarks.crossings.main import entry
+
+entry()

@@ -1,0 +1,147 @@
+"""`python -m stc.benchmarks.crossings`: composites with crossings, as a YouTube-VIS folder that stc-eval scores."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from stc.cli import Parser, run
+from stc.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from stc.benchmarks.crossings.cutouts import Cutout, Material
+    from stc.benchmarks.evaluation.frames import Frames
+
+QUALITY = 95  # JPEG
+FPS = 30.0
+
+
+def parser() -> argparse.ArgumentParser:
+    p = Parser(
+        prog="python -m stc.benchmarks.crossings",
+        description="Make scenes in which annotated objects cross in front of each other, to count id switches with: "
+        "stc-eval --model M --data OUT/annotations.json --frames OUT",
+    )
+    p.add_argument(
+        "--data", type=Path, action="append", required=True, metavar="JSON", help="YouTube-VIS or COCO; repeatable"
+    )
+    p.add_argument(
+        "--frames", type=Path, action="append", required=True, metavar="DIR", help="their frames; one per --data"
+    )
+    p.add_argument("--clips", metavar="A,B", help="of clips only these; pictures without objects are the backgrounds")
+    p.add_argument("--split", help="only what has this value as its `split`, where files have it")
+    p.add_argument("--scenes", type=int, default=20, metavar="N", help="default 20")
+    p.add_argument("--seed", type=int, default=0, help="equal seeds make equal scenes (default 0)")
+    p.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="a new folder")
+    return p
+
+
+def main(argv: Sequence[str]) -> int:
+    arguments = parser().parse_args(argv)
+    if len(arguments.data) != len(arguments.frames):
+        raise InputError(f"{len(arguments.data)} --data but {len(arguments.frames)} --frames: give one for each")
+    if arguments.scenes < 1 or arguments.seed < 0:
+        raise InputError("--scenes must be 1 or more, --seed 0 or more")
+    if arguments.output.exists():
+        raise InputError(f"{arguments.output} exists; remove it or choose another --output")
+
+    from stc.benchmarks.crossings.cutouts import find_backgrounds, find_cutouts
+    from stc.benchmarks.progress import bar
+    from stc.files import write_text
+
+    material, categories = _read(arguments)
+    cutouts, backgrounds = find_cutouts(material, categories), find_backgrounds(material)
+    if len(cutouts) < 3 or not backgrounds:
+        raise InputError(
+            f"{len(cutouts)} objects large enough to cut out and {len(backgrounds)} pictures without objects; three "
+            "and one are needed: add a --data file"
+        )
+    content: dict[str, Any] = {"info": {"seed": arguments.seed, "crossings": 0}, "videos": [], "annotations": []}
+    content["categories"] = [{"id": id, "name": name} for id, name in categories.items()]
+    ids = {name: id for id, name in categories.items()}
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=arguments.output.parent, prefix=f".{arguments.output.name}-") as temporary:
+        folder = Path(temporary) / "made"
+        with bar("composing", arguments.scenes) as advance:
+            for number in range(arguments.scenes):
+                _compose(folder, (arguments.seed, number), cutouts, backgrounds, ids, content)
+                advance()
+        write_text(folder / "annotations.json", json.dumps(content))
+        folder.rename(arguments.output)
+    print(
+        f"{arguments.scenes} scenes, {len(content['annotations'])} objects, {content['info']['crossings']} crossings, "
+        f"in {arguments.output}"
+    )
+    return 0
+
+
+def entry() -> None:
+    sys.exit(run(main))
+
+
+def _read(arguments: argparse.Namespace) -> tuple[list[Material], dict[int, str]]:
+    from stc.annotation_file import read_annotations
+    from stc.benchmarks.crossings.cutouts import Material
+    from stc.benchmarks.evaluation.frames import find_frames
+
+    material, categories = [], None
+    for data, place in zip(arguments.data, arguments.frames, strict=True):
+        read = read_annotations(data, split=arguments.split)
+        if categories not in (None, read.categories):
+            raise InputError(f"{data}: other categories than {arguments.data[0]}; give all files the same")
+        categories = read.categories
+        if arguments.clips and not all(video.picture for video in read.videos):
+            read = read.only(arguments.clips.split(","))
+        material.append(Material(read.videos, find_frames(read, place, FPS)))
+    return material, categories or {}
+
+
+def _compose(
+    folder: Path,
+    seed: tuple[int, int],
+    cutouts: Sequence[Cutout],
+    backgrounds: Sequence[Frames],
+    ids: dict[str, int],
+    content: dict[str, Any],
+) -> None:
+    """One scene: its frames under `folder`, its video, tracks and crossings into `content`."""
+    import cv2
+    import numpy as np
+
+    from stc.benchmarks.crossings import scene
+
+    rng = np.random.default_rng(seed)
+    name = f"scene-{seed[1]:03d}"
+    (folder / name).mkdir(parents=True)
+    objects = scene.choose(rng, cutouts)
+    background = next(iter(backgrounds[int(rng.integers(len(backgrounds)))]())).image
+    wholes, masks = [], []
+    for index, frame in enumerate(scene.render(background, objects, scene.lay_out(rng, len(objects)))):
+        cv2.imwrite(str(folder / name / f"{index:05d}.jpg"), frame.picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+        wholes.append(frame.whole)
+        masks.append([_encode(mask) for mask in frame.visible])
+    video = seed[1] + 1
+    height, width = scene.SIZE
+    files = [f"{name}/{index:05d}.jpg" for index in range(scene.LENGTH)]
+    content["videos"].append({"id": video, "height": height, "width": width, "file_names": files})
+    for index, cutout in enumerate(objects):
+        entry = {"id": len(content["annotations"]) + 1, "video_id": video, "category_id": ids[cutout.name]}
+        content["annotations"].append(entry | {"segmentations": [row[index] for row in masks]})
+    content["info"]["crossings"] += scene.crossed(wholes)
+
+
+def _encode(mask: NDArray[np.bool_]) -> dict[str, Any] | None:
+    from pycocotools import mask as coco
+
+    if not mask.any():
+        return None
+    rle = coco.encode(mask.astype("uint8", order="F"))
+    return {"size": list(rle["size"]), "counts": rle["counts"].decode()}
