@@ -4,7 +4,8 @@ Importing this package loads nothing but numpy; PyAV, OpenCV and Pillow come wit
 them.
 """
 
-from stc.runtime.video.frame import Frame, Image, Source
+from stc.runtime.video.frame import Frame, Gap, Image, Source, State, Stats
+from stc.runtime.video.lifecycle import ReconnectPolicy
 from stc.runtime.video.sources import open_source
 
-__all__ = ["Frame", "Image", "Source", "open_source"]
+__all__ = ["Frame", "Gap", "Image", "ReconnectPolicy", "Source", "State", "Stats", "open_source"]

@@ -16,7 +16,8 @@ import numpy as np
 
 from stc.runtime import Letterbox, Masks, Result, Tracker, TrackerConfig
 from stc.runtime.tracker import Detections, TrackEvent
-from stc.runtime.video import Frame, Image, Source
+from stc.runtime.video import Frame, Image
+from stc.runtime.video.frame import FileSource
 
 CLASSES = ("person", "animal", "vehicle")
 SIZE = (120, 160)  # height and width, unless a test asks for others
@@ -121,8 +122,8 @@ def make_frame(index: int, size: tuple[int, int] = SIZE) -> Frame:
     return Frame(square_picture(index, size), index / 30, index, "clip")
 
 
-def make_source(length: int | None, fps: float = 30.0) -> Source:
-    return Source("clip", fps, None, length, live=False, read=lambda: iter(()))
+def make_source(length: int | None, fps: float = 30.0) -> FileSource:
+    return FileSource("clip", fps, None, length, lambda: iter(()))
 
 
 def left_over(folder: Path) -> list[str]:

@@ -1,0 +1,81 @@
+"""One connection to a live source: the process that reads it, seen from the one that uses it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from multiprocessing import spawn
+
+from stc.runtime.video.wire import Message, Receiver, Task
+
+log = logging.getLogger(__name__)
+
+REAPING = 1.0  # seconds for a killed process to go; one that hangs in a driver is left behind
+PIPE_SIZE = 1 << 20  # bytes; Linux's default of 64 KiB costs twice the time per frame
+
+
+class Connection:
+    """Starts a reader for `task` at once; `kill` and the end of the block end it, whatever it is doing."""
+
+    def __init__(self, task: Task) -> None:
+        """Raises OSError when no process can be started."""
+        # The interpreter that multiprocessing uses: who embeds Python sets it with multiprocessing.set_executable.
+        interpreter = os.fsdecode(spawn.get_executable())
+        self._process = subprocess.Popen(
+            [interpreter, "-m", "stc.runtime.video.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            start_new_session=True,  # Ctrl-C is for the parent, which ends the reader in its own time
+        )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        _enlarge(self._process.stdout.fileno())
+        self._receiver = Receiver(self._process.stdout.fileno())
+        with suppress(BrokenPipeError):  # it ended at once: `receive` tells
+            self._process.stdin.write(task.to_json())
+
+    def receive(self, until: float) -> Message:
+        """As `Receiver.receive`; the EOFError says how the reader ended."""
+        try:
+            return self._receiver.receive(until)
+        except EOFError:
+            raise EOFError(self._how_it_ended()) from None
+
+    def kill(self) -> None:
+        """From any thread; the connection then ends for who receives."""
+        self._process.kill()
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(REAPING)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def _how_it_ended(self) -> str:
+        try:
+            code = self._process.wait(REAPING)
+        except subprocess.TimeoutExpired:
+            return "the reader hangs"
+        if code < 0:
+            return f"the reader was ended by {signal.Signals(-code).name}"
+        return f"the reader ended with exit code {code}"
+
+
+def _enlarge(pipe: int) -> None:
+    try:
+        import fcntl
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+    except (AttributeError, OSError):  # not Linux, or the user's limit is reached: slower, not wrong
+        log.debug("pipes stay at their default size")
