@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 FPS = 30.0  # until the first connection tells
 GLANCE = 0.5  # seconds after which a wait looks whether the source was closed
 CLOSING = 2.0  # seconds within which `close` returns
+AGAIN = {"fpsprobesize": "0"}  # FFmpeg spends a second on measuring the rate, which is known from the first connection
 
 
 class LiveSource(Source):
@@ -127,8 +128,9 @@ class LiveSource(Source):
     def _read(self) -> str | None:
         """Read one connection to its end: why it was lost, or None when the source is closed or has ended."""
         self._lifecycle.connecting(monotonic())
+        options = {**self._task.options, **(AGAIN if self._found.is_set() else {})}
         try:
-            connection = Connection(replace(self._task, offset=self._index))
+            connection = Connection(replace(self._task, options=options, offset=self._index))
         except OSError as error:
             return f"no reader process can be started: {error.strerror}"
         with connection:
@@ -173,9 +175,9 @@ class LiveSource(Source):
                 self._index += 1
 
     def _describe(self, fps: float, size: tuple[int, int] | None, stated: bool) -> None:
-        self._timeline.fps = fps
         if self._found.is_set():
             return
+        self._timeline.fps = fps
         self.fps, self.size, self.live = fps / self._task.every, size, not stated
         if stated:
             self._clock = Clock(1 / fps)

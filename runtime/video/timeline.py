@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from stc.runtime.video.frame import Gap
 
 GAP = 1.0  # seconds between two frames of one connection, or …
 GAP_FRAMES = 5  # … as many frame periods where frames are rare, from which on video is missing
-JUMP = 60.0  # seconds by which stamps may run ahead of the clock on the wall between two frames
+JUMP = 60.0  # seconds by which a stamp may be ahead of the clock on the wall
+DRIFT = 1e-3  # by which a camera's clock may be slower than ours
 LEAST = 1e-3  # seconds between two frames where no stamp tells
 
 
@@ -43,12 +46,14 @@ class Timeline:
         self.fps = fps
         self._base: float | None = None  # what turns this connection's stamps into times
         self._last: float | None = None
+        # Arrival minus time of the frames that came without delay: buffers and a slow consumer only ever add to it.
+        self._lag = math.inf
         self._arrival = 0.0
         self._broken: str | None = None
 
     def broken(self, reason: str) -> None:
         """The connection was lost; stamps that come now belong to another one."""
-        self._base, self._broken = None, reason
+        self._base, self._broken = None, self._broken or reason
 
     def place(self, stamp: float | None, arrival: float) -> tuple[float, Gap | None]:
         """The time of a frame with `stamp` (seconds, of any origin) that came at `arrival` (seconds, monotonic), and
@@ -58,20 +63,23 @@ class Timeline:
         if stamp is not None and self._base is None:
             self._base = time - stamp
         gap = None if last is None else self._gap(last, time)
+        self._lag = min(self._lag + DRIFT * (arrival - self._arrival), arrival - time)
         self._last, self._arrival, self._broken = time, arrival, None
         return time, gap
 
     def _time(self, stamp: float | None, arrival: float, last: float) -> float:
-        passed = max(arrival - self._arrival, LEAST)
-        if stamp is None or self._base is None:
-            return last + passed
+        on_the_wall = max(arrival - self._lag, last + LEAST)
+        if stamp is None or self._broken is not None:
+            return on_the_wall
+        if self._base is None:  # FFmpeg often has no stamp for the first frame of a connection
+            return last + 1 / self.fps
         time = self._base + stamp
-        if last < time <= last + passed + JUMP:
+        if last < time <= on_the_wall + JUMP:
             return time
         if last - GAP < time <= last:  # doubled or out of order: not worth a new origin
             return last + LEAST
         self._base = None
-        return last + passed
+        return on_the_wall
 
     def _gap(self, last: float, time: float) -> Gap | None:
         if self._broken is not None:
