@@ -44,7 +44,8 @@ def calibration_frames(config: ModelConfig, video: Path) -> Array:
     """
     from stc.runtime.video.sources import open_source
 
-    pictures = [_letterbox(frame.image, config) for frame in islice(open_source(video), CALIBRATION_SPAN)]
+    with open_source(video, policy="wait") as source:
+        pictures = [_letterbox(frame.image, config) for frame in islice(source, CALIBRATION_SPAN)]
     if len(pictures) < MIN_FRAMES:
         raise InputError(
             f"{video}: {len(pictures)} frames, at least {MIN_FRAMES} are needed; pass a longer one with: --calib VIDEO"
@@ -67,7 +68,8 @@ def default_frames() -> list[Array]:
 def _video_frames(video: Path) -> list[Array]:
     from stc.runtime.video.sources import open_source
 
-    return [frame.image for frame in islice(open_source(video), FRAMES)]
+    with open_source(video, policy="wait") as source:
+        return [frame.image for frame in islice(source, FRAMES)]
 
 
 def _letterbox(picture: Array, config: ModelConfig) -> Array:

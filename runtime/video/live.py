@@ -47,8 +47,8 @@ class LiveSource(Source):
         self._connection: Connection | None = None
         self._closed = threading.Event()
         self._found = threading.Event()  # video, or that there is none
-        self._thread = threading.Thread(target=self._run, name=f"stc source {name}", daemon=True)
-        self._thread.start()
+        self._over = threading.Event()  # the thread; one is not joined where Ctrl-C may come (a bug before Python 3.13)
+        threading.Thread(target=self._run, name=f"stc source {name}", daemon=True).start()
         if not reconnect.retry_first:
             self._wait_for_video()
 
@@ -80,8 +80,7 @@ class LiveSource(Source):
         self._handover.close()
         if self._connection is not None:
             self._connection.kill()
-        if threading.current_thread() is not self._thread:
-            self._thread.join(CLOSING)
+        self._over.wait(CLOSING)
 
     def _wait_for_video(self) -> None:
         try:
@@ -110,6 +109,7 @@ class LiveSource(Source):
             self._lifecycle.end()
             self._found.set()
             self._handover.finish()
+            self._over.set()
 
     def _reconnect(self, reason: str) -> bool:
         """Wait for the next attempt; False when there is none."""

@@ -5,7 +5,7 @@ The session stands in for a model: it detects what is bright; tracker and masks 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -122,8 +122,10 @@ def make_frame(index: int, size: tuple[int, int] = SIZE) -> Frame:
     return Frame(square_picture(index, size), index / 30, index, "clip")
 
 
-def make_source(length: int | None, fps: float = 30.0) -> FileSource:
-    return FileSource("clip", fps, None, length, lambda: iter(()))
+def make_source(
+    length: int | None, fps: float = 30.0, read: Callable[[], Iterator[Frame]] = lambda: iter(())
+) -> FileSource:
+    return FileSource("clip", fps, None, length, read)
 
 
 def left_over(folder: Path) -> list[str]:
@@ -151,6 +153,12 @@ class BrightSession:
 
     def close(self) -> None:
         self.closed = True
+
+    def __enter__(self) -> BrightSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class BrightStream:

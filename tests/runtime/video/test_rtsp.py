@@ -306,7 +306,7 @@ def test_close_returns_in_time_while_a_read_is_blocked(server: Server, watch: Ca
     watched.thread.join(CLOSING)
     assert not watched.thread.is_alive() and watched.error is None, "who waits for a frame is told"
     assert watched.source.state == "ended"
-    assert not watched.source._thread.is_alive()  # type: ignore[attr-defined]
+    assert watched.source._over.is_set()  # type: ignore[attr-defined]
     watched.source.close()
 
 

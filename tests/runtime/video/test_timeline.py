@@ -57,9 +57,7 @@ def test_a_consumer_that_was_slow_does_not_shorten_a_gap() -> None:
         timeline.place(index / 25, 3 + index / 25)
     last, _ = timeline.place(2.0, 6.5)  # taken from a buffer, 1.5 s late
     timeline.broken("lost")
-    assert timeline.place(0.0, 8.0)[0] == pytest.approx(5.0, abs=1e-2), (
-        "8 - 3 s on the wall"
-    )
+    assert timeline.place(0.0, 8.0)[0] == pytest.approx(5.0, abs=1e-2), "8 - 3 s on the wall"
     assert last == 2.0
 
 
