@@ -44,8 +44,7 @@ def calibration_frames(config: ModelConfig, video: Path) -> Array:
     """
     from stc.runtime.video.sources import open_source
 
-    with open_source(video, policy="wait") as source:
-        pictures = [_letterbox(frame.image, config) for frame in islice(source, CALIBRATION_SPAN)]
+    pictures = [_letterbox(frame.image, config) for frame in islice(open_source(video), CALIBRATION_SPAN)]
     if len(pictures) < MIN_FRAMES:
         raise InputError(
             f"{video}: {len(pictures)} frames, at least {MIN_FRAMES} are needed; pass a longer one with: --calib VIDEO"
@@ -68,8 +67,7 @@ def default_frames() -> list[Array]:
 def _video_frames(video: Path) -> list[Array]:
     from stc.runtime.video.sources import open_source
 
-    with open_source(video, policy="wait") as source:
-        return [frame.image for frame in islice(source, FRAMES)]
+    return [frame.image for frame in islice(open_source(video), FRAMES)]
 
 
 def _letterbox(picture: Array, config: ModelConfig) -> Array:
