@@ -107,7 +107,7 @@ def _watch(runs: Sequence[Run], console: Console) -> None:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        tasks = [progress.add_task("", note="") for _ in runs]
+        tasks = [progress.add_task("", total=None, note="") for _ in runs]
         while busy := [run for run in runs if not run.done.is_set()]:
             for run, task in zip(runs, tasks, strict=True):
                 _show(run, progress, task)

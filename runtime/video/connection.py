@@ -31,7 +31,8 @@ class Connection:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            # Imports as here, and none from the folder that the process happens to be in.
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"},
             start_new_session=True,  # Ctrl-C is for the parent, which ends the reader in its own time
         )
         assert self._process.stdin is not None and self._process.stdout is not None

@@ -18,8 +18,7 @@ import pytest
 from stc.errors import InputError
 from stc.runtime import Tracker, TrackEvent
 from stc.runtime.tracker import Detections
-from stc.runtime.video import Frame, ReconnectPolicy, Source, State, open_source
-from stc.runtime.video.lifecycle import GRACE
+from stc.runtime.video import Frame, ReconnectPolicy, Source, State, lifecycle, open_source
 from stc.runtime.video.live import CLOSING, LiveSource
 from tests.runtime.video.rtsp_server import FPS, SECRET, SIZES, Server, number_of
 
@@ -246,10 +245,13 @@ def test_down_and_back_with_another_size(server: Server, watch: Callable[..., Wa
     assert watched.source.stats.reconnects == len(watched.gaps) == 1
 
 
-def test_waiting_loses_nothing_however_slow_the_consumer_is(server: Server, watch: Callable[..., Watch]) -> None:
+def test_waiting_loses_nothing_however_slow_the_consumer_is(
+    server: Server, watch: Callable[..., Watch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle, "GRACE", 0.2)
     watched = watch(each=lambda frame: sleep(0.03), capacity=1)
     watched.more(40)
-    sleep_once = [1.6 + GRACE]  # longer than the read time-out: the consumer is slow, the source is not silent
+    sleep_once = [1.8]  # longer than the read time-out: the consumer is slow, the source is not silent
     watched._each = lambda frame: sleep(sleep_once.pop() if sleep_once else 0.0)
     watched.more(60)
     numbers = watched.numbers
@@ -346,7 +348,10 @@ def test_a_reader_that_crashes_is_a_lost_connection(server: Server, watch: Calla
     assert [g.reason for f in watched.frames for g in f.gaps] == ["the reader was ended by SIGSEGV"]
 
 
-def test_a_reader_that_hangs_is_killed(server: Server, watch: Callable[..., Watch]) -> None:
+def test_a_reader_that_hangs_is_killed(
+    server: Server, watch: Callable[..., Watch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle, "GRACE", 0.2)
     watched = watch()
     watched.more()
     process = watched.source._connection._process  # type: ignore[attr-defined]
