@@ -6,10 +6,11 @@ import argparse
 import math
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from stc.cli import Parser, run
 from stc.errors import InputError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from stc.runtime.session import Session
     from stc.runtime.tracker import TrackerConfig
     from stc.runtime.video import Source, Stats
+
+Open: TypeAlias = "Callable[[str], Source]"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -68,30 +71,46 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from stc.runtime.video import ReconnectPolicy, open_source
+
     outputs = Outputs(args.output, args.json, args.jsonl, args.contact)
-    return _run_one(args, outputs) if len(args.input) == 1 else _run_many(args, outputs)
+    reconnect = ReconnectPolicy(give_up=args.give_up)
+    several = len(args.input) > 1
+    if several:
+        outputs.check_folders()
+    else:
+        outputs.check(args.input)
+
+    def open_(spec: str) -> Source:
+        return open_source(spec, args.every, policy=args.policy, reconnect=reconnect)
+
+    return _run_many(args, outputs, open_) if several else _run_one(args, outputs, open_)
 
 
-def _run_one(args: argparse.Namespace, outputs: Outputs) -> int:
-    outputs.check(args.input)
-    with _open(args.input[0], args) as source:
+def _run_one(args: argparse.Namespace, outputs: Outputs, open_: Open) -> int:
+    with open_(args.input[0]) as source:
         writers = outputs.writers(source)
-        from rich.console import Console
-        from rich.markup import escape
-        from rich.progress import MofNCompleteColumn, Progress
-
-        console = Console(stderr=True)
-        columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-        with _session(args) as session:
-            with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-                task = progress.add_task(escape(source.name), total=source.length)
-                summary = Summary()
-                config = _tracker(session, args)
-                stopped = track(source, session, config, outputs, writers, summary, lambda: progress.advance(task))
+        with _session(args) as session, _progress(source) as advance:
+            summary = Summary()
+            stopped = track(source, session, _tracker(session, args), outputs, writers, summary, advance)
         print(_sentence(summary, source.stats, outputs))
     if stopped is not None:
         raise stopped
     return 0
+
+
+@contextmanager
+def _progress(source: Source) -> Iterator[Callable[[], object]]:
+    """A bar on a terminal; yields what moves it by one frame."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import MofNCompleteColumn, Progress
+
+    console = Console(stderr=True)
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(escape(source.name), total=source.length)
+        yield lambda: progress.advance(task)
 
 
 def _sentence(summary: Summary, stats: Stats, outputs: Outputs) -> str:
@@ -102,25 +121,17 @@ def _sentence(summary: Summary, stats: Stats, outputs: Outputs) -> str:
     return f"{text} -> {', '.join(str(path) for path in outputs.paths)}"
 
 
-def _run_many(args: argparse.Namespace, folders: Outputs) -> int:
+def _run_many(args: argparse.Namespace, folders: Outputs, open_: Open) -> int:
     from stc.runtime.track_many import Run, track_many
     from stc.runtime.video.sources import PICTURE_SUFFIXES, redact
 
-    folders.check_folders()
     runs = []
     for spec, name in zip(args.input, file_names(args.input), strict=True):
         outputs = folders.of_input(name, picture=Path(spec).suffix.lower() in PICTURE_SUFFIXES)
         outputs.check(args.input)
         runs.append(Run(spec, redact(spec) if "://" in spec else spec, outputs))
-    session = _session(args)
-    done = track_many(runs, session, _tracker(session, args), lambda spec: _open(spec, args))
-    return 0 if done else 1
-
-
-def _open(spec: str, args: argparse.Namespace) -> Source:
-    from stc.runtime.video import ReconnectPolicy, open_source
-
-    return open_source(spec, args.every, policy=args.policy, reconnect=ReconnectPolicy(give_up=args.give_up))
+    with _session(args) as session:
+        return 0 if track_many(runs, session, _tracker(session, args), open_) else 1
 
 
 def _session(args: argparse.Namespace) -> Session:

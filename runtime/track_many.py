@@ -30,7 +30,7 @@ WIDTH = 4000  # characters of the table where no terminal limits it: one line pe
 class Run:
     """One input. `source` is None until it is open; `error` is why it did not come to its end."""
 
-    spec: str
+    spec: str = field(repr=False)  # with its password
     shown: str
     outputs: Outputs
     summary: Summary = field(default_factory=Summary)
@@ -53,8 +53,10 @@ class Run:
 
 
 def track_many(runs: Sequence[Run], session: Session, config: TrackerConfig, open_source: Open) -> bool:
-    """Run all to their end, and close `session`; False when one has failed. Prints a table; raises KeyboardInterrupt
-    after Ctrl-C once the files hold the frames so far, and a bug once all others are done."""
+    """Run all to their end, each in a thread, and print a table; False when one has failed.
+
+    Raises KeyboardInterrupt after Ctrl-C once the files hold the frames so far, and a bug once all others are done.
+    """
     from rich.console import Console
 
     stop = threading.Event()
@@ -76,7 +78,6 @@ def track_many(runs: Sequence[Run], session: Session, config: TrackerConfig, ope
         for run in runs:
             if run.source is not None:  # one that is still being opened has no files
                 run.done.wait()
-    session.close()
     console = Console()
     if not console.is_terminal:
         console.width = WIDTH

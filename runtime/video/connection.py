@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from multiprocessing import spawn
+from pathlib import Path
 
 from stc.runtime.video.wire import Message, Receiver, Task
 
@@ -16,6 +17,8 @@ log = logging.getLogger(__name__)
 
 REAPING = 1.0  # seconds for a killed process to go; one that hangs in a driver is left behind
 PIPE_SIZE = 1 << 20  # bytes; Linux's default of 64 KiB costs twice the time per frame
+# It imports what is imported here, whatever folder it runs in.
+START = "import sys; sys.path[:] = sys.argv[1:]; from stc.runtime.video.worker import main; main()"
 
 
 class Connection:
@@ -26,13 +29,11 @@ class Connection:
         # The interpreter that multiprocessing uses: who embeds Python sets it with multiprocessing.set_executable.
         interpreter = os.fsdecode(spawn.get_executable())
         self._process = subprocess.Popen(
-            [interpreter, "-m", "stc.runtime.video.worker"],
+            [interpreter, "-c", START, *(path or str(Path.cwd()) for path in sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
-            # Imports as here, and none from the folder that the process happens to be in.
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"},
             start_new_session=True,  # Ctrl-C is for the parent, which ends the reader in its own time
         )
         assert self._process.stdin is not None and self._process.stdout is not None

@@ -41,11 +41,10 @@ class ReconnectPolicy:
 
     def __post_init__(self) -> None:
         """Raises InputError unless all times are positive."""
-        times = (
-            self.open_timeout, self.read_timeout, self.stall_after, self.first_delay, self.max_delay, self.give_up
-        )  # fmt: skip
-        if not all(seconds > 0 for seconds in times):
-            raise InputError(f"times of a ReconnectPolicy must be above 0 seconds; got {self}")
+        for name in ("open_timeout", "read_timeout", "stall_after", "first_delay", "max_delay", "give_up"):
+            seconds = getattr(self, name)
+            if not seconds > 0:
+                raise InputError(f"{name}={seconds:g}: must be above 0 seconds")
 
 
 class Lifecycle:

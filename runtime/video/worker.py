@@ -113,7 +113,3 @@ def _send(pipe: int, message: Message) -> None:
 def _exit_with_parent() -> None:
     sys.stdin.buffer.read()
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

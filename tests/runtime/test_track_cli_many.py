@@ -131,6 +131,7 @@ def test_interrupt_completes_the_files_of_all(
         (["-o", "."], "a.mp4: is the input itself"),
         (["-o", "out", "--policy", "drop-newest"], "invalid choice: 'drop-newest'"),
         (["-o", "out", "--give-up", "soon"], "invalid float value: 'soon'"),
+        (["-o", "out", "--give-up", "0"], "give_up=0: must be above 0 seconds"),
     ],
 )
 def test_wrong_use_writes_nothing(

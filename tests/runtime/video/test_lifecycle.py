@@ -132,5 +132,5 @@ def test_it_gives_up_after_its_time_without_a_frame_and_not_before() -> None:
 @pytest.mark.parametrize("name", ["open_timeout", "read_timeout", "stall_after", "first_delay", "max_delay", "give_up"])
 def test_times_must_be_positive(name: str) -> None:
     for value in (0.0, -1.0, math.nan):
-        with pytest.raises(InputError, match="must be above 0 seconds"):
+        with pytest.raises(InputError, match=rf"{name}=(0|-1|nan): must be above 0 seconds"):
             ReconnectPolicy(**{name: value})
