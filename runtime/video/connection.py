@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import subprocess
@@ -13,10 +12,7 @@ from pathlib import Path
 
 from stc.runtime.video.wire import Message, Receiver, Task
 
-log = logging.getLogger(__name__)
-
 REAPING = 1.0  # seconds for a killed process to go; one that hangs in a driver is left behind
-PIPE_SIZE = 1 << 20  # bytes; Linux's default of 64 KiB costs twice the time per frame
 # It imports what is imported here, whatever folder it runs in.
 START = "import sys; sys.path[:] = sys.argv[1:]; from stc.runtime.video.worker import main; main()"
 
@@ -37,7 +33,6 @@ class Connection:
             start_new_session=True,  # Ctrl-C is for the parent, which ends the reader in its own time
         )
         assert self._process.stdin is not None and self._process.stdout is not None
-        _enlarge(self._process.stdout.fileno())
         self._receiver = Receiver(self._process.stdout.fileno())
         with suppress(BrokenPipeError):  # it ended at once: `receive` tells
             self._process.stdin.write(task.to_json())
@@ -70,14 +65,5 @@ class Connection:
         except subprocess.TimeoutExpired:
             return "the reader hangs"
         if code < 0:
-            return f"the reader was ended by {signal.Signals(-code).name}"
+            return f"the reader was ended by a signal: {signal.strsignal(-code)}"
         return f"the reader ended with exit code {code}"
-
-
-def _enlarge(pipe: int) -> None:
-    try:
-        import fcntl
-
-        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
-    except (AttributeError, OSError):  # not Linux, or the user's limit is reached: slower, not wrong
-        log.debug("pipes stay at their default size")
