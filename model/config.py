@@ -21,6 +21,7 @@ class ModelConfig:
     backbone: Backbone = "resnet50"
     stride_in_1x1: bool = True  # MSRA placement (detectron2); False is torchvision's. Not visible in a weight file.
     fpn_channels: int = 256
+    p6_from: Literal["p5", "c5"] = "p5"  # "c5": the backbone's last feature, as early mmdetection had it
     strides: tuple[int, ...] = (8, 16, 32, 64, 128)
     cls_convs: int = 4
     box_convs: int = 4
@@ -37,7 +38,7 @@ class ModelConfig:
     mask_channels: int = 8  # channels of mask_feats and of the dynamic layers
     mask_layers: int = 3
     sizes_of_interest: tuple[int, ...] = (64, 128, 256, 512, 1024)
-    mask_out_stride: int = 4
+    mask_out_stride: int = 4  # of `masks`: logits are upsampled to it before the sigmoid
     classes: tuple[str, ...] = ()
 
     # Input
@@ -47,9 +48,16 @@ class ModelConfig:
     pixel_mean: tuple[float, float, float] = (103.53, 116.28, 123.675)  # in channel_order
     pixel_std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
-    # Decode (model.md 2.4 and 2.5 of AdelaiDet: threshold on class x centerness, score is its square root)
-    score_threshold: float = 0.05  # on class x centerness, strict
-    pre_nms_topk: int = 1000  # best (location, class) pairs of all levels together
+    # Decode (named rules: decode_rules.py). Quality is class probability x centerness.
+    score_form: Literal["sqrt", "product"] = "sqrt"  # the shown score: square root of the quality, or the quality
+    score_threshold: float = 0.05  # strict
+    threshold_with_centerness: bool = True  # the threshold is on the quality; False: on the class probability alone
+    # What is limited to `pre_nms_topk` before suppression, besides the best pairs of all levels by quality: nothing; of
+    # each level the (location, class) pairs, by class probability; of each level the locations, by their best quality.
+    level_topk: Literal["none", "pairs", "locations"] = "none"
+    pre_nms_topk: int = 1000
+    clip_boxes: bool = False  # to the input, before suppression
+    drop_empty_boxes: bool = False  # before suppression
     nms_threshold: float = 0.6  # suppress where IoU is greater
     nms_steps: int = 16  # unrolled steps of cluster NMS; exact for suppression chains up to this length
     max_detections: int = 100
