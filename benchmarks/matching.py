@@ -19,7 +19,8 @@ SAME_DETECTION_IOU = 0.8
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What decided whether a detection exists. score: the highest that the threshold decided about; nms: its IoU; capacity: K.
+    """What decided whether a detection exists. score: the highest about which the threshold decided; nms: its IoU;
+    capacity: K.
 
     Two runs that differ by rounding may decide differently within `margin` of the score threshold, of the K-th score
     or of a competitor's score, and within `margin` of the NMS threshold: such detections are left out, and counted.
