@@ -206,7 +206,7 @@ def test_an_incomplete_tracking_head_is_an_error(name: str, tmp_path: Path) -> N
     state = numbered(slim(CASES[name]))
     pred = next(key for key in state if re.search(r"(reid|track)_pred\.bias", key))
     del state[pred]
-    with pytest.raises(CheckpointError, match=rf"missing \(1\):\n +{re.escape(pred)}\n"):
+    with pytest.raises(CheckpointError, match=rf"missing \(1\):\n +{re.escape(pred)}(\n|$)"):
         load(saved(tmp_path / "c.pth", state))
 
 
@@ -220,8 +220,10 @@ def test_a_tracking_head_under_other_names_is_left_over_and_listed(tmp_path: Pat
 def test_a_box_detector_lacks_the_mask_parts(tmp_path: Path) -> None:
     """What the FCOS repository itself wrote."""
     state = {k: v for k, v in numbered(slim(CASES["fcos"])).items() if not re.match("controller|mask_", k)}
-    with pytest.raises(CheckpointError, match=r"(?s)controller\.weight.*mask_branch.*closest known layout: fcos"):
+    with pytest.raises(CheckpointError, match="closest known layout: fcos") as caught:
         load(saved(tmp_path / "c.pth", state))
+    assert "controller.weight" in str(caught.value)
+    assert "mask_branch.refine.0.0.weight" in str(caught.value)
 
 
 @pytest.mark.parametrize(
