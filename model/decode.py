@@ -108,7 +108,7 @@ def _best_of_each_level(
         if size > limit:
             kept.append(top_k(ranked[:, start : start + size], limit)[1] + start)
         else:
-            kept.append(torch.arange(start, start + size, device=ranked.device).expand(len(ranked), -1))
+            kept.append(torch.arange(start, start + size, device=ranked.device).expand(ranked.shape[0], -1))
         start += size
     index = torch.cat(kept, dim=1)
     if by_pairs:
