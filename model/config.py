@@ -7,6 +7,12 @@ from typing import Any, Literal
 
 Backbone = Literal["resnet50", "resnet101", "efficientnet-lite0"]
 Resize = Literal["pil-bilinear", "linear", "area"]
+# Fields where another word would pass for one of these.
+_CHOICES = {
+    "p6_from": ("p5", "c5"),
+    "score_form": ("sqrt", "product"),
+    "level_topk": ("none", "pairs", "locations"),
+}
 
 
 @dataclass(frozen=True)
@@ -52,10 +58,9 @@ class ModelConfig:
     score_form: Literal["sqrt", "product"] = "sqrt"  # the shown score: square root of the quality, or the quality
     score_threshold: float = 0.05  # strict
     threshold_with_centerness: bool = True  # the threshold is on the quality; False: on the class probability alone
-    # What is limited to `pre_nms_topk` before suppression, besides the best pairs of all levels by quality: nothing; of
-    # each level the (location, class) pairs, by class probability; of each level the locations, by their best quality.
+    pre_nms_topk: int = 1000  # best (location, class) pairs of all levels together, by quality
+    # Before that, each level may be limited to as many pairs, by class probability, or locations, by best quality.
     level_topk: Literal["none", "pairs", "locations"] = "none"
-    pre_nms_topk: int = 1000
     clip_boxes: bool = False  # to the input, before suppression
     drop_empty_boxes: bool = False  # before suppression
     nms_threshold: float = 0.6  # suppress where IoU is greater
@@ -65,6 +70,9 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if len(self.strides) != len(self.sizes_of_interest):
             raise ValueError(f"{len(self.strides)} strides but {len(self.sizes_of_interest)} sizes of interest")
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {getattr(self, name)!r}")
         if self.nms_steps % 2:
             raise ValueError(f"nms_steps must be even, so that NMS keeps a superset of greedy; got {self.nms_steps}")
         if self.max_detections > self.pre_nms_topk:

@@ -154,3 +154,9 @@ def test_the_published_statements_on_a_picture_that_is_worked_out_by_hand() -> N
     narrow = Rules(strides=(8,), sizes_of_interest=(64,), input_size=(5, 21), pre_nms_topk=2)
     assert shown(decode_mmdet3(raw, narrow)) == [pr[0], pr[1]]
     assert shown(decode_mmdet_pr(raw, narrow)) == pr[:3]
+
+
+@pytest.mark.parametrize("field", ["score_form", "level_topk", "p6_from"])
+def test_a_word_that_is_no_choice_is_refused(field: str) -> None:
+    with pytest.raises(ValueError, match=f"{field} must be one of .*; got 'other'"):
+        CONFIG.with_(**{field: "other"})
