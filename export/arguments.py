@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from stc.export.precision import Precision
 
 # Baked into an ONNX file: only an export can change them.
-_OF_THE_EXPORT = ("fp16", "bf16", "int8", "calib", "frames", "classes", "backbone_style", "size", "max_detections")
+_OF_THE_EXPORT = (
+    *("fp16", "bf16", "int8", "calib", "frames", "classes", "backbone_style", "decode_rule", "size", "max_detections"),
+)
 
 
 def parser() -> Parser:
@@ -37,6 +39,11 @@ def parser() -> Parser:
     p.add_argument("--classes", metavar="NAME|FILE", help="coco, ytvis2019, ytvis2021, ovis, or a file of names")
     p.add_argument(
         "--backbone-style", choices=("msra", "torchvision"), help="stride placement and colours of the ResNet"
+    )
+    p.add_argument(
+        "--decode-rule",
+        choices=("adelaidet", "mmdet3", "mmdet-pr"),
+        help="how detections are made of the network's outputs (default: as the code base of the checkpoint does)",
     )
     p.add_argument("--size", metavar="HxW", help="input size in pixels (default: the model's)")
     p.add_argument("--batch", metavar="N|MIN:OPT:MAX", help="pictures per run: fixed, or a range (default 1)")

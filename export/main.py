@@ -61,6 +61,7 @@ def _work(arguments: argparse.Namespace, progress: Any) -> Export:
         calib=arguments.calib,
         classes=arguments.classes,
         backbone_style=arguments.backbone_style,
+        decode_rule=arguments.decode_rule,
         size=None if arguments.size is None else parse_size(arguments.size),
         max_detections=arguments.max_detections,
         engine=engine,

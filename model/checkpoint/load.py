@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,13 @@ from torch import Tensor
 
 from stc.errors import CheckpointError, InputError
 from stc.files import sha256
-from stc.model.checkpoint import class_names, files, layouts
+from stc.model.checkpoint import assumptions, backbones, class_names, files, layouts
 from stc.model.checkpoint.compare import differences
-from stc.model.checkpoint.infer import BackboneStyle, class_count, infer, with_backbone_style
+from stc.model.checkpoint.infer import BackboneStyle, class_count, infer
 from stc.model.checkpoint.layouts import Layout
 from stc.model.checkpoint.save import CONFIG_KEY, weights
 from stc.model.config import ModelConfig
+from stc.model.decode_rules import DECODE_RULES, DecodeRule
 from stc.model.network import STC
 
 MAX_CLASSES = 10_000
@@ -32,7 +32,7 @@ class Checkpoint:
 
     model: STC
     config: ModelConfig
-    layout: str  # "adelaidet", "crossvis" or "stc"
+    layout: str  # one of stc.model.checkpoint.layouts.NAMES
     sha256: str
     assumed: dict[str, str]  # topic -> in words, what was assumed because the file does not tell
 
@@ -42,19 +42,23 @@ def load(
     *,
     classes: str | Path | Sequence[str] | None = None,
     backbone_style: BackboneStyle | None = None,
+    decode_rule: DecodeRule | None = None,
 ) -> Checkpoint:
-    """Load `.pth`, `.pt`, `.pkl` or `.safetensors` of the layouts `adelaidet`, `crossvis` or `stc`.
+    """Load `.pth`, `.pt`, `.pkl` or `.safetensors` of any known layout (`layouts.py`).
 
     classes: "coco", "ytvis2019", "ytvis2021", "ovis", a file of names, or the names; needed where the number of classes
-    does not tell. backbone_style: stride placement and pixels that the ResNet was trained with; "msra" when not given.
-    Numbers of any precision become float32. Entries that inference does not need are ignored.
+    does not tell. backbone_style: stride placement and pixels that the ResNet was trained with, decode_rule: how
+    detections are made of its outputs; those of the layout's code base when not given. Numbers of any precision become
+    float32. Entries that inference does not need are ignored.
 
     Raises CheckpointError for a file that cannot be read safely or whose weights are missing, unexpected, misshapen or
-    not finite; InputError when `classes` or `backbone_style` does not fit.
+    not finite; InputError when `classes`, `backbone_style` or `decode_rule` does not fit.
     """
     path = Path(path)
     if backbone_style is not None and backbone_style not in get_args(BackboneStyle):
         raise InputError(f"--backbone-style {backbone_style}: must be one of {', '.join(get_args(BackboneStyle))}")
+    if decode_rule is not None and decode_rule not in DECODE_RULES:
+        raise InputError(f"--decode-rule {decode_rule}: must be one of {', '.join(DECODE_RULES)}")
     file = files.read(path)
     layout, known = layouts.closest(file.tensors)
     if known == 0:
@@ -66,11 +70,14 @@ def load(
 
     stored = file.metadata.get(CONFIG_KEY)
     if stored is None:
-        config = _inferred_config(path, tensors, classes, backbone_style, assumed)
+        config = _inferred_config(path, tensors, classes, assumed)
+        config = assumptions.trained_by(path, config, layout, backbone_style, decode_rule, assumed)
     else:
-        config = _stored_config(path, stored, classes, backbone_style)
+        config = _stored_config(path, stored, classes, backbone_style, decode_rule)
     if layout is not layouts.STC:
-        _fill_frozen_statistics(tensors, assumed)
+        assumptions.fill_frozen_statistics(tensors, assumed)
+    if layout.bare_towers:
+        assumptions.fill_tower_biases(tensors, assumed)
 
     model = _empty(path, config)
     wrong = differences(_expected(model, layout), _shapes(layout, tensors), unexpected)
@@ -82,9 +89,13 @@ def load(
 
 
 def _foreign(path: Path, names: list[str]) -> CheckpointError:
-    known = "; ".join(
-        f"{layout.name} (such as {layout.theirs('head.cls_logits.weight')})" for layout in layouts.LAYOUTS
-    )
+    if source := backbones.source_of(names):
+        return CheckpointError(
+            f"{path}: only a backbone ({source} names, as of ImageNet weights): the feature pyramid, the class, box "
+            f"and controller head and the mask branch are missing; train a model from it: stc-train --init {path}"
+        )
+    examples = {layout.name: layout.theirs("head.cls_logits.weight") for layout in layouts.LAYOUTS}
+    known = "; ".join(f"{name} (such as {example})" for name, example in examples.items())
     return CheckpointError(
         f"{path}: weights of another model: none of its {len(names)} entries ({', '.join(names[:3])}, ...) has a "
         f"name of a known layout: {known}; give a CondInst, CrossVIS or STC checkpoint"
@@ -107,10 +118,16 @@ def _translate(layout: Layout, tensors: dict[str, Tensor]) -> tuple[dict[str, Te
 
 
 def _stored_config(
-    path: Path, stored: str, classes: str | Path | Sequence[str] | None, style: BackboneStyle | None
+    path: Path,
+    stored: str,
+    classes: str | Path | Sequence[str] | None,
+    style: BackboneStyle | None,
+    rule: DecodeRule | None,
 ) -> ModelConfig:
     if style is not None:
         raise InputError(f"{path}: says itself how its backbone was trained; leave out --backbone-style")
+    if rule is not None:
+        raise InputError(f"{path}: says itself how it is decoded; leave out --decode-rule")
     try:
         config = ModelConfig.from_dict(json.loads(stored))
         if max(config.cls_convs, config.box_convs, config.track_convs, config.mask_branch_convs) > MAX_CONVS:
@@ -126,7 +143,6 @@ def _inferred_config(
     path: Path,
     tensors: dict[str, Tensor],
     classes: str | Path | Sequence[str] | None,
-    style: BackboneStyle | None,
     assumed: dict[str, str],
 ) -> ModelConfig:
     config = infer(tensors)
@@ -139,29 +155,7 @@ def _inferred_config(
         names, assumed["classes"] = class_names.assumed(count)
     else:
         names = class_names.named(classes, count)
-    config = config.with_(classes=names)
-
-    if config.backbone == "efficientnet-lite0":
-        if style is not None:
-            raise InputError(f"{path}: --backbone-style is for ResNet; this is {config.backbone}: leave it out")
-        assumed["config"] = "input and decoding of the preset stc-lite, because the file holds no config"
-        return config
-    if style is None:
-        assumed["backbone_style"] = (
-            "msra (detectron2's own ResNet); say torchvision with --backbone-style where it is not"
-        )
-    return with_backbone_style(config, style or "msra")
-
-
-def _fill_frozen_statistics(tensors: dict[str, Tensor], assumed: dict[str, str]) -> None:
-    """Old detectron2 and MSRA files hold only the affine terms of a frozen norm: its mean is 0 and its variance 1."""
-    norms = [m[1] for name in tensors if (m := re.fullmatch(r"(backbone\..*bn\d?)\.weight", name))]
-    bare = [norm for norm in norms if f"{norm}.running_mean" not in tensors and f"{norm}.running_var" not in tensors]
-    for norm in bare:
-        tensors[f"{norm}.running_mean"] = torch.zeros_like(tensors[f"{norm}.weight"])
-        tensors[f"{norm}.running_var"] = torch.ones_like(tensors[f"{norm}.weight"])
-    if bare:
-        assumed["statistics"] = f"mean 0 and variance 1 of {len(bare)} frozen norms, which the file does not hold"
+    return config.with_(classes=names)
 
 
 def _empty(path: Path, config: ModelConfig) -> STC:
@@ -180,7 +174,7 @@ def _expected(model: STC, layout: Layout) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {}
     for name, tensor in weights(model).items():
         if name == "head.scales" and layout is not layouts.STC:
-            shapes |= {_their(layout, f"{name}.{level}"): (1,) for level in range(len(tensor))}
+            shapes |= {_their(layout, f"{name}.{level}"): layout.scale_shape for level in range(len(tensor))}
         else:
             shapes[_their(layout, name)] = tuple(tensor.shape)
     return shapes
@@ -195,12 +189,12 @@ def _their(layout: Layout, name: str) -> str:
 
 
 def _stacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The scales of the levels, one tensor each in AdelaiDet's layout, as our one tensor."""
+    """The scales of the levels, one tensor each in other layouts, as our one tensor."""
     levels = sorted(name for name in tensors if name.startswith("head.scales."))
     if not levels:
         return tensors
     rest = {name: tensor for name, tensor in tensors.items() if name not in levels}
-    return {**rest, "head.scales": torch.cat([tensors[name] for name in levels])}
+    return {**rest, "head.scales": torch.stack([tensors[name].reshape(()) for name in levels])}
 
 
 def _numbers(path: Path, layout: Layout, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

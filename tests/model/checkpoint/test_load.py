@@ -47,7 +47,7 @@ def test_condinst(tmp_path: Path, condinst: State) -> None:
     config = checkpoint.config
     assert checkpoint.layout == "adelaidet"
     assert checkpoint.sha256 == sha256(path)
-    assert set(checkpoint.assumed) == {"classes", "backbone_style"}
+    assert set(checkpoint.assumed) == {"classes", "backbone_style", "decode_rule"}
     assert config == R50.with_(classes=KNOWN["coco"], track_dim=0, track_convs=0, track_norm=False)
 
     model = checkpoint.model
@@ -180,13 +180,9 @@ def test_long_lists_are_shortened_and_counted(tmp_path: Path, condinst: State) -
 
 
 def test_a_foreign_network_is_named_so(tmp_path: Path) -> None:
-    resnet = {
-        "conv1.weight": torch.zeros(64, 3, 7, 7),
-        "layer1.0.conv1.weight": torch.zeros(64, 64, 1, 1),
-        "fc.bias": torch.zeros(9),
-    }
-    with pytest.raises(CheckpointError, match=r"weights of another model: none of its 3 entries \(conv1\.weight"):
-        load(saved(tmp_path / "c.pth", resnet))
+    other = {"encoder.weight": torch.zeros(64, 3), "decoder.weight": torch.zeros(64, 64), "fc.bias": torch.zeros(9)}
+    with pytest.raises(CheckpointError, match=r"weights of another model: none of its 3 entries \(encoder\.weight"):
+        load(saved(tmp_path / "c.pth", other))
 
 
 @pytest.mark.parametrize(
