@@ -88,7 +88,7 @@ def _read_torch(path: Path) -> StateFile:
 
 
 def _read_pickle(path: Path) -> StateFile:
-    with path.open("rb") as file:
+    with pickles.mapped(path) as file:
         return _unwrap(path, pickles.load(file), _no_views)
 
 

@@ -11,11 +11,14 @@ its shape needs were in the file, and the number of instructions and of re-encod
 from __future__ import annotations
 
 import math
+import mmap
 import pickle
 import pickletools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Any, Literal
+from pathlib import Path
+from typing import IO, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,7 +137,16 @@ for _package in ("numpy.core", "numpy._core"):
     STAND_INS[f"{_package}.numeric", "_frombuffer"] = _from_buffer
 
 
-def load(stream: IO[bytes], names: Names = STAND_INS, persistent: Callable[[Any], Any] | None = None) -> object:
+@contextmanager
+def mapped(path: Path) -> Iterator[mmap.mmap]:
+    """The file in memory, for `load`: unlike an open file it takes no memory for more bytes than it has."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        yield content
+
+
+def load(
+    stream: IO[bytes] | mmap.mmap, names: Names = STAND_INS, persistent: Callable[[Any], Any] | None = None
+) -> object:
     """What the pickle at the position of `stream` holds, and leave `stream` behind it.
 
     The result is made of dict, list, tuple, texts, bytes, numbers, `Array`, `Foreign`, and what the stand-ins in
@@ -153,8 +165,8 @@ class _Machine:
         self.memo: dict[int, Any] = {}
         self.allowance = 0  # bytes that may still be re-encoded: as many as were read
 
-    def run(self, stream: IO[bytes]) -> object:
-        for count, (instruction, argument, _) in enumerate(pickletools.genops(stream)):
+    def run(self, stream: IO[bytes] | mmap.mmap) -> object:
+        for count, (instruction, argument, _) in enumerate(pickletools.genops(cast(IO[bytes], stream))):
             name = instruction.name
             if count >= MAX_INSTRUCTIONS:
                 raise pickle.UnpicklingError(f"more than {MAX_INSTRUCTIONS:,} instructions")

@@ -14,8 +14,9 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from mmap import mmap
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -74,14 +75,12 @@ class TorchFile:
 @contextmanager
 def opened(path: Path) -> Iterator[TorchFile]:
     """Open `path`. A damaged file raises UnpicklingError or nearly anything, on entry or from `tensor`."""
-    with path.open("rb") as file:
-        zipped = file.read(4) == b"PK\x03\x04"
-        file.seek(0)
-        if zipped:
-            with zipfile.ZipFile(file) as archive:
-                yield _of_archive(archive, path.stat().st_size)
+    with pickles.mapped(path) as file:
+        if file[:4] == b"PK\x03\x04":
+            with zipfile.ZipFile(path) as archive:
+                yield _of_archive(archive, len(file))
         else:
-            yield _of_older_form(file, path.stat().st_size)
+            yield _of_older_form(file)
 
 
 def _of_archive(archive: zipfile.ZipFile, size: int) -> TorchFile:
@@ -100,7 +99,7 @@ def _of_archive(archive: zipfile.ZipFile, size: int) -> TorchFile:
     return TorchFile(content, _reader(lambda storage: archive.read(f"{root}data/{storage.key}")))
 
 
-def _of_older_form(file: IO[bytes], size: int) -> TorchFile:
+def _of_older_form(file: mmap) -> TorchFile:
     if pickles.load(file) != MAGIC:
         raise pickle.UnpicklingError("not a file of torch.save")
     pickles.load(file)  # version of the form: there is one
@@ -122,7 +121,7 @@ def _of_older_form(file: IO[bytes], size: int) -> TorchFile:
     for key in keys:
         storage = storages[key]
         file.seek(position)
-        if int.from_bytes(file.read(8), "little") != storage.numel or position + 8 + storage.size > size:
+        if int.from_bytes(file.read(8), "little") != storage.numel or position + 8 + storage.size > len(file):
             raise pickle.UnpicklingError(f"storage {key[:20]} is not of the {storage.numel} numbers that it should be")
         starts[key] = position + 8
         position += 8 + storage.size
