@@ -20,7 +20,7 @@ from stc.model.checkpoint.compare import Differences, differences
 from stc.model.checkpoint.foreign_heads import suggested_map
 from stc.model.checkpoint.infer import BackboneStyle, class_count, infer, with_backbone_style
 from stc.model.checkpoint.layouts import Layout
-from stc.model.checkpoint.save import CONFIG_KEY, weights
+from stc.model.checkpoint.save import ASSUMED_KEY, CONFIG_KEY, weights
 from stc.model.config import ModelConfig
 from stc.model.network import STC
 
@@ -82,12 +82,7 @@ def load(
     """
     path = Path(path)
     found = examine(path, files.read(path), classes=classes, backbone_style=backbone_style, key_map=key_map)
-    if found.wrong:
-        raise found.error()
-    model, tensors = found.model, found.tensors
-    counters = {name: torch.tensor(0) for name in model.state_dict().keys() - weights(model).keys()}
-    model.load_state_dict({**_numbers(path, found.layout, _stacked(tensors)), **counters}, assign=True)
-    return Checkpoint(model.eval(), found.config, found.layout.name, sha256(path), found.assumed)
+    return finish(found)
 
 
 def examine(
@@ -118,12 +113,23 @@ def examine(
         config = _inferred_config(path, tensors, classes, backbone_style, assumed)
     else:
         config = _stored_config(path, stored, classes, backbone_style)
+        assumed |= _stored_assumptions(path, file.metadata.get(ASSUMED_KEY, "{}"), named=classes is not None)
     if layout.name != layouts.STC.name:
         _fill_frozen_statistics(tensors, assumed)
 
     model = _empty(path, config)
     wrong = differences(_expected(model, layout, tensors), _shapes(layout, tensors), unexpected)
     return Examined(path, file, layout, known, tensors, config, assumed, model, wrong)
+
+
+def finish(found: Examined) -> Checkpoint:
+    """The model of a file that holds all of it. Raises CheckpointError for one that does not, see `load`."""
+    if found.wrong:
+        raise found.error()
+    model, path = found.model, found.path
+    counters = {name: torch.tensor(0) for name in model.state_dict().keys() - weights(model).keys()}
+    model.load_state_dict({**_numbers(path, found.layout, _stacked(found.tensors)), **counters}, assign=True)
+    return Checkpoint(model.eval(), found.config, found.layout.name, sha256(path), found.assumed)
 
 
 def _foreign(path: Path, names: list[str]) -> CheckpointError:
@@ -165,6 +171,17 @@ def _stored_config(
             f"{path}: its {CONFIG_KEY} cannot be used ({error}); save it again with this version of stc"
         ) from error
     return config if classes is None else config.with_(classes=class_names.named(classes, config.num_classes))
+
+
+def _stored_assumptions(path: Path, stored: str, *, named: bool) -> dict[str, str]:
+    """What the conversion to this file assumed. named: the classes have been named since."""
+    try:
+        texts = {str(topic): str(text) for topic, text in json.loads(stored).items()}
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path}: its {ASSUMED_KEY} cannot be used ({error}); convert it again with stc-export --to-safetensors"
+        ) from error
+    return {topic: text for topic, text in texts.items() if not (named and topic == "classes")}
 
 
 def _inferred_config(
