@@ -28,10 +28,10 @@ class Differences:
         """
         fix = (
             "it holds a tracking head under foreign names: put the suggested lines into a file, check them, and give "
-            "that with --key-map FILE"
+            "that to stc-export with --key-map FILE"
             if head
             else "give the file that training wrote, whole; if it comes from another code base, name its entries with "
-            "--key-map FILE"
+            "stc-export --key-map FILE"
         )
         lines = [
             f"{path}: not a complete STC checkpoint of a known layout; closest known layout: {layout} "

@@ -85,7 +85,7 @@ def opened(path: Path) -> Iterator[TorchFile]:
 
 def _of_archive(archive: zipfile.ZipFile, size: int) -> TorchFile:
     entries = archive.infolist()
-    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+    if any(entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size for entry in entries):
         raise pickle.UnpicklingError("compressed entries, which torch.save never writes")
     if (total := sum(entry.file_size for entry in entries)) > size:
         raise pickle.UnpicklingError(f"a file of {size:,} bytes that claims to hold {total:,}")

@@ -96,7 +96,7 @@ def _read(path: Path, loaded: bool) -> tuple[str, str]:
     except StcError as error:
         cause = error.__cause__
         if isinstance(cause, MemoryError) or "alloc" in str(cause):
-            return "memory", f"asked for too much: {cause}"
+            return "memory", f"asked for too much: {traceback.format_exc()[-1500:]}"
         if len(str(error)) > 20_000:
             return "text", f"an error of {len(str(error))} letters"
         return f"refused {path.suffix}", ""

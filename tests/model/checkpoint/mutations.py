@@ -24,6 +24,8 @@ EXTREMES = (0, 1, -1, 7, 2**15, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**62, 2**63
 ODD = (None, True, -1, 2**40, 2**62, 2**63, 10**100, 1.5, float("nan"), float("inf"), "3", b"3", (), [], {}, (1,))
 # What hostile pickles call. A call that did run would leave MARK in the working directory.
 MARK = "a-pickle-ran-code"
+OLDER_FORM: tuple[Any, ...] = (0x1950A86A20F9469CFC6C, 1001, {"protocol_version": 1001, "little_endian": True})
+SIZES = {"1": 2, "3": 8}  # bytes of a number of the seeds' storages, where they are not 4
 HOSTILE = (
     Call(Name("os", "mkdir"), (MARK,)),
     Call(Name("posix", "system"), (f"mkdir {MARK}",)),
@@ -154,8 +156,8 @@ def _hostile_torch_file(r: random.Random) -> tuple[str, bytes]:
     content = assemble(_wrapped(r, state))
     if r.random() < 0.7:
         return ".pth", _archive({"archive/data.pkl": content, "archive/data/0": bytes(144)})
-    magic, version = 0x1950A86A20F9469CFC6C, 1001
-    system = {"protocol_version": 1001, "little_endian": r.choice((True, True, True, False, 3))}
+    magic, version, system = OLDER_FORM
+    system = {**system, "little_endian": r.choice((True, True, True, False, 3))}
     keys = r.choice((["0"], ["0"], ["0"], [], ["1"], "0", ["0", "0"], [[]], Raw(b"]q\x00h\x00a")))
     stored = r.choice((36, 36, 36, 35, 2**40, 2**63)).to_bytes(8, "little") + bytes(r.choice((144, 144, 100, 0)))
     return ".pth", b"".join(assemble(part) for part in (magic, version, system)) + content + assemble(keys) + stored
@@ -296,7 +298,7 @@ def _archive(entries: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as archive:
         for name, data in entries.items():
-            archive.writestr(name, data)
+            archive.writestr(zipfile.ZipInfo(name), data, compression)  # with the same date every time
     return buffer.getvalue()
 
 
@@ -335,8 +337,8 @@ def seeds() -> tuple[tuple[str, bytes], ...]:
     pickled = [pickle.dumps({"model": arrays, "__author__": "zoo"}, protocol) for protocol in (0, 2, 4, 5)]
     own = {"head.cls_logits.weight": torch.ones(3, 2), "fpn.p6.bias": torch.ones(4).half()}
     return (
-        *((".pth", _saved(content, True)) for content in (whole, state, logged)),
-        *((".pth", _saved(content, False)) for content in (whole, logged)),
+        *((".pth", _saved(content)) for content in (whole, state, logged)),
+        *((".pth", _older_form(_saved(content))) for content in (whole, logged)),
         *((".pkl", content) for content in pickled),
         (".pkl", pickle.dumps({"blobs": blobs}, 2)),
         (".safetensors", safetensors_bytes(own, {"stc.config": json.dumps(STC_LITE.to_dict())})),
@@ -344,10 +346,23 @@ def seeds() -> tuple[tuple[str, bytes], ...]:
     )
 
 
-def _saved(content: Any, zipped: bool) -> bytes:
+def _saved(content: Any) -> bytes:
     buffer = io.BytesIO()
-    torch.save(content, buffer, _use_new_zipfile_serialization=zipped)
+    torch.save(content, buffer)
     return buffer.getvalue()
+
+
+def _older_form(archive: bytes) -> bytes:
+    """torch.save's older form of the same content; its own names storages by address, so differently every time."""
+    entries = _entries(archive)
+    parts = [assemble(part) for part in OLDER_FORM] + [entries["archive/data.pkl"]]
+    keys = sorted(name.removeprefix("archive/data/") for name in entries if name.startswith("archive/data/"))
+    parts.append(assemble(keys))
+    for key in keys:
+        numbers = entries[f"archive/data/{key}"]
+        size = SIZES.get(key, 4)
+        parts += [(len(numbers) // size).to_bytes(8, "little"), numbers]
+    return b"".join(parts)
 
 
 MUTATIONS: tuple[Callable[[random.Random], tuple[str, bytes]], ...] = (
