@@ -509,7 +509,7 @@ def test_the_row_is_true(
     monkeypatch.undo()
     shown = capsys.readouterr().err
     assert code == row.exit_code, shown
-    first, *lists = shown.splitlines()
-    assert first.startswith("error: ") and all(line.startswith("  ") for line in lists)
+    assert shown.startswith("error: ") and "Traceback" not in shown
+    assert shown.count("\n") == 1 or row.id.startswith(("ckpt-", "key-map-"))  # these list all that is wrong
     for pattern in (row.message, *row.fixes):
         assert re.search(pattern, shown), f"{pattern}\nnot in\n{shown}"

@@ -26,21 +26,22 @@ class Differences:
 
         head: a key map for those that look like a tracking head.
         """
-        fix = (
-            "it holds a tracking head under foreign names: put the suggested lines into a file, check them, and give "
-            "that to stc-export with --key-map FILE"
-            if head
-            else "give the file that training wrote, whole; if it comes from another code base, name its entries with "
-            "stc-export --key-map FILE"
-        )
-        lines = [
-            f"{path}: not a complete STC checkpoint of a known layout; closest known layout: {layout} "
-            f"({known} of {total} entries have its names); {fix}"
-        ]
+        lines = [f"{path}: not a complete STC checkpoint of a known layout"]
         for kind in ("missing", "unexpected", "misshapen"):
             lines += _listed(kind, getattr(self, kind))
+        lines.append(f"closest known layout: {layout} ({known} of {total} entries have its names)")
         if head:
-            lines += ["  suggested map:", *(f"    {line}" for line in head)]
+            lines += [
+                "it holds a tracking head under foreign names: put the suggested lines into a file, check them, and "
+                "give that to stc-export with --key-map FILE",
+                "  suggested map:",
+                *(f"    {line}" for line in head),
+            ]
+        else:
+            lines.append(
+                "give the file that training wrote, whole; if it comes from another code base, name its entries with "
+                "stc-export --key-map FILE"
+            )
         return CheckpointError("\n".join(lines))
 
 

@@ -14,7 +14,8 @@ import torch
 from stc.cli import run
 from stc.export.main import main
 from stc.model import checkpoint
-from tests.seeded import crossvis_state
+from stc.runtime import passport
+from tests.seeded import crossvis_state, stc_lite_model
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +101,17 @@ def test_converted_weights_compute_the_same_bit_by_bit(
         assert all(torch.equal(a, b) for a, b in zip(getattr(found, name), getattr(expected, name), strict=True)), name
     assert torch.equal(found.mask_feats, expected.mask_feats)
     assert "classes" not in checkpoint.load(target, classes="ytvis2019").assumed
+
+
+@pytest.mark.slow
+def test_an_export_warns_of_classes_without_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save(stc_lite_model(0).state_dict(), tmp_path / "lite.pth")
+    run(main, ["--ckpt", str(tmp_path / "lite.pth"), "-o", str(tmp_path / "bundle"), "--trt", "none"])
+    shown = capsys.readouterr()
+    assert "warning: class names are placeholders for 3 classes; name them with --classes FILE\n" in shown.err
+    assert "assumed classes: placeholders for 3 classes" in shown.out
+    assert "placeholders for 3 classes" in (tmp_path / "bundle" / "export-report.html").read_text()
+    assert passport.read(tmp_path / "bundle").classes == ("class_0", "class_1", "class_2")
 
 
 @pytest.mark.parametrize(
