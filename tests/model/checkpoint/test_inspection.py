@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -71,18 +72,17 @@ def test_every_field_of_the_config_is_told_or_not(tmp_path: Path, crossvis: Stat
 @pytest.mark.parametrize("name", INFERRED)
 def test_the_entries_that_tell_a_field_do_decide_it(name: str, crossvis: State) -> None:
     """Without them, or with them of another shape, `infer` says something else."""
-    import re
-
     ours = {our: tensor for theirs, tensor in crossvis.items() if (our := CROSSVIS.ours(theirs))}
     telling = [our for our in ours if re.fullmatch(INFERRED[name], our)]
     assert telling
     absent = {our: tensor for our, tensor in ours.items() if our not in telling}
-    # 329 parameters are those of five dynamic layers: 80 + 64 + 64 + 64 + 8 weights and 4 * 8 + 1 biases make 313.
+    # Five dynamic layers have 80 + 64 + 64 + 64 + 8 weights and 4 * 8 + 1 biases: 313.
     other = {**ours, **{our: torch.zeros(313 if "controller" in our else 7, 7, 7, 7) for our in telling}}
     renamed = {**absent, **{our.replace("norms.0.", "norms.0.0."): ours[our] for our in telling}}
     blocks = {**absent, "backbone.res4.22.conv1.weight": torch.zeros(1)}
+    wide = {**ours, **{our: torch.zeros(()).expand(256, 2048, 3, 3) for our in telling}}  # reads the backbone
     before = getattr(infer(ours), name)
-    assert any(getattr(infer(changed), name) != before for changed in (absent, other, renamed, blocks))
+    assert any(getattr(infer(changed), name) != before for changed in (absent, other, renamed, blocks, wide))
 
 
 def test_flags_exist() -> None:
