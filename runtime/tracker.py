@@ -125,9 +125,10 @@ class Tracker:
         when `time` is not finite or before the previous one, or the embeddings have another length than before; nothing
         has changed then.
         """
-        if not math.isfinite(time) or (self.time is not None and time < self.time):
-            raise InputError(f"frame times must not go back: {time} s after {self.time} s")
-        bank = self._bank_for(detections)
+        self.check(detections, time)
+        if self._bank is None:
+            self._bank = TrackBank(self.config.capacity, detections.embeddings.shape[1])
+        bank = self._bank
         order = np.argsort(-detections.scores, kind="stable")
         ranked = _usable(detections[order])
         events = self._expire(bank, time)
@@ -145,20 +146,24 @@ class Tracker:
         handles[order] = np.where(slots >= 0, bank.handles[slots], NO_TRACK)
         return TrackUpdate(track_ids, handles, tuple(events))
 
+    def check(self, detections: Detections, time: float) -> None:
+        """Raises what `update` would; changes nothing."""
+        self.check_time(time)
+        length = detections.embeddings.shape[1]
+        if self._bank is not None and length != (before := self._bank.embeddings.shape[1]):
+            raise InputError(f"embeddings of length {length} after {before}")
+
+    def check_time(self, time: float) -> None:
+        """Raises InputError when `time` is not finite or before the last frame's."""
+        if not math.isfinite(time) or (self.time is not None and time < self.time):
+            raise InputError(f"frame times must not go back: {time} s after {self.time} s")
+
     def close(self) -> tuple[TrackEvent, ...]:
         """Forget all tracks and return their "ended" events, at the time of the last frame."""
         bank, self._bank = self._bank, None
         if bank is None or self.time is None:
             return ()
         return tuple(self._events("ended", bank, (bank.track_ids >= 0).nonzero()[0], self.time))
-
-    def _bank_for(self, detections: Detections) -> TrackBank:
-        length = detections.embeddings.shape[1]
-        if self._bank is None:
-            self._bank = TrackBank(self.config.capacity, length)
-        if length != self._bank.embeddings.shape[1]:
-            raise InputError(f"embeddings of length {length} after {self._bank.embeddings.shape[1]}")
-        return self._bank
 
     def _expire(self, bank: TrackBank, time: float) -> list[TrackEvent]:
         """Forget lost tracks past `max_age`. One seen in the previous frame gets its chance, however old."""

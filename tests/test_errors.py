@@ -17,7 +17,7 @@ import pytest
 from stc.benchmarks import reference
 from stc.cli import run
 from stc.files import sha256
-from stc.runtime import Session, passport
+from stc.runtime import Session, Stream, passport
 from stc.runtime.machine import Driver, Gpu
 from stc.runtime.native import Missing
 from stc.runtime.plugin import Plugin
@@ -312,6 +312,41 @@ def cuda_provider_fallback(place: Place) -> None:
     place.monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     place.monkeypatch.setattr(onnxruntime, "InferenceSession", FallsBack)
     place.load("model.onnx", device="cuda")
+
+
+def gate(place: Place) -> Stream:
+    return Session(place.bundle / "model.onnx").stream("gate-1")
+
+
+@case
+def bad_frame(place: Place) -> None:
+    gate(place)(FRAME[0, :, :, 0])
+
+
+@case
+def time_goes_back(place: Place) -> None:
+    stream = gate(place)
+    stream(FRAME[0], 1.0)
+    stream(FRAME[0], 0.5)
+
+
+@case
+def closed_stream(place: Place) -> None:
+    stream = gate(place)
+    stream.close()
+    stream(FRAME[0])
+
+
+@case
+def stream_in_use(place: Place) -> None:
+    stream = gate(place)
+    with stream.exclusive():
+        stream(FRAME[0])
+
+
+@case
+def foreign_stream(place: Place) -> None:
+    Session(place.bundle / "model.onnx").step({gate(place): FRAME[0]})
 
 
 def bench(*arguments: str) -> int:
