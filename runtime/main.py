@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from types import FrameType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from stc.cli import Parser, run
 from stc.errors import InputError, StcError
+from stc.runtime.rule_names import RULE_NAMES, RuleName
 
 if TYPE_CHECKING:
     from stc.runtime.result import Result
@@ -41,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--classes", metavar="A,B", help="keep only these classes")
     p.add_argument("--every", type=int, default=1, metavar="N", help="use only every Nth frame (default 1)")
-    p.add_argument("--tracker", choices=("default", "crossvis"), help="tracking rule (model's: its own)")
+    p.add_argument("--tracker", choices=RULE_NAMES, help="tracking rule (model's: its own)")
     p.add_argument("--threads", type=int, metavar="N", help="CPU threads of the engine")
     p.add_argument("--trust", action="store_true", help="run an engine that you built yourself, unverified")
     return p
@@ -137,7 +138,7 @@ def _session(args: argparse.Namespace) -> Session:
     return Session(args.model, threads=args.threads, score_threshold=args.score, classes=classes, trust=args.trust)
 
 
-def _tracker(config: TrackerConfig, rule: Literal["default", "crossvis"] | None, source: Source) -> TrackerConfig:
+def _tracker(config: TrackerConfig, rule: RuleName | None, source: Source) -> TrackerConfig:
     if rule is not None:
         config = replace(config, rule=rule)
     if source.length == 1:  # no second frame can confirm what the only one shows

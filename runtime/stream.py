@@ -6,7 +6,7 @@ import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,7 +111,10 @@ class Stream:
         Raises IncompatibleError for a label beyond the model's classes.
         """
         session = self.session
-        return Found(*select(outputs, image, letterbox, session.score_threshold, session.wanted), letterbox)
+        detections, masks = select(outputs, image, letterbox, session.score_threshold, session.wanted)
+        if self._tracker.rule.needs_masks:
+            detections = replace(detections, masks=masks)
+        return Found(detections, masks, letterbox)
 
     def check(self, found: Found, time: float) -> None:
         """Raises InputError where `track` would; changes nothing."""

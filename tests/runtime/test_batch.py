@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from stc.errors import DeviceError, IncompatibleError, InputError
-from stc.runtime import Result, Session, Stream
+from stc.runtime import Result, Session, Stream, TrackerConfig
 from stc.runtime.batch import FREE_BATCH
+from stc.runtime.rule_names import RULE_NAMES
 from tests.runtime import tiny_model
 from tests.runtime.many_streams import OBJECT, Frames, Watched, alone, same, videos
 from tests.runtime.tiny_model import frame
@@ -152,3 +153,11 @@ def test_an_engine_that_fails_in_a_later_batch_advances_none(
     watched.damage = lambda outputs: None
     for result in own.step(dict.fromkeys(streams, OBJECT)).values():
         assert result.time == pytest.approx(1 / 30) and result.track_ids.tolist() == [1] and result.events == ()
+
+
+@pytest.mark.parametrize("rule", RULE_NAMES)
+def test_every_rule_tracks_in_steps_as_alone(session: Session, rule: Any) -> None:
+    config, clip = TrackerConfig(rule=rule), videos(1, seed=7)[0]
+    single, a, b = (session.stream(tracker=config) for _ in range(3))
+    for picture, other in zip(clip, videos(2, seed=8)[1], strict=True):
+        same(session.step({a: picture, b: other})[a], single(picture))
