@@ -80,7 +80,7 @@ def match_qdtrack(ranked: Detections, bank: TrackBank, config: TrackerConfig) ->
     strong = ranked.scores > QDTRACK_CONTINUE
     overlaps = np.tril(iou(ranked.boxes, ranked.boxes), -1)  # with better ones
     limit = np.where(ranked.scores < QDTRACK_CONTINUE, QDTRACK_BACKDROP, QDTRACK_DUPLICATE)
-    rows = (~(overlaps > limit[:, None]).any(axis=1)).nonzero()[0]
+    rows = np.flatnonzero(~(overlaps > limit[:, None]).any(axis=1))
     found, used, backdrops = ranked[rows], bank.used, bank.backdrops
     similarity = _compare(found, bank, backdrops.embeddings)
     similarity *= found.labels[:, None] == np.concatenate((bank.labels[:used], backdrops.labels))
@@ -162,7 +162,8 @@ def _compare(found: Detections, bank: TrackBank, others: Floats | None = None) -
 
 def _promising(similarity: Floats) -> list[int]:
     """The rows that may match: nothing that a rule does to others raises one above the threshold."""
-    return (similarity.max(axis=1, initial=0) > MATCH).nonzero()[0].tolist()
+    rows: list[int] = np.flatnonzero(similarity.max(axis=1, initial=0) > MATCH).tolist()
+    return rows
 
 
 def _without_duplicates(overlaps: Floats, limit: float) -> NDArray[np.intp]:
@@ -178,4 +179,5 @@ def _mask_iou(masks: NDArray[np.floating]) -> Floats:
     pixels = (masks.reshape(len(masks), masks.shape[1] * masks.shape[2]) > 0.5).astype(np.float32)
     shared = inner_products(pixels, pixels)
     areas = shared.diagonal()
-    return shared / np.maximum(areas[:, None] + areas - shared, 1)
+    shares: Floats = shared / np.maximum(areas[:, None] + areas - shared, 1)
+    return shares
