@@ -168,7 +168,7 @@ def _row(
 
 
 def _box(mask: Array) -> Array:
-    rows, columns = mask.any(axis=1).nonzero()[0], mask.any(axis=0).nonzero()[0]
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return STRIDE * np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
 
 

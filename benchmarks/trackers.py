@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.benchmarks.crossings import Moment, scene
+from stc.benchmarks import crossings
+from stc.benchmarks.crossings import Moment
 from stc.benchmarks.evaluation.identity import identity
 from stc.benchmarks.evaluation.overlap import Overlap
 from stc.benchmarks.progress import bar
@@ -22,7 +25,7 @@ from stc.files import write_text
 from stc.runtime.rule_names import RULE_NAMES
 from stc.runtime.tracker import Tracker, TrackerConfig
 
-CONFIGS = {
+CONFIGS: dict[str, TrackerConfig] = {
     "default": TrackerConfig(),
     "default, any class": TrackerConfig(class_gate=False),
     **{rule: TrackerConfig(rule=rule) for rule in RULE_NAMES[1:]},
@@ -74,7 +77,10 @@ class Scores:
         return f"{self.name:18s} " + "  ".join(f"{cell:>14s}" for cell in cells)
 
 
-def measure(seeds: Sequence[int], configs: Mapping[str, TrackerConfig]) -> list[Scores]:
+Scene = Callable[[int], "Iterable[Moment]"]
+
+
+def measure(seeds: Sequence[int], configs: Mapping[str, TrackerConfig], scene: Scene = crossings.scene) -> list[Scores]:
     """Every tracker on the same scenes."""
     rows: dict[str, list[list[float]]] = {name: [] for name in configs}
     with bar("tracking", len(seeds)) as advance:
@@ -85,6 +91,17 @@ def measure(seeds: Sequence[int], configs: Mapping[str, TrackerConfig]) -> list[
                 rows[name].append([summary[column] for column in COLUMNS])
             advance()
     return [Scores(name, np.array(values)) for name, values in rows.items()]
+
+
+def from_score(scene: Scene, score: float) -> Scene:
+    """The same scenes without the detections below `score`."""
+
+    def kept(seed: int) -> Iterator[Moment]:
+        for moment in scene(seed):
+            rows = np.flatnonzero(moment.detections.scores >= score)
+            yield replace(moment, detections=moment.detections[rows])
+
+    return kept
 
 
 def lines(found: Sequence[Scores]) -> list[str]:
@@ -99,18 +116,44 @@ def lines(found: Sequence[Scores]) -> list[str]:
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = Parser(prog="python -m stc.benchmarks.trackers", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=30, metavar="N", help="scenes, one per seed (default 30)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers of every scene")
-    arguments = parser.parse_args(argv)
-    if arguments.seeds < 1:
-        raise InputError(f"--seeds {arguments.seeds}: at least 1 is needed")
-    found = measure(range(arguments.seeds), CONFIGS)
+    arguments = _parse(argv)
+    with ExitStack() as stack:
+        scene = _composites(arguments, stack) if arguments.model else crossings.scene
+        found = measure(range(arguments.seeds), CONFIGS, from_score(scene, arguments.score))
     print("\n".join(lines(found)))
     if arguments.json:
         plain = {"columns": COLUMNS, "trackers": {each.name: each.values.tolist() for each in found}}
         write_text(arguments.json, json.dumps(plain, indent=1) + "\n")
     return 0
+
+
+def _composites(arguments: Namespace, stack: ExitStack) -> Scene:
+    from stc.benchmarks import composites
+    from stc.runtime.session import Session
+    from stc.video_annotations import read_video_annotations
+
+    annotations = read_video_annotations(arguments.data)
+    chosen = annotations.only(arguments.clips.split(",")) if arguments.clips else annotations
+    clips = composites.read_clips(chosen, arguments.frames)
+    session = stack.enter_context(Session(arguments.model))
+    return lambda seed: composites.scene(seed, clips, session)
+
+
+def _parse(argv: Sequence[str]) -> Namespace:
+    parser = Parser(prog="python -m stc.benchmarks.trackers", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=30, metavar="N", help="scenes, one per seed (default 30)")
+    parser.add_argument("--model", metavar="MODEL", help="compose the scenes of real objects, and detect with this")
+    parser.add_argument("--data", type=Path, metavar="JSON", help="--model: annotations of the clips they are cut from")
+    parser.add_argument("--frames", type=Path, metavar="DIR", help="--model: folder that their file names start from")
+    parser.add_argument("--clips", metavar="A,B", help="--model: only these clips")
+    parser.add_argument("--score", type=float, default=0.0, metavar="S", help="drop what scores less (default 0)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers of every scene")
+    arguments = parser.parse_args(argv)
+    if arguments.seeds < 1:
+        raise InputError(f"--seeds {arguments.seeds}: at least 1 is needed")
+    if bool(arguments.model) != bool(arguments.data) or bool(arguments.model) != bool(arguments.frames):
+        raise InputError("--model, --data and --frames go together: a model, and real objects for it to find")
+    return arguments
 
 
 if __name__ == "__main__":
