@@ -30,8 +30,9 @@ class Session:
 
     An engine holds GPU memory until `close()`; a session is also a context manager that closes at its end.
 
-    Threads: everything of a session may be called from several threads at once, so streams run in parallel, alone and
-    in steps. A `Stream` takes one frame at a time; it says so to a second thread.
+    Threads: `infer`, `step`, `stream` and the streams may be called from several threads at once, so streams run in
+    parallel, alone and in steps. One `Stream` takes one frame at a time; it says so to a second thread. `close` is for
+    the last one.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ from stc.runtime.tracker_rules import Match, Rule, match_default
 
 __all__ = ["Detections", "TrackEvent", "TrackUpdate", "Tracker", "TrackerConfig"]
 
-_OTHER = "choose TrackerConfig(rule='default')"
+_OTHER = "choose the rule 'default' (--tracker default)"
 RULES: dict[RuleName, Rule] = {
     "default": Rule(match_default),
     "crossvis": CROSSVIS,
@@ -171,9 +171,7 @@ class Tracker:
         if self._bank is not None and length != (before := self._bank.embeddings.shape[1]):
             raise InputError(f"embeddings of length {length} after {before}")
         if self.rule.needs_embeddings and length == 0:
-            raise InputError(
-                f"tracker rule {self.config.rule!r} needs embeddings, which this model has none of; {_OTHER}"
-            )
+            raise InputError(f"tracker rule {self.config.rule!r} needs embeddings, which this model lacks; {_OTHER}")
         if self.rule.needs_masks and detections.masks is None:
             raise InputError(
                 f"tracker rule {self.config.rule!r} compares masks; give Detections with masks, or {_OTHER}"

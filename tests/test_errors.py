@@ -17,7 +17,7 @@ import pytest
 from stc.benchmarks import reference
 from stc.cli import run
 from stc.files import sha256
-from stc.runtime import Session, Stream, passport
+from stc.runtime import Session, Stream, TrackerConfig, passport
 from stc.runtime.machine import Driver, Gpu
 from stc.runtime.native import Missing
 from stc.runtime.plugin import Plugin
@@ -342,6 +342,13 @@ def stream_in_use(place: Place) -> None:
     stream = gate(place)
     with stream.exclusive():
         stream(FRAME[0])
+
+
+@case
+def no_embeddings(place: Place) -> None:
+    without = replace(tiny_model.PASSPORT, embedding_dim=0)
+    session = Session(tiny_model.write_bundle(place.bundle / "plain", without, tiny_model.model(without)))
+    session.stream(tracker=TrackerConfig(rule="qdtrack"))(FRAME[0])
 
 
 @case

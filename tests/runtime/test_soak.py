@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from stc.benchmarks import memory
-from stc.runtime import Session, Tracker, TrackerConfig
+from stc.runtime import Result, Session, Tracker, TrackerConfig
 from stc.runtime.detections import select
 from stc.runtime.preprocess import Letterbox
 from tests.runtime.replay import Array, Recording, ReplayBackend, camera, demo_model
@@ -133,6 +134,28 @@ def test_the_model_in_batches_is_the_model_alone(real: Session, pictures: list[A
             np.testing.assert_allclose(result.masks.probabilities, expected.masks.probabilities, atol=1e-4)
         objects += len(expected)
     assert objects > 200
+
+
+def test_the_model_in_threads_is_the_model_alone(real: Session, pictures: list[Array]) -> None:
+    """The engine and the native library under several threads at once, alone and in steps."""
+    clips = [pictures[20 * number : 20 * number + 12] for number in range(4)]
+    expected = [[stream(picture) for picture in clip] for clip in clips for stream in [real.stream()]]
+
+    def work(number: int) -> list[list[Result]]:
+        clip, pair = clips[number], [real.stream() for _ in range(2)]
+        if number % 2:
+            return [[stream(picture) for stream in pair] for picture in clip]
+        return [list(real.step(dict.fromkeys(pair, picture)).values()) for picture in clip]
+
+    with ThreadPoolExecutor(len(clips)) as pool:
+        for one, served in zip(expected, pool.map(work, range(len(clips))), strict=True):
+            for alone, pair in zip(one, served, strict=True):
+                for result in pair:
+                    np.testing.assert_array_equal(result.track_ids, alone.track_ids)
+                    np.testing.assert_allclose(result.boxes, alone.boxes, atol=0.05)
+                    np.testing.assert_allclose(result.masks.probabilities, alone.masks.probabilities, atol=1e-4)
+                    # Pixels right at the threshold of a half may fall either way.
+                    assert result.masks.areas().tolist() == pytest.approx(alone.masks.areas().tolist(), abs=20)
 
 
 def test_eight_streams_interleaved_at_random(replayed: Session, frames: list[Array]) -> None:
