@@ -64,6 +64,21 @@ def test_lost_recovered_and_ended() -> None:
     assert tracker.close() == ()
 
 
+@pytest.mark.parametrize("fps", [5, 25, 60])
+@pytest.mark.parametrize(("hidden", "expected"), [(1.5, [("recovered", 1)]), (2.5, [("born", 3)])])
+def test_after_an_occlusion_the_age_in_seconds_decides_whatever_the_frame_rate(
+    fps: int, hidden: float, expected: list[tuple[str, int]]
+) -> None:
+    """Something else stands in front meanwhile, in the same place; the object comes back elsewhere."""
+    tracker = Tracker(AT_ONCE)  # max_age: 2 s
+    person, passer_by = detections([box(0)], [unit(0)]), detections([box(0)], [unit(1)])
+    tracker.update(person, 0)
+    events = [kind for n in range(1, round(hidden * fps)) for kind in kinds(tracker.update(passer_by, n / fps))]
+    assert events[:2] == [("lost", 1), ("born", 2)] and events[2:] == ([("ended", 1)] if hidden > 2 else [])
+    both = detections([box(0), box(200)], [unit(1), unit(0)])
+    assert kinds(tracker.update(both, hidden)) == expected
+
+
 def test_a_track_seen_in_the_previous_frame_survives_any_gap() -> None:
     tracker = Tracker(AT_ONCE)
     seen = detections([box(0)], [unit(0)])
