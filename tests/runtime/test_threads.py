@@ -86,13 +86,15 @@ def _busy(held: Any) -> tuple[Session, Stream]:
 def test_a_second_thread_in_one_stream_is_told_so_and_changes_nothing(held: Any) -> None:
     session, busy = _busy(held)
     other = session.stream("gate-2")
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(3) as pool:
         first = pool.submit(busy, OBJECT)
-        assert held.entered.wait(30)
-        for call in (lambda: busy(OBJECT), lambda: session.step({other: OBJECT, busy: OBJECT})):
-            with pytest.raises(InputError, match="'gate-1' is in use by another thread"):
-                call()
-        held.go.set()
+        try:
+            assert held.entered.wait(30)
+            for call in (lambda: busy(OBJECT), lambda: session.step({other: OBJECT, busy: OBJECT})):
+                with pytest.raises(InputError, match="'gate-1' is in use by another thread"):
+                    pool.submit(call).result(timeout=30)
+        finally:
+            held.go.set()
         assert first.result().time == 0.0
     assert busy(OBJECT).time == pytest.approx(1 / 30)
     assert other(OBJECT).time == 0.0
