@@ -27,7 +27,7 @@ SHARE = 1 if FULL else 10
 STREAMS, TOGETHER, ALONE = 8, 10_000 // SHARE, 100_000 // SHARE  # frames of each of eight, and of one alone
 RECORDED = 200
 RESTLESS = TrackerConfig(max_age=0.2, init_score=0.3, instant_score=0.4)  # so that many tracks are born and end
-WARM_UP = 0.2  # of the frames; then 40 samples
+WARM_UP = 0.4  # of the frames: until the allocator has seen the worst; then 40 samples
 SAMPLES = 40
 # Bytes by which the slope may carry memory up from first to last frame: some steps of an allocator. In full that is
 # 42 or 52 bytes a frame, so that one small Python object left behind by every frame is found.
