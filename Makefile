@@ -27,7 +27,8 @@ plugin: .venv/dev.stamp
 	$(BIN)/cmake --preset plugin
 	$(BIN)/cmake --build --preset plugin --parallel 2
 	@# install, not cp: a process that has the old library loaded keeps it.
-	@test ! -f build/plugin/libstc_tensorrt.so || install -C build/plugin/libstc_tensorrt.so build/plugin/stc_mask_head.ptx runtime/
+	@test ! -f build/plugin/libstc_tensorrt.so || install -C \
+	    build/plugin/libstc_tensorrt.so build/plugin/libstc_triton.so build/plugin/stc_mask_head.ptx runtime/
 
 # Registers, spills, occupancy, instructions and modelled bytes of the CUDA kernels, per architecture; fails on spills.
 kernel-report: plugin
