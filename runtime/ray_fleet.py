@@ -1,0 +1,89 @@
+"""The jobs of a fleet on a Ray cluster: one task per video, done again when its worker dies."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from stc.errors import InputError, MissingDependencyError
+from stc.runtime import fleet
+from stc.runtime.fleet import Job, Outcome
+
+RETRIES = 3  # of a video whose worker was killed, or whose disk failed
+CANCELLING = 10.0  # seconds that workers get to stop after Ctrl-C
+
+
+def run_all(jobs: Sequence[Job], address: str, finished: Callable[[Job, Outcome], object]) -> None:
+    """Run `jobs` on the cluster at `address` ("local" starts one for this call); `finished` is told of each as it ends.
+
+    A task takes as many CPUs as its settings have threads, and a GPU where an engine runs. After Ctrl-C the tasks are
+    cancelled and KeyboardInterrupt is raised. Raises MissingDependencyError without ray, InputError where no cluster
+    answers.
+    """
+    ray = _ray()
+    with _connected(ray, address):
+        pending = {_task(ray, job).remote(job): job for job in jobs}
+        try:
+            while pending:
+                (reference,), _ = ray.wait(list(pending), num_returns=1)
+                job = pending.pop(reference)
+                finished(job, _outcome(ray, reference))
+        except KeyboardInterrupt:
+            for reference in pending:
+                ray.cancel(reference, recursive=False)
+            ray.wait(list(pending), num_returns=len(pending), timeout=CANCELLING)
+            raise
+
+
+def _task(ray: Any, job: Job) -> Any:
+    return ray.remote(fleet.run).options(
+        name="stc-track",
+        num_cpus=job.settings.threads,
+        num_gpus=1 if fleet.is_engine(job.settings) else 0,
+        max_retries=RETRIES,
+        retry_exceptions=[OSError],
+    )
+
+
+def _outcome(ray: Any, reference: Any) -> Outcome:
+    try:
+        outcome: Outcome = ray.get(reference)
+        return outcome
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, OSError):
+            return Outcome("failed", reason=f"{error.cause} (tried {RETRIES + 1} times)")
+        raise  # a bug
+    except ray.exceptions.RayError as error:  # the worker was killed, by the kernel for memory or by hand
+        reason = " ".join(str(error).split())[:200]
+        return Outcome("failed", reason=f"its worker died {RETRIES + 1} times ({reason})")
+
+
+@contextmanager
+def _connected(ray: Any, address: str) -> Iterator[None]:
+    options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
+    stop = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise InputError(
+            f"--ray {address}: no Ray cluster answers ({' '.join(str(error).split())[:200]}); start one with: "
+            "ray start --head, or give: local"
+        ) from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)  # Ray puts its own in the place of the command's
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _ray() -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingDependencyError(f"ray is not installed ({error}); fix: pip install 'stc-trt[ray]'") from error
+    return ray
