@@ -55,10 +55,11 @@ def _decode(source: str, count: int) -> Pictures:
 
     pictures, seconds = [], []
     start = perf_counter()
-    for frame in islice(open_source(source), min(count, MAX_DECODED)):
-        seconds.append(perf_counter() - start)
-        pictures.append(frame.image)
-        start = perf_counter()
+    with open_source(source, policy="wait") as frames:
+        for frame in islice(frames, min(count, MAX_DECODED)):
+            seconds.append(perf_counter() - start)
+            pictures.append(frame.image)
+            start = perf_counter()
     if not pictures:
         raise InputError(f"{source}: no frames")
     return Pictures(pictures, source, Percentiles.of(np.array(seconds)))

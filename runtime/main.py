@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
-from types import FrameType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, TypeAlias
 
 from stc.cli import Parser, run
-from stc.errors import InputError, StcError
+from stc.errors import InputError
+from stc.runtime.track_outputs import Outputs, file_names
+from stc.runtime.track_run import Summary, track
 
 if TYPE_CHECKING:
-    from stc.runtime.result import Result
     from stc.runtime.session import Session
-    from stc.runtime.stream import Stream
     from stc.runtime.tracker import TrackerConfig
-    from stc.runtime.video import Source
-    from stc.runtime.video.sinks import Sink, Writer
+    from stc.runtime.video import Source, Stats
+
+Open: TypeAlias = "Callable[[str], Source]"
 
 
 def parser() -> argparse.ArgumentParser:
     p = Parser(prog="stc-track", description="Track objects with masks through a video.")
-    p.add_argument("input", metavar="INPUT", help="video, picture, folder of pictures, camera (0, /dev/video0) or URL")
+    p.add_argument(
+        "input", nargs="+", metavar="INPUT",
+        help="video, picture, folder of pictures, camera (0, /dev/video0) or URL; of several, every output is a "
+        "folder that takes one file per input",
+    )  # fmt: skip
     p.add_argument("--model", required=True, help="bundle of stc-export, or its model.onnx or engine.plan")
     p.add_argument("-o", "--output", type=Path, metavar="OUT", help="annotated video (.mp4), picture (.png) or folder")
     p.add_argument(
@@ -41,26 +44,19 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--classes", metavar="A,B", help="keep only these classes")
     p.add_argument("--every", type=int, default=1, metavar="N", help="use only every Nth frame (default 1)")
+    p.add_argument(
+        "--policy", choices=("drop-oldest", "wait"), default="drop-oldest",
+        help="where a live source is faster than the model: skip to its newest frame (default), or hold it back; files "
+        "are always read whole",
+    )  # fmt: skip
+    p.add_argument(
+        "--give-up", type=float, default=math.inf, metavar="S",
+        help="fail when a live source gives no frame for S seconds (default: reconnect for ever)",
+    )  # fmt: skip
     p.add_argument("--tracker", choices=("default", "crossvis"), help="tracking rule (model's: its own)")
     p.add_argument("--threads", type=int, metavar="N", help="CPU threads of the engine")
     p.add_argument("--trust", action="store_true", help="run an engine that you built yourself, unverified")
     return p
-
-
-@dataclass
-class _Summary:
-    frames: int = 0
-    tracks: int = 0
-    start: float = field(default_factory=perf_counter)
-
-    def add(self, result: Result) -> None:
-        self.frames += 1
-        self.tracks += sum(event.kind == "born" for event in result.events)
-
-    def __str__(self) -> str:
-        seconds = perf_counter() - self.start
-        fps = self.frames / seconds
-        return f"{self.frames} frames in {seconds:.1f} s ({fps:.1f} FPS end to end), {self.tracks} tracks"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -75,59 +71,67 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from stc.runtime.video import open_source
+    from stc.runtime.video import ReconnectPolicy, open_source
 
-    outputs = _outputs(args)
-    source = open_source(args.input, args.every)
-    if args.json is not None and source.live:
-        lines = args.json.with_suffix(".jsonl")
-        raise InputError(f"{source.name}: a live source has no end to write --json at; use: --jsonl {lines}")
-    writers = _writers(args, source)
-    session = _session(args)
-    stopped: StcError | KeyboardInterrupt | None = None
-    with ExitStack() as files:
-        files.callback(session.close)
-        sinks = _enter_sinks(args, writers, files)
-        summary = _Summary()
-        try:
-            stream = session.stream(source.name, source.fps, _tracker(session.tracker_config, args.tracker, source))
-            _track(source, stream, sinks, summary)
-        except (StcError, KeyboardInterrupt) as error:
-            if summary.frames == 0:
-                raise
-            stopped = error  # raised again once the files with the frames so far are complete
-    print(f"{summary} -> {', '.join(outputs)}")
+    outputs = Outputs(args.output, args.json, args.jsonl, args.contact)
+    reconnect = ReconnectPolicy(give_up=args.give_up)
+    several = len(args.input) > 1
+    if several:
+        outputs.check_folders()
+    else:
+        outputs.check(args.input)
+
+    def open_(spec: str) -> Source:
+        return open_source(spec, args.every, policy=args.policy, reconnect=reconnect)
+
+    return _run_many(args, outputs, open_) if several else _run_one(args, outputs, open_)
+
+
+def _run_one(args: argparse.Namespace, outputs: Outputs, open_: Open) -> int:
+    with open_(args.input[0]) as source:
+        writers = outputs.writers(source)
+        with _session(args) as session, _progress(source) as advance:
+            summary = Summary()
+            stopped = track(source, session, _tracker(session, args), outputs, writers, summary, advance)
+        print(_sentence(summary, source.stats, outputs))
     if stopped is not None:
         raise stopped
     return 0
 
 
-def _outputs(args: argparse.Namespace) -> list[str]:
-    """The outputs asked for; raises InputError for none, for one given twice, and for the input itself."""
-    paths = [path for path in (args.output, args.json, args.jsonl, args.contact) if path is not None]
-    if not paths:
-        raise InputError(
-            "no output asked for: give one or more of -o, --json, --jsonl, --contact; see: stc-track --help"
-        )
-    places = [path.resolve() for path in paths]
-    for place, path in zip(places, paths, strict=True):
-        if place == Path(args.input).resolve():
-            raise InputError(f"{path}: is the input itself; choose another output")
-        if places.count(place) > 1:
-            raise InputError(f"{path}: given for two outputs; choose another for one")
-    return [str(path) for path in paths]
+@contextmanager
+def _progress(source: Source) -> Iterator[Callable[[], object]]:
+    """A bar on a terminal; yields what moves it by one frame."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import MofNCompleteColumn, Progress
+
+    console = Console(stderr=True)
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(escape(source.name), total=source.length)
+        yield lambda: progress.advance(task)
 
 
-def _writers(args: argparse.Namespace, source: Source) -> list[AbstractContextManager[Writer]]:
-    """What takes annotated pictures, checked against the source but not begun."""
-    from stc.runtime.video.sinks import open_contact, open_writer
+def _sentence(summary: Summary, stats: Stats, outputs: Outputs) -> str:
+    text = f"{summary.frames} frames in {summary.seconds:.1f} s ({summary.fps:.1f} FPS end to end)"
+    text += f", {summary.tracks} tracks"
+    if stats.dropped or stats.gaps:
+        text += f", {stats.dropped} frames dropped, {stats.gaps} gaps"
+    return f"{text} -> {', '.join(str(path) for path in outputs.paths)}"
 
-    writers = []
-    if args.output is not None:
-        writers.append(open_writer(args.output, source))
-    if args.contact is not None:
-        writers.append(open_contact(args.contact))
-    return writers
+
+def _run_many(args: argparse.Namespace, folders: Outputs, open_: Open) -> int:
+    from stc.runtime.track_many import Run, track_many
+    from stc.runtime.video.sources import PICTURE_SUFFIXES, redact
+
+    runs = []
+    for spec, name in zip(args.input, file_names(args.input), strict=True):
+        outputs = folders.of_input(name, picture=Path(spec).suffix.lower() in PICTURE_SUFFIXES)
+        outputs.check(args.input)
+        runs.append(Run(spec, redact(spec) if "://" in spec else spec, outputs))
+    with _session(args) as session:
+        return 0 if track_many(runs, session, _tracker(session, args), open_) else 1
 
 
 def _session(args: argparse.Namespace) -> Session:
@@ -137,69 +141,12 @@ def _session(args: argparse.Namespace) -> Session:
     return Session(args.model, threads=args.threads, score_threshold=args.score, classes=classes, trust=args.trust)
 
 
-def _tracker(config: TrackerConfig, rule: Literal["default", "crossvis"] | None, source: Source) -> TrackerConfig:
-    if rule is not None:
-        config = replace(config, rule=rule)
-    if source.length == 1:  # no second frame can confirm what the only one shows
-        config = replace(config, confirm_hits=1)
-    return config
-
-
-def _enter_sinks(
-    args: argparse.Namespace, writers: Sequence[AbstractContextManager[Writer]], files: ExitStack
-) -> list[Sink]:
-    from stc.runtime.video.jsonl import jsonl_sink
-    from stc.runtime.video.sinks import drawing
-    from stc.runtime.video.ytvis import ytvis_sink
-
-    sinks = []
-    if writers:
-        sinks.append(files.enter_context(drawing([files.enter_context(writer) for writer in writers])))
-    if args.json is not None:
-        sinks.append(files.enter_context(ytvis_sink(args.json)))
-    if args.jsonl is not None:
-        sinks.append(files.enter_context(jsonl_sink(args.jsonl)))
-    return sinks
-
-
-def _track(source: Source, stream: Stream, sinks: Sequence[Sink], summary: _Summary) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import MofNCompleteColumn, Progress
-
-    console = Console(stderr=True)
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(escape(source.name), total=source.length)
-        for frame in source:
-            result = stream(frame.image, frame.time)
-            with _uninterrupted():
-                for sink in sinks:
-                    sink(frame, result)
-                summary.add(result)
-            progress.advance(task)
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back until the block ends, so that a frame goes into all outputs or into none."""
-    if threading.current_thread() is not threading.main_thread():  # only the main thread gets signals
-        yield
-        return
-    pending = False
-
-    def remember(number: int, frame: FrameType | None) -> None:
-        nonlocal pending
-        pending = True
-
-    before = signal.signal(signal.SIGINT, remember)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if pending:
-        raise KeyboardInterrupt
+def _tracker(session: Session, args: argparse.Namespace) -> TrackerConfig:
+    config = session.tracker_config
+    return config if args.tracker is None else replace(config, rule=args.tracker)
 
 
 def entry() -> None:
+    # A service manager's stop is handled like Ctrl-C: files are completed.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     sys.exit(run(main))

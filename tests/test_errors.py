@@ -21,11 +21,13 @@ from stc.runtime import Session, passport
 from stc.runtime.machine import Driver, Gpu
 from stc.runtime.native import Missing
 from stc.runtime.plugin import Plugin
+from stc.runtime.video import ReconnectPolicy, open_source
 from tests.benchmarks.proven import prove
 from tests.runtime import tiny_model
 from tests.runtime.backends import engine_bundle
 from tests.runtime.backends.engine_bundle import Gpus
 from tests.runtime.backends.fake_cuda import cudaError_t
+from tests.runtime.track_cli import give_source
 from tests.seeded import stc_lite_model
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "errors.md"
@@ -312,6 +314,50 @@ def cuda_provider_fallback(place: Place) -> None:
     place.monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     place.monkeypatch.setattr(onnxruntime, "InferenceSession", FallsBack)
     place.load("model.onnx", device="cuda")
+
+
+def track(*arguments: str) -> int:
+    from stc.runtime.main import main
+
+    return main([*arguments, "--model", "bundle"])
+
+
+@case
+def no_input(place: Place) -> None:
+    track("missing.mp4", "-o", "out.mp4")
+
+
+@case
+def no_camera(place: Place) -> None:
+    track("97", "-o", "out.mp4")
+
+
+@case
+def no_video(place: Place) -> None:
+    track(str(place.bundle / "model.onnx"), "-o", "out.mp4")
+
+
+@case
+def unreachable(place: Place) -> None:
+    track("rtsp://user:password@127.0.0.1:9/live", "-o", "out.mp4")
+
+
+@case
+def source_lost(place: Place) -> None:
+    policy = ReconnectPolicy(first_delay=0.01, give_up=0.1, retry_first=True)
+    with open_source("rtsp://user:password@127.0.0.1:9/live", reconnect=policy) as source:
+        list(source)
+
+
+@case
+def live_json(place: Place) -> None:
+    give_source(place.monkeypatch, lambda: iter(()), live=True)
+    track("rtsp://127.0.0.1:9/live", "--json", "out.json")
+
+
+@case
+def one_file_for_many(place: Place) -> None:
+    track("a.mp4", "b.mp4", "-o", "out.mp4")
 
 
 def bench(*arguments: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -21,8 +22,9 @@ def jsonl_sink(path: Path) -> Iterator[Sink]:
 
     A line: `time` (s), `index`, `source`, `objects`: each `track_id` (-1 before confirmation), `handle` (the same
     number from the first detection of a tracklet on, so that a reader can join the frames before confirmation; -1
-    without a tracklet), `label`, `score`, `box` (xyxy, frame pixels) and `rle` (COCO, compressed). The file grows line
-    by line under its final name: it is whole after every line.
+    without a tracklet), `label`, `score`, `box` (xyxy, frame pixels) and `rle` (COCO, compressed). After missing video
+    also `gaps`: each `start`, `end` (s) and `reason`. The file grows line by line under its final name: it is whole
+    after every line.
     """
     with ExitStack() as files:
         file: TextIO | None = None
@@ -41,7 +43,7 @@ def _record(frame: Frame, result: Result) -> dict[str, object]:
     rows = zip(
         result.track_ids, result.handles, result.labels, result.scores, result.boxes, result.masks.rle(), strict=True
     )
-    return {
+    record: dict[str, object] = {
         "time": round(frame.time, 6),
         "index": frame.index,
         "source": frame.source,
@@ -57,3 +59,6 @@ def _record(frame: Frame, result: Result) -> dict[str, object]:
             for track_id, handle, label, score, box, rle in rows
         ],
     }
+    if frame.gaps:
+        record["gaps"] = [asdict(gap) for gap in frame.gaps]
+    return record

@@ -12,18 +12,18 @@ from PIL import Image as Pillow
 from PIL import ImageOps
 
 from stc.errors import InputError
-from stc.runtime.video.frame import Frame, Image, Source
+from stc.runtime.video.frame import FileSource, Frame, Image
 from stc.runtime.video.sources import PICTURE_SUFFIXES
 
 FPS = 30.0  # pictures carry no time; they are shown at this rate
 
 
-def open_picture(path: Path) -> Source:
+def open_picture(path: Path) -> FileSource:
     """One picture as a source of one frame at time 0."""
     return _source(path.name, [path], 1)
 
 
-def open_folder(path: Path, every: int) -> Source:
+def open_folder(path: Path, every: int) -> FileSource:
     """The pictures directly in `path` in natural order (`2.png` before `10.png`), picture i at i/30 s.
 
     Pictures may differ in size. Raises InputError when there are none, and while iterating when one is unreadable.
@@ -62,10 +62,10 @@ def read_picture(path: Path) -> Image:
         raise InputError(f"{path}: unreadable picture ({error}); open it in a viewer, or leave it out") from error
 
 
-def _source(name: str, files: list[Path], every: int) -> Source:
+def _source(name: str, files: list[Path], every: int) -> FileSource:
     kept = files[::every]
     height, width = read_picture(kept[0]).shape[:2]
-    return Source(name, FPS / every, (width, height), len(kept), live=False, read=partial(_frames, name, kept, every))
+    return FileSource(name, FPS / every, (width, height), len(kept), partial(_frames, name, kept, every))
 
 
 def _frames(name: str, files: list[Path], every: int) -> Iterator[Frame]:

@@ -7,29 +7,67 @@ from pathlib import Path
 
 from stc.errors import InputError
 from stc.runtime.video.frame import Source
+from stc.runtime.video.handover import DropPolicy
+from stc.runtime.video.lifecycle import ReconnectPolicy
+from stc.runtime.video.live import LiveSource
+from stc.runtime.video.wire import Task
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 URL_SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp")
 
 
-def open_source(spec: str | Path, every: int = 1) -> Source:
+def open_source(
+    spec: str | Path,
+    every: int = 1,
+    *,
+    policy: DropPolicy = "drop-oldest",
+    capacity: int = 2,
+    reconnect: ReconnectPolicy | None = None,
+) -> Source:
     """Open `spec` and check that it can be read; `every=N` keeps frames 0, N, 2N, …
 
     `spec`: a video file, a picture, a folder of pictures, a camera (`0` or `/dev/video0`), or a URL
     (rtsp, rtmp, http(s), udp; credentials in it never reach a message or the source's name).
 
-    Raises InputError when it is missing, unreadable, without pictures, or `every` is below 1.
+    The rest is for cameras and live URLs; files, folders and recordings on a server give every frame:
+
+    policy: what happens when frames come faster than they are taken and `capacity` of them wait: "drop-oldest" keeps
+        the newest, "wait" holds the sender back and loses nothing that was received.
+    reconnect: time limits and pauses; None: those of `ReconnectPolicy()`, which never gives up a source that was
+        once reached.
+
+    Raises InputError when it is missing, unreadable, without pictures, or an argument is out of range.
     """
     if every < 1:
         raise InputError(f"every={every}: must be 1 or more")
-    text = str(spec)
-    if "://" in text:
-        return _open_url(text, every)
-    if text.isdecimal() or text.startswith("/dev/video"):
-        from stc.runtime.video import decode
+    reconnect = reconnect or ReconnectPolicy()
+    task = _live_task(str(spec), every, (reconnect.open_timeout, reconnect.read_timeout))
+    if task is None:
+        return _open_path(Path(spec), every)
+    return LiveSource(redact(task.target), task, policy, capacity, reconnect)
 
-        return decode.open_camera(f"/dev/video{text}" if text.isdecimal() else text, every)
-    return _open_path(Path(spec), every)
+
+def _live_task(spec: str, every: int, timeouts: tuple[float, float]) -> Task | None:
+    """How a URL or a camera is read; None for a path."""
+    if "://" in spec:
+        scheme = spec.split("://", 1)[0].lower()
+        if scheme not in URL_SCHEMES:
+            raise InputError(f"{redact(spec)}: scheme {scheme!r} is not one of {', '.join(URL_SCHEMES)}")
+        options = {"rtsp_transport": "tcp"} if scheme.startswith("rtsp") else {}
+        # A web server ends a stream as agreed or hangs up, and FFmpeg tells; of the others an end is always a loss.
+        return Task(spec, None, options, timeouts, scheme.startswith("http"), every)
+    if spec.isdecimal() or spec.startswith("/dev/video"):
+        device = _camera(f"/dev/video{spec}" if spec.isdecimal() else spec)
+        return Task(device, "v4l2", {}, timeouts, False, every)
+    return None
+
+
+def _camera(device: str) -> str:
+    """Cameras go through FFmpeg's v4l2 and not OpenCV: errors have a reason, and frames the driver's time stamps."""
+    if not Path(device).exists():
+        found = ", ".join(sorted(str(p) for p in Path("/dev").glob("video*"))) or "none"
+        raise InputError(f"{device}: no such camera; found: {found}; list them with: ls /dev/video*")
+    return device
 
 
 def _open_path(path: Path, every: int) -> Source:
@@ -48,15 +86,6 @@ def _open_path(path: Path, every: int) -> Source:
     from stc.runtime.video import decode
 
     return decode.open_file(path, every)
-
-
-def _open_url(url: str, every: int) -> Source:
-    scheme = url.split("://", 1)[0].lower()
-    if scheme not in URL_SCHEMES:
-        raise InputError(f"{redact(url)}: scheme {scheme!r} is not one of {', '.join(URL_SCHEMES)}")
-    from stc.runtime.video import decode
-
-    return decode.open_url(url, redact(url), every)
 
 
 def redact(url: str) -> str:

@@ -33,7 +33,8 @@ def video_writer(path: Path, fps: float) -> Iterator[Writer]:
     """Write `path` (mp4, mov, mkv) as H.264, yuv420p BT.709; `fps` is only the nominal rate, frames keep their times.
 
     Odd sizes grow by one repeated row or column, as yuv420p needs even ones. Where PyAV was built without libx264 the
-    codec is MPEG-4 part 2, with a warning. Raises InputError when frames differ in size or the file cannot be written.
+    codec is MPEG-4 part 2, with a warning. Frames of another size than the first are scaled to fit it, with a warning.
+    Raises InputError when the file cannot be written.
     """
     with atomic_path(path) as temporary:
         try:
@@ -54,6 +55,7 @@ class _Encoder:
         self._rate = Fraction(fps).limit_denominator(1001)
         self._stream: VideoStream | None = None
         self._size = (0, 0)
+        self._warned = False
         self._last = -1
 
     def write(self, picture: Image, frame: Frame) -> None:
@@ -62,10 +64,8 @@ class _Encoder:
             self._size = (width, height)
             self._stream = self._open_stream()
         if (width, height) != self._size:
-            raise InputError(
-                f"{self._path}: a video has one size, here {self._size[0]}x{self._size[1]}, but frame {frame.index} is "
-                f"{width}x{height}; write pictures with: -o FOLDER"
-            )
+            picture = self._fitted(picture, frame)
+            width, height = self._size
         even = cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
         converted = av.VideoFrame.from_ndarray(np.asarray(even, np.uint8), format="bgr24").reformat(
             format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
@@ -78,6 +78,22 @@ class _Encoder:
         if self._stream is None:
             raise InputError(f"{self._path}: no frame to write")
         self._container.mux(self._stream.encode(None))
+
+    def _fitted(self, picture: Image, frame: Frame) -> Image:
+        """A live source may change its size, and a video cannot: the picture as large as it fits, on black."""
+        width, height = self._size
+        if not self._warned:
+            self._warned = True
+            log.warning(
+                "%s: a video has one size, here %dx%d, but frame %d is %dx%d; such frames are scaled to fit (pictures "
+                "of any size are written with: -o FOLDER)",
+                self._path, width, height, frame.index, picture.shape[1], picture.shape[0],
+            )  # fmt: skip
+        scale = min(width / picture.shape[1], height / picture.shape[0])
+        size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
+        scaled = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+        bottom, right = height - size[1], width - size[0]
+        return np.asarray(cv2.copyMakeBorder(scaled, 0, bottom, 0, right, cv2.BORDER_CONSTANT), np.uint8)
 
     def _open_stream(self) -> VideoStream:
         if "libx264" in av.codecs_available:

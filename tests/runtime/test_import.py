@@ -28,6 +28,10 @@ def test_every_public_name_is_there_and_loads_nothing_heavy() -> None:
     assert _loaded(f"from stc.runtime import {names}").isdisjoint(HEAVY)
 
 
+def test_sources_and_sinks_load_nothing_heavy_before_they_are_used() -> None:
+    assert _loaded("import stc.runtime.video").isdisjoint(HEAVY)
+
+
 def test_running_a_model_never_loads_torch() -> None:
     code = (
         "import tempfile\n"

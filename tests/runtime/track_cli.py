@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stc.runtime.video import Frame
+from stc.runtime.video.frame import FileSource
 from tests.runtime.video.clips import make_source
 
 Track = Callable[..., int]
 
 
 def give_source(monkeypatch: pytest.MonkeyPatch, read: Callable[[], Iterator[Frame]], **changes: Any) -> None:
-    source = replace(make_source(20), read=read, **changes)
-    monkeypatch.setattr("stc.runtime.video.open_source", lambda spec, every: source)
+    def open_source(spec: str, every: int, **options: Any) -> FileSource:
+        source = make_source(20, read=read)
+        for name, value in changes.items():
+            setattr(source, name, value)
+        return source
+
+    monkeypatch.setattr("stc.runtime.video.open_source", open_source)
 
 
 def written(folder: Path) -> list[str]:

@@ -5,7 +5,7 @@ The session stands in for a model: it detects what is bright; tracker and masks 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ import numpy as np
 
 from stc.runtime import Letterbox, Masks, Result, Tracker, TrackerConfig
 from stc.runtime.tracker import Detections, TrackEvent
-from stc.runtime.video import Frame, Image, Source
+from stc.runtime.video import Frame, Image
+from stc.runtime.video.frame import FileSource
 
 CLASSES = ("person", "animal", "vehicle")
 SIZE = (120, 160)  # height and width, unless a test asks for others
@@ -121,8 +122,10 @@ def make_frame(index: int, size: tuple[int, int] = SIZE) -> Frame:
     return Frame(square_picture(index, size), index / 30, index, "clip")
 
 
-def make_source(length: int | None, fps: float = 30.0) -> Source:
-    return Source("clip", fps, None, length, live=False, read=lambda: iter(()))
+def make_source(
+    length: int | None, fps: float = 30.0, read: Callable[[], Iterator[Frame]] = lambda: iter(())
+) -> FileSource:
+    return FileSource("clip", fps, None, length, read)
 
 
 def left_over(folder: Path) -> list[str]:
@@ -150,6 +153,12 @@ class BrightSession:
 
     def close(self) -> None:
         self.closed = True
+
+    def __enter__(self) -> BrightSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class BrightStream:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
+from stc.runtime.video import Gap
 from stc.runtime.video import ytvis as ytvis_module
 from stc.runtime.video.jsonl import jsonl_sink
 from stc.runtime.video.ytvis import ytvis_sink
@@ -117,6 +119,15 @@ def test_jsonl_line_per_frame_as_it_comes(tmp_path: Path) -> None:
     first = lines[0]["objects"][1]
     assert (first["label"], first["score"], first["box"]) == ("animal", pytest.approx(0.9), [70, 20, 100, 60])
     assert np.array_equal(coco.decode(first["rle"]), box(70))
+
+
+def test_jsonl_tells_gaps_where_they_are(tmp_path: Path) -> None:
+    frames = [make_frame(0), replace(make_frame(1), gaps=(Gap(0.0, 3.5, "hung up"),))]
+    with jsonl_sink(tmp_path / "out.jsonl") as sink:
+        for frame in frames:
+            sink(frame, two_tracks()[0])
+    first, second = map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())
+    assert "gaps" not in first and second["gaps"] == [{"start": 0.0, "end": 3.5, "reason": "hung up"}]
 
 
 def test_jsonl_without_a_frame_leaves_an_older_file(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from stc.errors import InputError
 from stc.runtime.video import open_source
-from stc.runtime.video.decode import Clock
+from stc.runtime.video.timeline import Clock
 from tests.runtime.video.clips import CODING_ERROR, encode, square_picture, steady
 
 

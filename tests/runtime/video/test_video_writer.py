@@ -60,12 +60,23 @@ def test_times_closer_than_the_clock_stay_apart(tmp_path: Path) -> None:
     assert len(set(times)) == 4
 
 
-def test_frames_of_another_size_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"160x120, but frame 1 is 40x30.*-o FOLDER"):
-        with video_writer(tmp_path / "out.mp4", 30) as write:
-            write(square_picture(0), make_frame(0))
-            write(np.zeros((30, 40, 3), np.uint8), make_frame(1))
-    assert left_over(tmp_path) == []
+def test_frames_of_another_size_are_scaled_to_fit_with_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wide, tall = np.full((30, 80, 3), 200, np.uint8), np.full((480, 320, 3), 200, np.uint8)
+    with caplog.at_level(logging.WARNING), video_writer(tmp_path / "out.mp4", 30) as write:
+        for index, picture in enumerate((square_picture(0), wide, tall, square_picture(3))):
+            write(picture, make_frame(index))
+    first, second, third, last = (f.image.astype(int) for f in open_source(tmp_path / "out.mp4"))
+    assert np.abs(first - square_picture(0)).mean() < CODING_ERROR
+    assert np.abs(last - square_picture(3)).mean() < CODING_ERROR
+    for image, inside, outside in (
+        (second, np.s_[4:56, 4:-4], np.s_[64:, :]),
+        (third, np.s_[4:-4, 4:76], np.s_[:, 84:]),
+    ):
+        assert np.abs(image[inside] - 200).mean() < CODING_ERROR and image[outside].mean() < CODING_ERROR
+    (warning,) = caplog.messages
+    assert "here 160x120, but frame 1 is 80x30" in warning and "-o FOLDER" in warning
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])

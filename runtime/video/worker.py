@@ -1,0 +1,115 @@
+"""The process that reads a live source: it connects once, decodes, and sends frames over its pipe until that breaks.
+
+A process and not a thread, because what blocks in FFmpeg, the name resolution or a camera's driver cannot always be
+interrupted, and a decoder that is fed by strangers may crash: a process can be killed, and its crash is a lost
+connection. It takes its task as one line of JSON on its standard input (a command line would show the URL's password to
+every user of the machine) and exits when that input ends, so it never outlives its parent.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from time import monotonic
+from typing import TypeAlias
+
+import av
+from av.video.stream import VideoStream
+
+from stc.runtime.video import decode
+from stc.runtime.video.wire import Damaged, Ended, Lost, Message, Opened, Picture, Task, pack
+
+# Multipart JPEG carries no times; FFmpeg makes them up.
+UNTIMED_FORMATS = ("mpjpeg", "mjpeg")
+
+Packets: TypeAlias = "Iterator[av.Packet[VideoStream]]"
+
+
+def main() -> None:
+    task = Task.from_json(sys.stdin.buffer.readline())
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    pipe = os.dup(1)
+    os.dup2(2, 1)  # what a library prints must not get into the pipe
+    try:
+        for message in _messages(task):
+            _send(pipe, message)
+    except BrokenPipeError:
+        pass
+    except Exception as error:  # its text may hold the URL
+        _send(pipe, Lost(f"the reader failed with {type(error).__name__}"))
+    os._exit(0)  # not held up by what FFmpeg still does
+
+
+def _messages(task: Task) -> Iterator[Message]:
+    open_timeout, read_timeout = task.timeouts
+    since = monotonic()
+    try:
+        container = av.open(task.target, "r", format=task.format, options=task.options, timeout=task.timeouts)
+    except (av.FFmpegError, OSError, ValueError) as error:
+        yield Lost(_reason(error, since, open_timeout))
+        return
+    stream = container.streams.best("video")
+    if not isinstance(stream, VideoStream):
+        yield Lost(f"no video in it, only {decode.kinds(container)}")
+        return
+    stated = container.duration is not None
+    yield Opened(decode.nominal_fps(stream), decode.frame_size(stream), stated)
+    stream.thread_type = "AUTO" if stated else "SLICE"  # threads by frame hold frames back
+    timed = stated or container.format.name not in UNTIMED_FORMATS
+    index = task.offset
+    since = monotonic()
+    try:
+        for picture in _pictures(container.demux(stream), stream.codec_context.decode):
+            # A decoder conceals what is missing with what it knows: of a live source that is no frame.
+            if picture is None or (picture.is_corrupt and not stated):
+                yield Damaged()
+            else:
+                image = decode.to_image(picture) if index % task.every == 0 else None
+                yield Picture(decode.stamp(picture) if timed else None, image)
+                index += 1
+            since = monotonic()
+    except av.FFmpegError as error:
+        yield Lost(_reason(error, since, read_timeout))
+        return
+    yield Ended() if task.ends or stated else Lost("closed by the other side")
+
+
+def _pictures(packets: Packets, flush: Callable[[None], list[av.VideoFrame]]) -> Iterator[av.VideoFrame | None]:
+    """Decoded frames, and None for a packet that cannot be decoded. What the decoder holds when the connection breaks
+    is given before the error goes on."""
+
+    def decoded(decode: Callable[[], list[av.VideoFrame]]) -> Iterator[av.VideoFrame | None]:
+        try:
+            yield from decode()
+        except av.EOFError:  # flushed twice
+            return
+        except av.FFmpegError:
+            yield None
+
+    try:
+        for packet in packets:
+            yield from decoded(packet.decode)
+    except av.FFmpegError:
+        yield from decoded(lambda: flush(None))
+        raise
+
+
+def _reason(error: Exception, since: float, limit: float) -> str:
+    """A protocol that is interrupted at its time limit gives any error it likes."""
+    if isinstance(error, av.ExitError) or monotonic() - since >= limit:
+        return f"nothing came for {limit:g} s"
+    return decode.reason(error)
+
+
+def _send(pipe: int, message: Message) -> None:
+    for part in pack(message):
+        data = memoryview(part)
+        while data:
+            data = data[os.write(pipe, data) :]
+
+
+def _exit_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
