@@ -17,19 +17,22 @@ class Detections:
     """n detections, in any order.
 
     `boxes` float32 (n, 4) xyxy frame pixels, `scores` float32 (n,) in 0..1, `labels` int64 (n,) class indices,
-    `embeddings` float32 (n, D), not normalised; D = 0 for a model without tracking head.
+    `embeddings` float32 (n, D), not normalised; D = 0 for a model without tracking head. `masks` probabilities
+    (n, Hm, Wm), which only the tracker rule "idol" looks at; else None.
     """
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     labels: NDArray[np.int64]
     embeddings: NDArray[np.float32]
+    masks: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def __getitem__(self, index: NDArray[Any]) -> Detections:
-        return Detections(self.boxes[index], self.scores[index], self.labels[index], self.embeddings[index])
+        masks = None if self.masks is None else self.masks[index]
+        return Detections(self.boxes[index], self.scores[index], self.labels[index], self.embeddings[index], masks)
 
 
 def select(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from stc.cli import Parser, run
 from stc.errors import InputError
+from stc.runtime.rule_names import RULE_NAMES
 from stc.runtime.track_outputs import Outputs, file_names
 from stc.runtime.track_run import Summary, track
 
@@ -53,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
         "--give-up", type=float, default=math.inf, metavar="S",
         help="fail when a live source gives no frame for S seconds (default: reconnect for ever)",
     )  # fmt: skip
-    p.add_argument("--tracker", choices=("default", "crossvis"), help="tracking rule (model's: its own)")
+    p.add_argument("--tracker", choices=RULE_NAMES, help="tracking rule (model's: its own)")
     p.add_argument("--threads", type=int, metavar="N", help="CPU threads of the engine")
     p.add_argument("--trust", action="store_true", help="run an engine that you built yourself, unverified")
     return p

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,12 @@ from stc.runtime import contract, model_files
 from stc.runtime.backends.backend import Backend
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from stc.runtime.backends.tensorrt import TensorRtBackend
+from stc.runtime.batch import step
 from stc.runtime.device_array import DeviceArray
 from stc.runtime.model_files import EngineFile, OnnxFile
 from stc.runtime.native import Library, Missing, find
 from stc.runtime.passport import Passport
+from stc.runtime.result import Result
 from stc.runtime.stream import Stream
 from stc.runtime.tracker import TrackerConfig
 
@@ -28,8 +30,9 @@ class Session:
 
     An engine holds GPU memory until `close()`; a session is also a context manager that closes at its end.
 
-    Threads: one `Stream` belongs to one thread at a time; `infer` may be called from several threads at once, so
-    streams of one session may run in parallel.
+    Threads: `infer`, `step`, `stream` and the streams may be called from several threads at once, so streams run in
+    parallel, alone and in steps. One `Stream` takes one frame at a time; it says so to a second thread. `close` is for
+    the last one.
     """
 
     def __init__(
@@ -134,6 +137,21 @@ class Session:
         tracker: rule and settings of this stream; None: the session's.
         """
         return Stream(self, tracker or self.tracker_config, name=name, fps=fps)
+
+    def step(
+        self, frames: Mapping[Stream, NDArray[np.uint8]], times: Mapping[Stream, float | None] | None = None
+    ) -> dict[Stream, Result]:
+        """One frame of each of several streams, in as few batches as the model allows; results in the same order.
+
+        frames: uint8 (H, W, 3) BGR each, of any sizes. times: seconds, for all streams or some; a stream without one
+        goes on by its fps. A stream's results do not depend on which others are in the step: they are those of calling
+        it alone, up to the engine's rounding in batches of other sizes. More streams than the model takes at once are
+        split; where it takes a fixed number, black pictures fill up what is missing, and cost as much.
+
+        Raises InputError for a wrong frame or time and for a stream that is closed, in use or another session's, and
+        what `infer` raises. Then no stream has changed: all go on as if none of these frames had come.
+        """
+        return step(self, frames, times or {})
 
     @property
     def batches(self) -> tuple[int, int | None]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from time import perf_counter
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError
-from stc.runtime.detections import select
+from stc.runtime.batch import step
+from stc.runtime.detections import Detections, select
 from stc.runtime.masks import Masks
 from stc.runtime.preprocess import Letterbox, check_frame
 from stc.runtime.result import Result
@@ -20,13 +24,26 @@ if TYPE_CHECKING:
     from stc.runtime.session import Session
 
 
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What the model found in one frame: n detections in frame pixels, and their mask probabilities (n, Hm, Wm)."""
+
+    detections: Detections
+    probabilities: NDArray[Any]
+    letterbox: Letterbox
+
+
 class Stream:
     """The tracker of one video; call it with one frame after the other. Made by `Session.stream`.
 
-    A stream belongs to one thread at a time. `timings` holds the seconds that the last frame spent in "preprocess",
-    "engine" and "track" (selection of detections included), and where the engine can tell in "upload" and "download"
-    (beside "engine") and in "mask_head" and "enqueue" (part of "engine"). Masks are computed when asked for, so who
-    asks times them.
+    All state of the video is here and in nothing else. A stream takes one frame at a time: while one thread is in it,
+    a frame from another is an InputError (waiting would leave the order of the frames to chance). `close` waits for
+    the frame in progress.
+
+    `timings` holds the seconds that the last frame spent in "preprocess", "engine" and "track" (selection of detections
+    included), and where the engine can tell in "upload" and "download" (beside "engine") and in "mask_head" and
+    "enqueue" (part of "engine"). Of a batch every frame has an equal share of the engine's parts. Masks are computed
+    when asked for, so who asks times them.
     """
 
     def __init__(self, session: Session, tracker: TrackerConfig, *, name: str = "", fps: float = 30.0) -> None:
@@ -35,81 +52,94 @@ class Stream:
             raise InputError(f"fps must be a positive number; got {fps}")
         self.name = name
         self.fps = fps
+        self.session = session
         self.timings: dict[str, float] = {}
-        self._session = session
         self._tracker = Tracker(tracker)
         self._closed = False
+        self._lock = threading.Lock()
 
     def __call__(self, frame: NDArray[np.uint8], time: float | None = None) -> Result:
         """Detect and track in `frame`, uint8 (H, W, 3) BGR of any size, shown at `time` seconds.
 
         `time` None means 1 / fps after the previous frame (0 for the first). Raises InputError for another kind of
-        frame, a time before the previous frame's, or a closed stream; the stream then goes on as if that frame had not
-        come.
+        frame, a time before the previous frame's, a closed stream, or one that another thread is in; the stream then
+        goes on as if that frame had not come. A model of a fixed batch size runs a whole batch for it (`Session.step`).
         """
-        if self._closed:
-            raise InputError(f"stream {self.name!r} is closed; open another with session.stream()")
-        start = perf_counter()
-        letterbox, inputs = self.prepare(frame)
-        preprocessed = perf_counter()
-        parts: dict[str, float] = {}
-        outputs = self._session.infer(inputs[None], parts)
-        inferred = perf_counter()
-        result = self.finish(outputs, 0, letterbox, time)
-        done = perf_counter()
-        self.timings = {
-            "preprocess": preprocessed - start,
-            **_split(inferred - preprocessed, parts),
-            "track": done - inferred,
-        }
-        return result
+        return step(self.session, {self: frame}, {self: time})[self]
 
     def prepare(self, frame: NDArray[np.uint8]) -> tuple[Letterbox, NDArray[np.uint8]]:
         """How `frame` (any size) fits the model's input, and the input: uint8 (H, W, 3). Changes nothing.
 
         For who makes batches of their own: stack the inputs, `Session.infer` them, and `finish` in the order of time.
         """
-        passport = self._session.passport
+        passport = self.session.passport
         letterbox = Letterbox.fit(check_frame(frame), passport.input_size, passport.resize, passport.border)
-        return letterbox, letterbox.apply(frame, self._session.native)
+        return letterbox, letterbox.apply(frame, self.session.native)
 
     def finish(
         self, outputs: dict[str, NDArray[Any]], image: int, letterbox: Letterbox, time: float | None = None
     ) -> Result:
         """Track what the model found in picture `image` of a batch; `letterbox` is what `prepare` gave for it."""
-        if self._closed:
-            raise InputError(f"stream {self.name!r} is closed; open another with session.stream()")
-        passport = self._session.passport
-        found, probabilities = select(outputs, image, letterbox, self._session.score_threshold, self._session.wanted)
-        now = self._next_time() if time is None else time
-        update = self._tracker.update(found, now)
+        with self.exclusive():
+            return self.track(self.select(outputs, image, letterbox), self.time_of(time))
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """The stream is this thread's. Raises InputError when it is closed, or another thread's now."""
+        if not self._lock.acquire(blocking=False):
+            raise InputError(
+                f"stream {self.name!r} is in use by another thread; one frame at a time, and a stream per video"
+            )
+        try:
+            if self._closed:
+                raise InputError(f"stream {self.name!r} is closed; open another with session.stream()")
+            yield
+        finally:
+            self._lock.release()
+
+    def time_of(self, time: float | None) -> float:
+        """When the next frame is shown, seconds. Raises InputError for a time before the previous frame's."""
+        before = self._tracker.time
+        if time is None:
+            return 0.0 if before is None else before + 1 / self.fps
+        self._tracker.check_time(time)
+        return time
+
+    def select(self, outputs: dict[str, NDArray[Any]], image: int, letterbox: Letterbox) -> Found:
+        """What this session's threshold and classes leave of picture `image` of a batch. Changes nothing.
+
+        Raises IncompatibleError for a label beyond the model's classes.
+        """
+        session = self.session
+        detections, masks = select(outputs, image, letterbox, session.score_threshold, session.wanted)
+        if self._tracker.rule.needs_masks:
+            detections = replace(detections, masks=masks)
+        return Found(detections, masks, letterbox)
+
+    def check(self, found: Found, time: float) -> None:
+        """Raises InputError where `track` would; changes nothing."""
+        self._tracker.check(found.detections, time)
+
+    def track(self, found: Found, time: float) -> Result:
+        """Give ids to what was found in the frame shown at `time`; who calls it holds the stream (`exclusive`)."""
+        detections, letterbox, passport = found.detections, found.letterbox, self.session.passport
+        update = self._tracker.update(detections, time)
         return Result(
-            boxes=found.boxes,
-            scores=found.scores,
-            labels=found.labels,
+            boxes=detections.boxes,
+            scores=detections.scores,
+            labels=detections.labels,
             track_ids=update.track_ids,
             handles=update.handles,
-            embeddings=found.embeddings,
-            masks=Masks(probabilities, letterbox, passport.mask_stride, self._session.native),
+            embeddings=detections.embeddings,
+            masks=Masks(found.probabilities, letterbox, passport.mask_stride, self.session.native),
             classes=passport.classes,
             frame_size=letterbox.frame_size,
-            time=now,
+            time=time,
             events=update.events,
         )
 
     def close(self) -> tuple[TrackEvent, ...]:
         """End all tracks and return their events; the stream takes no more frames. Closing twice is harmless."""
-        self._closed = True
-        return self._tracker.close()
-
-    def _next_time(self) -> float:
-        return 0.0 if self._tracker.time is None else self._tracker.time + 1 / self.fps
-
-
-def _split(seconds: float, parts: dict[str, float]) -> dict[str, float]:
-    """A call of the engine in the order of the work: what is copied, and between the copies "engine" with its parts."""
-    copies = {name: parts[name] for name in ("upload", "download") if name in parts}
-    inner = {name: value for name, value in parts.items() if name not in copies}
-    split = {"upload": copies.get("upload"), "engine": seconds - sum(copies.values()), **inner}
-    split["download"] = copies.get("download")
-    return {name: value for name, value in split.items() if value is not None}
+        with self._lock:
+            self._closed = True
+            return self._tracker.close()

@@ -11,23 +11,35 @@ from numpy.typing import NDArray
 
 from stc.errors import InputError
 from stc.runtime.detections import Detections
+from stc.runtime.published_rules import CROSSVIS, IDOL, MASKTRACK, QDTRACK
+from stc.runtime.rule_names import RuleName
 from stc.runtime.track_bank import NO_TRACK, TrackBank
-from stc.runtime.tracker_rules import RULES, Match
+from stc.runtime.tracker_rules import Match, Rule, match_default
 
 __all__ = ["Detections", "TrackEvent", "TrackUpdate", "Tracker", "TrackerConfig"]
+
+_OTHER = "choose the rule 'default' (--tracker default)"
+RULES: dict[RuleName, Rule] = {
+    "default": Rule(match_default),
+    "crossvis": CROSSVIS,
+    "masktrack": MASKTRACK,
+    "qdtrack": QDTRACK,
+    "idol": IDOL,
+}
 
 
 @dataclass(frozen=True)
 class TrackerConfig:
     """Rule and settings of a tracker; scores, similarities and IoU are in 0..1, times in seconds.
 
-    `rule` "default" is bi-softmax matching (QDTrack) with the guards below. "crossvis" is the released CrossVIS script:
-    cosine + IoU against the last detection of the same class, threshold 0.4, every unmatched detection a track at once,
-    no expiry; of the settings only `capacity` applies to it, and while there are no more tracks than that it equals the
-    script.
+    `rule` "default" is bi-softmax matching (QDTrack) with the guards below. "crossvis", "masktrack", "qdtrack" and
+    "idol" are the released trackers of these methods, to compare with (`published_rules.py`): their own constants, what
+    is unmatched and good enough a track at once, expiry after 10 frames ("qdtrack", "idol") or never. Of the settings
+    only `capacity` applies to them: what never expires is forgotten when there are more tracks than that, the one lost
+    for longest first; up to there a rule equals its original.
     """
 
-    rule: Literal["default", "crossvis"] = "default"
+    rule: RuleName = "default"
     # Tracks remembered at once, seen or lost. When all slots are taken, the track lost for longest gives up its slot.
     # 256 holds two seconds of a crowd and its whole memory stays in the CPU's cache.
     capacity: int = 256
@@ -110,9 +122,8 @@ class Tracker:
 
     def __init__(self, config: TrackerConfig | None = None) -> None:
         config = config or TrackerConfig()
-        if config.rule == "crossvis":
-            config = replace(config, momentum=1.0, max_age=math.inf, confirm_hits=1)
-        self.config = config
+        self.rule = RULES[config.rule]
+        self.config = replace(config, **self.rule.settings)
         self.time: float | None = None  # of the last update, seconds
         self._bank: TrackBank | None = None
         self._next_id = 1
@@ -125,17 +136,25 @@ class Tracker:
         when `time` is not finite or before the previous one, or the embeddings have another length than before; nothing
         has changed then.
         """
-        if not math.isfinite(time) or (self.time is not None and time < self.time):
-            raise InputError(f"frame times must not go back: {time} s after {self.time} s")
-        bank = self._bank_for(detections)
+        self.check(detections, time)
+        if self._bank is None:
+            self._bank = TrackBank(
+                self.config.capacity,
+                detections.embeddings.shape[1],
+                recent=self.rule.recent,
+                with_backdrops=self.rule.with_backdrops,
+            )
+        bank = self._bank
         order = np.argsort(-detections.scores, kind="stable")
         ranked = _usable(detections[order])
         events = self._expire(bank, time)
-        match = RULES[self.config.rule](ranked, bank, self.config)
+        match = self.rule.match(ranked, bank, self.config)
         events += self._seen(bank, match, ranked, time)
         slots, ended = self._start(bank, match, ranked, time)
         events += ended
         events += self._confirm(bank, slots, ranked, time)
+        if match.backdrops is not None:
+            bank.backdrops.replace(ranked[match.backdrops])
         self.time = time
 
         # The slot -1 (no track) reads the last slot; what it reads is overwritten.
@@ -145,6 +164,24 @@ class Tracker:
         handles[order] = np.where(slots >= 0, bank.handles[slots], NO_TRACK)
         return TrackUpdate(track_ids, handles, tuple(events))
 
+    def check(self, detections: Detections, time: float) -> None:
+        """Raises what `update` would; changes nothing."""
+        self.check_time(time)
+        length = detections.embeddings.shape[1]
+        if self._bank is not None and length != (before := self._bank.embeddings.shape[1]):
+            raise InputError(f"embeddings of length {length} after {before}")
+        if self.rule.needs_embeddings and length == 0:
+            raise InputError(f"tracker rule {self.config.rule!r} needs embeddings, which this model lacks; {_OTHER}")
+        if self.rule.needs_masks and detections.masks is None:
+            raise InputError(
+                f"tracker rule {self.config.rule!r} compares masks; give Detections with masks, or {_OTHER}"
+            )
+
+    def check_time(self, time: float) -> None:
+        """Raises InputError when `time` is not finite or before the last frame's."""
+        if not math.isfinite(time) or (self.time is not None and time < self.time):
+            raise InputError(f"frame times must not go back: {time} s after {self.time} s")
+
     def close(self) -> tuple[TrackEvent, ...]:
         """Forget all tracks and return their "ended" events, at the time of the last frame."""
         bank, self._bank = self._bank, None
@@ -152,18 +189,12 @@ class Tracker:
             return ()
         return tuple(self._events("ended", bank, (bank.track_ids >= 0).nonzero()[0], self.time))
 
-    def _bank_for(self, detections: Detections) -> TrackBank:
-        length = detections.embeddings.shape[1]
-        if self._bank is None:
-            self._bank = TrackBank(self.config.capacity, length)
-        if length != self._bank.embeddings.shape[1]:
-            raise InputError(f"embeddings of length {length} after {self._bank.embeddings.shape[1]}")
-        return self._bank
-
     def _expire(self, bank: TrackBank, time: float) -> list[TrackEvent]:
         """Forget lost tracks past `max_age`. One seen in the previous frame gets its chance, however old."""
-        old = (bank.lost & (time - bank.last_seen > self.config.max_age)).nonzero()[0]
-        return self._forget(bank, old, time)
+        old = bank.lost & (time - bank.last_seen > self.config.max_age)
+        if self.rule.patience is not None:
+            old |= bank.lost & (bank.missing >= self.rule.patience)
+        return self._forget(bank, old.nonzero()[0], time)
 
     def _seen(self, bank: TrackBank, match: Match, ranked: Detections, time: float) -> list[TrackEvent]:
         """Carry the matched tracks forward and mark the others as lost."""
@@ -174,7 +205,8 @@ class Tracker:
         events = self._events("recovered", bank, slots[bank.lost[slots]], time)
         events += self._events("lost", bank, (missed & ~bank.lost & (bank.track_ids >= 0)).nonzero()[0], time)
         bank.lost[:] = missed
-        bank.observe(slots, ranked[matched], time, self.config.momentum)
+        bank.missing += missed
+        bank.observe(slots, ranked[matched], time, self.config.momentum, relabel=not self.rule.keeps_label)
         bank.free((missed & (bank.track_ids < 0)).nonzero()[0])
         return events
 

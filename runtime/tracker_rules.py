@@ -1,9 +1,10 @@
-"""The matching rules: pure functions from detections and memory to "which slot" and "start a tracklet"."""
+"""The default matching rule: a pure function from detections and memory to "which slot" and "start a tracklet"."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +19,37 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
-CROSSVIS_THRESHOLD = 0.4
 _TINY = np.float32(1e-12)
 
 
 class Match(NamedTuple):
-    """Per detection: `slots` int64 (n,), the slot it continues or -1, each slot at most once; `births` bool (n,)."""
+    """Per detection: `slots` int64 (n,), the slot it continues or -1, each slot at most once; `births` bool (n,).
+
+    backdrops: bool (n,), what to remember for one frame without a track; None where the rule knows no such thing.
+    """
 
     slots: NDArray[np.int64]
     births: Bools
+    backdrops: Bools | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a tracker matches and remembers; `match` is given the detections in descending order of score.
+
+    settings: what of a `TrackerConfig` the rule fixes. patience: a track is forgotten when it has been missing for that
+    many frames; None: `max_age` decides. recent: see `TrackBank`. keeps_label: a track keeps its first label.
+    needs_embeddings, needs_masks: without them its `match` has no meaning.
+    """
+
+    match: Callable[[Detections, TrackBank, TrackerConfig], Match]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    patience: int | None = None
+    recent: int = 0
+    with_backdrops: bool = False
+    keeps_label: bool = False
+    needs_embeddings: bool = False
+    needs_masks: bool = False
 
 
 def match_default(ranked: Detections, bank: TrackBank, config: TrackerConfig) -> Match:
@@ -49,39 +72,6 @@ def match_default(ranked: Detections, bank: TrackBank, config: TrackerConfig) ->
             if not (overlap & taken).any():
                 births[index] = taken[index] = True
     return Match(slots, births)
-
-
-def match_crossvis(ranked: Detections, bank: TrackBank, config: TrackerConfig) -> Match:
-    """The released CrossVIS tracker: cosine + IoU where the class is equal, else -1; below 0.4 a new track.
-
-    Of several detections that choose one track the most similar gets it; the others are discarded, without a new track.
-    """
-    used = bank.used
-    count = len(ranked)
-    if used == 0 or count == 0:
-        return Match(np.full(count, NO_TRACK, np.int64), np.ones(count, np.bool_))
-    lengths = norms(ranked.embeddings)[:, None] * bank.norms[:used]
-    similarity = inner_products(ranked.embeddings, bank.embeddings[:used])
-    similarity /= np.maximum(lengths, _TINY)
-    similarity += iou(ranked.boxes, bank.boxes[:used])
-    same = ranked.labels[:, None] == bank.labels[:used]  # a free slot has the label -1
-    similarity = np.where(same, similarity, np.float32(-1))
-    choice = similarity.argmax(axis=1)
-    value = similarity[np.arange(count), choice]
-    births = value < CROSSVIS_THRESHOLD
-    # Of equal values the earlier detection wins: a stable sort by value, then the first of each slot.
-    claims = (~births).nonzero()[0]
-    claims = claims[np.argsort(-value[claims], kind="stable")]
-    winners = claims[np.unique(choice[claims], return_index=True)[1]]
-    slots = np.full(count, NO_TRACK, np.int64)
-    slots[winners] = choice[winners]
-    return Match(slots, births)
-
-
-RULES: dict[str, Callable[[Detections, TrackBank, TrackerConfig], Match]] = {
-    "default": match_default,
-    "crossvis": match_crossvis,
-}
 
 
 def iou(a: Floats, b: Floats) -> Floats:

@@ -17,7 +17,7 @@ import pytest
 from stc.benchmarks import reference
 from stc.cli import run
 from stc.files import sha256
-from stc.runtime import Session, passport
+from stc.runtime import Session, Stream, TrackerConfig, passport
 from stc.runtime.machine import Driver, Gpu
 from stc.runtime.native import Missing
 from stc.runtime.plugin import Plugin
@@ -358,6 +358,48 @@ def live_json(place: Place) -> None:
 @case
 def one_file_for_many(place: Place) -> None:
     track("a.mp4", "b.mp4", "-o", "out.mp4")
+
+
+def gate(place: Place) -> Stream:
+    return Session(place.bundle / "model.onnx").stream("gate-1")
+
+
+@case
+def bad_frame(place: Place) -> None:
+    gate(place)(FRAME[0, :, :, 0])
+
+
+@case
+def time_goes_back(place: Place) -> None:
+    stream = gate(place)
+    stream(FRAME[0], 1.0)
+    stream(FRAME[0], 0.5)
+
+
+@case
+def closed_stream(place: Place) -> None:
+    stream = gate(place)
+    stream.close()
+    stream(FRAME[0])
+
+
+@case
+def stream_in_use(place: Place) -> None:
+    stream = gate(place)
+    with stream.exclusive():
+        stream(FRAME[0])
+
+
+@case
+def no_embeddings(place: Place) -> None:
+    without = replace(tiny_model.PASSPORT, embedding_dim=0)
+    session = Session(tiny_model.write_bundle(place.bundle / "plain", without, tiny_model.model(without)))
+    session.stream(tracker=TrackerConfig(rule="qdtrack"))(FRAME[0])
+
+
+@case
+def foreign_stream(place: Place) -> None:
+    Session(place.bundle / "model.onnx").step({gate(place): FRAME[0]})
 
 
 def bench(*arguments: str) -> int:

@@ -7,12 +7,13 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stc.cli import Parser, run
 from stc.errors import InputError
+from stc.runtime.rule_names import RULE_NAMES
 
 if TYPE_CHECKING:
     from stc.benchmarks.evaluation.clip_score import ClipScore
@@ -47,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--fps", type=float, default=30.0, metavar="F", help="rate of pictures, for the tracker (default 30)"
     )
+    p.add_argument("--tracker", choices=RULE_NAMES, help="tracking rule of --model (default: its own)")
     p.add_argument("--json", type=Path, metavar="FILE", help="write all numbers, per class and per clip")
     return p
 
@@ -57,6 +59,8 @@ def main(argv: Sequence[str]) -> int:
         raise InputError("--model needs the pictures: add --frames DIR")
     if arguments.results and arguments.frames:
         raise InputError("--results are scored without pictures: leave out --frames")
+    if arguments.results and arguments.tracker:
+        raise InputError("--results have their ids: leave out --tracker")
     if not (math.isfinite(arguments.fps) and arguments.fps > 0):
         raise InputError(f"--fps must be a positive number; got {arguments.fps}")
     if not (math.isfinite(arguments.min_area) and arguments.min_area >= 0):
@@ -100,6 +104,8 @@ def _run(arguments: argparse.Namespace, annotations: VideoAnnotations) -> Iterat
 
     frames = find_frames(annotations, arguments.frames, arguments.fps)
     with Session(arguments.model) as session:
+        if arguments.tracker:
+            session.tracker_config = replace(session.tracker_config, rule=arguments.tracker)
         categories = category_ids(session.passport.classes, annotations.categories)
         for name in (name for i, name in enumerate(session.passport.classes, 1) if i not in categories):
             print(f"class {name} of the model is not in the annotations: its tracks are not scored", file=sys.stderr)

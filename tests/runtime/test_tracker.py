@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stc.runtime import Tracker, TrackerConfig
+from stc.runtime.tracker import RULES
 from tests.runtime.detections import AT_ONCE, D, box, detections, kinds, random_detections, unit
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from(["default", "crossvis"]), st.sampled_from(["greedy", "linear"]))
+@given(st.integers(0, 2**32 - 1), st.sampled_from(list(RULES)), st.sampled_from(["greedy", "linear"]))
 @settings(max_examples=60, deadline=None)
 def test_ids_and_handles_are_unique_in_a_frame_and_never_change_partner(seed: int, rule: Any, assignment: Any) -> None:
     rng = np.random.default_rng(seed)
@@ -42,7 +43,7 @@ def test_ids_and_handles_are_unique_in_a_frame_and_never_change_partner(seed: in
     assert ended == set(id_of.values()) == seen  # every id is shown, and every life ends
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from(["default", "crossvis"]))
+@given(st.integers(0, 2**32 - 1), st.sampled_from(list(RULES)))
 @settings(max_examples=30, deadline=None)
 def test_the_order_of_detections_does_not_matter(seed: int, rule: Any) -> None:
     rng = np.random.default_rng(seed)

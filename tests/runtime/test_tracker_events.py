@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import pytest
 
 from stc.runtime import Tracker, TrackerConfig
+from stc.runtime.tracker import RULES
 from tests.runtime.detections import AT_ONCE, NOTHING, box, detections, kinds, random_detections, unit
 
 
@@ -61,6 +64,21 @@ def test_lost_recovered_and_ended() -> None:
     assert tracker.close() == ()
 
 
+@pytest.mark.parametrize("fps", [5, 25, 60])
+@pytest.mark.parametrize(("hidden", "expected"), [(1.5, [("recovered", 1)]), (2.5, [("born", 3)])])
+def test_after_an_occlusion_the_age_in_seconds_decides_whatever_the_frame_rate(
+    fps: int, hidden: float, expected: list[tuple[str, int]]
+) -> None:
+    """Something else stands in front meanwhile, in the same place; the object comes back elsewhere."""
+    tracker = Tracker(AT_ONCE)  # max_age: 2 s
+    person, passer_by = detections([box(0)], [unit(0)]), detections([box(0)], [unit(1)])
+    tracker.update(person, 0)
+    events = [kind for n in range(1, round(hidden * fps)) for kind in kinds(tracker.update(passer_by, n / fps))]
+    assert events[:2] == [("lost", 1), ("born", 2)] and events[2:] == ([("ended", 1)] if hidden > 2 else [])
+    both = detections([box(0), box(200)], [unit(1), unit(0)])
+    assert kinds(tracker.update(both, hidden)) == expected
+
+
 def test_a_track_seen_in_the_previous_frame_survives_any_gap() -> None:
     tracker = Tracker(AT_ONCE)
     seen = detections([box(0)], [unit(0)])
@@ -97,13 +115,30 @@ def test_more_detections_than_slots_and_exactly_as_many() -> None:
             assert tracker.update(found, frame / 30).track_ids.tolist() == [1, 2, 3, 4, -1][:count]
 
 
-def test_memory_is_allocated_once() -> None:
+@pytest.mark.parametrize("rule", RULES)
+def test_memory_is_allocated_once(rule: Any) -> None:
     rng = np.random.default_rng(0)
-    tracker = Tracker(TrackerConfig(capacity=16))
+    tracker = Tracker(TrackerConfig(rule=rule, capacity=16))
     tracker.update(random_detections(rng, 10), 0)
     bank = tracker._bank
     assert bank is not None
-    before = {name: id(value) for name, value in vars(bank).items()}
+    state = {"": bank, "backdrops": bank.backdrops}
+    before = {(part, name): id(value) for part, owner in state.items() for name, value in vars(owner).items()}
     for frame in range(1, 50):
         tracker.update(random_detections(rng, rng.integers(0, 30)), frame / 10)
-    assert {name: id(value) for name, value in vars(bank).items()} == before
+    del before["backdrops", "_count"]
+    after = {(part, name): id(value) for part, owner in state.items() for name, value in vars(owner).items()}
+    assert before.items() <= after.items()
+
+
+@pytest.mark.parametrize("rule", ["crossvis", "masktrack"])
+def test_what_never_expires_is_bounded_by_the_bank(rule: Any) -> None:
+    """The published rule remembers every object; here the one lost for longest makes room, which is told."""
+    tracker = Tracker(TrackerConfig(rule=rule, capacity=4))
+    ended = []
+    for number in range(12):
+        found = detections([box(0)], [unit(number)], labels=[number])  # an object of its own in every frame
+        ended += [event.track_id for event in tracker.update(found, 1e6 * number).events if event.kind == "ended"]
+    assert ended == list(range(1, 9))
+    again = detections([box(0)], [unit(11)], labels=[11])
+    assert tracker.update(again, 1e8).track_ids.tolist() == [12]

@@ -10,6 +10,8 @@ import pytest
 
 from stc.errors import InputError
 from stc.runtime import Tracker, TrackerConfig
+from stc.runtime.rule_names import RULE_NAMES
+from stc.runtime.tracker import RULES
 from tests.runtime.detections import AT_ONCE, NOTHING, D, box, detections, unit
 
 
@@ -61,3 +63,15 @@ def test_time_must_not_go_back_and_a_refused_frame_changes_nothing() -> None:
 def test_settings_out_of_range_are_input_errors(settings_: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         TrackerConfig(**settings_)
+
+
+@pytest.mark.parametrize("rule", ["masktrack", "qdtrack", "idol"])
+def test_rules_of_embeddings_refuse_detections_without(rule: Any) -> None:
+    tracker = Tracker(TrackerConfig(rule=rule))
+    with pytest.raises(InputError, match=f"rule '{rule}' needs embeddings"):
+        tracker.update(detections([box(0)], [np.empty(0, np.float32)]), 0)
+    assert tracker.time is None
+
+
+def test_the_names_of_the_rules_are_those_of_the_rules() -> None:
+    assert tuple(RULES) == RULE_NAMES

@@ -21,8 +21,8 @@ from stc.benchmarks.evaluation.evaluate import Evaluation
 from stc.benchmarks.evaluation.main import main
 from stc.benchmarks.evaluation.results import read_results
 from stc.cli import run
+from stc.runtime import Session, Stream
 from stc.runtime.main import main as track
-from stc.runtime.stream import Stream
 from tests.benchmarks.evaluation import scenes
 from tests.runtime import tiny_model
 
@@ -108,6 +108,20 @@ def test_a_result_file_of_stc_track_scores_as_the_model_does(data: Path) -> None
     assert scores(data) == of_model
 
 
+def test_the_tracking_rule_can_be_chosen(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = []
+    stream = Session.stream
+
+    def watch(self: Session, *args: Any, **options: Any) -> Stream:
+        rules.append(self.tracker_config.rule)
+        return stream(self, *args, **options)
+
+    monkeypatch.setattr(Session, "stream", watch)
+    assert run(main, arguments(data, "--clips", "moving")) == 0
+    assert run(main, arguments(data, "--clips", "moving", "--tracker", "crossvis")) == 0
+    assert rules == ["default", "crossvis"]
+
+
 def test_a_video_takes_the_place_of_pictures(data: Path) -> None:
     """Frame n of the video is the picture named n: the annotated ones are every second here."""
     assert run(main, arguments(data, "--clips", "moving", "--fps", "25")) == 0
@@ -175,6 +189,11 @@ def test_a_class_that_the_annotations_lack_is_left_out_and_named(
 def test_wrong_usage_is_one_line(more: list[str], message: str, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(main, arguments(data, *more)) == 1
     assert message in capsys.readouterr().err
+
+
+def test_results_have_their_ids(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(main, ["--results", "r", "--data", "annotations.json", "--tracker", "idol"]) == 1
+    assert "leave out --tracker" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [["--model", "m"], ["--results", "r", "--frames", "f"]])

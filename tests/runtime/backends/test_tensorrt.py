@@ -258,6 +258,25 @@ def test_a_batch_beyond_the_profile_is_an_input_error(engine: Path, gpus: Gpus, 
         session.infer(ONE[None])
 
 
+def test_a_step_is_split_by_the_profile(engine: Path, gpus: Gpus, tmp_path: Path) -> None:
+    """Six streams on an engine of up to 4, and on one of exactly 4: as on the CPU, whose batches are others."""
+    pictures = [tiny_model.frame((slot % 4, (8 + slot, 12, 40, 44))) for slot in range(6)]
+    fixed = tiny_model.model()
+    for tensor in (*fixed.graph.input, *fixed.graph.output):
+        tensor.type.tensor_type.shape.dim[0].dim_value = 4
+    of_four = engine_bundle.write(tmp_path / "fixed", built=fixed, largest=4)
+    cpu = Session(engine / "model.onnx")
+    alone = [cpu.stream()(picture) for picture in pictures]
+    for plan in (engine / "engine.plan", of_four / "engine.plan"):
+        with Session(plan) as session:
+            streams = [session.stream() for _ in pictures]
+            results = session.step(dict(zip(streams, pictures, strict=True)))
+            for expected, found in zip(alone, results.values(), strict=True):
+                assert found.boxes.tolist() == expected.boxes.tolist()
+                assert found.track_ids.tolist() == expected.track_ids.tolist()
+            assert list(streams[0].timings)[:3] == ["preprocess", "upload", "engine"]
+
+
 def test_an_engine_that_is_not_what_its_passport_says_is_refused_and_released(gpus: Gpus, tmp_path: Path) -> None:
     other = replace(tiny_model.PASSPORT, max_detections=5)
     bundle = engine_bundle.write(tmp_path / "b", passport=other, built=tiny_model.model())

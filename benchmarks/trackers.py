@@ -1,0 +1,160 @@
+"""`python -m stc.benchmarks.trackers`: the default rule against the published ones, on scenes full of crossings."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stc.benchmarks import crossings
+from stc.benchmarks.crossings import Moment
+from stc.benchmarks.evaluation.identity import identity
+from stc.benchmarks.evaluation.overlap import Overlap
+from stc.benchmarks.progress import bar
+from stc.cli import Parser, run
+from stc.errors import InputError
+from stc.files import write_text
+from stc.runtime.rule_names import RULE_NAMES
+from stc.runtime.tracker import Tracker, TrackerConfig
+
+CONFIGS: dict[str, TrackerConfig] = {
+    "default": TrackerConfig(),
+    "default, any class": TrackerConfig(class_gate=False),
+    **{rule: TrackerConfig(rule=rule) for rule in RULE_NAMES[1:]},
+}
+COLUMNS = ("IDF1", "HOTA", "AssA", "DetA", "IDSW")
+Array = NDArray[Any]
+
+
+def overlap_of(moments: Iterable[Moment], config: TrackerConfig) -> Overlap:
+    """Of the objects and of the confirmed tracks, each from its first detection on, whatever their classes."""
+    tracker = Tracker(config)
+    born: dict[int, int] = {}  # handle -> column
+    frames = []
+    for moment in moments:
+        update = tracker.update(moment.detections, moment.time)
+        for event in update.events:
+            if event.kind == "born":
+                born.setdefault(event.handle, len(born))
+        masks = moment.detections.masks
+        assert masks is not None
+        frames.append((moment.visible, update.handles, masks > 0.5))
+    g = len(frames[0][0])
+    intersection = np.zeros((len(frames), g, len(born)), np.int64)
+    object_areas = np.zeros((len(frames), g), np.int64)
+    track_areas = np.zeros((len(frames), len(born)), np.int64)
+    for number, (visible, handles, masks) in enumerate(frames):
+        rows = [row for row, handle in enumerate(handles.tolist()) if handle in born]
+        columns = [born[int(handles[row])] for row in rows]
+        object_areas[number] = visible.sum(axis=(1, 2))
+        track_areas[number, columns] = masks[rows].sum(axis=(1, 2))
+        objects, tracks = (each.reshape(len(each), visible[0].size) for each in (visible, masks[rows]))
+        intersection[number][:, columns] = objects.astype(np.float32) @ tracks.T.astype(np.float32)
+    union = object_areas[:, :, None] + track_areas[:, None] - intersection
+    return Overlap(intersection / np.maximum(union, 1), intersection, object_areas, track_areas)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Of one tracker: a row per seed, in the order of `COLUMNS`."""
+
+    name: str
+    values: Array
+
+    def __str__(self) -> str:
+        cells = [
+            f"{mean:6.1f} ± {spread:4.1f}" if name == "IDSW" else f"{mean:6.3f} ± {spread:5.3f}"
+            for name, mean, spread in zip(COLUMNS, self.values.mean(axis=0), self.values.std(axis=0), strict=True)
+        ]
+        return f"{self.name:18s} " + "  ".join(f"{cell:>14s}" for cell in cells)
+
+
+Scene = Callable[[int], "Iterable[Moment]"]
+
+
+def measure(seeds: Sequence[int], configs: Mapping[str, TrackerConfig], scene: Scene = crossings.scene) -> list[Scores]:
+    """Every tracker on the same scenes."""
+    rows: dict[str, list[list[float]]] = {name: [] for name in configs}
+    with bar("tracking", len(seeds)) as advance:
+        for seed in seeds:
+            moments = list(scene(seed))
+            for name, config in configs.items():
+                summary = identity(overlap_of(moments, config)).summary()
+                rows[name].append([summary[column] for column in COLUMNS])
+            advance()
+    return [Scores(name, np.array(values)) for name, values in rows.items()]
+
+
+def from_score(scene: Scene, score: float) -> Scene:
+    """The same scenes without the detections below `score`."""
+
+    def kept(seed: int) -> Iterator[Moment]:
+        for moment in scene(seed):
+            rows = np.flatnonzero(moment.detections.scores >= score)
+            yield replace(moment, detections=moment.detections[rows])
+
+    return kept
+
+
+def lines(found: Sequence[Scores]) -> list[str]:
+    """A table: means and standard deviations over the seeds; in how many of them the first one's IDF1 is higher."""
+    first = found[0]
+    head = f"{'':18s} " + "  ".join(f"{name:>14s}" for name in COLUMNS) + f"  IDF1 below {first.name}'s"
+    rows = [head]
+    for each in found:
+        below = int((each.values[:, 0] < first.values[:, 0]).sum())
+        rows.append(str(each) + ("" if each is first else f"  in {below} of {len(first.values)} scenes"))
+    return rows
+
+
+def main(argv: Sequence[str]) -> int:
+    arguments = _parse(argv)
+    with ExitStack() as stack:
+        scene = _composites(arguments, stack) if arguments.model else crossings.scene
+        found = measure(range(arguments.seeds), CONFIGS, from_score(scene, arguments.score))
+    print("\n".join(lines(found)))
+    if arguments.json:
+        plain = {"columns": COLUMNS, "trackers": {each.name: each.values.tolist() for each in found}}
+        write_text(arguments.json, json.dumps(plain, indent=1) + "\n")
+    return 0
+
+
+def _composites(arguments: Namespace, stack: ExitStack) -> Scene:
+    from stc.benchmarks import composites
+    from stc.runtime.session import Session
+    from stc.video_annotations import read_video_annotations
+
+    annotations = read_video_annotations(arguments.data)
+    chosen = annotations.only(arguments.clips.split(",")) if arguments.clips else annotations
+    clips = composites.read_clips(chosen, arguments.frames)
+    session = stack.enter_context(Session(arguments.model))
+    return lambda seed: composites.scene(seed, clips, session)
+
+
+def _parse(argv: Sequence[str]) -> Namespace:
+    parser = Parser(prog="python -m stc.benchmarks.trackers", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=30, metavar="N", help="scenes, one per seed (default 30)")
+    parser.add_argument("--model", metavar="MODEL", help="compose the scenes of real objects, and detect with this")
+    parser.add_argument("--data", type=Path, metavar="JSON", help="--model: annotations of the clips they are cut from")
+    parser.add_argument("--frames", type=Path, metavar="DIR", help="--model: folder that their file names start from")
+    parser.add_argument("--clips", metavar="A,B", help="--model: only these clips")
+    parser.add_argument("--score", type=float, default=0.0, metavar="S", help="drop what scores less (default 0)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers of every scene")
+    arguments = parser.parse_args(argv)
+    if arguments.seeds < 1:
+        raise InputError(f"--seeds {arguments.seeds}: at least 1 is needed")
+    if bool(arguments.model) != bool(arguments.data) or bool(arguments.model) != bool(arguments.frames):
+        raise InputError("--model, --data and --frames go together: a model, and real objects for it to find")
+    return arguments
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
