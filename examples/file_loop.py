@@ -7,8 +7,7 @@ from stc.runtime.video import open_source
 
 
 def main(model: str, video: str) -> None:
-    with Session(model) as session:
-        source = open_source(video)
+    with Session(model) as session, open_source(video) as source:
         stream = session.stream(source.name, source.fps)
         for frame in source:
             result = stream(frame.image, frame.time)

@@ -12,12 +12,10 @@ from stc.runtime.video import open_source
 
 
 def track(session: Session, video: str) -> set[int]:
-    source = open_source(video)
-    stream = session.stream(source.name, source.fps)
-    ids = set()
-    for frame in source:
-        ids.update(int(i) for i in stream(frame.image, frame.time).track_ids if i >= 0)
-    return ids
+    with open_source(video) as source:
+        stream = session.stream(source.name, source.fps)
+        results = (stream(frame.image, frame.time) for frame in source)
+        return {int(i) for result in results for i in result.track_ids if i >= 0}
 
 
 def in_threads(session: Session, videos: list[str]) -> dict[str, set[int]]:

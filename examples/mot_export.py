@@ -13,8 +13,7 @@ from stc.runtime.video import open_source
 
 def main(model: str, video: str, out: str) -> None:
     rows, track_of = [], {}
-    with Session(model) as session:
-        source = open_source(video)
+    with Session(model) as session, open_source(video) as source:
         stream = session.stream(source.name, source.fps)
         for number, frame in enumerate(source, start=1):
             result = stream(frame.image, frame.time)

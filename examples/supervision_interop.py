@@ -16,8 +16,7 @@ from stc.runtime.video import open_source
 def main(model: str, video: str, out: str) -> None:
     draw_masks, draw_labels = sv.MaskAnnotator(), sv.LabelAnnotator()
     frames_of = Counter()
-    with Session(model) as session:
-        source = open_source(video)
+    with Session(model) as session, open_source(video) as source:
         stream = session.stream(source.name, source.fps)
         for frame in source:
             detections = stream(frame.image, frame.time).to_supervision()

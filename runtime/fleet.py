@@ -20,6 +20,7 @@ from stc import __version__
 from stc.errors import InputError, StcError
 from stc.files import sha256, write_text
 from stc.runtime import passport
+from stc.runtime.rule_names import RuleName
 from stc.runtime.track_outputs import Outputs, file_names
 from stc.runtime.track_run import Summary, track
 
@@ -40,7 +41,7 @@ class Settings:
     score: float | None = None
     classes: tuple[str, ...] | None = None
     every: int = 1
-    tracker: str | None = None
+    tracker: RuleName | None = None
     trust: bool = False
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,11 +15,14 @@ from stc.runtime import fleet
 from stc.runtime.fleet import Job, Outcome
 
 RETRIES = 3  # of a video whose worker was killed, or whose disk failed
+REACHING = 5.0  # seconds for a connection to the cluster
 CANCELLING = 10.0  # seconds that workers get to stop after Ctrl-C
 
 
 def run_all(jobs: Sequence[Job], address: str, finished: Callable[[Job, Outcome], object]) -> None:
-    """Run `jobs` on the cluster at `address` ("local" starts one for this call); `finished` is told of each as it ends.
+    """Run `jobs` on the cluster at `address`, and tell `finished` of each as it ends.
+
+    address: HOST:PORT of the head, ray://HOST:PORT of its client server, or "local" to start a cluster for this call.
 
     A task takes as many CPUs as its settings have threads, and a GPU where an engine runs. After Ctrl-C the tasks are
     cancelled and KeyboardInterrupt is raised. Raises MissingDependencyError without ray, InputError where no cluster
@@ -67,11 +71,13 @@ def _connected(ray: Any, address: str) -> Iterator[None]:
     options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     stop = signal.getsignal(signal.SIGTERM)
     try:
+        if address != "local":
+            _reach(address)
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise InputError(
             f"--ray {address}: no Ray cluster answers ({' '.join(str(error).split())[:200]}); start one with: "
-            "ray start --head, or give: local"
+            "ray start --head, and give its HOST:PORT, or give: local"
         ) from error
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, stop)  # Ray puts its own in the place of the command's
@@ -79,6 +85,14 @@ def _connected(ray: Any, address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Raise OSError or ValueError where nobody listens: Ray itself tries for minutes, and prints."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError("not HOST:PORT, ray://HOST:PORT or local")
+    socket.create_connection((host, int(port)), REACHING).close()
 
 
 def _ray() -> Any:

@@ -16,8 +16,7 @@ from stc.runtime.video import open_source
 def main(url: str, model: str, video: str) -> None:
     backend = TritonBackend(url, model)
     # The passport comes with the model; from_backend refuses a server whose model is not what it says.
-    with Session.from_backend(backend, backend.passport, f"{url}/{model}") as session:
-        source = open_source(video)
+    with Session.from_backend(backend, backend.passport, f"{url}/{model}") as session, open_source(video) as source:
         stream = session.stream(source.name, source.fps)
         for frame in source:
             result = stream(frame.image, frame.time)
