@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from stc import __version__
 from stc.errors import InputError, StcError
 from stc.files import sha256, write_text
-from stc.runtime import passport
+from stc.runtime import model_files, passport
+from stc.runtime.model_files import PLAN_SUFFIXES
 from stc.runtime.rule_names import RuleName
 from stc.runtime.track_outputs import Outputs, file_names
 from stc.runtime.track_run import Summary, track
@@ -43,6 +44,11 @@ class Settings:
     every: int = 1
     tracker: RuleName | None = None
     trust: bool = False
+
+    @property
+    def gpus(self) -> int:
+        """1 where an engine runs."""
+        return int(Path(self.model).suffix in PLAN_SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -99,11 +105,13 @@ def jobs(videos: Sequence[str], folders: Outputs, settings: Settings) -> list[Jo
 
 
 def model_sha256(model: Path) -> str:
-    """Raises InputError for a model that is missing, or a bundle without passport."""
-    path = model / passport.FILE_NAME if model.is_dir() else model
-    if not path.is_file():
-        raise InputError(f"{path}: no such model; make one with: stc-export --ckpt FILE")
-    return sha256(path)
+    """Of the file that says which model it is.
+
+    Raises InputError and IncompatibleError as `Session` does, but for an engine, which only its worker can judge.
+    """
+    if model.suffix not in PLAN_SUFFIXES or not model.is_file():
+        model_files.find(model, "cpu")
+    return sha256(model / passport.FILE_NAME if model.is_dir() else model)
 
 
 def fingerprint(job: Job) -> str:
@@ -174,10 +182,3 @@ def _session(settings: Settings) -> Session:
 
 def _hashes(outputs: Outputs) -> dict[str, str]:
     return {str(path): sha256(path) for path in outputs.paths}
-
-
-def is_engine(settings: Settings) -> bool:
-    """Whether a GPU is needed."""
-    from stc.runtime.model_files import PLAN_SUFFIXES
-
-    return Path(settings.model).suffix in PLAN_SUFFIXES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import threading
@@ -30,6 +31,7 @@ def run_all(jobs: Sequence[Job], address: str, finished: Callable[[Job, Outcome]
     """
     ray = _ray()
     with _connected(ray, address):
+        _check_room(ray, jobs, address)
         pending = {_task(ray, job).remote(job): job for job in jobs}
         try:
             while pending:
@@ -39,15 +41,28 @@ def run_all(jobs: Sequence[Job], address: str, finished: Callable[[Job, Outcome]
         except KeyboardInterrupt:
             for reference in pending:
                 ray.cancel(reference, recursive=False)
-            ray.wait(list(pending), num_returns=len(pending), timeout=CANCELLING)
+            if pending:
+                ray.wait(list(pending), num_returns=len(pending), timeout=CANCELLING)
             raise
+
+
+def _check_room(ray: Any, jobs: Sequence[Job], address: str) -> None:
+    """Raise InputError for a task that fits on no machine of the cluster: Ray would wait for one, for ever."""
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    for cpus, gpus in {(job.settings.threads, job.settings.gpus) for job in jobs}:
+        if not any(has.get("CPU", 0) >= cpus and has.get("GPU", 0) >= gpus for has in machines):
+            asked = f"{cpus} CPUs and a GPU" if gpus else f"{cpus} CPUs"
+            raise InputError(
+                f"--ray {address}: no machine of the cluster has {asked}, which a video takes; lower --threads, or "
+                "give the model.onnx where there is no GPU"
+            )
 
 
 def _task(ray: Any, job: Job) -> Any:
     return ray.remote(fleet.run).options(
         name="stc-track",
         num_cpus=job.settings.threads,
-        num_gpus=1 if fleet.is_engine(job.settings) else 0,
+        num_gpus=job.settings.gpus,
         max_retries=RETRIES,
         retry_exceptions=[OSError],
     )
@@ -68,7 +83,10 @@ def _outcome(ray: Any, reference: Any) -> Outcome:
 
 @contextmanager
 def _connected(ray: Any, address: str) -> Iterator[None]:
-    options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
+    options: dict[str, Any] = {}
+    if address == "local":
+        options["include_dashboard"] = False
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers of a cluster that we started
     stop = signal.getsignal(signal.SIGTERM)
     try:
         if address != "local":

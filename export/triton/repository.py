@@ -22,7 +22,7 @@ from stc.runtime.passport import MODEL_FILE, Passport
 CLIENT = "stc_client.py"
 LOADER = "libstc_triton.so"
 _HERE = Path(__file__).parent
-_DTYPES = {
+_DTYPES: dict[int, str] = {
     onnx.TensorProto.UINT8: "uint8",
     onnx.TensorProto.INT32: "int32",
     onnx.TensorProto.FLOAT: "float32",

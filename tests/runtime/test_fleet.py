@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import pytest
 
-from stc.errors import InputError
+from stc.errors import IncompatibleError, InputError
 from stc.runtime import fleet
 from stc.runtime.fleet import Job, Settings
 from stc.runtime.track_outputs import Outputs
@@ -155,6 +155,15 @@ def test_what_cannot_be_read_again_is_refused(job: Job, spec: str) -> None:
 def test_a_video_that_is_missing_is_refused_before_any_runs(job: Job) -> None:
     with pytest.raises(InputError, match=r"nowhere.mp4: no such file or folder"):
         fleet.jobs([job.video, "nowhere.mp4"], job.outputs, job.settings)
+
+
+def test_a_model_that_is_missing_or_altered_is_refused_before_any_video(job: Job, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such model"):
+        fleet.model_sha256(tmp_path / "nowhere")
+    model = Path(job.settings.model) / "model.onnx"
+    model.write_bytes(model.read_bytes() + b"\0")
+    with pytest.raises(IncompatibleError, match="its passport says"):
+        fleet.model_sha256(Path(job.settings.model))
 
 
 def test_videos_of_one_name_have_records_of_their_own(job: Job, tmp_path: Path) -> None:

@@ -142,6 +142,22 @@ def test_a_broken_video_fails_alone(place: Path, capfd: pytest.CaptureFixture[st
     assert len(records(place)) == VIDEOS - 1
 
 
+def test_a_stop_is_clean_and_leaves_what_is_finished(place: Path) -> None:
+    fleet = Fleet(place)
+    until(lambda: records(place))
+    fleet.process.send_signal(signal.SIGTERM)
+    code, out, err = fleet.wait()
+    assert (code, err) == (130, "interrupted\n"), out
+    done, cancelled = out.count(" done "), out.count(" cancelled")
+    assert done >= 1 and cancelled >= 1 and done + cancelled == VIDEOS
+    assert len(records(place)) >= done  # one may have ended while it was being told to stop
+
+
+def test_a_video_that_fits_on_no_machine_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(main, command(place, "--ray", "local", "--threads", "1000")) == 1
+    assert "no machine of the cluster has 1000 CPUs" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "auto"])
 def test_no_cluster_there_is_one_line(address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = tiny_model.write_bundle(tmp_path / "model")
