@@ -31,7 +31,7 @@ def run_all(jobs: Sequence[Job], address: str, finished: Callable[[Job, Outcome]
     """
     ray = _ray()
     with _connected(ray, address):
-        _check_room(ray, jobs, address)
+        check_room(ray, jobs, address)
         pending = {_task(ray, job).remote(job): job for job in jobs}
         try:
             while pending:
@@ -46,7 +46,7 @@ def run_all(jobs: Sequence[Job], address: str, finished: Callable[[Job, Outcome]
             raise
 
 
-def _check_room(ray: Any, jobs: Sequence[Job], address: str) -> None:
+def check_room(ray: Any, jobs: Sequence[Job], address: str) -> None:
     """Raise InputError for a task that fits on no machine of the cluster: Ray would wait for one, for ever."""
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     for cpus, gpus in {(job.settings.threads, job.settings.gpus) for job in jobs}:

@@ -9,13 +9,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TypeVar
 
 import pytest
 
 from stc.cli import run
+from stc.errors import InputError
+from stc.runtime import ray_fleet
+from stc.runtime.fleet import Job, Settings
 from stc.runtime.main import main
+from stc.runtime.track_outputs import Outputs
 from tests.runtime import tiny_model
 from tests.runtime.fleet_clips import clip
 
@@ -153,9 +159,21 @@ def test_a_stop_is_clean_and_leaves_what_is_finished(place: Path) -> None:
     assert len(records(place)) >= done  # one may have ended while it was being told to stop
 
 
-def test_a_video_that_fits_on_no_machine_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(main, command(place, "--ray", "local", "--threads", "1000")) == 1
-    assert "no machine of the cluster has 1000 CPUs" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("model", "threads", "lacking"),
+    [("m.onnx", 2, None), ("m.plan", 2, None), ("m.onnx", 9, "9 CPUs,"), ("m.plan", 3, "3 CPUs and a GPU,")],
+)
+def test_a_video_that_fits_on_no_machine_is_refused(model: str, threads: int, lacking: str | None) -> None:
+    """A cluster of one machine with eight CPUs, one with two and a GPU, and one with all that has died."""
+    machines = [
+        {"Alive": True, "Resources": {"CPU": 8.0}},
+        {"Alive": True, "Resources": {"CPU": 2.0, "GPU": 1.0}},
+        {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}},
+    ]
+    job = Job("clip.mp4", Outputs(None, Path("out"), None, None), Settings(model, "", threads))
+    cluster = SimpleNamespace(nodes=lambda: machines)
+    with nullcontext() if lacking is None else pytest.raises(InputError, match=f"cluster has {lacking}"):
+        ray_fleet.check_room(cluster, [job], "head:6379")
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "auto"])
