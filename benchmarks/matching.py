@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.benchmarks.reference import FrameOutputs
+from stc.runtime.passport import Passport
 
 Array = NDArray[Any]
 # The same detection, not merely the same object: where rounding made another of two rivals win NMS, their boxes differ.
@@ -18,7 +19,8 @@ SAME_DETECTION_IOU = 0.8
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What decided whether a detection exists. score: baked threshold; nms: its IoU; capacity: K.
+    """What decided whether a detection exists. score: the highest about which the threshold decided; nms: its IoU;
+    capacity: K.
 
     Two runs that differ by rounding may decide differently within `margin` of the score threshold, of the K-th score
     or of a competitor's score, and within `margin` of the NMS threshold: such detections are left out, and counted.
@@ -28,6 +30,12 @@ class Thresholds:
     nms: float
     capacity: int
     margin: float
+
+
+def thresholds(passport: Passport, margin: float) -> Thresholds:
+    """Those of a model."""
+    bound = passport.score_threshold if passport.threshold_bound is None else passport.threshold_bound
+    return Thresholds(bound, passport.nms_threshold, passport.max_detections, margin)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stc.benchmarks.budgets import BUDGETS, STAGE_OF, failures
 from stc.benchmarks.identity import NO_TRACK, FrameIds, compare_ids
-from stc.benchmarks.matching import Thresholds, match
+from stc.benchmarks.matching import match, thresholds
 from stc.benchmarks.reference import FrameOutputs, Reference
 from stc.benchmarks.tracklets import track
 from stc.runtime.passport import Passport
@@ -82,7 +82,7 @@ def compare(
     settings, and nothing said of masks at frame size.
     """
     budget = BUDGETS[precision]
-    limits = Thresholds(passport.score_threshold, passport.nms_threshold, passport.max_detections, budget.margin)
+    limits = thresholds(passport, budget.margin)
     ids = track(reference.outputs, passport)
     candidate_ids = track(candidate, passport) if shown is None else [frame.handles for frame in shown]
 

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from stc.export.precision import Precision
 
 # Baked into an ONNX file: only an export can change them.
-_OF_THE_EXPORT = ("fp16", "bf16", "int8", "calib", "frames", "classes", "backbone_style", "size", "max_detections")
+_OF_THE_EXPORT = (
+    *("fp16", "bf16", "int8", "calib", "frames", "size", "max_detections"),
+    *("classes", "backbone_style", "decode_rule", "key_map"),
+)
+# How a checkpoint is read: all that --inspect and --to-safetensors take.
+_OF_READING = ("ckpt", "classes", "backbone_style", "decode_rule", "key_map")
 
 
 def parser() -> Parser:
@@ -40,9 +45,22 @@ def parser() -> Parser:
     p.add_argument(
         "--backbone-style", choices=("msra", "torchvision"), help="stride placement and colours of the ResNet"
     )
+    p.add_argument(
+        "--decode-rule",
+        choices=("adelaidet", "mmdet3", "mmdet-pr"),
+        help="how detections are made of the network's outputs (default: as the code base of the checkpoint does)",
+    )
+    p.add_argument(
+        "--key-map", metavar="FILE", help="names of another code base: lines of a regular expression and our name"
+    )
     p.add_argument("--size", metavar="HxW", help="input size in pixels (default: the model's)")
     p.add_argument("--batch", metavar="N|MIN:OPT:MAX", help="pictures per run: fixed, or a range (default 1)")
     p.add_argument("--max-detections", type=int, metavar="K", help="capacity of the outputs (default: the model's)")
+    instead = p.add_argument_group("instead of an export")
+    what = instead.add_mutually_exclusive_group()
+    what.add_argument("--inspect", action="store_true", help="say what the checkpoint is, and write nothing")
+    what.add_argument("--to-safetensors", metavar="FILE", help="write the checkpoint as .safetensors, with its config")
+    instead.add_argument("--json", action="store_true", help="with --inspect: print JSON")
     _add_engine(p)
     return p
 
@@ -84,6 +102,10 @@ def check(arguments: argparse.Namespace) -> None:
     """Raise InputError for options that do not go together."""
     if arguments.bundle is not None:
         _check_bundle(arguments)
+    if arguments.json and not arguments.inspect:
+        raise InputError("--json belongs to --inspect; an export writes export-report.json")
+    if arguments.inspect or arguments.to_safetensors is not None:
+        _check_reading(arguments)
     if arguments.onnx is None:
         return
     given = ["--" + name.replace("_", "-") for name in _OF_THE_EXPORT if getattr(arguments, name) not in {None, False}]
@@ -104,6 +126,17 @@ def _check_bundle(arguments: argparse.Namespace) -> None:
     ]
     if given:
         raise InputError(f"{', '.join(given)}: --bundle takes a bundle as it is; leave them out")
+
+
+def _check_reading(arguments: argparse.Namespace) -> None:
+    own = ("inspect", "json") if arguments.inspect else ("to_safetensors",)
+    what = "--" + own[0].replace("_", "-")
+    if arguments.ckpt is None:
+        raise InputError(f"{what} is for checkpoints: give --ckpt FILE")
+    defaults = vars(parser().parse_args(["--ckpt", arguments.ckpt]))
+    given = [name for name, value in vars(arguments).items() if value != defaults[name]]
+    if foreign := ["--" + name.replace("_", "-") for name in given if name not in (*_OF_READING, *own)]:
+        raise InputError(f"{', '.join(foreign)}: of an export, and {what} exports nothing; leave out one of them")
 
 
 def precision(arguments: argparse.Namespace) -> Precision:

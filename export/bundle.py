@@ -29,6 +29,7 @@ from stc.export.verify import compare_speed, load_onnxruntime, runs, verify
 from stc.model import checkpoint
 from stc.model.checkpoint import Checkpoint
 from stc.model.checkpoint.infer import BackboneStyle
+from stc.model.decode_rules import DecodeRule
 from stc.model.function_body import DOMAIN, OP, OP_VERSION
 from stc.model.passport import passport_of
 from stc.runtime.engine_record import ENGINE_FILE
@@ -45,6 +46,8 @@ def export(
     calib: str | Path | None = None,
     classes: str | None = None,
     backbone_style: BackboneStyle | None = None,
+    decode_rule: DecodeRule | None = None,
+    key_map: str | Path | None = None,
     size: tuple[int, int] | None = None,
     max_detections: int | None = None,
     engine: EngineOptions = EngineOptions(),  # noqa: B008  (frozen)
@@ -56,8 +59,8 @@ def export(
 
     precision: of the engine, and of a second ONNX file beside the float32 one. frames: a video whose first frames the
     proof uses; None takes the photographs that ship with stc. calib: a video to calibrate int8 on, needed for it and
-    for nothing else. classes, backbone_style: what a weight file cannot tell,
-    see `stc.model.checkpoint.load`. size: (H, W) of the input in pixels, max_detections: the capacity K; None: the
+    for nothing else. classes, backbone_style, decode_rule, key_map: what a weight file cannot tell, see
+    `stc.model.checkpoint.load`. size: (H, W) of the input in pixels, max_detections: the capacity K; None: the
     model's. engine: which TensorRT builds the engine and how, and the batch sizes, also of the ONNX files. step: called
     with a line per step; display: told of the engine build's phases.
 
@@ -75,7 +78,9 @@ def export(
     load_onnxruntime()
     flavour = _flavour(engine)
     step("reading the checkpoint")
-    loaded = checkpoint.load(ckpt, classes=classes, backbone_style=backbone_style)
+    loaded = checkpoint.load(
+        ckpt, classes=classes, backbone_style=backbone_style, decode_rule=decode_rule, key_map=key_map
+    )
     source = configured(loaded, size, max_detections)
     pictures = reference_frames(source.config, None if frames is None else Path(frames))
     calibration = pictures if calib is None else calibration_frames(source.config, Path(calib))

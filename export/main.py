@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str]) -> int:
     arguments = options.parser().parse_args(argv)
     options.check(arguments)
+    if arguments.inspect:
+        return _inspect(arguments)
+    if arguments.to_safetensors is not None:
+        return _convert(arguments)
     if arguments.triton is not None:
         _need_onnx()
         from stc.export.triton.repository import check_replaceable
@@ -41,6 +46,34 @@ def main(argv: Sequence[str]) -> int:
     if arguments.triton is not None:
         _write_repository(result.path, arguments.triton)
     return 0 if result.verdict == "pass" else 3
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from stc.export.inspection import show
+    from stc.model.checkpoint.inspection import inspect
+
+    found = inspect(arguments.ckpt, **_reading(arguments))
+    if arguments.json:
+        print(json.dumps(found.to_dict(), indent=1))
+    else:
+        show(found, Console())
+    _warn(found.assumed)
+    return 0
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    from stc.export.convert import to_safetensors
+
+    source = to_safetensors(arguments.ckpt, arguments.to_safetensors, **_reading(arguments))
+    _print_assumed(source.assumed)
+    print(f"{arguments.to_safetensors}: layout {source.layout} of {arguments.ckpt}")
+    return 0
+
+
+def _reading(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {name: getattr(arguments, name) for name in ("classes", "backbone_style", "decode_rule", "key_map")}
 
 
 def _work(arguments: argparse.Namespace, progress: Any) -> Export:
@@ -69,8 +102,7 @@ def _work(arguments: argparse.Namespace, progress: Any) -> Export:
         precision=options.precision(arguments),
         frames=arguments.frames,
         calib=arguments.calib,
-        classes=arguments.classes,
-        backbone_style=arguments.backbone_style,
+        **_reading(arguments),
         size=None if arguments.size is None else parse_size(arguments.size),
         max_detections=arguments.max_detections,
         engine=engine,
@@ -114,10 +146,22 @@ def _print(result: Export) -> None:
             table.add_row(stage.name, f"{stage.max_error:.2e}", f"{stage.relative:.2e}", f"{stage.magnitude:.3g}")
         console.print(table)
         console.print(_summary(verification), highlight=False)
-    for key, value in result.passport.checkpoint["assumed"].items():
-        console.print(f"assumed {key}: {value}", highlight=False)
+    _print_assumed(result.passport.checkpoint["assumed"])
     print(f"{result.path}: {result.verdict}")
     print(result.engine)
+
+
+def _print_assumed(assumed: Mapping[str, str]) -> None:
+    for topic, text in assumed.items():
+        print(f"assumed {topic}: {text}")
+    _warn(assumed)
+
+
+def _warn(assumed: Mapping[str, str]) -> None:
+    from stc.model.checkpoint.class_names import PLACEHOLDERS
+
+    if (text := assumed.get("classes", "")).startswith(PLACEHOLDERS):
+        print(f"warning: class names are {text}", file=sys.stderr)
 
 
 def _summary(verification: Verification) -> str:

@@ -95,7 +95,8 @@ def _page(passport: Passport, verifications: Sequence[Verified], engine: str) ->
         "sha256": passport.checkpoint["sha256"],
         "Input": f"{passport.input_size[0]}x{passport.input_size[1]}, resize {passport.resize}",
         "Classes": ", ".join(passport.classes),
-        "Detections": f"at most {passport.max_detections}, score >= {passport.score_threshold:.4f}",
+        "Detections": f"at most {passport.max_detections}, score >= {passport.score_threshold:.4f}, "
+        f"decode rule {passport.checkpoint.get('decode_rule', 'adelaidet')}",
         "Engine": engine,
         **{f"Assumed {key}": value for key, value in passport.checkpoint["assumed"].items()},
     }

@@ -7,6 +7,12 @@ from typing import Any, Literal
 
 Backbone = Literal["resnet50", "resnet101", "efficientnet-lite0"]
 Resize = Literal["pil-bilinear", "linear", "area"]
+# Fields where another word would pass for one of these.
+_CHOICES = {
+    "p6_from": ("p5", "c5"),
+    "score_form": ("sqrt", "product"),
+    "level_topk": ("none", "pairs", "locations"),
+}
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,7 @@ class ModelConfig:
     backbone: Backbone = "resnet50"
     stride_in_1x1: bool = True  # MSRA placement (detectron2); False is torchvision's. Not visible in a weight file.
     fpn_channels: int = 256
+    p6_from: Literal["p5", "c5"] = "p5"  # "c5": the backbone's last feature, as early mmdetection had it
     strides: tuple[int, ...] = (8, 16, 32, 64, 128)
     cls_convs: int = 4
     box_convs: int = 4
@@ -37,7 +44,7 @@ class ModelConfig:
     mask_channels: int = 8  # channels of mask_feats and of the dynamic layers
     mask_layers: int = 3
     sizes_of_interest: tuple[int, ...] = (64, 128, 256, 512, 1024)
-    mask_out_stride: int = 4
+    mask_out_stride: int = 4  # of `masks`: logits are upsampled to it before the sigmoid
     classes: tuple[str, ...] = ()
 
     # Input
@@ -47,9 +54,15 @@ class ModelConfig:
     pixel_mean: tuple[float, float, float] = (103.53, 116.28, 123.675)  # in channel_order
     pixel_std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
-    # Decode (model.md 2.4 and 2.5 of AdelaiDet: threshold on class x centerness, score is its square root)
-    score_threshold: float = 0.05  # on class x centerness, strict
-    pre_nms_topk: int = 1000  # best (location, class) pairs of all levels together
+    # Decode (named rules: decode_rules.py). Quality is class probability x centerness.
+    score_form: Literal["sqrt", "product"] = "sqrt"  # the shown score: square root of the quality, or the quality
+    score_threshold: float = 0.05  # strict
+    threshold_with_centerness: bool = True  # the threshold is on the quality; False: on the class probability alone
+    pre_nms_topk: int = 1000  # best (location, class) pairs of all levels together, by quality
+    # Before that, each level may be limited to as many pairs, by class probability, or locations, by best quality.
+    level_topk: Literal["none", "pairs", "locations"] = "none"
+    clip_boxes: bool = False  # to the input, before suppression
+    drop_empty_boxes: bool = False  # before suppression
     nms_threshold: float = 0.6  # suppress where IoU is greater
     nms_steps: int = 16  # unrolled steps of cluster NMS; exact for suppression chains up to this length
     max_detections: int = 100
@@ -57,6 +70,9 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if len(self.strides) != len(self.sizes_of_interest):
             raise ValueError(f"{len(self.strides)} strides but {len(self.sizes_of_interest)} sizes of interest")
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {getattr(self, name)!r}")
         if self.nms_steps % 2:
             raise ValueError(f"nms_steps must be even, so that NMS keeps a superset of greedy; got {self.nms_steps}")
         if self.max_detections > self.pre_nms_topk:

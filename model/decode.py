@@ -1,8 +1,9 @@
 """From dense predictions to a fixed number of detections: the one decode of the reference and of the exported graph.
 
-AdelaiDet's rule (CondInst with THRESH_WITH_CTR): candidates are (location, class) pairs with class x centerness above a
-threshold, suppressed per class, the best K kept. Two steps have a fixed-shape form instead: the candidates are the best
-`pre_nms_topk` of all levels together rather than of each level, and exactly K survive (AdelaiDet keeps ties beyond K).
+Candidates are (location, class) pairs above a threshold, suppressed per class, the best K kept; how exactly is the
+config's (`decode_rules.py` names the published rules). Two steps have a fixed-shape form: only the best `pre_nms_topk`
+candidates of all levels together compete, and exactly K survive. Where K survive among them, the result is the
+published one.
 """
 
 from __future__ import annotations
@@ -40,20 +41,30 @@ def decode(raw: RawOutputs, config: ModelConfig, top_k: TopK = stable_top_k) -> 
 
     Raises ValueError when the input is so small that it has fewer (location, class) pairs than `max_detections`.
     """
-    logits = _flatten(raw.logits)
-    quality = logits.sigmoid() * _flatten(raw.centerness).sigmoid()
-    pairs = quality.flatten(1)
-    if pairs.shape[1] < config.max_detections:
+    probability = _flatten(raw.logits).sigmoid()
+    quality = probability * _flatten(raw.centerness).sigmoid()
+    tested = quality if config.threshold_with_centerness else probability
+    passed = tested > config.score_threshold
+    candidates = torch.where(passed, quality, 0).flatten(1)
+    if candidates.shape[1] < config.max_detections:
         raise ValueError(
-            f"{pairs.shape[1]} candidates at this input size, fewer than {config.max_detections} detections"
+            f"{candidates.shape[1]} candidates at this input size, fewer than {config.max_detections} detections"
         )
     points, strides, sizes = _cells(raw, config)
 
-    candidates = torch.where(pairs > config.score_threshold, pairs, 0)
-    best, index = top_k(candidates, min(config.pre_nms_topk, pairs.shape[1]))
+    pairs = _best_of_each_level(raw, probability, quality, passed, config, top_k)
+    if pairs is not None:
+        candidates = candidates.gather(1, pairs)
+    best, index = top_k(candidates, min(config.pre_nms_topk, candidates.shape[1]))
+    if pairs is not None:
+        index = pairs.gather(1, index)
     cell = index // config.num_classes
     labels = index - cell * config.num_classes
     boxes = _boxes(points[cell], _rows(_flatten(raw.ltrb), cell) * strides[cell][..., None])
+    if config.clip_boxes:
+        boxes = _clipped(boxes, config.input_size)
+    if config.drop_empty_boxes:
+        best = torch.where((boxes[..., 2:] > boxes[..., :2]).all(dim=2), best, 0)
 
     keep = cluster_nms(boxes, labels, best > 0, config.nms_threshold, config.nms_steps)
     best, order = top_k(torch.where(keep, best, 0), config.max_detections)
@@ -66,7 +77,7 @@ def decode(raw: RawOutputs, config: ModelConfig, top_k: TopK = stable_top_k) -> 
     embeddings = select(_rows(_flatten(raw.embeddings), cell)) if raw.embeddings else None
     return Decoded(
         boxes=select(_rows(boxes, order)),
-        scores=best.sqrt(),
+        scores=best.sqrt() if config.score_form == "sqrt" else best,
         labels=torch.where(kept, labels.gather(1, order), -1).to(torch.int32),
         count=kept.sum(1, dtype=torch.int32),
         params=select(_rows(_flatten(raw.params, wide=False), cell)),
@@ -74,6 +85,35 @@ def decode(raw: RawOutputs, config: ModelConfig, top_k: TopK = stable_top_k) -> 
         sizes=torch.where(kept, sizes[cell], 1),
         embeddings=embeddings,
     )
+
+
+def _best_of_each_level(
+    raw: RawOutputs, probability: Tensor, quality: Tensor, passed: Tensor, config: ModelConfig, top_k: TopK
+) -> Tensor | None:
+    """Indices (B, M) of the (location, class) pairs that `level_topk` leaves, level by level; None where it leaves all.
+
+    probability, quality, passed: (B, cells of all levels, C).
+    """
+    cells = [level.shape[2] * level.shape[3] for level in raw.logits]
+    limit = config.pre_nms_topk
+    classes = config.num_classes
+    by_pairs = config.level_topk == "pairs"
+    each = classes if by_pairs else 1  # what is ranked, per cell
+    if config.level_topk == "none" or max(cells) * each <= limit:
+        return None
+    ranked = torch.where(passed, probability, 0).flatten(1) if by_pairs else quality.amax(dim=2)
+    kept, start = [], 0
+    for level in cells:
+        size = level * each
+        if size > limit:
+            kept.append(top_k(ranked[:, start : start + size], limit)[1] + start)
+        else:
+            kept.append(torch.arange(start, start + size, device=ranked.device).expand(ranked.shape[0], -1))
+        start += size
+    index = torch.cat(kept, dim=1)
+    if by_pairs:
+        return index
+    return (index[..., None] * classes + torch.arange(classes, device=index.device)).flatten(1)
 
 
 def _flatten(levels: list[Tensor], wide: bool = True) -> Tensor:
@@ -101,3 +141,10 @@ def _cells(raw: RawOutputs, config: ModelConfig) -> tuple[Tensor, Tensor, Tensor
 
 def _boxes(points: Tensor, ltrb: Tensor) -> Tensor:
     return torch.cat([points - ltrb[..., :2], points + ltrb[..., 2:]], dim=-1)
+
+
+def _clipped(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    height, width = size
+    left, top, right, bottom = boxes.unbind(-1)
+    sides = [left.clamp(0, width), top.clamp(0, height), right.clamp(0, width), bottom.clamp(0, height)]
+    return torch.stack(sides, dim=-1)

@@ -29,7 +29,7 @@ class STC(nn.Module):
             self.backbone = EfficientNetLite0()
         else:
             self.backbone = ResNet(config.backbone, config.stride_in_1x1)
-        self.fpn = FPN(self.backbone.out_channels, config.fpn_channels)
+        self.fpn = FPN(self.backbone.out_channels, config.fpn_channels, config.p6_from)
         self.head = Head(config)
         self.mask_branch = MaskBranch(
             config.fpn_channels, config.mask_branch_channels, config.mask_branch_convs, config.mask_channels

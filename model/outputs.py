@@ -28,7 +28,8 @@ class RawOutputs:
 class Decoded:
     """Detections of fixed capacity K, sorted by score; rows at and beyond `count` are 0 (labels -1).
 
-    boxes: (B, K, 4) xyxy in input pixels, not clipped. scores: (B, K), sqrt(class x centerness). labels: (B, K)
+    boxes: (B, K, 4) xyxy in input pixels, clipped to the input where the decode rule says so. scores: (B, K), class x
+    centerness or its square root. labels: (B, K)
     int32. count: (B,) int32. params: (B, K, P). locations: (B, K, 2) xy in input pixels. sizes: (B, K) size of
     interest of the level. embeddings: (B, K, D), None for a model without tracking head.
     """

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from stc.model.checkpoint.load import Checkpoint
+from stc.model.decode_rules import decode_rule
 from stc.runtime.passport import Passport
 from stc.runtime.tracker import TrackerConfig
 
@@ -12,6 +13,11 @@ from stc.runtime.tracker import TrackerConfig
 def passport_of(source: Checkpoint, file: str, name: str) -> Passport:
     """The passport of a checkpoint before any export: no precision, no files. file: its name, without folders."""
     config = source.config
+    rooted = config.score_form == "sqrt"
+    bound = config.score_threshold**0.5 if rooted else config.score_threshold
+    tracker = TrackerConfig()
+    if not rooted:  # its scores are meant for square roots
+        tracker = replace(tracker, init_score=tracker.init_score**2, instant_score=tracker.instant_score**2)
     return Passport(
         name=name,
         classes=config.classes,
@@ -22,9 +28,17 @@ def passport_of(source: Checkpoint, file: str, name: str) -> Passport:
         max_detections=config.max_detections,
         embedding_dim=config.track_dim,
         mask_stride=config.mask_out_stride,
-        score_threshold=config.score_threshold**0.5,  # a shown score is the square root of class x centerness
+        # A threshold on the class probability alone lets any score through, but decides only about scores below it.
+        score_threshold=bound if config.threshold_with_centerness else 0.0,
+        threshold_bound=bound,
         nms_threshold=config.nms_threshold,
-        tracker=asdict(TrackerConfig()),
-        checkpoint={"file": file, "sha256": source.sha256, "layout": source.layout, "assumed": source.assumed},
+        tracker=asdict(tracker),
+        checkpoint={
+            "file": file,
+            "sha256": source.sha256,
+            "layout": source.layout,
+            "decode_rule": decode_rule(config),
+            "assumed": source.assumed,
+        },
         model=config.to_dict(),
     )

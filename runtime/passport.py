@@ -33,8 +33,9 @@ class Passport:
     max_detections: int
     embedding_dim: int  # 0: no tracking head, ids come from IoU and class cues
     mask_stride: int
-    score_threshold: float  # baked into the graph; a session can only raise it
+    score_threshold: float  # the least score that the graph gives; a session can only raise it
     nms_threshold: float
+    threshold_bound: float | None = None  # highest score that the graph's own threshold decides about; None: the least
     tracker: dict[str, Any] = field(default_factory=dict)  # fields of stc.runtime.tracker.TrackerConfig
     precision: dict[str, Any] = field(default_factory=dict)  # {"type": "fp32"|"fp16", "fp32_islands": [...]}
     checkpoint: dict[str, Any] = field(default_factory=dict)  # file name, sha256, layout, what was assumed

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -55,10 +56,43 @@ class Weights:
             yield f"{name}.num_batches_tracked", COUNTER.clone()
 
 
-def adelaidet_state(seed: int, *, depth: int = 50, num_classes: int = 80, sem: bool = False) -> dict[str, Tensor]:
-    """State dictionary of AdelaiDet's CondInst (372 entries for R-50, 386 with `sem`)."""
-    w = Weights(seed)
-    state = {**dict(_resnet(w, depth)), **dict(_fpn(w)), **dict(_fcos(w, num_classes)), **dict(_mask_branch(w))}
+@dataclass(frozen=True)
+class Widths:
+    """Channels of the pyramid and the mask branch, convolutions of a tower; the published ones by default."""
+
+    fpn: int = 256
+    mask: int = 128
+    convs: int = 4
+
+
+PUBLISHED = Widths()
+SLIM = Widths(fpn=64, mask=32, convs=2)
+
+
+class Shapes(Weights):
+    """No random numbers: tensors of the right shape around one stored zero each, in no time."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    def normal(self, *shape: int, std: float = 1.0, mean: float = 0.0) -> Tensor:
+        return torch.zeros(()).expand(shape)
+
+    def uniform(self, *shape: int, low: float, high: float) -> Tensor:
+        return torch.zeros(()).expand(shape)
+
+
+def adelaidet_state(
+    seed: int | None, *, depth: int = 50, num_classes: int = 80, sem: bool = False, widths: Widths = PUBLISHED
+) -> dict[str, Tensor]:
+    """State dictionary of AdelaiDet's CondInst (372 entries for R-50, 386 with `sem`). seed None: `Shapes`."""
+    w = Shapes() if seed is None else Weights(seed)
+    state = {
+        **dict(_resnet(w, depth)),
+        **dict(_fpn(w, widths.fpn)),
+        **dict(_fcos(w, num_classes, widths)),
+        **dict(_mask_branch(w, widths)),
+    }
     state["mask_head.sizes_of_interest"] = torch.tensor([64, 128, 256, 512, 1024])
     state["mask_head._iter"] = torch.zeros(1)
     if sem:
@@ -66,12 +100,12 @@ def adelaidet_state(seed: int, *, depth: int = 50, num_classes: int = 80, sem: b
     return state
 
 
-def crossvis_state(seed: int, num_classes: int = 40) -> dict[str, Tensor]:
+def crossvis_state(seed: int | None, num_classes: int = 40, widths: Widths = PUBLISHED) -> dict[str, Tensor]:
     """State dictionary of CrossVIS R-50 (397 entries): AdelaiDet's, a tracking tower and a classifier of tracks."""
-    state = adelaidet_state(seed, num_classes=num_classes)
-    w = Weights(seed + 1)
-    state |= dict(_tower(w, "reid_tower"))
-    state[f"{HEAD}.reid_pred.weight"] = w.conv(256, 256, 1)
+    state = adelaidet_state(seed, num_classes=num_classes, widths=widths)
+    w = Shapes() if seed is None else Weights(seed + 1)
+    state |= dict(_tower(w, "reid_tower", widths))
+    state[f"{HEAD}.reid_pred.weight"] = w.conv(256, widths.fpn, 1)
     state[f"{HEAD}.reid_pred.bias"] = w.normal(256, std=0.1)
     state |= dict(w.batch_norm(f"{HEAD}.reid_pred_bn", 256))
     state["cls.weight"] = w.normal(3774, 256, std=0.01)
@@ -135,31 +169,31 @@ def _resnet(w: Weights, depth: int) -> Entries:
             inputs = 4 * width
 
 
-def _fpn(w: Weights) -> Entries:
+def _fpn(w: Weights, out: int) -> Entries:
     for level, channels in ((3, 512), (4, 1024), (5, 2048)):
-        yield f"backbone.fpn_lateral{level}.weight", w.conv(256, channels, 1, gain=1.0)
-        yield f"backbone.fpn_lateral{level}.bias", w.normal(256, std=0.1)
-        yield f"backbone.fpn_output{level}.weight", w.conv(256, 256, 3, gain=1.0)
-        yield f"backbone.fpn_output{level}.bias", w.normal(256, std=0.1)
+        yield f"backbone.fpn_lateral{level}.weight", w.conv(out, channels, 1, gain=1.0)
+        yield f"backbone.fpn_lateral{level}.bias", w.normal(out, std=0.1)
+        yield f"backbone.fpn_output{level}.weight", w.conv(out, out, 3, gain=1.0)
+        yield f"backbone.fpn_output{level}.bias", w.normal(out, std=0.1)
     for name in ("p6", "p7"):
-        yield f"backbone.top_block.{name}.weight", w.conv(256, 256, 3, gain=1.0)
-        yield f"backbone.top_block.{name}.bias", w.normal(256, std=0.1)
+        yield f"backbone.top_block.{name}.weight", w.conv(out, out, 3, gain=1.0)
+        yield f"backbone.top_block.{name}.bias", w.normal(out, std=0.1)
 
 
-def _tower(w: Weights, name: str) -> Entries:
-    for i in range(4):
-        yield f"{HEAD}.{name}.{3 * i}.weight", w.conv(256, 256, 3)
-        yield f"{HEAD}.{name}.{3 * i}.bias", w.normal(256, std=0.1)
-        yield from w.norm(f"{HEAD}.{name}.{3 * i + 1}", 256)
+def _tower(w: Weights, name: str, widths: Widths) -> Entries:
+    for i in range(widths.convs):
+        yield f"{HEAD}.{name}.{3 * i}.weight", w.conv(widths.fpn, widths.fpn, 3)
+        yield f"{HEAD}.{name}.{3 * i}.bias", w.normal(widths.fpn, std=0.1)
+        yield from w.norm(f"{HEAD}.{name}.{3 * i + 1}", widths.fpn)
 
 
-def _fcos(w: Weights, num_classes: int) -> Entries:
-    yield from _tower(w, "cls_tower")
-    yield from _tower(w, "bbox_tower")
-    yield from _predictions(w, HEAD, 256, num_classes, class_bias=-7.2, centerness="ctrness").items()
+def _fcos(w: Weights, num_classes: int, widths: Widths) -> Entries:
+    yield from _tower(w, "cls_tower", widths)
+    yield from _tower(w, "bbox_tower", widths)
+    yield from _predictions(w, HEAD, widths.fpn, num_classes, class_bias=-7.2, centerness="ctrness").items()
     for level in range(LEVELS):
         yield f"{HEAD}.scales.{level}.scale", w.uniform(1, low=0.9, high=1.1)
-    yield from zip(("controller.weight", "controller.bias"), _controller(w, 256), strict=True)
+    yield from zip(("controller.weight", "controller.bias"), _controller(w, widths.fpn), strict=True)
 
 
 def _predictions(
@@ -199,15 +233,15 @@ def _zero_sum(weight: Tensor) -> Tensor:
     return weight - weight.mean(dim=(1, 2, 3), keepdim=True)
 
 
-def _mask_branch(w: Weights) -> Entries:
+def _mask_branch(w: Weights, widths: Widths) -> Entries:
     for i in range(3):
-        yield f"mask_branch.refine.{i}.0.weight", w.conv(128, 256, 3)
-        yield from w.batch_norm(f"mask_branch.refine.{i}.1", 128)
-    for i in range(4):
-        yield f"mask_branch.tower.{i}.0.weight", _zero_sum(w.conv(128, 128, 3))
-        yield from w.batch_norm(f"mask_branch.tower.{i}.1", 128)
-    yield "mask_branch.tower.4.weight", _zero_sum(w.conv(8, 128, 1, gain=1.0))
-    yield "mask_branch.tower.4.bias", w.normal(8, std=0.1)
+        yield f"mask_branch.refine.{i}.0.weight", w.conv(widths.mask, widths.fpn, 3)
+        yield from w.batch_norm(f"mask_branch.refine.{i}.1", widths.mask)
+    for i in range(widths.convs):
+        yield f"mask_branch.tower.{i}.0.weight", _zero_sum(w.conv(widths.mask, widths.mask, 3))
+        yield from w.batch_norm(f"mask_branch.tower.{i}.1", widths.mask)
+    yield f"mask_branch.tower.{widths.convs}.weight", _zero_sum(w.conv(8, widths.mask, 1, gain=1.0))
+    yield f"mask_branch.tower.{widths.convs}.bias", w.normal(8, std=0.1)
 
 
 def _semantic(w: Weights, num_classes: int) -> Entries:

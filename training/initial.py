@@ -10,10 +10,10 @@ from torch import Tensor
 
 from stc.errors import CheckpointError, InputError
 from stc.model.checkpoint import files, load
+from stc.model.checkpoint.backbones import Backbone, read_backbone
 from stc.model.checkpoint.infer import BackboneStyle, with_backbone_style
 from stc.model.config import PRESETS, R50, STC_LITE, ModelConfig
 from stc.model.network import STC
-from stc.training.imagenet import Backbone, read_backbone
 
 PRESET_OF = {"efficientnet-lite0": "stc-lite", "resnet50": "r50", "resnet101": "r101"}
 DEFAULT_PRESET = "stc-lite"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.benchmarks.budgets import BUDGETS
-from stc.benchmarks.matching import Thresholds, match
+from stc.benchmarks.matching import match, thresholds
 from stc.benchmarks.parity import mask_iou
 from stc.benchmarks.proof import Proof
 from stc.benchmarks.reference import FrameOutputs
@@ -46,9 +46,7 @@ class Picture:
 
 def worst(proof: Proof, passport: Passport, precision: str, count: int = WORST) -> list[Instance]:
     """The `count` instances whose masks agree least: those without a partner first. Not those that rounding decided."""
-    limits = Thresholds(
-        passport.score_threshold, passport.nms_threshold, passport.max_detections, BUDGETS[precision].margin
-    )
+    limits = thresholds(passport, BUDGETS[precision].margin)
     instances = []
     for frame, (expected, found) in enumerate(zip(proof.truth.reference.outputs, proof.outputs, strict=True)):
         matches = match(expected, found, limits)

@@ -33,6 +33,7 @@ OVIS = (
     "Person, Bird, Cat, Dog, Horse, Sheep, Cow, Elephant, Bear, Zebra, Giraffe, Poultry, Giant_panda, Lizard, Parrot, "
     "Monkey, Rabbit, Tiger, Fish, Turtle, Bicycle, Motorcycle, Airplane, Boat, Vehical"
 )
+PLACEHOLDERS = "placeholders"  # how the words of an assumption begin that names nothing
 KNOWN: dict[str, tuple[str, ...]] = {
     "coco": tuple(COCO.split(", ")),
     "ytvis2019": tuple(YTVIS2019.split(", ")),
@@ -73,8 +74,11 @@ def assumed(count: int) -> tuple[tuple[str, ...], str]:
         return KNOWN["ovis"], "ovis, because there are 25 classes"
     placeholders = tuple(f"class_{index}" for index in range(count))
     if count == 40:
-        return placeholders, "placeholders: 40 classes are those of ytvis2019 or of ytvis2021; say which with --classes"
-    return placeholders, f"placeholders for {count} classes; name them with --classes FILE"
+        return (
+            placeholders,
+            f"{PLACEHOLDERS}: 40 classes are those of ytvis2019 or of ytvis2021; say which with --classes",
+        )
+    return placeholders, f"{PLACEHOLDERS} for {count} classes; name them with --classes FILE"
 
 
 def _from_file(path: Path) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from stc.errors import CheckpointError
 
-SHOWN = 20  # names listed of each kind; the count is always complete
+SHOWN = 100  # names listed of each kind; the count is always complete
 
 
 @dataclass
@@ -21,16 +21,27 @@ class Differences:
     def __bool__(self) -> bool:
         return bool(self.missing or self.unexpected or self.misshapen)
 
-    def error(self, path: object, layout: str, known: int, total: int) -> CheckpointError:
-        """The error that lists all differences; `known` of the `total` entries have names of `layout`."""
+    def error(self, path: object, layout: str, known: int, total: int, head: Sequence[str] = ()) -> CheckpointError:
+        """The error that lists all differences; `known` of the `total` entries have names of `layout`.
+
+        head: a key map for those that look like a tracking head.
+        """
         lines = [f"{path}: not a complete STC checkpoint of a known layout"]
         for kind in ("missing", "unexpected", "misshapen"):
             lines += _listed(kind, getattr(self, kind))
         lines.append(f"closest known layout: {layout} ({known} of {total} entries have its names)")
-        lines.append(
-            "give the file that training wrote, whole; if it comes from another code base, rename its entries to those "
-            "of a known layout: adelaidet (CondInst), crossvis or stc"
-        )
+        if head:
+            lines += [
+                "it holds a tracking head under foreign names: put the suggested lines into a file, check them, and "
+                "give that to stc-export with --key-map FILE",
+                "  suggested map:",
+                *(f"    {line}" for line in head),
+            ]
+        else:
+            lines.append(
+                "give the file that training wrote, whole; if it comes from another code base, name its entries with "
+                "stc-export --key-map FILE"
+            )
         return CheckpointError("\n".join(lines))
 
 

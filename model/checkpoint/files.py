@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
-import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,11 +10,14 @@ import torch
 from torch import Tensor
 
 from stc.errors import CheckpointError
-from stc.model.checkpoint import pickles
+from stc.model.checkpoint import pickles, torch_files
+from stc.model.checkpoint.pickles import Array, Foreign
+from stc.model.checkpoint.torch_files import View
 
 # Where training frameworks keep the weights, in the order in which they are preferred.
 ENTRIES = ("model", "state_dict", "model_state", "ema_state", "model_ema", "blobs")
 MAX_ELEMENTS = 1 << 30  # 30 times R-101; more is a damaged or hostile header
+SAVE_INSTEAD = "save model.state_dict() instead"
 NUMBERS = (
     *(torch.float32, torch.float16, torch.bfloat16, torch.float64),
     *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool),
@@ -40,10 +41,13 @@ def read(path: Path) -> StateFile:
     Raises CheckpointError for a file that is missing, empty, not a weight file, truncated, or that wants to run code.
     """
     _refuse_what_is_no_weight_file(path)
-    if path.suffix == ".safetensors":
-        return _read_safetensors(path)
-    content = _read_pickle(path) if path.suffix == ".pkl" else _read_torch(path)
-    return _unwrap(path, content)
+    read_form = {".safetensors": _read_safetensors, ".pkl": _read_pickle}.get(path.suffix, _read_torch)
+    try:
+        return read_form(path)
+    except CheckpointError:
+        raise
+    except Exception as error:  # damage can surface as nearly anything
+        raise _damaged(path, error) from error
 
 
 def _refuse_what_is_no_weight_file(path: Path) -> None:
@@ -70,74 +74,91 @@ def _refuse_what_is_no_weight_file(path: Path) -> None:
 
 
 def _read_safetensors(path: Path) -> StateFile:
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-            metadata = dict(file.metadata() or {})
-    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError, AttributeError) as error:
-        raise _damaged(path, error) from error
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        metadata = dict(file.metadata() or {})
     return StateFile(_checked(path, tensors), metadata)
 
 
-def _read_torch(path: Path) -> object:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if refused := re.search(r"GLOBAL (\S+)", str(error)):
-            raise _refused(path, refused[1]) from error
-        raise _damaged(path, error) from error
-    except Exception as error:  # damage in a pickle can surface as nearly anything
-        raise _damaged(path, error) from error
+def _read_torch(path: Path) -> StateFile:
+    with torch_files.opened(path) as file:
+        return _unwrap(path, file.content, file.tensor)
 
 
-def _read_pickle(path: Path) -> object:
-    try:
-        return pickles.load(path.read_bytes())
-    except pickles.RefusedGlobalError as error:
-        raise _refused(path, str(error)) from error
-    except Exception as error:  # damage in a pickle can surface as nearly anything
-        raise _damaged(path, error) from error
+def _read_pickle(path: Path) -> StateFile:
+    with pickles.mapped(path) as file:
+        return _unwrap(path, pickles.load(file), _no_views)
 
 
-def _refused(path: Path, name: str) -> CheckpointError:
+def _no_views(view: View) -> Tensor:
+    raise AssertionError(f"{view} in a plain pickle")
+
+
+def _refused(path: Path, name: object) -> CheckpointError:
     return CheckpointError(
-        f"{path}: refused, because loading it would call {name}, and weights need no code; "
+        f"{path}: refused, because loading it would call {name!s:.100}, and weights need no code; "
         "ask its author for the weights alone, best as .safetensors (torch.save(model.state_dict(), ...) also reads)"
     )
 
 
 def _damaged(path: Path, error: Exception) -> CheckpointError:
-    text = str(error).strip()
-    # PyTorch's own reason stands behind advice to load the file unsafely, which is not ours to give.
-    inner = re.search(r"WeightsUnpickler error: (.*)", text)
-    reason = (inner[1] if inner else text.partition("\n")[0])[:160]
+    reason = str(error).strip().partition("\n")[0][:160]
     return CheckpointError(
         f"{path}: truncated, damaged or not a weight file ({type(error).__name__}: {reason}); download or copy it again"
     )
 
 
-def _unwrap(path: Path, content: object) -> StateFile:
-    if not isinstance(content, Mapping):
-        raise CheckpointError(
-            f"{path}: holds a {type(content).__name__}, not a dictionary of weights; save model.state_dict() instead"
-        )
-    present = [entry for entry in ENTRIES if isinstance(content.get(entry), Mapping)]
+def _unwrap(path: Path, content: object, read_view: Callable[[View], Tensor]) -> StateFile:
+    if isinstance(content, Foreign):
+        raise _refused(path, content)
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: holds a {_kind(content)}, not a dictionary of weights; {SAVE_INSTEAD}")
+    present = [entry for entry in ENTRIES if isinstance(content.get(entry), dict)]
     entry, left_out = (present[0], tuple(present[1:])) if present else ("", ())
     state = content[entry] if entry else content
+    if entry == "blobs":  # Caffe2: a list of names among the arrays
+        state.pop("weight_order", None)
     tensors: dict[str, Tensor] = {}
+    arrays = _ArrayReader(path)
     for name, value in state.items():
-        array = value.value if isinstance(value, pickles.Array) else None
-        # A copy in native byte order: torch shares memory with NumPy and wants it writable.
-        tensor = value if array is None else torch.from_numpy(array.astype(array.dtype.newbyteorder("="), order="C"))
-        if not isinstance(tensor, Tensor) or not isinstance(name, str):
+        if isinstance(value, Foreign):
+            raise _refused(path, value)
+        if not isinstance(name, str):
+            raise CheckpointError(f"{path}: entry {name!r:.100} has no text for a name; {SAVE_INSTEAD}")
+        if not isinstance(value, View | Array):
             raise CheckpointError(
-                f"{path}: entry {name!r} is a {type(value).__name__}, not a tensor, and no entry is one of "
-                f"{', '.join(ENTRIES)}; save model.state_dict() instead"
+                f"{path}: entry {name[:100]!r} is a {_kind(value)}, not a tensor, and no entry is one of "
+                f"{', '.join(ENTRIES)}; {SAVE_INSTEAD}"
             )
-        tensors[name] = tensor.detach()
+        tensors[name] = read_view(value) if isinstance(value, View) else arrays.read(name, value)
     return StateFile(_checked(path, tensors), entry=entry, left_out=left_out)
+
+
+class _ArrayReader:
+    """Pickled arrays as tensors, of no more bytes than the file: views of the same would fill the memory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.left = path.stat().st_size
+        self.known: dict[int, Tensor] = {}  # by identity: tied weights are one array
+
+    def read(self, name: str, array: Array) -> Tensor:
+        if id(array) not in self.known:
+            self.left -= len(array.content)
+            if self.left < 0:
+                raise ValueError("arrays of more bytes than the file has")
+            value = array.value
+            if value is None:
+                raise CheckpointError(f"{self.path}: entry {name[:100]!r} is an array of no numbers; {SAVE_INSTEAD}")
+            # A copy in native byte order: torch shares memory with NumPy and wants it writable.
+            self.known[id(array)] = torch.from_numpy(value.astype(value.dtype.newbyteorder("="), order="C"))
+        return self.known[id(array)]
+
+
+def _kind(value: object) -> str:
+    return "Tensor" if isinstance(value, View) else type(value).__name__
 
 
 def _checked(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from typing import Literal
 from torch import Tensor
 
 from stc.model.config import R50, STC_LITE, ModelConfig
+from stc.model.resnet import ResNet
 
 BackboneStyle = Literal["msra", "torchvision"]
 MAX_MASK_LAYERS = 8
@@ -22,8 +23,12 @@ def infer(tensors: Mapping[str, Tensor]) -> ModelConfig:
     preset = STC_LITE if any(name.startswith("backbone.blocks.") for name in tensors) else R50
     depth = _count(tensors, "backbone.res4.{}.conv1.weight")
     tracked = "head.track_pred.weight" in tensors
+    width = _size(tensors, "fpn.lateral.0.weight", 0, preset.fpn_channels)
+    # Only a P6 that plainly reads the backbone is taken for one; any other odd shape is an error of the file.
+    on_backbone = preset is R50 and _size(tensors, "fpn.p6.weight", 1, width) == ResNet.out_channels[-1] != width
     config = preset.with_(
-        fpn_channels=_size(tensors, "fpn.lateral.0.weight", 0, preset.fpn_channels),
+        fpn_channels=width,
+        p6_from="c5" if on_backbone else "p5",
         cls_convs=_count(tensors, "head.cls_tower.convs.{}.weight"),
         box_convs=_count(tensors, "head.box_tower.convs.{}.weight"),
         track_convs=_count(tensors, "head.track_tower.convs.{}.weight"),

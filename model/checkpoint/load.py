@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,15 @@ from torch import Tensor
 
 from stc.errors import CheckpointError, InputError
 from stc.files import sha256
-from stc.model.checkpoint import class_names, files, layouts
-from stc.model.checkpoint.compare import differences
-from stc.model.checkpoint.infer import BackboneStyle, class_count, infer, with_backbone_style
+from stc.model.checkpoint import assumptions, backbones, class_names, files, layouts
+from stc.model.checkpoint import key_map as key_maps
+from stc.model.checkpoint.compare import Differences, differences
+from stc.model.checkpoint.foreign_heads import suggested_map
+from stc.model.checkpoint.infer import BackboneStyle, class_count, infer
 from stc.model.checkpoint.layouts import Layout
-from stc.model.checkpoint.save import CONFIG_KEY, weights
+from stc.model.checkpoint.save import ASSUMED_KEY, CONFIG_KEY, weights
 from stc.model.config import ModelConfig
+from stc.model.decode_rules import DECODE_RULES, DecodeRule
 from stc.model.network import STC
 
 MAX_CLASSES = 10_000
@@ -32,9 +34,33 @@ class Checkpoint:
 
     model: STC
     config: ModelConfig
-    layout: str  # "adelaidet", "crossvis" or "stc"
+    layout: str  # one of stc.model.checkpoint.layouts.NAMES
     sha256: str
     assumed: dict[str, str]  # topic -> in words, what was assumed because the file does not tell
+
+
+@dataclass(frozen=True)
+class Examined:
+    """The content of a weight file, held against the layout that is closest to it."""
+
+    path: Path
+    file: files.StateFile
+    layout: Layout
+    known: int  # entries that have a name of `layout`
+    tensors: dict[str, Tensor]  # by our names
+    config: ModelConfig
+    assumed: dict[str, str]
+    model: STC  # of `config`, without memory for its weights
+    wrong: Differences
+
+    def error(self) -> CheckpointError:
+        """The error that says what is `wrong`."""
+        total = len(self.file.tensors)
+        return self.wrong.error(self.path, self.layout.name, self.known, total, self.suggested_map())
+
+    def suggested_map(self) -> list[str]:
+        """A key map for left-over entries that look like a tracking head."""
+        return suggested_map(self.wrong.unexpected, {name: t.shape for name, t in self.file.tensors.items()})
 
 
 def load(
@@ -42,21 +68,46 @@ def load(
     *,
     classes: str | Path | Sequence[str] | None = None,
     backbone_style: BackboneStyle | None = None,
+    decode_rule: DecodeRule | None = None,
+    key_map: str | Path | None = None,
 ) -> Checkpoint:
-    """Load `.pth`, `.pt`, `.pkl` or `.safetensors` of the layouts `adelaidet`, `crossvis` or `stc`.
+    """Load `.pth`, `.pt`, `.pkl` or `.safetensors` of any known layout (`layouts.py`).
 
     classes: "coco", "ytvis2019", "ytvis2021", "ovis", a file of names, or the names; needed where the number of classes
-    does not tell. backbone_style: stride placement and pixels that the ResNet was trained with; "msra" when not given.
-    Numbers of any precision become float32. Entries that inference does not need are ignored.
+    does not tell. backbone_style: stride placement and pixels that the ResNet was trained with, decode_rule: how
+    detections are made of its outputs; those of the layout's code base when not given. key_map: a file that names
+    entries of another code base, see `stc.model.checkpoint.key_map`. Numbers of any precision become float32. Entries
+    that inference does not need are ignored.
 
     Raises CheckpointError for a file that cannot be read safely or whose weights are missing, unexpected, misshapen or
-    not finite; InputError when `classes` or `backbone_style` does not fit.
+    not finite; InputError when `classes`, `backbone_style`, `decode_rule` or `key_map` does not fit.
     """
     path = Path(path)
+    file = files.read(path)
+    return finish(
+        examine(path, file, classes=classes, backbone_style=backbone_style, decode_rule=decode_rule, key_map=key_map)
+    )
+
+
+def examine(
+    path: Path,
+    file: files.StateFile,
+    *,
+    classes: str | Path | Sequence[str] | None = None,
+    backbone_style: BackboneStyle | None = None,
+    decode_rule: DecodeRule | None = None,
+    key_map: str | Path | None = None,
+) -> Examined:
+    """What the content of `path` is, complete or not; no number is looked at. Arguments and errors: see `load`."""
     if backbone_style is not None and backbone_style not in get_args(BackboneStyle):
         raise InputError(f"--backbone-style {backbone_style}: must be one of {', '.join(get_args(BackboneStyle))}")
-    file = files.read(path)
-    layout, known = layouts.closest(file.tensors)
+    if decode_rule is not None and decode_rule not in DECODE_RULES:
+        raise InputError(f"--decode-rule {decode_rule}: must be one of {', '.join(DECODE_RULES)}")
+    mapped = {} if key_map is None else key_maps.read(key_map).names(file.tensors)
+    layout, known = layouts.closest(name for name in file.tensors if name not in mapped)
+    if mapped:
+        layout = key_maps.extended(layout if known else layouts.STC, mapped, file.tensors)
+        known += sum(ours is not None for ours in mapped.values())
     if known == 0:
         raise _foreign(path, list(file.tensors))
     tensors, unexpected = _translate(layout, file.tensors)
@@ -66,25 +117,39 @@ def load(
 
     stored = file.metadata.get(CONFIG_KEY)
     if stored is None:
-        config = _inferred_config(path, tensors, classes, backbone_style, assumed)
+        config = _inferred_config(path, tensors, classes, assumed)
+        config = assumptions.trained_by(path, config, layout, backbone_style, decode_rule, assumed)
     else:
-        config = _stored_config(path, stored, classes, backbone_style)
-    if layout is not layouts.STC:
-        _fill_frozen_statistics(tensors, assumed)
+        config = _stored_config(path, stored, classes, backbone_style, decode_rule)
+        assumed |= _stored_assumptions(path, file.metadata.get(ASSUMED_KEY, "{}"), named=classes is not None)
+    if layout.name != layouts.STC.name:
+        assumptions.fill_frozen_statistics(tensors, assumed)
+    if layout.bare_towers:
+        assumptions.fill_tower_biases(tensors, assumed)
 
     model = _empty(path, config)
-    wrong = differences(_expected(model, layout), _shapes(layout, tensors), unexpected)
-    if wrong:
-        raise wrong.error(path, layout.name, known, len(file.tensors))
+    wrong = differences(_expected(model, layout, tensors), _shapes(layout, tensors), unexpected)
+    return Examined(path, file, layout, known, tensors, config, assumed, model, wrong)
+
+
+def finish(found: Examined) -> Checkpoint:
+    """The model of a file that holds all of it. Raises CheckpointError for one that does not, see `load`."""
+    if found.wrong:
+        raise found.error()
+    model, path = found.model, found.path
     counters = {name: torch.tensor(0) for name in model.state_dict().keys() - weights(model).keys()}
-    model.load_state_dict({**_numbers(path, layout, _stacked(tensors)), **counters}, assign=True)
-    return Checkpoint(model.eval(), config, layout.name, sha256(path), assumed)
+    model.load_state_dict({**_numbers(path, found.layout, _stacked(found.tensors)), **counters}, assign=True)
+    return Checkpoint(model.eval(), found.config, found.layout.name, sha256(path), found.assumed)
 
 
 def _foreign(path: Path, names: list[str]) -> CheckpointError:
-    known = "; ".join(
-        f"{layout.name} (such as {layout.theirs('head.cls_logits.weight')})" for layout in layouts.LAYOUTS
-    )
+    if source := backbones.source_of(names):
+        return CheckpointError(
+            f"{path}: only a backbone ({source} names, as of ImageNet weights): the feature pyramid, the class, box "
+            f"and controller head and the mask branch are missing; train a model from it: stc-train --init {path}"
+        )
+    examples = {layout.name: layout.theirs("head.cls_logits.weight") for layout in layouts.LAYOUTS}
+    known = "; ".join(f"{name} (such as {example})" for name, example in examples.items())
     return CheckpointError(
         f"{path}: weights of another model: none of its {len(names)} entries ({', '.join(names[:3])}, ...) has a "
         f"name of a known layout: {known}; give a CondInst, CrossVIS or STC checkpoint"
@@ -107,10 +172,16 @@ def _translate(layout: Layout, tensors: dict[str, Tensor]) -> tuple[dict[str, Te
 
 
 def _stored_config(
-    path: Path, stored: str, classes: str | Path | Sequence[str] | None, style: BackboneStyle | None
+    path: Path,
+    stored: str,
+    classes: str | Path | Sequence[str] | None,
+    style: BackboneStyle | None,
+    rule: DecodeRule | None,
 ) -> ModelConfig:
     if style is not None:
         raise InputError(f"{path}: says itself how its backbone was trained; leave out --backbone-style")
+    if rule is not None:
+        raise InputError(f"{path}: says itself how it is decoded; leave out --decode-rule")
     try:
         config = ModelConfig.from_dict(json.loads(stored))
         if max(config.cls_convs, config.box_convs, config.track_convs, config.mask_branch_convs) > MAX_CONVS:
@@ -122,11 +193,21 @@ def _stored_config(
     return config if classes is None else config.with_(classes=class_names.named(classes, config.num_classes))
 
 
+def _stored_assumptions(path: Path, stored: str, *, named: bool) -> dict[str, str]:
+    """What the conversion to this file assumed. named: the classes have been named since."""
+    try:
+        texts = {str(topic): str(text) for topic, text in json.loads(stored).items()}
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path}: its {ASSUMED_KEY} cannot be used ({error}); convert it again with stc-export --to-safetensors"
+        ) from error
+    return {topic: text for topic, text in texts.items() if not (named and topic == "classes")}
+
+
 def _inferred_config(
     path: Path,
     tensors: dict[str, Tensor],
     classes: str | Path | Sequence[str] | None,
-    style: BackboneStyle | None,
     assumed: dict[str, str],
 ) -> ModelConfig:
     config = infer(tensors)
@@ -139,29 +220,7 @@ def _inferred_config(
         names, assumed["classes"] = class_names.assumed(count)
     else:
         names = class_names.named(classes, count)
-    config = config.with_(classes=names)
-
-    if config.backbone == "efficientnet-lite0":
-        if style is not None:
-            raise InputError(f"{path}: --backbone-style is for ResNet; this is {config.backbone}: leave it out")
-        assumed["config"] = "input and decoding of the preset stc-lite, because the file holds no config"
-        return config
-    if style is None:
-        assumed["backbone_style"] = (
-            "msra (detectron2's own ResNet); say torchvision with --backbone-style where it is not"
-        )
-    return with_backbone_style(config, style or "msra")
-
-
-def _fill_frozen_statistics(tensors: dict[str, Tensor], assumed: dict[str, str]) -> None:
-    """Old detectron2 and MSRA files hold only the affine terms of a frozen norm: its mean is 0 and its variance 1."""
-    norms = [m[1] for name in tensors if (m := re.fullmatch(r"(backbone\..*bn\d?)\.weight", name))]
-    bare = [norm for norm in norms if f"{norm}.running_mean" not in tensors and f"{norm}.running_var" not in tensors]
-    for norm in bare:
-        tensors[f"{norm}.running_mean"] = torch.zeros_like(tensors[f"{norm}.weight"])
-        tensors[f"{norm}.running_var"] = torch.ones_like(tensors[f"{norm}.weight"])
-    if bare:
-        assumed["statistics"] = f"mean 0 and variance 1 of {len(bare)} frozen norms, which the file does not hold"
+    return config.with_(classes=names)
 
 
 def _empty(path: Path, config: ModelConfig) -> STC:
@@ -175,12 +234,12 @@ def _empty(path: Path, config: ModelConfig) -> STC:
         ) from error
 
 
-def _expected(model: STC, layout: Layout) -> dict[str, tuple[int, ...]]:
+def _expected(model: STC, layout: Layout, tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
     """Shapes of all weights of `model` by the names of the file."""
     shapes: dict[str, tuple[int, ...]] = {}
     for name, tensor in weights(model).items():
-        if name == "head.scales" and layout is not layouts.STC:
-            shapes |= {_their(layout, f"{name}.{level}"): (1,) for level in range(len(tensor))}
+        if name == "head.scales" and (layout.name != layouts.STC.name or f"{name}.0" in tensors):
+            shapes |= {_their(layout, f"{name}.{level}"): layout.scale_shape for level in range(len(tensor))}
         else:
             shapes[_their(layout, name)] = tuple(tensor.shape)
     return shapes
@@ -195,12 +254,12 @@ def _their(layout: Layout, name: str) -> str:
 
 
 def _stacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The scales of the levels, one tensor each in AdelaiDet's layout, as our one tensor."""
+    """The scales of the levels, one tensor each in other layouts, as our one tensor."""
     levels = sorted(name for name in tensors if name.startswith("head.scales."))
     if not levels:
         return tensors
     rest = {name: tensor for name, tensor in tensors.items() if name not in levels}
-    return {**rest, "head.scales": torch.cat([tensors[name] for name in levels])}
+    return {**rest, "head.scales": torch.stack([tensors[name].reshape(()) for name in levels])}
 
 
 def _numbers(path: Path, layout: Layout, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

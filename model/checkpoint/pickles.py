@@ -1,63 +1,101 @@
-"""NumPy arrays out of a pickle (detectron2's `.pkl`) without letting the pickle call anything.
+"""The content of a pickle without letting the pickle call anything.
 
-A pickle is a program. This reader knows the few names that arrays and dictionaries are pickled with and gives each its
-own small stand-in; any other name is refused before it is imported. `numpy`'s own functions are never called either, so
-that a declared shape allocates nothing: an array exists only once as many bytes as its shape needs were in the file.
+A pickle is a program. This machine runs its instructions on plain containers, texts and numbers only. Every name that
+the program asks for is looked up in a table of stand-ins of our own, never imported: the few names that arrays and
+dictionaries are pickled with rebuild them, any other name becomes a `Foreign`, an inert mark that remembers the name.
+So a training log, a configuration or an optimiser beside the weights needs no code of the framework that wrote it,
+and a hostile name does nothing. What a file declares allocates nothing: an array exists only once as many bytes as
+its shape needs were in the file, and the number of instructions and of re-encoded bytes is bounded.
 """
 
 from __future__ import annotations
 
-import io
 import math
+import mmap
 import pickle
-from collections import OrderedDict
-from typing import Any, NoReturn
+import pickletools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+MAX_INSTRUCTIONS = 2_000_000  # R-101 with its optimiser has about 100,000
+MAX_DIMENSIONS = 8
 
-class RefusedGlobalError(pickle.UnpicklingError):
-    """The pickle asks for a name that is not needed to build arrays."""
+# Only these become keys of dictionaries: hashing a deeply nested tuple would overflow the interpreter's stack.
+_KEYS = (str, int, float, bool, bytes, type(None))
+_LITERALS = {
+    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
+    *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
+    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
+}
+_CONSTANTS: dict[str, Callable[[], Any]] = {
+    "NONE": lambda: None,
+    "NEWTRUE": lambda: True,
+    "NEWFALSE": lambda: False,
+    "EMPTY_LIST": list,
+    "EMPTY_TUPLE": tuple,
+    "EMPTY_DICT": dict,
+    "EMPTY_SET": lambda: Foreign("builtins", "set"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Foreign:
+    """What stands where the pickle wants an object of a name that is not ours to make."""
+
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.name}"
 
 
 class Dtype:
-    """Stand-in for `numpy.dtype`: numbers only, never objects."""
+    """Stand-in for `numpy.dtype`. `value` is None for what is no plain number (objects, texts, times)."""
 
-    def __init__(self, code: str, *_: Any) -> None:
-        self.value = np.dtype(str(code))
-        if self.value.kind not in "fiub":
-            raise pickle.UnpicklingError(f"array of dtype {code!r}, not of numbers")
+    value: np.dtype[Any] | None
 
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        if state[1] in ("<", ">"):
+    def __init__(self, code: object, *_: Any) -> None:
+        self.value = np.dtype(code) if isinstance(code, str) and code.lstrip("<>=|")[:1] in set("fiub") else None
+
+    def set_state(self, state: Any) -> None:
+        if self.value is not None and state[1] in ("<", ">"):
             self.value = self.value.newbyteorder(state[1])
 
 
 class Array:
-    """Stand-in for `numpy.ndarray` while its state is still to come."""
+    """Stand-in for `numpy.ndarray`."""
 
-    value: NDArray[Any]
+    content: bytes | bytearray | str = b""  # protocol 2 of Python 2 keeps bytes as text, one latin-1 character each
+    dtype: object = None
+    shape: object = None
+    order: Literal["C", "F"] = "C"
 
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        _, shape, dtype, fortran, content = state
-        # Protocol 2 written by Python 2 keeps bytes as text, one latin-1 character each.
-        content = content.encode("latin1") if isinstance(content, str) else content
-        self.value = _array(content, dtype, shape, "F" if fortran else "C")
+    def set_state(self, state: Any) -> None:
+        _, self.shape, self.dtype, fortran, content = state
+        self.order = "F" if fortran else "C"
+        self.content = content if isinstance(content, bytes | bytearray | str) else b""
 
-
-def _array(content: Any, dtype: Any, shape: Any, order: str) -> NDArray[Any]:
-    if not isinstance(dtype, Dtype) or not isinstance(content, bytes | bytearray):
-        raise pickle.UnpicklingError("an array that does not hold plain numbers")
-    if (
-        not isinstance(shape, tuple)
-        or len(shape) > 8
-        or not all(isinstance(size, int) and size >= 0 for size in shape)
-        or len(content) != math.prod(shape) * dtype.value.itemsize
-    ):
-        raise pickle.UnpicklingError(f"an array of shape {shape} with {len(content)} bytes of {dtype.value}")
-    flat = np.frombuffer(content, dtype=dtype.value)
-    return flat.reshape(shape, order="F" if order == "F" else "C")
+    @property
+    def value(self) -> NDArray[Any] | None:
+        """The numbers; None for an array of something else. Raises UnpicklingError where bytes and shape disagree."""
+        if not isinstance(self.dtype, Dtype) or self.dtype.value is None:
+            return None
+        content = self.content.encode("latin1") if isinstance(self.content, str) else self.content
+        shape, dtype = self.shape, self.dtype.value
+        if (
+            not isinstance(shape, tuple)
+            or len(shape) > MAX_DIMENSIONS
+            or not all(isinstance(size, int) and size >= 0 for size in shape)
+            or len(content) != math.prod(shape) * dtype.itemsize
+        ):
+            raise pickle.UnpicklingError(f"an array whose shape does not fit its {len(content)} bytes of {dtype}")
+        return np.frombuffer(content, dtype=dtype).reshape(shape, order=self.order)
 
 
 def _reconstruct(*_: Any) -> Array:
@@ -66,31 +104,32 @@ def _reconstruct(*_: Any) -> Array:
 
 def _from_buffer(content: Any, dtype: Any, shape: Any, order: Any) -> Array:
     array = Array()
-    array.value = _array(content, dtype, shape, str(order))
+    array.set_state((None, shape, dtype, order == "F", content))
     return array
 
 
 def _scalar(dtype: Any, content: Any) -> Array:
-    content = content.encode("latin1") if isinstance(content, str) else content
     return _from_buffer(content, dtype, (), "C")
 
 
-def _encode(text: str, encoding: str) -> bytes:
-    """Stand-in for `_codecs.encode`: how Python 3 writes bytes into protocol 2."""
-    if encoding != "latin1" or not isinstance(text, str):
-        raise pickle.UnpicklingError(f"bytes encoded as {encoding!r}")
-    return text.encode("latin1")
+def _dictionary(items: Iterable[Any] = ()) -> dict[Any, Any]:
+    result: dict[Any, Any] = {}
+    for key, value in items:
+        _set(result, key, value)
+    return result
 
 
-def _ndarray(*_: Any) -> NoReturn:
-    raise pickle.UnpicklingError("numpy.ndarray called outside of an array's reconstruction")
+def _set(target: Any, key: Any, value: Any) -> None:
+    if isinstance(target, dict) and isinstance(key, _KEYS):
+        target[key] = value
 
+
+Names = Mapping[tuple[str, str], Any]
 
 STAND_INS: dict[tuple[str, str], Any] = {
-    ("numpy", "ndarray"): _ndarray,
     ("numpy", "dtype"): Dtype,
-    ("_codecs", "encode"): _encode,
-    ("collections", "OrderedDict"): OrderedDict,
+    ("numpy", "ndarray"): Foreign("numpy", "ndarray"),
+    ("collections", "OrderedDict"): _dictionary,
 }
 for _package in ("numpy.core", "numpy._core"):
     STAND_INS[f"{_package}.multiarray", "_reconstruct"] = _reconstruct
@@ -98,16 +137,198 @@ for _package in ("numpy.core", "numpy._core"):
     STAND_INS[f"{_package}.numeric", "_frombuffer"] = _from_buffer
 
 
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in STAND_INS:
-            raise RefusedGlobalError(f"{module}.{name}")
-        return STAND_INS[module, name]
+@contextmanager
+def mapped(path: Path) -> Iterator[mmap.mmap]:
+    """The file in memory, for `load`: unlike an open file it takes no memory for more bytes than it has."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        yield content
 
 
-def load(content: bytes) -> object:
-    """What the pickle `content` holds: containers, texts, numbers, and `Array` where an array was.
+def load(
+    stream: IO[bytes] | mmap.mmap, names: Names = STAND_INS, persistent: Callable[[Any], Any] | None = None
+) -> object:
+    """What the pickle at the position of `stream` holds, and leave `stream` behind it.
 
-    Raises RefusedGlobalError with the first foreign name; a damaged file raises UnpicklingError or nearly anything.
+    The result is made of dict, list, tuple, texts, bytes, numbers, `Array`, `Foreign`, and what the stand-ins in
+    `names` and `persistent` (the pickle's references to things outside of it) return. Raises UnpicklingError, or nearly
+    anything, for a damaged pickle.
     """
-    return _Unpickler(io.BytesIO(content), encoding="latin1").load()
+    return _Machine(names, persistent).run(stream)
+
+
+class _Machine:
+    def __init__(self, names: Names, persistent: Callable[[Any], Any] | None) -> None:
+        self.names = {**names, ("_codecs", "encode"): self._encode}
+        self.persistent = persistent
+        self.stack: list[Any] = []
+        self.marks: list[list[Any]] = []  # the stacks below the marks
+        self.memo: dict[int, Any] = {}
+        self.allowance = 0  # bytes that may still be re-encoded: as many as were read
+
+    def run(self, stream: IO[bytes] | mmap.mmap) -> object:
+        for count, (instruction, argument, _) in enumerate(pickletools.genops(cast(IO[bytes], stream))):
+            name = instruction.name
+            if count >= MAX_INSTRUCTIONS:
+                raise pickle.UnpicklingError(f"more than {MAX_INSTRUCTIONS:,} instructions")
+            if name in _LITERALS:
+                if isinstance(argument, str):
+                    self.allowance += len(argument)
+                self.stack.append(argument)
+            elif name in _CONSTANTS:
+                self.stack.append(_CONSTANTS[name]())
+            elif name == "STOP":
+                return self.stack.pop()
+            elif name not in ("PROTO", "FRAME"):
+                step = getattr(self, f"_{name.lower()}", None)
+                if step is None:
+                    raise pickle.UnpicklingError(f"the instruction {name}, which weights do not need")
+                step(argument)
+        raise pickle.UnpicklingError("no end")
+
+    def _encode(self, text: str, encoding: str) -> bytes:
+        """Stand-in for `_codecs.encode`: how Python 3 writes bytes into protocol 2."""
+        self.allowance -= len(text)
+        if encoding != "latin1" or self.allowance < 0:
+            raise pickle.UnpicklingError(f"bytes encoded as {encoding!r:.20}, or the same ones again and again")
+        return text.encode("latin1")
+
+    def _above_mark(self) -> list[Any]:
+        items, self.stack = self.stack, self.marks.pop()
+        return items
+
+    def _mark(self, _: Any) -> None:
+        self.marks.append(self.stack)
+        self.stack = []
+
+    def _pop(self, _: Any) -> None:
+        if self.stack:
+            self.stack.pop()
+        else:
+            self._above_mark()
+
+    def _pop_mark(self, _: Any) -> None:
+        self._above_mark()
+
+    def _dup(self, _: Any) -> None:
+        self.stack.append(self.stack[-1])
+
+    def _memoize(self, _: Any) -> None:
+        self.memo[len(self.memo)] = self.stack[-1]
+
+    def _put(self, index: int) -> None:
+        self.memo[index] = self.stack[-1]
+
+    def _get(self, index: int) -> None:
+        self.stack.append(self.memo[index])
+
+    _binput = _long_binput = _put
+    _binget = _long_binget = _get
+
+    def _tuple(self, _: Any) -> None:
+        items = self._above_mark()
+        self.stack.append(tuple(items))
+
+    def _last(self, count: int) -> tuple[Any, ...]:
+        items = tuple(self.stack[-count:])
+        if len(items) < count:
+            raise pickle.UnpicklingError("a tuple of more than there is")
+        del self.stack[-count:]
+        return items
+
+    def _tuple1(self, _: Any) -> None:
+        self.stack.append(self._last(1))
+
+    def _tuple2(self, _: Any) -> None:
+        self.stack.append(self._last(2))
+
+    def _tuple3(self, _: Any) -> None:
+        self.stack.append(self._last(3))
+
+    def _list(self, _: Any) -> None:
+        items = self._above_mark()
+        self.stack.append(items)
+
+    def _append(self, _: Any) -> None:
+        self._extend([self.stack.pop()])
+
+    def _appends(self, _: Any) -> None:
+        self._extend(self._above_mark())
+
+    def _extend(self, items: list[Any]) -> None:
+        target = self.stack[-1]
+        if isinstance(target, list):
+            target.extend(items)
+
+    def _additems(self, _: Any) -> None:
+        self._above_mark()
+
+    def _frozenset(self, _: Any) -> None:
+        self._above_mark()
+        self.stack.append(Foreign("builtins", "frozenset"))
+
+    def _dict(self, _: Any) -> None:
+        items = self._above_mark()
+        self.stack.append({})
+        self._update(items)
+
+    def _setitem(self, _: Any) -> None:
+        self._update(list(self._last(2)))
+
+    def _setitems(self, _: Any) -> None:
+        self._update(self._above_mark())
+
+    def _update(self, items: list[Any]) -> None:
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            _set(self.stack[-1], key, value)
+
+    def _find(self, module: Any, name: Any) -> Any:
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise pickle.UnpicklingError("a name that is no text")
+        return self.names.get((module, name)) or Foreign(module, name)
+
+    def _global(self, names: str) -> None:
+        module, _, name = names.partition(" ")
+        self.stack.append(self._find(module, name))
+
+    def _stack_global(self, _: Any) -> None:
+        self.stack.append(self._find(*self._last(2)))
+
+    def _reduce(self, _: Any) -> None:
+        function, arguments = self._last(2)
+        if isinstance(function, Foreign):
+            self.stack.append(function)
+        elif callable(function) and isinstance(arguments, tuple):  # a stand-in: nothing else is callable
+            self.stack.append(function(*arguments))
+        else:
+            raise pickle.UnpicklingError("a call of something that is no function")
+
+    def _newobj(self, _: Any) -> None:
+        kind, _ = self._last(2)
+        self._object(kind)
+
+    def _newobj_ex(self, _: Any) -> None:
+        kind, _, _ = self._last(3)
+        self._object(kind)
+
+    def _obj(self, _: Any) -> None:
+        self._object(self._above_mark()[0])
+
+    def _inst(self, names: str) -> None:
+        self._above_mark()
+        self.stack.append(Foreign(*names.partition(" ")[::2]))
+
+    def _object(self, kind: Any) -> None:
+        self.stack.append(kind if isinstance(kind, Foreign) else Foreign("builtins", "object"))
+
+    def _build(self, _: Any) -> None:
+        state = self.stack.pop()
+        if isinstance(self.stack[-1], Array | Dtype):
+            self.stack[-1].set_state(state)
+
+    def _binpersid(self, _: Any) -> None:
+        self._persid(self.stack.pop())
+
+    def _persid(self, reference: Any) -> None:
+        if self.persistent is None:
+            raise pickle.UnpicklingError("a reference to something outside of the pickle")
+        self.stack.append(self.persistent(reference))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from stc.files import atomic_path
 from stc.model.network import STC
 
 CONFIG_KEY = "stc.config"
+ASSUMED_KEY = "stc.assumed"
 
 
 def weights(model: STC) -> dict[str, Tensor]:
@@ -20,12 +22,15 @@ def weights(model: STC) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in model.state_dict().items() if not name.endswith("num_batches_tracked")}
 
 
-def save(model: STC, path: str | Path, dtype: torch.dtype = torch.float32) -> None:
+def save(
+    model: STC, path: str | Path, dtype: torch.dtype = torch.float32, assumed: Mapping[str, str] | None = None
+) -> None:
     """Write `model` to `path` (`.safetensors`), atomically; `stc.model.checkpoint.load` reads it back.
 
     dtype: float32 or float16, storage of the convolution weights. Vectors (norms, biases, scales) stay float32: they
     are a hundredth of the size, and small variances do not survive float16. Loading widens to float32.
-    Raises InputError for another suffix or dtype, or when a weight does not fit `dtype`.
+    assumed: topic -> in words, what the config of a model from elsewhere rests on; loading gives it back.
+    Raises InputError for another suffix or dtype, when a weight does not fit `dtype`, or `path` cannot be written.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
@@ -38,8 +43,14 @@ def save(model: STC, path: str | Path, dtype: torch.dtype = torch.float32) -> No
         if not stored.isfinite().all():
             raise InputError(f"{path}: {name} holds numbers that are not finite in {stored.dtype}; nothing was written")
         tensors[name] = stored
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     metadata = {CONFIG_KEY: json.dumps(model.config.to_dict()), "format": "pt"}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+    if assumed:
+        metadata[ASSUMED_KEY] = json.dumps(dict(assumed))
+    try:
+        with atomic_path(path) as temporary:
+            save_file(tensors, temporary, metadata=metadata)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: cannot be written ({error}); choose another place") from error

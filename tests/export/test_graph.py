@@ -15,6 +15,7 @@ from stc.export.batch import Batch
 from stc.export.frames import reference_frames
 from stc.export.graph import trace
 from stc.model import checkpoint
+from stc.model.decode_rules import with_decode_rule
 from stc.model.network import STC, STCDeploy
 
 pytestmark = pytest.mark.slow
@@ -82,3 +83,21 @@ def test_bfloat16_keeps_the_contract(model: STC) -> None:
     assert types["masks"] == onnx.TensorProto.FLOAT
     weights = {weight.data_type for weight in graph.initializer if len(weight.dims) == 4 and "conv" in weight.name}
     assert weights == {onnx.TensorProto.BFLOAT16}
+
+
+def test_a_rule_that_ranks_each_level_takes_any_batch_too() -> None:
+    """At most 200 candidates per level, so that levels are cut, in batches of another size than was traced."""
+    model = checkpoint.load(Path("assets/stc-lite.safetensors")).model
+    small = with_decode_rule(model.config.with_(input_size=(128, 160)), "mmdet-pr")
+    model.config = small.with_(pre_nms_topk=200, max_detections=50)
+    graph = trace(model, "fp32", Batch(1, 2, 4)).deployed
+    assert first_sizes(graph) == {"batch"}
+    frames = reference_frames(model.config, None)[::4].copy()
+    found = run(graph, frames)
+    with torch.inference_mode():
+        expected = STCDeploy(model)(torch.from_numpy(frames))
+    assert len(frames) == 3
+    assert found["num_detections"].min() > 10
+    assert found["masks"].shape[2:] == (16, 20)
+    for name, values in found.items():
+        np.testing.assert_allclose(values, expected[name].numpy(), atol=1e-3, err_msg=name)  # boxes reach a hundred

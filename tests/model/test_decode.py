@@ -2,55 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
-from stc.model.config import STC_LITE, ModelConfig
+from stc.model.config import STC_LITE
 from stc.model.decode import decode
 from stc.model.network import STC
-from stc.model.outputs import Decoded, RawOutputs
-from tests.reference.condinst import Detections, decode_adelaidet, decode_design, one_image, rules_of
+from stc.model.outputs import RawOutputs
+from tests.model.heads import CONFIG, assert_same, random_raw
+from tests.reference.condinst import decode_adelaidet, decode_design, one_image, rules_of
 from tests.seeded import stc_lite_model
-
-CONFIG = ModelConfig(classes=tuple("abcde"), track_dim=6)
-LEVELS = ((12, 20), (6, 10), (3, 5), (2, 3), (1, 2))  # a 96x160 input
-
-
-def random_raw(
-    seed: int, *, batch: int = 2, mean: float = -3.0, reach: float = 2.0, embeddings: bool = True
-) -> RawOutputs:
-    """Head outputs in float64. `mean` of the logits sets how many candidates there are, `reach` how large boxes are."""
-    g = torch.Generator().manual_seed(seed)
-
-    def normal(channels: int, scale: float = 1.0, shift: float = 0.0) -> list[Tensor]:
-        shape = (batch, channels)
-        return [torch.randn(*shape, h, w, generator=g, dtype=torch.float64) * scale + shift for h, w in LEVELS]
-
-    return RawOutputs(
-        logits=normal(CONFIG.num_classes, 2, mean),
-        centerness=normal(1, 1, 1),
-        ltrb=[level.relu() for level in normal(4, 0.5 * reach, reach)],
-        params=normal(CONFIG.num_mask_params),
-        embeddings=normal(CONFIG.track_dim) if embeddings else [],
-        mask_feats=torch.zeros(batch, 8, 12, 20, dtype=torch.float64),
-    )
-
-
-def assert_same(found: Decoded, image: int, expected: Detections, tolerance: float = 1e-12) -> None:
-    """Same detections in the same order, and nothing beyond the count."""
-    count = int(found.count[image])
-    assert count == len(expected)
-    assert found.labels[image, :count].tolist() == expected.labels.tolist()
-    for name in ("boxes", "scores", "params", "locations", "sizes", "embeddings"):
-        values = getattr(found, name)
-        if values is not None:
-            difference = np.abs(np.asarray(values[image, :count], dtype=np.float64) - getattr(expected, name))
-            assert difference.max(initial=0) <= tolerance, name
-    assert (found.labels[image, count:] == -1).all()
-    for rest in (found.boxes, found.scores, found.params, found.locations):
-        assert not rest[image, count:].any()
 
 
 @pytest.mark.parametrize("mean", [-14.0, -7.0, -3.0, 6.0])

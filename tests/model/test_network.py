@@ -11,10 +11,12 @@ import pytest
 import torch
 
 from stc.model.checkpoint import load
+from stc.model.decode_rules import decode_rule
 from stc.model.network import STC, STCDeploy
 from stc.model.preprocess import normalise
+from tests.foreign_layouts import CASES
 from tests.reference import condinst
-from tests.seeded import adelaidet_state, crossvis_state, stc_lite_model
+from tests.seeded import SLIM, adelaidet_state, crossvis_state, stc_lite_model
 
 SIZE = (120, 184)  # neither side a multiple of 32: the graph pads to 128x192
 
@@ -28,15 +30,17 @@ MODELS: dict[str, Callable[[Path], STC]] = {
     "stc-lite": lambda _: stc_lite_model(0),
     "crossvis": lambda path: from_file(crossvis_state(0), path),
     "adelaidet": lambda path: from_file(adelaidet_state(0), path),
+    "mmdet3": lambda path: from_file(CASES["mmdet3-reid"].state(0, num_classes=7, widths=SLIM), path),
+    "mmdet-pr": lambda path: from_file(CASES["mmdet-pr-reid"].state(0, num_classes=7, widths=SLIM), path),
 }
 
 
 @pytest.mark.parametrize(
     "name",
-    ["stc-lite", pytest.param("crossvis", marks=pytest.mark.slow), pytest.param("adelaidet", marks=pytest.mark.slow)],
+    ["stc-lite", *(pytest.param(name, marks=pytest.mark.slow) for name in MODELS if name != "stc-lite")],
 )
 def test_float32_is_within_the_budget_of_the_statement(name: str, tmp_path: Path) -> None:
-    """Boxes within 0.05 pixels, scores and masks within 1e-4.
+    """By the decode rule of its layout: boxes within 0.05 pixels, scores and masks within 1e-4.
 
     Detections that rounding decides are left out, at most 1 %: those whose quality lies within 1e-4 of the threshold or
     whose overlap within 1e-4 of NMS's, found by moving both thresholds.
@@ -52,7 +56,8 @@ def test_float32_is_within_the_budget_of_the_statement(name: str, tmp_path: Path
     left_out = total = 0
     for image in range(len(frames)):
         one = condinst.one_image(raw, image)
-        expected = condinst.decode_design(one, condinst.rules_of(config))
+        rule = decode_rule(config)
+        expected = condinst.decode_deployed(rule, one, condinst.rules_of(config))
         firm = keys(expected)
         for change in (-1e-4, 1e-4):
             moved = (
@@ -60,8 +65,10 @@ def test_float32_is_within_the_budget_of_the_statement(name: str, tmp_path: Path
                 {"nms_threshold": config.nms_threshold + change},
             )
             for rules in moved:
-                firm &= keys(condinst.decode_design(one, condinst.rules_of(config, **rules)))
-        masks = condinst.mask_head(one.mask_feats, expected.params, expected.locations, expected.sizes)
+                firm &= keys(condinst.decode_deployed(rule, one, condinst.rules_of(config, **rules)))
+        masks = condinst.mask_head(
+            one.mask_feats, expected.params, expected.locations, expected.sizes, upsample=8 // config.mask_out_stride
+        )
 
         count = int(outputs["num_detections"][image])
         found = {key: outputs[key][image, :count].double().numpy() for key in ("boxes", "scores", "masks")}

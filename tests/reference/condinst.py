@@ -34,7 +34,7 @@ class Raw:
 
 @dataclass(frozen=True)
 class Rules:
-    """Numbers of the decode; the defaults are AdelaiDet's."""
+    """Numbers of the decode; the defaults are AdelaiDet's. `input_size` (H, W): to which some rules clip boxes."""
 
     score_threshold: float = 0.05
     pre_nms_topk: int = 1000
@@ -42,6 +42,7 @@ class Rules:
     max_detections: int = 100
     strides: tuple[int, ...] = (8, 16, 32, 64, 128)
     sizes_of_interest: tuple[int, ...] = (64, 128, 256, 512, 1024)
+    input_size: tuple[int, int] = (360, 640)
     nms_dtype: Any = np.float64
 
 
@@ -110,6 +111,55 @@ def decode_adelaidet(raw: Raw, rules: Rules) -> Detections:
     return found
 
 
+def decode_mmdet3(raw: Raw, rules: Rules, best_of_all: int | None = None) -> Detections:
+    """mmdetection 3.x: of each level the best `pre_nms_topk` pairs whose class probability passes, by that probability;
+    then scores are class x centerness, boxes are clipped, empty ones dropped, and the first K that survive are kept.
+
+    best_of_all: how many candidates of all levels compete in the deployed graph; None: all, as published.
+    """
+    levels = []
+    for level in range(len(rules.strides)):
+        everything = _every_pair(raw, rules, level)
+        probability = _sigmoid(_cells(raw.logits[level])).ravel()
+        order = np.argsort(-probability, kind="stable")
+        order = order[probability[order] > rules.score_threshold][: rules.pre_nms_topk]
+        levels.append(everything[order])
+    found = _clipped(_concatenate(levels), rules.input_size)
+    found = found[np.argsort(-found.scores, kind="stable")[:best_of_all]]
+    found = found[(found.boxes[:, 2] - found.boxes[:, 0] > 0) & (found.boxes[:, 3] - found.boxes[:, 1] > 0)]
+    found = found[greedy_nms(found.boxes, found.labels, rules.nms_threshold, rules.nms_dtype)]
+    return found[: rules.max_detections]
+
+
+def decode_mmdet_pr(raw: Raw, rules: Rules, best_of_all: int | None = None) -> Detections:
+    """mmdetection's pull request 5248: of each level the `pre_nms_topk` locations whose best class x centerness is
+    highest; of these every pair whose class probability passes; boxes clipped, the first K that survive kept.
+
+    best_of_all: as in `decode_mmdet3`.
+    """
+    levels = []
+    for level in range(len(rules.strides)):
+        probability = _sigmoid(_cells(raw.logits[level]))
+        locations, classes = probability.shape
+        chosen = np.arange(locations)
+        if locations > rules.pre_nms_topk:
+            best = (probability * _sigmoid(_cells(raw.centerness[level]))).max(axis=1)
+            chosen = np.argsort(-best, kind="stable")[: rules.pre_nms_topk]
+        rows = [c * classes + k for c in chosen for k in range(classes) if probability[c, k] > rules.score_threshold]
+        levels.append(_every_pair(raw, rules, level)[np.array(rows, dtype=np.int64)])
+    found = _clipped(_concatenate(levels), rules.input_size)
+    found = found[np.argsort(-found.scores, kind="stable")[:best_of_all]]
+    found = found[greedy_nms(found.boxes, found.labels, rules.nms_threshold, rules.nms_dtype)]
+    return found[: rules.max_detections]
+
+
+def decode_deployed(rule: str, raw: Raw, rules: Rules) -> Detections:
+    """The deployed graph's decode by a named rule: as published, but only `pre_nms_topk` of all candidates compete."""
+    if rule == "adelaidet":
+        return decode_design(raw, rules)
+    return {"mmdet3": decode_mmdet3, "mmdet-pr": decode_mmdet_pr}[rule](raw, rules, rules.pre_nms_topk)
+
+
 def greedy_nms(boxes: Array, labels: Ints, threshold: float, dtype: Any = np.float64) -> Ints:
     """Indices that survive, in order. boxes (n, 4) xyxy are sorted best first; only boxes of one label compete."""
     boxes = np.asarray(boxes, dtype=dtype)
@@ -128,15 +178,27 @@ def greedy_nms(boxes: Array, labels: Ints, threshold: float, dtype: Any = np.flo
 
 
 def _candidates(raw: Raw, rules: Rules, level: int) -> Detections:
-    """All (location, class) pairs of one level above the threshold, in the order of location, then class.
+    """All (location, class) pairs of one level whose class x centerness passes, in the order of location, then class.
 
     Their `scores` are still class x centerness, without the root.
     """
+    found = _every_pair(raw, rules, level)
+    return found[found.scores > rules.score_threshold]
+
+
+def _clipped(found: Detections, size: tuple[int, int]) -> Detections:
+    limits = np.array([size[1], size[0], size[1], size[0]], dtype=np.float64)
+    values = {name: getattr(found, name) for name in Detections.__dataclass_fields__}
+    return Detections(**{**values, "boxes": np.minimum(np.maximum(found.boxes, 0), limits)})
+
+
+def _every_pair(raw: Raw, rules: Rules, level: int) -> Detections:
+    """All (location, class) pairs of one level, in the order of location, then class; `scores`: class x centerness."""
     stride = rules.strides[level]
     height, width = raw.logits[level].shape[1:]
     probability = _sigmoid(_cells(raw.logits[level]))
     quality = probability * _sigmoid(_cells(raw.centerness[level]))
-    cell, label = np.nonzero(quality > rules.score_threshold)
+    cell, label = (index.ravel() for index in np.indices(quality.shape))
     y, x = np.divmod(np.arange(height * width), width)
     points = np.stack([x * stride + stride // 2, y * stride + stride // 2], axis=1).astype(np.float64)
     left, top, right, bottom = (_cells(raw.ltrb[level]) * stride).T

@@ -72,12 +72,12 @@ def _half_pixel_line(line: NDArray[np.float64], target: int) -> NDArray[np.float
     return out
 
 
-def _two_steps(probabilities: NDArray[Any], letterbox: Letterbox) -> NDArray[np.float64]:
+def _two_steps(probabilities: NDArray[Any], letterbox: Letterbox, stride: int) -> NDArray[np.float64]:
     """Frame-size probabilities (n, H0, W0) in float64: enlarge, crop, resize."""
     picture = probabilities.astype(np.float64)
     for axis in (1, 2):
         picture = np.moveaxis(picture, axis, -1)
-        picture = _aligned_line(picture, STRIDE)[..., : letterbox.resized_size[axis - 1]]
+        picture = _aligned_line(picture, stride)[..., : letterbox.resized_size[axis - 1]]
         picture = _half_pixel_line(picture, letterbox.frame_size[axis - 1])
         picture = np.moveaxis(picture, -1, axis)
     return picture
@@ -100,33 +100,35 @@ def _blobs(count: int, rows: int, cols: int, seed: int = 0) -> NDArray[np.float3
     return np.stack(blobs + special).astype(np.float32)
 
 
+@pytest.mark.parametrize("stride", [4, 8])  # AdelaiDet's and that of mmdetection's pull request 5248
 @pytest.mark.parametrize(("frame", "room"), GEOMETRIES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_dense_equals_both_resamplings_in_float64(
-    masks_of: MasksOf, frame: tuple[int, int], room: tuple[int, int], dtype: type[np.floating[Any]]
+    masks_of: MasksOf, frame: tuple[int, int], room: tuple[int, int], dtype: type[np.floating[Any]], stride: int
 ) -> None:
     letterbox = _letterbox(frame, room)
-    probabilities = _blobs(3, room[0] // STRIDE, room[1] // STRIDE).astype(dtype)
-    expected = _two_steps(probabilities, letterbox)
+    probabilities = _blobs(3, room[0] // stride, room[1] // stride).astype(dtype)
+    expected = _two_steps(probabilities, letterbox, stride)
     decided = np.abs(expected - 0.5) > 1e-6  # float32 rounding of a convex combination
-    dense = masks_of(probabilities, letterbox, STRIDE).dense()
+    dense = masks_of(probabilities, letterbox, stride).dense()
     assert dense.dtype == np.bool_ and dense.shape == expected.shape
     np.testing.assert_array_equal(dense[decided], (expected > 0.5)[decided])
     assert decided.mean() > 0.99
 
 
+@pytest.mark.parametrize("stride", [4, 8])  # AdelaiDet's and that of mmdetection's pull request 5248
 @pytest.mark.parametrize(("frame", "room"), GEOMETRIES)
-def test_dense_equals_torch(masks_of: MasksOf, frame: tuple[int, int], room: tuple[int, int]) -> None:
+def test_dense_equals_torch(masks_of: MasksOf, frame: tuple[int, int], room: tuple[int, int], stride: int) -> None:
     letterbox = _letterbox(frame, room)
-    probabilities = _blobs(3, room[0] // STRIDE, room[1] // STRIDE, seed=1)
+    probabilities = _blobs(3, room[0] // stride, room[1] // stride, seed=1)
     rows, cols = probabilities.shape[1:]
     picture = F.pad(torch.from_numpy(probabilities)[None], (0, 1, 0, 1), mode="replicate")
-    picture = F.interpolate(picture, (rows * STRIDE + 1, cols * STRIDE + 1), mode="bilinear", align_corners=True)
-    picture = F.pad(picture, (STRIDE // 2, 0, STRIDE // 2, 0), mode="replicate")
+    picture = F.interpolate(picture, (rows * stride + 1, cols * stride + 1), mode="bilinear", align_corners=True)
+    picture = F.pad(picture, (stride // 2, 0, stride // 2, 0), mode="replicate")
     picture = picture[:, :, : letterbox.resized_size[0], : letterbox.resized_size[1]]
     expected = F.interpolate(picture, frame, mode="bilinear", align_corners=False)[0].numpy()
     decided = np.abs(expected - 0.5) > 1e-4  # torch computes the positions in float32
-    dense = masks_of(probabilities, letterbox, STRIDE).dense()
+    dense = masks_of(probabilities, letterbox, stride).dense()
     np.testing.assert_array_equal(dense[decided], (expected > 0.5)[decided])
 
 

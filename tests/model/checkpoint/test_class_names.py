@@ -25,6 +25,16 @@ def test_published_lists() -> None:
     assert KNOWN["ovis"][11] == "Poultry" and KNOWN["ovis"][24] == "Vehical"
 
 
+def test_published_orders() -> None:
+    """First letters of all names, written down from the category ids of the published annotations."""
+    letters = {key: "".join(name[0] for name in names) for key, names in KNOWN.items()}
+    assert letters["coco"] == "pbcmabttbtfspbbcdhscebzgbuhtsfssskbbsstbwcfksbbasobchpdcccpbdttlmrkcmotsrbcvstht"
+    assert letters["ytvis2019"] == "pglpssadsmhrdccfthtbmglfdosatztesbsmfeet"
+    assert letters["ytvis2021"] == "abbbcccdddeeffffgghllmmmpprsssssstttttwz"
+    assert letters["ovis"] == "PBCDHSCEBZGPGLPMRTFTBMABV"
+    assert all(name == name.strip() for names in KNOWN.values() for name in names)
+
+
 @pytest.mark.parametrize("key", ["coco", "ytvis2019", "ytvis2021", "ovis"])
 def test_by_key(key: str) -> None:
     assert named(key, len(KNOWN[key])) == KNOWN[key]

@@ -7,6 +7,7 @@ import os
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -93,13 +94,13 @@ def test_detectron2_pickles_of_every_protocol(tmp_path: Path, protocol: int) -> 
 def test_pickled_arrays_keep_their_numbers(dtype: str, order: Any) -> None:
     array = np.asarray(np.arange(24).reshape(2, 3, 4) % 2, dtype=dtype, order=order)
     for protocol in (2, 4, 5):
-        found = pickles.load(pickle.dumps({"x": array}, protocol=protocol))
+        found = pickles.load(io.BytesIO(pickle.dumps({"x": array}, protocol=protocol)))
         assert isinstance(found, dict)
         assert np.array_equal(found["x"].value, array)
 
 
 def test_numpy_scalars_and_python_2_texts() -> None:
-    found = pickles.load(pickle.dumps({"lr": np.float64(0.5), "name": "résumé"}, protocol=2))
+    found = pickles.load(io.BytesIO(pickle.dumps({"lr": np.float64(0.5), "name": "résumé"}, protocol=2)))
     assert isinstance(found, dict)
     assert found["lr"].value == 0.5 and found["name"] == "résumé"
 
@@ -136,6 +137,61 @@ def test_a_pickle_that_calls_something_is_refused_and_nothing_runs(
     with pytest.raises(CheckpointError, match=rf"refused, because loading it would call \S*{function.__name__}"):
         files.read(path)
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".old.pth", ".pkl"])
+def test_what_stands_beside_the_weights_needs_no_code_and_runs_none(tmp_path: Path, suffix: str) -> None:
+    """Training logs, configurations and optimisers hold objects of the framework; mmengine's checkpoints always do."""
+    mark = tmp_path / "ran"
+    weights = arrays() if suffix == ".pkl" else STATE
+    content = {
+        "meta": {"time": datetime(2024, 1, 1), "seed": np.int64(3), "names": np.array(["cat"]), ("a", 1): {2, 3}},
+        "message_hub": {"loss": Log(np.arange(3.0)), "mean": Log.mean, "call": Call(os.mkdir, str(mark))},
+        "state_dict": weights,
+        "path": Path("work_dirs"),
+        "frozen": frozenset({1}),
+    }
+    path = tmp_path / f"weights{suffix}"
+    if suffix == ".pkl":
+        path.write_bytes(pickle.dumps(content, protocol=4))
+    else:
+        torch.save(content, path, _use_new_zipfile_serialization=suffix == ".pth")
+    assert_state(files.read(path).tensors)
+    assert not mark.exists()
+
+
+class Log:
+    def __init__(self, values: Any) -> None:
+        self.values = values
+
+    def mean(self) -> float:
+        return float(np.mean(self.values))
+
+
+@pytest.mark.parametrize("content", [Log(3), {"model": Log(3)}, {"a": Log(3)}, {"model": {"a": Log(3)}}])
+def test_a_whole_object_for_weights_is_refused_by_name(tmp_path: Path, content: Any) -> None:
+    torch.save(content, tmp_path / "weights.pth")
+    with pytest.raises(CheckpointError, match=r"refused, because loading it would call \S*test_files\.Log"):
+        files.read(tmp_path / "weights.pth")
+
+
+def test_views_of_one_storage_come_back_as_they_were(tmp_path: Path) -> None:
+    base = torch.arange(24.0)
+    state = {"base": base, "part": base[4:16].view(3, 4).t(), "steps": base[::5], "none": base[:0], "tied": base}
+    for zipped in (True, False):
+        torch.save(state, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
+        found = files.read(tmp_path / "w.pth").tensors
+        assert all(torch.equal(found[name], tensor) for name, tensor in state.items())
+        assert found["base"].data_ptr() == found["tied"].data_ptr()
+
+
+@pytest.mark.parametrize("dtype", files.NUMBERS)
+@pytest.mark.parametrize("zipped", [True, False])
+def test_every_type_of_number_comes_back(tmp_path: Path, dtype: torch.dtype, zipped: bool) -> None:
+    tensor = torch.tensor([0, 1, 3]).to(dtype)
+    torch.save({"a": tensor}, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
+    found = files.read(tmp_path / "w.pth").tensors["a"]
+    assert found.dtype == dtype and torch.equal(found, tensor)
 
 
 def test_a_pickle_cannot_make_objects_of_allowed_modules(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def read_backbone(tensors: Mapping[str, Tensor], path: Path) -> Backbone | None:
     Raises CheckpointError listing every key that has no place in it. Frozen norms that come without statistics, as MSRA
     published them, get mean 0 and variance 1.
     """
-    source = _source(tensors)
+    source = source_of(tensors)
     if source is None:
         return None
     mapped: dict[str, Tensor] = {}
@@ -69,14 +69,16 @@ def read_backbone(tensors: Mapping[str, Tensor], path: Path) -> Backbone | None:
     return Backbone(name, source, mapped)
 
 
-def _source(names: Mapping[str, Tensor]) -> str | None:
+def source_of(names: Iterable[str]) -> str | None:
+    """The code base whose bare backbones have entries like `names`; None when none has."""
+    kept = tuple(names)
     marks = {
         "_conv_stem.": "efficientnet",
         "layer1.0.": "torchvision",
         "res2.0.": "detectron2",
         "res2_0_": "caffe2",
     }
-    return next((source for mark, source in marks.items() if any(n.startswith(mark) for n in names)), None)
+    return next((source for mark, source in marks.items() if any(name.startswith(mark) for name in kept)), None)
 
 
 def _efficientnet(key: str) -> str | None:

@@ -1,0 +1,74 @@
+"""What weight files do not say, and what is taken for it: every guess is written down in words."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from stc.errors import InputError
+from stc.model.checkpoint.infer import BackboneStyle, with_backbone_style
+from stc.model.checkpoint.layout import Layout
+from stc.model.config import ModelConfig
+from stc.model.decode_rules import DecodeRule, with_decode_rule
+
+
+def trained_by(
+    path: Path,
+    config: ModelConfig,
+    layout: Layout,
+    style: BackboneStyle | None,
+    rule: DecodeRule | None,
+    assumed: dict[str, str],
+) -> ModelConfig:
+    """`config` with the pixels and the decode that the code base of `layout` trains for, where nothing else is said.
+
+    Raises InputError when the file at `path` is no ResNet and `style` or `rule` was asked for.
+    """
+    if config.backbone == "efficientnet-lite0":
+        if style is not None or rule is not None:
+            flag = "--backbone-style" if style is not None else "--decode-rule"
+            raise InputError(f"{path}: {flag} is for ResNet; this is {config.backbone}: leave it out")
+        assumed["config"] = "input and decoding of the preset stc-lite, because the file holds no config"
+        return config
+    if style is None:
+        other = "torchvision" if layout.backbone_style == "msra" else "msra"
+        whose = "detectron2's own ResNet" if layout.backbone_style == "msra" else "torchvision's ResNet"
+        assumed["backbone_style"] = (
+            f"{layout.backbone_style} ({whose}); say {other} with --backbone-style where it is not"
+        )
+    if rule is None:
+        assumed["decode_rule"] = f"{layout.decode_rule}, the layout's own; say another with --decode-rule"
+    config = with_backbone_style(config, style or layout.backbone_style)
+    if config.stride_in_1x1:
+        config = config.with_(pixel_mean=layout.msra_mean)
+    return with_decode_rule(config, rule or layout.decode_rule)
+
+
+def fill_frozen_statistics(tensors: dict[str, Tensor], assumed: dict[str, str]) -> None:
+    """Old detectron2 and MSRA files hold only the affine terms of a frozen norm: its mean is 0 and its variance 1."""
+    norms = [m[1] for name in tensors if (m := re.fullmatch(r"(backbone\..*bn\d?)\.weight", name))]
+    bare = [norm for norm in norms if f"{norm}.running_mean" not in tensors and f"{norm}.running_var" not in tensors]
+    for norm in bare:
+        tensors[f"{norm}.running_mean"] = torch.zeros_like(tensors[f"{norm}.weight"])
+        tensors[f"{norm}.running_var"] = torch.ones_like(tensors[f"{norm}.weight"])
+    if bare:
+        assumed["statistics"] = f"mean 0 and variance 1 of {len(bare)} frozen norms, which the file does not hold"
+
+
+def fill_tower_biases(tensors: dict[str, Tensor], assumed: dict[str, str]) -> None:
+    """mmcv leaves out the bias of a convolution that a norm follows: the towers that have no bias at all get zeros."""
+    weights_of = [m for name in tensors if (m := re.fullmatch(r"head\.(\w+_tower)\.convs\.\d+\.weight", name))]
+    bare = [tower for tower in dict.fromkeys(m[1] for m in weights_of) if not _has_bias(tensors, tower)]
+    for match in weights_of:
+        weight = tensors[match[0]]
+        if match[1] in bare and weight.ndim:
+            tensors[match[0].removesuffix("weight") + "bias"] = torch.zeros(()).expand(weight.shape[0])
+    if bare:
+        assumed["tower_biases"] = f"0 in {', '.join(bare)}, whose convolutions have none in the file"
+
+
+def _has_bias(tensors: dict[str, Tensor], tower: str) -> bool:
+    return any(name.startswith(f"head.{tower}.convs.") and name.endswith(".bias") for name in tensors)

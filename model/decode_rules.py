@@ -1,0 +1,61 @@
+"""Decode rules by name: how the code base that trained a model makes detections of what its network computes.
+
+The trained weights fit their own rule; another one gives other scores, and other detections near the thresholds.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from stc.model.config import ModelConfig
+
+DecodeRule = Literal["adelaidet", "mmdet3", "mmdet-pr"]
+
+_FORMS: dict[DecodeRule, dict[str, Any]] = {
+    # CondInst as AdelaiDet runs it (THRESH_WITH_CTR), which CrossVIS and BoxInst share.
+    "adelaidet": {
+        "score_form": "sqrt",
+        "threshold_with_centerness": True,
+        "level_topk": "none",
+        "clip_boxes": False,
+        "drop_empty_boxes": False,
+        "mask_out_stride": 4,
+    },
+    # mmdetection 3.x: CondInstBboxHead and CondInstMaskHead (min_bbox_size 0).
+    "mmdet3": {
+        "score_form": "product",
+        "threshold_with_centerness": False,
+        "level_topk": "pairs",
+        "clip_boxes": True,
+        "drop_empty_boxes": True,
+        "mask_out_stride": 4,
+    },
+    # mmdetection pull request 5248, by STC's first author: masks stay at the stride of mask_feats.
+    "mmdet-pr": {
+        "score_form": "product",
+        "threshold_with_centerness": False,
+        "level_topk": "locations",
+        "clip_boxes": True,
+        "drop_empty_boxes": False,
+        "mask_out_stride": 8,
+    },
+}
+# What the published configurations set beside; a model may have its own numbers.
+_NUMBERS: dict[DecodeRule, dict[str, Any]] = {
+    "adelaidet": {"resize": "pil-bilinear", "nms_threshold": 0.6},
+    "mmdet3": {"resize": "linear", "nms_threshold": 0.6},
+    "mmdet-pr": {"resize": "linear", "nms_threshold": 0.5},
+}
+DECODE_RULES: tuple[DecodeRule, ...] = tuple(_FORMS)
+
+
+def with_decode_rule(config: ModelConfig, rule: DecodeRule) -> ModelConfig:
+    """`config` with the resize and the decode of `rule`: threshold 0.05, 1000 candidates, 100 detections."""
+    shared = {"score_threshold": 0.05, "pre_nms_topk": 1000, "max_detections": 100}
+    return config.with_(**_FORMS[rule], **_NUMBERS[rule], **shared)
+
+
+def decode_rule(config: ModelConfig) -> str:
+    """The rule whose form `config` has, whatever its numbers; "custom" when it is none of the named ones."""
+    found = (rule for rule, form in _FORMS.items() if all(getattr(config, key) == form[key] for key in form))
+    return next(found, "custom")

@@ -1,0 +1,44 @@
+"""What a checkpoint's decode rule means for thresholds that act on shown scores."""
+
+from __future__ import annotations
+
+import pytest
+
+from stc.benchmarks.matching import thresholds
+from stc.model.checkpoint import Checkpoint
+from stc.model.config import STC_LITE
+from stc.model.decode_rules import DecodeRule, with_decode_rule
+from stc.model.network import STC
+from stc.model.passport import passport_of
+from stc.runtime.passport import Passport
+
+
+def passport(rule: DecodeRule) -> Passport:
+    config = with_decode_rule(STC_LITE, rule)
+    return passport_of(Checkpoint(STC(config), config, "stc", "0" * 64, {}), "c.pth", "c")
+
+
+def test_adelaidets_scores_are_roots_and_none_is_below_the_threshold() -> None:
+    found = passport("adelaidet")
+    assert found.score_threshold == pytest.approx(0.05**0.5)
+    assert thresholds(found, 0.0).score == found.score_threshold
+    assert (found.tracker["init_score"], found.tracker["instant_score"]) == (0.5, 0.7)
+    assert (found.mask_stride, found.checkpoint["decode_rule"]) == (4, "adelaidet")
+
+
+@pytest.mark.parametrize(("rule", "stride"), [("mmdet3", 4), ("mmdet-pr", 8)])
+def test_mmdetections_scores_are_products_of_any_size(rule: DecodeRule, stride: int) -> None:
+    """Class probability above 0.05, times a centerness below 1: the threshold decides about scores up to 0.05."""
+    found = passport(rule)
+    assert found.score_threshold == 0
+    assert thresholds(found, 0.0).score == 0.05
+    # The tracker's thresholds are meant for roots.
+    assert found.tracker["init_score"] == 0.25
+    assert found.tracker["instant_score"] == pytest.approx(0.49)
+    assert (found.mask_stride, found.checkpoint["decode_rule"]) == (stride, rule)
+
+
+def test_a_passport_from_before_decode_rules_has_one_threshold() -> None:
+    found = passport("adelaidet")
+    old = Passport(**{**found.__dict__, "threshold_bound": None})
+    assert thresholds(old, 0.0).score == old.score_threshold
