@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stc import __version__
-from stc.errors import InputError, StcError
+from stc.errors import FatalError, InputError, StcError
 from stc.files import sha256, write_text
 from stc.runtime import model_files, passport
 from stc.runtime.model_files import PLAN_SUFFIXES
@@ -136,7 +136,10 @@ def finished(job: Job, expected: str) -> Record | None:
 
 
 def run(job: Job) -> Outcome:
-    """Do one job, unless it is done. An unreadable video is an outcome; OSError is raised, for another try."""
+    """Do one job, unless it is done. An unreadable video is an outcome.
+
+    OSError is raised, for another try, and FatalError: this process can do no other video either.
+    """
     try:
         expected = fingerprint(job)
         if (record := finished(job, expected)) is not None:
@@ -144,6 +147,8 @@ def run(job: Job) -> Outcome:
         # A record of anything else must not outlive the first file that is written now.
         job.record.unlink(missing_ok=True)
         summary = _track(job)
+    except FatalError:
+        raise
     except StcError as error:
         return Outcome("failed", reason=str(error))
     worker = f"{socket.gethostname()}:{os.getpid()}"

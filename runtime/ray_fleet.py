@@ -6,12 +6,13 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from stc.errors import InputError, MissingDependencyError
+from stc.errors import FatalError, InputError, MissingDependencyError
 from stc.runtime import fleet
 from stc.runtime.fleet import Job, Outcome
 
@@ -59,13 +60,22 @@ def check_room(ray: Any, jobs: Sequence[Job], address: str) -> None:
 
 
 def _task(ray: Any, job: Job) -> Any:
-    return ray.remote(fleet.run).options(
+    return ray.remote(work).options(
         name="stc-track",
         num_cpus=job.settings.threads,
         num_gpus=job.settings.gpus,
         max_retries=RETRIES,
         retry_exceptions=[OSError],
     )
+
+
+def work(job: Job) -> Outcome:
+    """What a worker does. One whose CUDA is broken ends, so that Ray does the video again in a new process."""
+    try:
+        return fleet.run(job)
+    except FatalError as error:
+        print(f"{job.video}: {error}", file=sys.stderr, flush=True)  # noqa: T201  (into the worker's log)
+        os._exit(error.exit_code)
 
 
 def _outcome(ray: Any, reference: Any) -> Outcome:

@@ -11,8 +11,8 @@ from typing import Any
 import cv2
 import pytest
 
-from stc.errors import IncompatibleError, InputError
-from stc.runtime import fleet
+from stc.errors import FatalError, IncompatibleError, InputError
+from stc.runtime import fleet, ray_fleet
 from stc.runtime.fleet import Job, Settings
 from stc.runtime.track_outputs import Outputs
 from tests.runtime import tiny_model
@@ -143,6 +143,23 @@ def test_a_full_disk_is_raised_to_be_tried_again(job: Job, monkeypatch: pytest.M
     monkeypatch.setattr(fleet, "_track", full)
     with pytest.raises(OSError, match="No space left"):
         fleet.run(job)
+
+
+def test_a_worker_whose_cuda_is_broken_ends(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would fail every video that comes after."""
+
+    def broken(*_: object) -> Any:
+        raise FatalError("CUDA is unusable for the rest of this process")
+
+    def ended(code: int) -> Any:
+        raise SystemExit(code)
+
+    monkeypatch.setattr(fleet, "_track", broken)
+    monkeypatch.setattr(os, "_exit", ended)
+    with pytest.raises(SystemExit) as caught:
+        ray_fleet.work(job)
+    assert caught.value.code == 2
+    assert not job.record.exists()
 
 
 @pytest.mark.parametrize("spec", ["rtsp://user:secret@camera/live", "0", "/dev/video0"])
