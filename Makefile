@@ -27,7 +27,8 @@ plugin: .venv/dev.stamp
 	$(BIN)/cmake --preset plugin
 	$(BIN)/cmake --build --preset plugin --parallel 2
 	@# install, not cp: a process that has the old library loaded keeps it.
-	@test ! -f build/plugin/libstc_tensorrt.so || install -C build/plugin/libstc_tensorrt.so build/plugin/stc_mask_head.ptx runtime/
+	@test ! -f build/plugin/libstc_tensorrt.so || install -C \
+	    build/plugin/libstc_tensorrt.so build/plugin/libstc_triton.so build/plugin/stc_mask_head.ptx runtime/
 
 # Registers, spills, occupancy, instructions and modelled bytes of the CUDA kernels, per architecture; fails on spills.
 kernel-report: plugin
@@ -35,7 +36,7 @@ kernel-report: plugin
 
 lint: .venv/dev.stamp lint-tree
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/clang-format --dry-run --Werror $$(find plugins -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
+	$(BIN)/clang-format --dry-run --Werror $$(find plugins examples tests/plugins -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 	MYPYPATH=$(LINT) $(BIN)/mypy -p stc
 	cd $(LINT) && PYTHONPATH=. $(CURDIR)/$(BIN)/lint-imports --config $(CURDIR)/pyproject.toml
 

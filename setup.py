@@ -19,6 +19,7 @@ FOLDERS = (
     "training",
     "export",
     "export/engine",
+    "export/triton",
     "runtime",
     "runtime/backends",
     "runtime/video",
@@ -61,7 +62,11 @@ class BuildLibrary(build_ext):
         fetch = f"-DSTC_FETCH_HEADERS={'ON' if required else 'OFF'}"
         subprocess.run(["cmake", "-S", ".", "-B", str(folder), "-DSTC_CPU=OFF", fetch], check=True)
         subprocess.run(["cmake", "--build", str(folder), "--parallel", "2"], check=True)
-        return [path for name in ("libstc_tensorrt.so", "stc_mask_head.ptx") if (path := folder / name).is_file()]
+        return [
+            path
+            for name in ("libstc_tensorrt.so", "libstc_triton.so", "stc_mask_head.ptx")
+            if (path := folder / name).is_file()
+        ]
 
 
 class PlatformWheel(bdist_wheel):

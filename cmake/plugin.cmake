@@ -47,6 +47,12 @@ set_target_properties(stc_tensorrt PROPERTIES CUDA_RUNTIME_LIBRARY Static CUDA_V
 target_link_options(stc_tensorrt PRIVATE
   -Wl,--version-script=${STC_PLUGINS}/tensorrt/exports.map -Wl,--exclude-libs,ALL -Wl,--no-undefined)
 
+# What makes a Triton server load it.
+add_library(stc_triton SHARED ${STC_PLUGINS}/triton/loader.cpp)
+target_include_directories(stc_triton SYSTEM PRIVATE
+  ${STC_TENSORRT_HEADERS} ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+target_link_libraries(stc_triton PRIVATE ${CMAKE_DL_LIBS})
+
 # The same kernel for plans that carry it: PTX for the oldest architecture, which every newer GPU translates.
 list(GET CMAKE_CUDA_ARCHITECTURES 0 oldest)
 string(REGEX REPLACE "-.*" "" oldest ${oldest})

@@ -30,9 +30,11 @@ def parser() -> Parser:
     source = p.add_mutually_exclusive_group(required=True)
     source.add_argument("--ckpt", metavar="FILE", help="checkpoint: .pth, .pkl (detectron2) or .safetensors")
     source.add_argument("--onnx", metavar="FILE", help="rebuild the engine of a bundle from one of its .onnx files")
+    source.add_argument("--bundle", metavar="DIR", help="with --triton: a bundle that exists, as it is")
     p.add_argument(
         "-o", "--output", metavar="DIR", help="bundle (default: the checkpoint's name; with --onnx: its own)"
     )
+    p.add_argument("--triton", type=Path, metavar="DIR", help="also write a Triton model repository of the bundle")
     precision = p.add_mutually_exclusive_group()
     precision.add_argument("--fp16", action="store_true", help="engine and model-fp16.onnx of float16, in its types")
     precision.add_argument("--bf16", action="store_true", help="engine and model-bf16.onnx of bfloat16, in its types")
@@ -98,6 +100,8 @@ def _add_engine(p: Parser) -> None:
 
 def check(arguments: argparse.Namespace) -> None:
     """Raise InputError for options that do not go together."""
+    if arguments.bundle is not None:
+        _check_bundle(arguments)
     if arguments.json and not arguments.inspect:
         raise InputError("--json belongs to --inspect; an export writes export-report.json")
     if arguments.inspect or arguments.to_safetensors is not None:
@@ -109,6 +113,19 @@ def check(arguments: argparse.Namespace) -> None:
         raise InputError(f"{', '.join(given)}: fixed in an ONNX file; re-export with: stc-export --ckpt FILE")
     if arguments.trt == "none":
         raise InputError("--onnx only builds an engine, and --trt none builds none; leave one of them out")
+
+
+def _check_bundle(arguments: argparse.Namespace) -> None:
+    if arguments.triton is None:
+        raise InputError("--bundle takes a bundle as it is, to write a Triton repository of: add --triton DIR")
+    defaults = parser()
+    given = [
+        "--" + name.replace("_", "-")
+        for name, value in vars(arguments).items()
+        if name not in {"bundle", "triton"} and value != defaults.get_default(name)
+    ]
+    if given:
+        raise InputError(f"{', '.join(given)}: --bundle takes a bundle as it is; leave them out")
 
 
 def _check_reading(arguments: argparse.Namespace) -> None:

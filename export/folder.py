@@ -12,14 +12,17 @@ from stc.errors import InputError
 from stc.runtime import passport
 
 
-def check_replaceable(target: Path) -> None:
-    """Raise InputError unless `target` is free, an empty folder, or a bundle that a new export may replace."""
+def check_replaceable(target: Path, marker: str = passport.FILE_NAME, option: str = "-o DIR") -> None:
+    """Raise InputError unless `target` is free, an empty folder, or one that a new export may replace.
+
+    Such a one has the file `marker`: a bundle. option: what the message says to choose another folder with.
+    """
     if not target.exists():
         return
     if not target.is_dir():
-        raise InputError(f"{target}: exists and is no folder; choose another with: -o DIR")
-    if any(target.iterdir()) and not (target / passport.FILE_NAME).is_file():
-        raise InputError(f"{target}: a folder with other files in it; choose another with: -o DIR")
+        raise InputError(f"{target}: exists and is no folder; choose another with: {option}")
+    if any(target.iterdir()) and not (target / marker).is_file():
+        raise InputError(f"{target}: a folder with other files in it; choose another with: {option}")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stc.cli import run
@@ -25,6 +26,14 @@ def main(argv: Sequence[str]) -> int:
         return _inspect(arguments)
     if arguments.to_safetensors is not None:
         return _convert(arguments)
+    if arguments.triton is not None:
+        _need_onnx()
+        from stc.export.triton.repository import check_replaceable
+
+        check_replaceable(arguments.triton)
+    if arguments.bundle is not None:
+        _write_repository(Path(arguments.bundle), arguments.triton)
+        return 0
 
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -34,6 +43,8 @@ def main(argv: Sequence[str]) -> int:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         result = _work(arguments, progress)
     _print(result)
+    if arguments.triton is not None:
+        _write_repository(result.path, arguments.triton)
     return 0 if result.verdict == "pass" else 3
 
 
@@ -75,8 +86,7 @@ def _work(arguments: argparse.Namespace, progress: Any) -> Export:
 
     engine, display = options.engine_options(arguments), Bars(progress)
     if arguments.onnx is not None:  # on a device that has no PyTorch and needs no extra with it
-        if find_spec("onnx") is None:
-            raise MissingDependencyError("onnx is not installed; fix: pip install onnx")
+        _need_onnx()
         from stc.export.batch import parse
         from stc.export.rebuild import rebuild
 
@@ -99,6 +109,19 @@ def _work(arguments: argparse.Namespace, progress: Any) -> Export:
         step=step,
         display=display,
     )
+
+
+def _need_onnx() -> None:
+    if find_spec("onnx") is None:
+        raise MissingDependencyError("onnx is not installed; fix: pip install onnx")
+
+
+def _write_repository(bundle: Path, directory: Path) -> None:
+    from stc.export.triton.repository import CLIENT, write
+
+    written = write(bundle, directory)
+    print(f"{written.path}: Triton model {written.model}: {written.served}")
+    print(f"start it with {written.path / 'start.sh'}, try it with {written.path / CLIENT} (never run in a server)")
 
 
 def entry() -> None:

@@ -56,6 +56,11 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     p.add_argument("--tracker", choices=RULE_NAMES, help="tracking rule (model's: its own)")
     p.add_argument("--threads", type=int, metavar="N", help="CPU threads of the engine")
+    p.add_argument(
+        "--ray", metavar="ADDRESS",
+        help="a video per task of a Ray cluster (HOST:PORT, or local to start one); finished videos are not computed "
+        "again",
+    )  # fmt: skip
     p.add_argument("--trust", action="store_true", help="run an engine that you built yourself, unverified")
     return p
 
@@ -75,6 +80,9 @@ def _run(args: argparse.Namespace) -> int:
     from stc.runtime.video import ReconnectPolicy, open_source
 
     outputs = Outputs(args.output, args.json, args.jsonl, args.contact)
+    if args.ray is not None:
+        outputs.check_folders()
+        return _run_fleet(args, outputs)
     reconnect = ReconnectPolicy(give_up=args.give_up)
     several = len(args.input) > 1
     if several:
@@ -135,11 +143,31 @@ def _run_many(args: argparse.Namespace, folders: Outputs, open_: Open) -> int:
         return 0 if track_many(runs, session, _tracker(session, args), open_) else 1
 
 
+def _run_fleet(args: argparse.Namespace, folders: Outputs) -> int:
+    from stc.runtime import fleet
+    from stc.runtime.fleet_report import Report
+    from stc.runtime.ray_fleet import run_all
+
+    model = Path(args.model).resolve()
+    settings = fleet.Settings(
+        str(model), fleet.model_sha256(model), args.threads or 1, args.score, _classes(args), args.every, args.tracker,
+        args.trust,
+    )  # fmt: skip
+    with Report(jobs := fleet.jobs(args.input, folders, settings)) as report:
+        run_all(jobs, args.ray, report.add)
+    return 1 if report.failed else 0
+
+
 def _session(args: argparse.Namespace) -> Session:
     from stc.runtime.session import Session
 
-    classes = None if args.classes is None else [name.strip() for name in args.classes.split(",")]
-    return Session(args.model, threads=args.threads, score_threshold=args.score, classes=classes, trust=args.trust)
+    return Session(
+        args.model, threads=args.threads, score_threshold=args.score, classes=_classes(args), trust=args.trust
+    )
+
+
+def _classes(args: argparse.Namespace) -> tuple[str, ...] | None:
+    return None if args.classes is None else tuple(name.strip() for name in args.classes.split(","))
 
 
 def _tracker(session: Session, args: argparse.Namespace) -> TrackerConfig:

@@ -91,19 +91,28 @@ def read(folder: Path) -> Passport:
     """
     path = folder / FILE_NAME
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"{folder}: no {FILE_NAME}, so not a bundle; make one with: stc-export --ckpt FILE") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: unreadable ({error}); re-export with: stc-export --ckpt FILE") from error
+    return parse(text, str(path))
+
+
+def parse(text: str, where: str) -> Passport:
+    """The passport that `text` (JSON of `to_json`) is, verified against its own digest. Raises as `read` does."""
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{where}: unreadable ({error}); re-export with: stc-export --ckpt FILE") from error
     if not isinstance(values, dict):
-        raise InputError(f"{path}: not a passport; re-export with: stc-export --ckpt FILE")
+        raise InputError(f"{where}: not a passport; re-export with: stc-export --ckpt FILE")
     digest = values.pop("digest", None)
     if digest != _digest(values):
         raise IncompatibleError(
-            f"{path}: altered after export (digest differs); re-export with: stc-export --ckpt FILE"
+            f"{where}: altered after export (digest differs); re-export with: stc-export --ckpt FILE"
         )
-    return from_dict(values, str(path))
+    return from_dict(values, where)
 
 
 def verify_file(passport: Passport, path: Path) -> None:

@@ -13,7 +13,7 @@ $bin/stc-doctor
 make plugin
 
 echo "== the kernel, the plugin and the engines: equal to what they should be"
-$bin/pytest -m gpu tests/gpu
+$bin/pytest -m gpu tests/gpu tests/test_examples.py
 
 echo "== the kernel under the memory checkers"
 # memcheck: out of bounds; racecheck: shared memory; initcheck: uninitialised reads; synccheck: barriers.

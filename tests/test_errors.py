@@ -16,15 +16,17 @@ import pytest
 
 from stc.benchmarks import reference
 from stc.cli import run
+from stc.export.triton import repository
 from stc.files import sha256
 from stc.runtime import Session, Stream, TrackerConfig, passport
+from stc.runtime.backends.triton import TritonBackend
 from stc.runtime.machine import Driver, Gpu
 from stc.runtime.native import Missing
 from stc.runtime.plugin import Plugin
 from stc.runtime.video import ReconnectPolicy, open_source
 from tests.benchmarks.proven import prove
 from tests.runtime import tiny_model
-from tests.runtime.backends import engine_bundle
+from tests.runtime.backends import engine_bundle, triton_server
 from tests.runtime.backends.engine_bundle import Gpus
 from tests.runtime.backends.fake_cuda import cudaError_t
 from tests.runtime.track_cli import give_source
@@ -400,6 +402,75 @@ def no_embeddings(place: Place) -> None:
 @case
 def foreign_stream(place: Place) -> None:
     Session(place.bundle / "model.onnx").step({gate(place): FRAME[0]})
+
+
+def ray_track(place: Place, video: str, address: str = "local") -> None:
+    from stc.runtime.main import main
+
+    model = str(place.bundle / "model.onnx")
+    main([video, "--model", model, "-o", str(place.bundle / "out"), "--ray", address])
+
+
+@case
+def no_ray(place: Place) -> None:
+    place.monkeypatch.setitem(sys.modules, "ray", None)
+    ray_track(place, str(place.bundle / "model.onnx"))
+
+
+@case
+def no_cluster(place: Place) -> None:
+    pytest.importorskip("ray", reason="pip install 'stc-trt[ray]'")
+    ray_track(place, str(place.bundle / "model.onnx"), "127.0.0.1:9")
+
+
+@case
+def ray_live(place: Place) -> None:
+    ray_track(place, "rtsp://user:password@127.0.0.1:9/live")
+
+
+@case
+def no_tritonclient(place: Place) -> None:
+    place.monkeypatch.setitem(sys.modules, "tritonclient.grpc", None)
+    TritonBackend("grpc://127.0.0.1:9", "tiny")
+
+
+@case
+def no_triton(place: Place) -> None:
+    TritonBackend("http://127.0.0.1:9", "tiny", timeout=5)
+
+
+@case
+def triton_foreign(place: Place) -> None:
+    (place.bundle / "engine.plan").unlink()
+    tiny_model.write_bundle(place.bundle)
+    model = triton_server.Model(repository.write(place.bundle, place.bundle / "models").path, "tiny")
+    model.config.parameters.clear()
+    with triton_server.serve_http(model) as url:
+        TritonBackend(url, "tiny")
+
+
+def triton(place: Place) -> None:
+    from stc.export.main import main
+
+    place.monkeypatch.setenv("STC_TENSORRT_PLUGIN", str(place.library))
+    main(["--bundle", str(place.bundle), "--triton", str(place.library.parent / "models")])
+
+
+@case
+def triton_plugin(place: Place) -> None:
+    place.library.write_bytes(b"plugin c0de")
+    triton(place)
+
+
+@case
+def triton_loader(place: Place) -> None:
+    triton(place)
+
+
+@case
+def triton_folder(place: Place) -> None:
+    (place.library.parent / "models" / "resnet").mkdir(parents=True)
+    triton(place)
 
 
 def bench(*arguments: str) -> int:

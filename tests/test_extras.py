@@ -25,6 +25,8 @@ ROOT = Path(__file__).parents[1]
 LIBRARIES = ("tensorrt-cu12-libs", "tensorrt-cu13-libs")
 BRINGS = {  # by extras
     "pycuda": {"pycuda"},
+    "ray": {"ray"},
+    "triton": {"tritonclient", "grpcio", "geventhttpclient"},
     "cpu": {"onnxruntime", "onnx"},
     "gpu": {"onnxruntime-gpu"},
     "tensorrt": {"tensorrt", "cuda-bindings"},

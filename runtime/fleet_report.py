@@ -1,0 +1,64 @@
+"""What the user sees of a fleet: how many videos are finished while it runs, and a line for each at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import MofNCompleteColumn, Progress
+from rich.table import Table
+
+from stc.runtime.fleet import Job, Outcome
+
+WIDTH = 4000  # characters of the table where no terminal limits it: one line per video
+
+
+class Report:
+    """A context manager: a bar on a terminal while it is open; at its end, also after Ctrl-C, the table."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._jobs = jobs
+        self._outcomes: dict[Job, Outcome] = {}
+        console = Console(stderr=True)
+        columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+        self._progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._progress.add_task("videos", total=len(jobs))
+
+    @property
+    def failed(self) -> bool:
+        return any(outcome.state == "failed" for outcome in self._outcomes.values())
+
+    def add(self, job: Job, outcome: Outcome) -> None:
+        self._outcomes[job] = outcome
+        self._progress.advance(self._task)
+
+    def __enter__(self) -> Report:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._progress.stop()
+        if self._outcomes:
+            console = Console()
+            if not console.is_terminal:
+                console.width = WIDTH
+            console.print(self._table())
+
+    def _table(self) -> Table:
+        table = Table(box=None)
+        for title in ("video", "state", "frames", "FPS", "tracks"):
+            table.add_column(title, justify="left" if title in {"video", "state"} else "right", overflow="fold")
+        table.add_column("written, or what went wrong", overflow="fold")
+        for job in self._jobs:
+            outcome = self._outcomes.get(job, Outcome("cancelled"))
+            record = outcome.record
+            numbers = ("", "", "")
+            if record is not None:
+                fps = record.frames / record.seconds if record.seconds else 0.0
+                numbers = (str(record.frames), f"{fps:.1f}", str(record.tracks))
+            told = outcome.reason if record is None else ", ".join(str(path) for path in job.outputs.paths)
+            table.add_row(escape(Path(job.video).name), outcome.state, *numbers, escape(told))
+        return table
