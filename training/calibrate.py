@@ -20,12 +20,17 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--data", type=Path, required=True, metavar="JSON", help="annotated pictures never trained on")
     p.add_argument("--frames", type=Path, required=True, metavar="DIR", help="folder that their file names start from")
     p.add_argument("--split", default="val", help="which of them, where the file has splits (default: val)")
+    p.add_argument(
+        "--score", type=float, metavar="S", help="least score that the model gives out afterwards (default: as before)"
+    )
     p.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help=".safetensors, stored as float16")
     return p
 
 
 def main(argv: Sequence[str]) -> int:
     arguments = parser().parse_args(argv)
+    if arguments.score is not None and not 0 < arguments.score < 1:
+        raise InputError(f"--score {arguments.score:g}: must be between 0 and 1")
 
     import torch
 
@@ -36,6 +41,11 @@ def main(argv: Sequence[str]) -> int:
     from stc.training.index import read_all
 
     model = checkpoint.load(arguments.ckpt).model
+    if model.config.score_form != "sqrt":
+        raise InputError(
+            f"{arguments.ckpt}: its scores are class x centerness; only those of stc-train and AdelaiDet, the square "
+            "root of it, can be calibrated"
+        )
     dataset = read_all([Source(arguments.data, arguments.frames)], split=arguments.split)
     if dataset.classes != model.config.classes:
         raise InputError(
@@ -47,6 +57,8 @@ def main(argv: Sequence[str]) -> int:
     right = sample.right.numpy()
     before, after = (error(scores, right) for scores in (UNCHANGED.scores(sample), held_out(sample)))
     apply(model, calibration)
+    if arguments.score is not None:
+        model.config = model.config.with_(score_threshold=arguments.score**2)
     checkpoint.save(model, arguments.output, torch.float16)
     print(
         f"{len(right)} detections in {dataset.num_frames} pictures, {int(right.sum())} right\n"

@@ -141,7 +141,7 @@ def own_finds(tmp_path: Path) -> Source:
     frames = [clip.frames[0] for clip in read_all([Source(path, tmp_path)], split="val").clips]
     for number, view in enumerate(calibration_sample._views(model, frames)):
         _, _, scores, labels, masks = calibration_sample._found(model, view)
-        for index in np.flatnonzero(scores > 0.4):
+        for index in np.flatnonzero(scores > 0.3):
             mask = np.kron(masks[index], np.ones((4, 4), bool))
             if mask.any():
                 entry = {"id": len(annotations), "image_id": number, "category_id": int(labels[index])}
@@ -155,7 +155,7 @@ def test_the_command_writes_a_calibrated_model(
 ) -> None:
     out = tmp_path / "calibrated.safetensors"
     command = ["--data", str(own_finds.annotations), "--frames", str(own_finds.frames), "-o", str(out)]
-    assert run(main, ["--ckpt", str(WEIGHTS), *command]) == 0
+    assert run(main, ["--ckpt", str(WEIGHTS), *command, "--score", "0.2"]) == 0
     printed = capsys.readouterr().out
     assert "detections in 2 pictures" in printed and f"written: {out}" in printed
     ours = checkpoint.load(WEIGHTS).model
@@ -165,7 +165,27 @@ def test_the_command_writes_a_calibrated_model(
     saved = checkpoint.load(out).model
     # Stored as float16: eleven bits.
     torch.testing.assert_close(saved.head.cls_logits.weight, ours.head.cls_logits.weight, rtol=1e-3, atol=1e-6)
-    assert saved.config == ours.config
+    assert saved.config == ours.config.with_(score_threshold=pytest.approx(0.04))
+
+
+@pytest.mark.parametrize("score", ["0", "1", "nan"])
+def test_a_score_that_leaves_nothing_or_everything_is_refused(
+    score: str, own_finds: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["--data", str(own_finds.annotations), "--frames", str(own_finds.frames), "--score", score]
+    assert run(main, ["--ckpt", str(WEIGHTS), *command, "-o", str(tmp_path / "o.safetensors")]) == 1
+    assert "must be between 0 and 1" in capsys.readouterr().err
+
+
+def test_scores_that_are_no_square_root_are_refused(
+    own_finds: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = checkpoint.load(WEIGHTS).model
+    model.config = model.config.with_(score_form="product")
+    checkpoint.save(model, tmp_path / "product.safetensors")
+    command = ["--data", str(own_finds.annotations), "--frames", str(own_finds.frames), "-o", str(tmp_path / "o.pth")]
+    assert run(main, ["--ckpt", str(tmp_path / "product.safetensors"), *command]) == 1
+    assert "its scores are class x centerness" in capsys.readouterr().err
 
 
 def test_another_set_of_classes_is_refused(stills: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
