@@ -43,6 +43,8 @@ def main(argv: Sequence[str]) -> int:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         result = _work(arguments, progress)
     _print(result)
+    if arguments.onnx is None:  # a rebuild reads no checkpoint, and has no PyTorch to do so
+        _warn(result.passport.checkpoint["assumed"])
     if arguments.triton is not None:
         _write_repository(result.path, arguments.triton)
     return 0 if result.verdict == "pass" else 3
@@ -68,6 +70,7 @@ def _convert(arguments: argparse.Namespace) -> int:
 
     source = to_safetensors(arguments.ckpt, arguments.to_safetensors, **_reading(arguments))
     _print_assumed(source.assumed)
+    _warn(source.assumed)
     print(f"{arguments.to_safetensors}: layout {source.layout} of {arguments.ckpt}")
     return 0
 
@@ -154,7 +157,6 @@ def _print(result: Export) -> None:
 def _print_assumed(assumed: Mapping[str, str]) -> None:
     for topic, text in assumed.items():
         print(f"assumed {topic}: {text}")
-    _warn(assumed)
 
 
 def _warn(assumed: Mapping[str, str]) -> None:

@@ -118,7 +118,7 @@ def test_the_recording_stands_for_the_model(
         np.testing.assert_array_equal(found.masks.probabilities, again.masks.probabilities)
         events += [event.kind for event in found.events]
         objects += len(found)
-    assert events.count("born") >= 3 and events.count("recovered") >= 3 and objects > 1000
+    assert events.count("born") >= 3 and events.count("recovered") >= 3 and objects > 300
 
 
 def test_the_model_in_batches_is_the_model_alone(real: Session, pictures: list[Array]) -> None:
@@ -133,7 +133,7 @@ def test_the_model_in_batches_is_the_model_alone(real: Session, pictures: list[A
             np.testing.assert_allclose(result.boxes, expected.boxes, atol=0.05)  # pixels
             np.testing.assert_allclose(result.masks.probabilities, expected.masks.probabilities, atol=1e-4)
         objects += len(expected)
-    assert objects > 200
+    assert objects > 50
 
 
 def test_the_model_in_threads_is_the_model_alone(real: Session, pictures: list[Array]) -> None:
