@@ -39,6 +39,14 @@ def to_rle(segmentation: Any, size: tuple[int, int]) -> dict[str, Any]:
     return {"size": list(size), "counts": counts}
 
 
+def encode(mask: NDArray[np.bool_]) -> dict[str, Any]:
+    """(H, W) -> compressed COCO RLE whose counts are text, as JSON holds it."""
+    from pycocotools import mask as coco
+
+    rle = coco.encode(np.asfortranarray(mask.view(np.uint8)))
+    return {"size": list(mask.shape), "counts": rle["counts"].decode()}
+
+
 def _check_polygons(polygons: list[Any]) -> None:
     if not polygons:
         raise ValueError("an empty list of polygons; an object that is not there is null")

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from stc.cli import Parser, run
 from stc.errors import InputError
 from stc.files import write_text
+from stc.segmentation import encode
 
 CLASSES = ("disc", "square", "triangle")
 SIZE = (128, 224)  # (H, W) of a frame
@@ -138,10 +139,10 @@ def _track(masks: Sequence[NDArray[np.bool_]]) -> dict[str, list[Any]]:
     track: dict[str, list[Any]] = {"segmentations": [], "bboxes": [], "areas": []}
     for mask in masks:
         area = int(mask.sum())
-        rle = coco.encode(np.asfortranarray(mask.view(np.uint8)))
+        rle = encode(mask)
         values: tuple[Any, ...] = (None, None, None)
         if area >= MIN_PIXELS:
-            values = ({"size": list(SIZE), "counts": rle["counts"].decode()}, coco.toBbox(rle).tolist(), area)
+            values = (rle, coco.toBbox(rle).tolist(), area)
         for column, value in zip(track.values(), values, strict=True):
             column.append(value)
     return track

@@ -14,9 +14,6 @@ from stc.cli import Parser, run
 from stc.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from stc.benchmarks.crossings.cutouts import Cutout, Material
     from stc.benchmarks.evaluation.frames import Frames
 
@@ -117,6 +114,7 @@ def _compose(
     import numpy as np
 
     from stc.benchmarks.crossings import scene
+    from stc.segmentation import encode
 
     rng = np.random.default_rng(seed)
     name = f"scene-{seed[1]:03d}"
@@ -127,7 +125,7 @@ def _compose(
     for index, frame in enumerate(scene.render(background, objects, scene.lay_out(rng, len(objects)))):
         cv2.imwrite(str(folder / name / f"{index:05d}.jpg"), frame.picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
         wholes.append(frame.whole)
-        masks.append([_encode(mask) for mask in frame.visible])
+        masks.append([encode(mask) if mask.any() else None for mask in frame.visible])
     video = seed[1] + 1
     height, width = scene.SIZE
     files = [f"{name}/{index:05d}.jpg" for index in range(scene.LENGTH)]
@@ -136,12 +134,3 @@ def _compose(
         entry = {"id": len(content["annotations"]) + 1, "video_id": video, "category_id": ids[cutout.name]}
         content["annotations"].append(entry | {"segmentations": [row[index] for row in masks]})
     content["info"]["crossings"] += scene.crossed(wholes)
-
-
-def _encode(mask: NDArray[np.bool_]) -> dict[str, Any] | None:
-    from pycocotools import mask as coco
-
-    if not mask.any():
-        return None
-    rle = coco.encode(mask.astype("uint8", order="F"))
-    return {"size": list(rle["size"]), "counts": rle["counts"].decode()}

@@ -34,6 +34,19 @@ def random_raw(
     )
 
 
+def coarse_raw(seed: int, *, mean: float) -> RawOutputs:
+    """Float32, scores of few values and boxes on a lattice: many exact ties of score and of overlap."""
+    raw = random_raw(seed, mean=mean)
+    return RawOutputs(
+        logits=[(level * 0.5).round().float() for level in raw.logits],
+        centerness=[torch.full_like(level, 2.0).float() for level in raw.centerness],
+        ltrb=[level.round().float() for level in raw.ltrb],
+        params=[level.float() for level in raw.params],
+        embeddings=[level.float() for level in raw.embeddings],
+        mask_feats=raw.mask_feats.float(),
+    )
+
+
 def assert_same(found: Decoded, image: int, expected: Detections, tolerance: float = 1e-12) -> None:
     """Same detections in the same order, and nothing beyond the count."""
     count = int(found.count[image])

@@ -9,7 +9,7 @@ from stc.model.config import STC_LITE
 from stc.model.decode import decode
 from stc.model.network import STC
 from stc.model.outputs import RawOutputs
-from tests.model.heads import CONFIG, assert_same, random_raw
+from tests.model.heads import CONFIG, assert_same, coarse_raw, random_raw
 from tests.reference.condinst import decode_adelaidet, decode_design, one_image, rules_of
 from tests.seeded import stc_lite_model
 
@@ -73,15 +73,7 @@ def test_ties_go_to_the_lower_index_and_exactly_k_are_kept() -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_ties_among_coarse_scores_and_boxes(seed: int) -> None:
     """Float32, scores of few values and boxes on a lattice: many exact ties of score and of overlap with 3/5."""
-    raw = random_raw(seed, mean=-2)
-    coarse = RawOutputs(
-        logits=[(level * 0.5).round().float() for level in raw.logits],
-        centerness=[torch.full_like(level, 2.0).float() for level in raw.centerness],
-        ltrb=[level.round().float() for level in raw.ltrb],
-        params=[level.float() for level in raw.params],
-        embeddings=[level.float() for level in raw.embeddings],
-        mask_feats=raw.mask_feats.float(),
-    )
+    coarse = coarse_raw(seed, mean=-2)
     found = decode(coarse, CONFIG)
     assert found.scores.dtype == torch.float32
     for image in range(2):

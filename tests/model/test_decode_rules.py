@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from stc.model.config import ModelConfig
 from stc.model.decode import decode
 from stc.model.decode_rules import DECODE_RULES, DecodeRule, decode_rule, with_decode_rule
 from stc.model.outputs import RawOutputs
-from tests.model.heads import CONFIG, assert_same, random_raw
+from tests.model.heads import CONFIG, assert_same, coarse_raw, random_raw
 from tests.reference.condinst import (
     Detections,
     Raw,
@@ -102,15 +101,7 @@ def test_boxes_are_clipped_to_the_input_and_not_to_its_padding(rule: DecodeRule)
 
 def test_ties_go_to_the_lower_index() -> None:
     """Float32 and coarse values: many exact ties of score and of class probability, on levels that are cut."""
-    raw = random_raw(3, mean=-1)
-    coarse = RawOutputs(
-        logits=[(level * 0.5).round().float() for level in raw.logits],
-        centerness=[torch.full_like(level, 2.0).float() for level in raw.centerness],
-        ltrb=[level.round().float() for level in raw.ltrb],
-        params=[level.float() for level in raw.params],
-        embeddings=[level.float() for level in raw.embeddings],
-        mask_feats=raw.mask_feats.float(),
-    )
+    coarse = coarse_raw(3, mean=-1)
     for rule in DECODE_RULES:
         config = config_of(rule, pre_nms_topk=100, max_detections=60)
         found = decode(coarse, config)
