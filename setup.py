@@ -1,12 +1,14 @@
 """Maps the top-level folders to `stc.*` packages and builds the native code; the rest is in pyproject.toml.
 
 The CPU library needs a C++ compiler. The TensorRT plugin is built too where nvcc, CMake and TensorRT's headers are
-(CMakeLists.txt); STC_REQUIRE_CUDA=1 makes their absence an error and fetches headers where none are found.
+(CMakeLists.txt). STC_REQUIRE_CUDA=1 makes its absence an error, fetches headers where none are found, and CMake too.
 """
 
 import os
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -32,6 +34,17 @@ FOLDERS = (
 CPU = Path("plugins/cpu")
 
 
+REQUIRED = os.environ.get("STC_REQUIRE_CUDA") == "1"
+
+
+def works(command: str) -> bool:
+    """Whether the program is there and starts: a wheel's `cmake` does not in pip's builds, which hide its package."""
+    try:
+        return subprocess.run([command, "--version"], capture_output=True, timeout=60, check=False).returncode == 0
+    except (OSError, subprocess.SubprocessError):
+        return False
+
+
 class BuildLibrary(build_ext):
     """A plain shared library with a C interface (ctypes loads it), so neither its name nor its symbols are Python's."""
 
@@ -52,21 +65,44 @@ class BuildLibrary(build_ext):
 
     def plugin(self) -> list[Path]:
         """The TensorRT plugin's files, built by CMake; none, and a line that says why, where something is missing."""
-        required = os.environ.get("STC_REQUIRE_CUDA") == "1"
         needed = {"nvcc": os.environ.get("CUDACXX", "nvcc"), "cmake": "cmake"}
-        missing = [name for name, command in needed.items() if not shutil.which(command)]
-        if missing and not required:
-            self.warn(f"stc: TensorRT plugin skipped: no {' and no '.join(missing)}")
-            return []
+        if missing := [name for name, command in needed.items() if not works(command)]:
+            return self.skip(f"no {' and no '.join(missing)}", REQUIRED)
+        # Who names the headers wants the plugin.
+        wanted = REQUIRED or "TENSORRT_INCLUDE_DIR" in os.environ
         folder = Path("build", "plugin")
-        fetch = f"-DSTC_FETCH_HEADERS={'ON' if required else 'OFF'}"
-        subprocess.run(["cmake", "-S", ".", "-B", str(folder), "-DSTC_CPU=OFF", fetch], check=True)
-        subprocess.run(["cmake", "--build", str(folder), "--parallel", "2"], check=True)
+        options = [
+            "-DSTC_CPU=OFF",
+            f"-DSTC_FETCH_HEADERS={'ON' if REQUIRED else 'OFF'}",
+            f"-DSTC_PYTHON={sys.executable}",
+        ]
+        configured = subprocess.run(
+            ["cmake", "-S", ".", "-B", str(folder), *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        said = re.search(r"^\s*stc: (?:no TensorRT plugin: )?(.*)", configured.stdout, re.MULTILINE)
+        if configured.returncode == 0 or not said:
+            print(configured.stdout)
+        if configured.returncode != 0:
+            return self.skip(said[1] if said else "CMake cannot configure it; its messages are above", wanted)
+        built = subprocess.run(["cmake", "--build", str(folder), "--parallel", "2"], check=False)
+        if built.returncode != 0:
+            return self.skip("it does not compile; the compiler's messages are above", wanted)
         return [
             path
             for name in ("libstc_tensorrt.so", "libstc_triton.so", "stc_mask_head.ptx")
             if (path := folder / name).is_file()
         ]
+
+    def skip(self, reason: str, wanted: bool) -> list[Path]:
+        """Go on without the plugin, as without a C++ compiler; where it is wanted, end with one line, no traceback."""
+        if wanted:
+            raise SystemExit(f"error: no TensorRT plugin: {reason} (without it: unset STC_REQUIRE_CUDA, CUDACXX=none)")
+        self.warn(f"stc: TensorRT plugin skipped: {reason}")
+        return []
 
 
 class PlatformWheel(bdist_wheel):
@@ -89,7 +125,7 @@ setup(
         Extension(
             "stc.runtime.libstc_cpu",
             sources=sorted(str(path) for path in CPU.glob("*.cpp")),
-            depends=sorted(str(path) for path in (*CPU.glob("*.h"), *Path("plugins/include/stc").glob("*.h"))),
+            depends=sorted(str(path) for path in (*CPU.glob("*.h"), *Path("plugins/include").rglob("*.h"))),
             include_dirs=["plugins/include"],
             language="c++",
             extra_compile_args=["-std=c++17", "-O3", "-fvisibility=hidden", "-pthread", "-g0"],
@@ -98,5 +134,6 @@ setup(
             optional=True,
         )
     ],
+    setup_requires=["cmake>=3.22"] if REQUIRED and not works("cmake") else [],
     cmdclass={"build_ext": BuildLibrary, "bdist_wheel": PlatformWheel},
 )
