@@ -1,4 +1,5 @@
-"""Maps the top-level folders to `stc.*` packages and builds the native code; the rest is in pyproject.toml.
+"""Maps the top-level folders to `stc.*` packages, builds the native code, and lists the extras; the rest is in
+pyproject.toml.
 
 The CPU library needs a C++ compiler. The TensorRT plugin is built too where nvcc, CMake and TensorRT's headers are
 (CMakeLists.txt). STC_REQUIRE_CUDA=1 makes its absence an error, fetches headers where none are found, and CMake too.
@@ -7,6 +8,7 @@ The CPU library needs a C++ compiler. The TensorRT plugin is built too where nvc
 import os
 import re
 import shutil
+import site
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +36,60 @@ FOLDERS = (
 CPU = Path("plugins/cpu")
 
 
+def opencv() -> list[str]:
+    """The OpenCV that the extras bring: none where there is one of another make already.
+
+    All of them write into the same folder cv2/, and the last one wins: the user's window functions, GStreamer or CUDA
+    would be gone. A wheel cannot look around, so a wheel for others is built where there is none (`python -m build`).
+    """
+    ours = "opencv_python_headless-*.dist-info"
+    for folder in map(Path, site.getsitepackages()):
+        if any(folder.glob("cv2*")) and not any(folder.glob(ours)):
+            return []
+    return ["opencv-python-headless>=4.8"]
+
+
+OPENCV = opencv()
+ON_NVIDIA = "sys_platform == 'linux' or sys_platform == 'win32'"
+CUDA_BINDINGS = f"cuda-bindings>=12.8; {ON_NVIDIA}"
+EXTRAS = {
+    "headless": ["opencv-python-headless>=4.8"],
+    # [cpu] or [gpu], never both: the two packages overwrite each other.
+    "cpu": ["onnxruntime>=1.20", "onnx>=1.16", *OPENCV],
+    "gpu": ["onnxruntime-gpu>=1.20", *OPENCV],
+    # Also needs one onnxruntime.
+    "export": ["torch>=2.9", "onnx>=1.18", "onnxscript>=0.5", "safetensors>=0.4", *OPENCV],
+    "train": ["torch>=2.9", "safetensors>=0.4", "matplotlib>=3.7", *OPENCV],
+    # The engine. TensorRT has no wheel beyond x86-64 and arm64 servers: a Jetson's comes with JetPack (docs/deploy.md).
+    # Running one needs no more; rebuilding one from a bundle (stc-export --onnx) needs the package onnx, no PyTorch.
+    "tensorrt": [f"tensorrt>=10.3; {ON_NVIDIA}", CUDA_BINDINGS, *OPENCV],
+    "rtx": [
+        "tensorrt-rtx>=1.5; (sys_platform == 'linux' and platform_machine == 'x86_64') or sys_platform == 'win32'",
+        CUDA_BINDINGS,
+        *OPENCV,
+    ],
+    # To hand frames from and to PyCUDA; it compiles when it is installed and needs a CUDA toolkit. stc does not use it.
+    "pycuda": ["pycuda>=2024.1"],
+    "supervision": ["supervision>=0.25"],
+    # To be a client of a Triton server that runs the model (docs/scale-out.md).
+    "triton": ["tritonclient[grpc,http]>=2.40", *OPENCV],
+    # Many videos over many machines: stc-track --ray. Needs one onnxruntime or TensorRT too, as on any machine.
+    "ray": ["ray>=2.31"],
+    "test": [
+        "pytest>=8",
+        "hypothesis>=6",
+        "matplotlib>=3.7",
+        "supervision>=0.25",
+        "cmake>=3.22",
+        "cuda-bindings>=12.8",
+        "ray>=2.31; python_version < '3.14'",
+        "tritonclient[grpc,http]>=2.40",
+        "nvidia-cuda-cuobjdump>=13; sys_platform == 'linux'",
+        "nvidia-cuda-nvdisasm>=13; sys_platform == 'linux'",
+        "tensorrt-rtx>=1.5; sys_platform == 'linux' and platform_machine == 'x86_64'",
+    ],
+    "lint": ["ruff==0.17.6", "mypy==2.4.1", "import-linter>=2", "clang-format==23.1.5"],
+}
 REQUIRED = os.environ.get("STC_REQUIRE_CUDA") == "1"
 
 
@@ -112,6 +168,11 @@ class PlatformWheel(bdist_wheel):
     def get_tag(self) -> tuple[str, str, str]:
         return "py3", "none", super().get_tag()[2]
 
+    def run(self) -> None:
+        # What an earlier build left there would be packed too, also what is no longer in the sources.
+        shutil.rmtree(self.get_finalized_command("build").build_lib, ignore_errors=True)
+        super().run()
+
 
 setup(
     packages=["stc", *(f"stc.{folder.replace('/', '.')}" for folder in FOLDERS)],
@@ -120,7 +181,6 @@ setup(
         "stc": ["py.typed"],
         "stc.benchmarks.report": ["*.css"],
         "stc.assets": ["*.jpg", "*.safetensors", "*.md"],
-        "stc.export.engine": ["*.ptx"],
     },
     ext_modules=[
         Extension(
@@ -135,6 +195,7 @@ setup(
             optional=True,
         )
     ],
+    extras_require=EXTRAS,
     setup_requires=["cmake>=3.22"] if REQUIRED and not works("cmake") else [],
     cmdclass={"build_ext": BuildLibrary, "bdist_wheel": PlatformWheel},
 )

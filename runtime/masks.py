@@ -80,7 +80,7 @@ class Masks:
 
         Holes are not outlined, and parts too thin for three corners have no outline.
         """
-        import cv2
+        from stc.opencv import cv2
 
         outlines = []
         for index in range(len(self)):

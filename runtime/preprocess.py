@@ -100,7 +100,7 @@ def _resize(frame: NDArray[np.uint8], size: tuple[int, int], rule: str) -> NDArr
 
         # Pillow treats the channels alike, so the BGR array may pass for an RGB picture.
         return np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.BILINEAR))
-    import cv2
+    from stc.opencv import cv2
 
     method = cv2.INTER_AREA if rule == "area" else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(np.ascontiguousarray(frame), (width, height), interpolation=method), np.uint8)

@@ -12,7 +12,14 @@ from typing import NoReturn
 from stc.errors import InputError, StcError
 
 # Packages that only some commands need, and the extra of ours that brings them.
-EXTRAS = {"torch": "export", "onnx": "export", "onnxscript": "export", "safetensors": "export", "matplotlib": "train"}
+EXTRAS = {
+    "torch": "export",
+    "onnx": "export",
+    "onnxscript": "export",
+    "safetensors": "export",
+    "matplotlib": "train",
+    "cv2": "headless",
+}
 
 
 class Parser(argparse.ArgumentParser):

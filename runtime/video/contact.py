@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from stc.errors import InputError
+from stc.opencv import cv2
 from stc.runtime.video.frame import Frame, Image
 from stc.runtime.video.picture_writer import write_picture
 from stc.runtime.video.sinks import Writer

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import cv2
-
 from stc.errors import InputError
 from stc.files import atomic_path
+from stc.opencv import cv2
 from stc.runtime.video.frame import Frame, Image
 from stc.runtime.video.sinks import Writer
 

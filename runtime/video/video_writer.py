@@ -9,7 +9,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 from av.container import OutputContainer
 from av.video.reformatter import ColorRange, Colorspace
@@ -17,6 +16,7 @@ from av.video.stream import VideoStream
 
 from stc.errors import InputError
 from stc.files import atomic_path
+from stc.opencv import cv2
 from stc.runtime.video.frame import Frame, Image
 from stc.runtime.video.sinks import Writer
 
