@@ -16,7 +16,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -148,16 +148,13 @@ def open_stream(path: Path, *, append: bool = False) -> Stream:
 def scratch_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder for what the output `path` is made from; on its disk, and gone when the block ends."""
     place = _place(path)
-    try:
-        place.folder.mkdir(parents=True, exist_ok=True)
-        folder = part_folder(place.folder)
-        made = folder.__enter__()
-    except OSError as error:
-        raise unwritable(path, error) from error
-    try:
+    with ExitStack() as stack:
+        try:
+            place.folder.mkdir(parents=True, exist_ok=True)
+            made = stack.enter_context(part_folder(place.folder))
+        except OSError as error:
+            raise unwritable(path, error) from error
         yield made
-    finally:
-        folder.__exit__(None, None, None)
 
 
 def is_stdout(path: Path | None) -> bool:
@@ -168,6 +165,18 @@ def is_stdout(path: Path | None) -> bool:
 def messages(*outputs: Path | None) -> TextIO:
     """Where a command talks to people: stdout, or stderr when one of its outputs is stdout."""
     return sys.stderr if any(map(is_stdout, outputs)) else sys.stdout
+
+
+def keep_permissions(old: Path, new: Path) -> None:
+    """Give `new` the owner and the mode of `old`, if there is one. Raises OSError."""
+    try:
+        known = old.stat()
+    except FileNotFoundError:
+        return
+    if hasattr(os, "chown") and (known.st_uid, known.st_gid) != ((ours := new.stat()).st_uid, ours.st_gid):
+        with suppress(PermissionError):  # only root gives files away
+            os.chown(new, known.st_uid, known.st_gid)
+    new.chmod(stat.S_IMODE(known.st_mode) & 0o777)
 
 
 def sha256(path: Path) -> str:
@@ -235,21 +244,10 @@ def _pour(source: Path, place: _Place) -> None:
 
 
 def _finish(part: Part, target: Path) -> None:
-    _keep_permissions(target, part.path)
+    keep_permissions(target, part.path)
     try:
         part.move_to(target)
     except OSError as error:
         if error.errno != errno.EBUSY:
             raise
         shutil.copyfile(part.path, target)  # a file mounted into a container can only be written in its place
-
-
-def _keep_permissions(old: Path, new: Path) -> None:
-    try:
-        known = old.stat()
-    except FileNotFoundError:
-        return
-    if hasattr(os, "chown") and (known.st_uid, known.st_gid) != ((ours := new.stat()).st_uid, ours.st_gid):
-        with suppress(PermissionError):  # only root gives files away
-            os.chown(new, known.st_uid, known.st_gid)
-    new.chmod(stat.S_IMODE(known.st_mode) & 0o777)
