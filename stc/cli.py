@@ -40,8 +40,7 @@ def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None)
     with signals.handled():
         try:
             _begin_log()
-            code = main(sys.argv[1:] if argv is None else argv)
-            _flush()
+            code = _call(main, sys.argv[1:] if argv is None else argv)
         except StcError as error:
             code = error.exit_code
             _complain(f"error: {error}")
@@ -64,6 +63,17 @@ def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None)
         return signals.exit_code() if code == INTERRUPTED else code
 
 
+def _call(main: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
+    """Flush stdout as part of the work: now a full disk behind it can still be told of."""
+    try:
+        code = main(argv)
+    except SystemExit:  # after --help
+        _flush()
+        raise
+    _flush()
+    return code
+
+
 def _begin_log() -> None:
     level = os.environ.get("STC_LOG", "").upper() or "WARNING"
     if level not in LEVELS:
@@ -78,7 +88,6 @@ def _refused(error: OSError) -> str:
 
 
 def _flush() -> None:
-    """Now, while a full disk behind stdout can still be told of."""
     if sys.stdout is not None:
         try:
             sys.stdout.flush()

@@ -15,7 +15,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +66,33 @@ def check_output(path: Path) -> None:
         check_folder(place.path.parent)
     except OSError as error:
         raise unwritable(path, error) from error
+
+
+def check_outputs(outputs: Sequence[Path | None], inputs: Sequence[str | Path | None] = ()) -> None:
+    """`check_output` for those given. Raises InputError also for one given twice, and for one that is an input."""
+    given = [path for path in outputs if path is not None]
+    read = [found for name in inputs if name is not None and (found := _identity(Path(name))) is not None]
+    written: list[object] = []
+    for path in given:
+        check_output(path)
+        found = _identity(path)
+        if found is not None and found in read:
+            raise InputError(f"{path}: is an input itself; choose another output")
+        if found is not None and found in written:
+            raise InputError(f"{path}: given for two outputs; choose another for one")
+        written.append(found)
+
+
+def _identity(path: Path) -> object:
+    """What two names of one file have in common; None for what can be written by many, such as /dev/null."""
+    if (descriptor := _descriptor(path)) is not None:
+        return descriptor
+    real = Path(os.path.realpath(path))
+    try:
+        known = real.stat()
+    except OSError:
+        return real
+    return (known.st_dev, known.st_ino) if stat.S_ISREG(known.st_mode) else None
 
 
 def check_folder(folder: Path) -> None:
