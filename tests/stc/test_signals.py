@@ -82,7 +82,9 @@ def test_each_signal_ends_a_command_tidily_and_the_exit_code_says_which(number: 
 
 
 def test_the_second_signal_does_not_wait_for_the_tidying_up() -> None:
-    with subprocess.Popen([sys.executable, "-c", WAIT, "60"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", WAIT, "60"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.terminate()
