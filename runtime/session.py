@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.errors import IncompatibleError, InputError
-from stc.runtime import contract, model_files
+from stc.errors import InputError
+from stc.runtime import contract, model_files, tracker_config
 from stc.runtime.backends.backend import Backend
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from stc.runtime.backends.tensorrt import TensorRtBackend
@@ -22,7 +22,7 @@ from stc.runtime.native import Library, Missing, find
 from stc.runtime.passport import Passport
 from stc.runtime.result import Result
 from stc.runtime.stream import Stream
-from stc.runtime.tracker import TrackerConfig
+from stc.runtime.tracker_config import TrackerConfig
 
 
 class Session:
@@ -101,7 +101,7 @@ class Session:
             contract.check(self.passport, self._backend.inputs, self._backend.outputs, where)
             self.score_threshold = _threshold(self.passport, score_threshold)
             self.wanted = _wanted(self.passport, classes)
-            self.tracker_config = tracker or _tracker_config(self.passport, where)
+            self.tracker_config = tracker or tracker_config.from_dict(self.passport.tracker, where)
         except BaseException:
             self._backend.close()
             raise
@@ -227,13 +227,3 @@ def _wanted(passport: Passport, classes: Iterable[str] | None) -> NDArray[np.boo
     if unknown := sorted(names - set(passport.classes)):
         raise InputError(f"unknown classes {', '.join(unknown)}; this model knows {', '.join(passport.classes)}")
     return np.array([name in names for name in passport.classes], np.bool_)
-
-
-def _tracker_config(passport: Passport, where: str) -> TrackerConfig:
-    try:
-        return TrackerConfig(**passport.tracker)
-    except TypeError as error:
-        raise IncompatibleError(
-            f"{where}: its passport has tracker settings that this version of stc does not know ({error}); "
-            "re-export with: stc-export --ckpt FILE"
-        ) from error

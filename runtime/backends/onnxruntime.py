@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,12 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.boundary import foreign
 from stc.errors import IncompatibleError, InputError, MissingDependencyError
 from stc.runtime import contract
+from stc.runtime import passport as passports
 from stc.runtime.backends.cut import Cut, Whole, cut
 from stc.runtime.contract import TensorSpec
 from stc.runtime.native import Library, Missing
-from stc.runtime.passport import METADATA_KEY, Passport, from_dict
+from stc.runtime.passport import METADATA_KEY, Passport
 
 logger = logging.getLogger(__name__)
 
@@ -92,20 +93,15 @@ class OnnxRuntimeBackend:
 
         Raises InputError when there is none or it is malformed, IncompatibleError when it has another schema.
         """
-        metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
-        where = f"{self.path} (metadata {METADATA_KEY})"
-        try:
-            values = json.loads(metadata[METADATA_KEY])
-        except KeyError:
+        with foreign("ONNX Runtime", self.path, passports.FIX):  # its metadata may be no text
+            metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
+        if METADATA_KEY not in metadata:
             raise InputError(
                 f"{self.path}: no passport.json beside it and none in its metadata, so not a model of stc-export; "
                 "make one with: stc-export --ckpt FILE"
-            ) from None
-        except ValueError as error:
-            raise InputError(f"{where}: not JSON ({error}); re-export with: stc-export --ckpt FILE") from error
-        if not isinstance(values, dict):
-            raise InputError(f"{where}: not a passport; re-export with: stc-export --ckpt FILE")
-        return from_dict(values, where)
+            )
+        where = f"{self.path} (metadata {METADATA_KEY})"
+        return passports.from_dict(passports.decoded(metadata[METADATA_KEY], where), where)
 
 
 def _cut(path: Path, device: str, native: Library | Missing) -> Cut | Whole:
