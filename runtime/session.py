@@ -97,6 +97,7 @@ class Session:
     def _adjust(
         self, where: str, score_threshold: float | None, classes: Iterable[str] | None, tracker: TrackerConfig | None
     ) -> None:
+        self._where = where
         try:
             contract.check(self.passport, self._backend.inputs, self._backend.outputs, where)
             self.score_threshold = _threshold(self.passport, score_threshold)
@@ -166,9 +167,13 @@ class Session:
         apart, see `Backend.run`.
 
         Raises InputError for another type or shape, or a batch size that the model was not exported for; DeviceError
-        when the GPU refuses, FatalError when only a restart of the process helps.
+        when the GPU refuses, FatalError when only a restart of the process helps; IncompatibleError when what comes out
+        is not what the passport says, InputError when ONNX Runtime fails.
         """
-        return self._backend.run(self._checked(inputs), timings)
+        frames = self._checked(inputs)
+        outputs = self._backend.run(frames, timings)
+        contract.check_answer(self.passport, outputs, frames.shape[0], self._where)
+        return outputs
 
     def infer_on_device(self, inputs: Any) -> dict[str, DeviceArray]:
         """As `infer`, with the outputs left in GPU memory, all rows: valid until the session's next call.
