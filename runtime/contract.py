@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -84,6 +85,14 @@ def check_answer(passport: Passport, outputs: Mapping[str, NDArray[Any]], batch:
             wrong.append(f"{COUNT} {np.array2string(counts, threshold=8)} for {passport.max_detections} rows")
     if wrong:
         raise IncompatibleError(f"{where}: the model gave {'; '.join(wrong)}; {FIX}")
+
+
+def answer_bytes(passport: Passport, batch: int) -> int:
+    """Bytes of all outputs for `batch` pictures."""
+    return sum(
+        batch * math.prod(size or 1 for size in spec.shape) * np.dtype(spec.dtypes[0]).itemsize
+        for spec in output_specs(passport).values()
+    )
 
 
 def _differences(kind: str, expected: Mapping[str, TensorSpec], found: Mapping[str, TensorSpec]) -> list[str]:
