@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from stc.benchmarks import memory
 from stc.errors import InputError
-from stc.runtime.model_files import PLAN_SUFFIXES
 from stc.runtime.engine_record import ENGINE_FILE
+from stc.runtime.model_files import PLAN_SUFFIXES
 from stc.runtime.passport import MODEL_FILE, Passport
 from stc.runtime.session import Session
 

@@ -270,7 +270,7 @@ def test_what_is_missing_or_no_file_is_refused(tmp_path: Path) -> None:
         files.read(tmp_path / "weights.h5")
 
 
-FORMS: dict[str, Callable[[Path], None]] = {
+WRITERS: dict[str, Callable[[Path], None]] = {
     "zip": lambda path: torch.save(STATE, path),
     "older": lambda path: torch.save(STATE, path, _use_new_zipfile_serialization=False),
     "pickle": lambda path: path.write_bytes(pickle.dumps({"model": arrays()})) and None,
@@ -279,11 +279,11 @@ FORMS: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("name", ["m.ckpt", "m.pth.tar", "m.bin", "m.pth", "m.pkl", "model", "m.safetensors"])
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", WRITERS)
 def test_the_content_tells_the_form_and_not_the_name(tmp_path: Path, name: str, form: str) -> None:
     if name == "m.safetensors" and form in ("older", "pickle"):
         return  # a file of that name which is neither safetensors nor an archive is a damaged one
-    FORMS[form](tmp_path / name)
+    WRITERS[form](tmp_path / name)
     assert_state(files.read(tmp_path / name).tensors)
 
 
