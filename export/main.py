@@ -62,7 +62,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
     else:
         show(found, Console())
     _warn(found.assumed)
-    return 0
+    return 0 if found.complete else 1
 
 
 def _convert(arguments: argparse.Namespace) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError
+from stc.runtime.mask_head_op import Attributes
 from stc.runtime.native import FAILURES, Library
 
 _STORAGE = {np.dtype(np.float32): 0, np.dtype(np.float16): 1}
@@ -26,22 +26,8 @@ class _Op(ctypes.Structure):
 
 
 @dataclass(frozen=True)
-class MaskHead:
-    """The op's attributes: `channels` of features, `layers` of each instance's network, `stride` in input pixels per
-    cell, `upsample` times finer masks.
-    """
-
-    channels: int = 8
-    layers: int = 3
-    stride: int = 8
-    upsample: int = 2
-
-    @cached_property
-    def parameters(self) -> int:
-        """Parameters per instance: all weights, then all biases."""
-        inputs = [self.channels + 2, *[self.channels] * (self.layers - 1)]
-        outputs = [*[self.channels] * (self.layers - 1), 1]
-        return sum((i + 1) * o for i, o in zip(inputs, outputs, strict=True))
+class MaskHead(Attributes):
+    """The op of these attributes."""
 
     def __call__(
         self,
@@ -96,6 +82,8 @@ class MaskHead:
             ("sizes", np.dtype(np.float32), (batch, instances)),
             ("count", np.dtype(np.int32), (batch,)),
         )
+        if mask_feats.ndim != 4:
+            raise InputError(f"mask_feats must be (B, channels, h, w); got {mask_feats.shape}")
         if storage not in _STORAGE:
             raise InputError(f"mask_feats must be float32 or float16; got {storage}")
         for (name, dtype, shape), array in zip(wanted, arrays, strict=True):

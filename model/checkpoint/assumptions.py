@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -58,16 +59,17 @@ def fill_frozen_statistics(tensors: dict[str, Tensor], assumed: dict[str, str]) 
         assumed["statistics"] = f"mean 0 and variance 1 of {len(bare)} frozen norms, which the file does not hold"
 
 
-def fill_tower_biases(tensors: dict[str, Tensor], assumed: dict[str, str]) -> None:
-    """mmcv leaves out the bias of a convolution that a norm follows: the towers that have no bias at all get zeros."""
-    weights_of = [m for name in tensors if (m := re.fullmatch(r"head\.(\w+_tower)\.convs\.\d+\.weight", name))]
-    bare = [tower for tower in dict.fromkeys(m[1] for m in weights_of) if not _has_bias(tensors, tower)]
-    for match in weights_of:
-        weight = tensors[match[0]]
-        if match[1] in bare and weight.ndim:
-            tensors[match[0].removesuffix("weight") + "bias"] = torch.zeros(()).expand(weight.shape[0])
-    if bare:
-        assumed["tower_biases"] = f"0 in {', '.join(bare)}, whose convolutions have none in the file"
+def fill_tower_biases(tensors: dict[str, Tensor], expected: Mapping[str, Tensor], assumed: dict[str, str]) -> None:
+    """mmcv leaves out the bias of a convolution that a norm follows: towers without any get zeros where one is
+    `expected`."""
+    biases = {name: m[1] for name in expected if (m := re.fullmatch(r"head\.(\w+_tower)\.convs\.\d+\.bias", name))}
+    bare = [tower for tower in dict.fromkeys(biases.values()) if not _has_bias(tensors, tower)]
+    filled = [name for name, tower in biases.items() if tower in bare and name.replace("bias", "weight") in tensors]
+    for name in filled:
+        tensors[name] = torch.zeros(()).expand(expected[name].shape)
+    if filled:
+        towers = dict.fromkeys(biases[name] for name in filled)
+        assumed["tower_biases"] = f"0 in {', '.join(towers)}, whose convolutions have none in the file"
 
 
 def _has_bias(tensors: dict[str, Tensor], tower: str) -> bool:

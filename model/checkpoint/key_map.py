@@ -77,6 +77,10 @@ class KeyMap:
         problems.check(FIX)
         return found
 
+    def matches(self, theirs: Iterable[str]) -> int:
+        """How many of the names a line matches."""
+        return sum(self._first(name) is not None for name in theirs)
+
     def _first(self, name: str) -> Line | None:
         if len(name) > MAX_KEY:
             return None

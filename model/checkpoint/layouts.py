@@ -6,6 +6,7 @@ A name may stand for several tables: with a tracking head or without, under Cros
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import takewhile
 
 from stc.model.checkpoint import adelaidet, mmdetection
 from stc.model.checkpoint.adelaidet import ADELAIDET, CROSSVIS
@@ -31,6 +32,7 @@ STC = Layout(
     ),
 )
 LAYOUTS = (*adelaidet.LAYOUTS, *mmdetection.LAYOUTS, STC)
+MAX_WRAPPERS = 8  # one in another
 NAMES = tuple(dict.fromkeys(layout.name for layout in LAYOUTS))
 
 
@@ -39,3 +41,18 @@ def closest(names: Iterable[str]) -> tuple[Layout, int]:
     kept = list(names)
     counted = [(layout, sum(layout.ours(name) is not None for name in kept)) for layout in LAYOUTS]
     return max(counted, key=lambda pair: pair[1])
+
+
+def wrapping(names: Iterable[str]) -> str:
+    """What wrappers have put before all of `names` of a known layout: "_orig_mod.", "module.model.", mostly "".
+
+    Of all dotted beginnings that the names share, the one behind which a layout knows most of them; the shorter wins a
+    tie.
+    """
+    kept = list(names)
+    first, last = min(kept).split("."), max(kept).split(".")
+    shared = [a for a, b in takewhile(lambda pair: pair[0] == pair[1], zip(first[:-1], last[:-1], strict=False))]
+    if not shared:
+        return ""
+    beginnings = [".".join([*shared[:depth], ""]) for depth in range(min(len(shared), MAX_WRAPPERS) + 1)]
+    return max(beginnings, key=lambda beginning: closest(name.removeprefix(beginning) for name in kept)[1])
