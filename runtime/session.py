@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.errors import IncompatibleError, InputError
+from stc.errors import IncompatibleError, InputError, ProcessBoundError
 from stc.runtime import contract, model_files
 from stc.runtime.backends.backend import Backend
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
@@ -111,6 +111,9 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise ProcessBoundError("a session belongs to its process; make one in each: Session(path)")
 
     def close(self) -> None:
         """Give back the engine's memory; its streams take no more frames. Closing twice is harmless."""
