@@ -12,17 +12,10 @@ from numpy.typing import NDArray
 
 from stc.errors import InputError
 from stc.runtime.native import FAILURES, Library
+from stc.runtime.native_interface import Op
 
+_MOST = 2**15 - 1  # of any attribute: no kernel is near it, and products of two stay in 32 bits
 _STORAGE = {np.dtype(np.float32): 0, np.dtype(np.float16): 1}
-_POINTERS = ("mask_feats", "params", "locations", "sizes", "count", "masks")
-_INTEGERS = ("batch", "instances", "height", "width", "channels", "layers", "stride", "upsample", "storage")
-
-
-class _Op(ctypes.Structure):
-    _fields_ = [
-        *((name, ctypes.c_void_p) for name in _POINTERS),
-        *((name, ctypes.c_int32) for name in _INTEGERS),
-    ]
 
 
 @dataclass(frozen=True)
@@ -58,11 +51,13 @@ class MaskHead:
         and sizes (B, K) float32, input pixels; count (B,) int32: rows from it on are zero. Arrays that are not
         contiguous are copied. Raises InputError for other shapes or types, or when no kernel fits.
         """
+        if not self._counted:
+            raise InputError(f"{self}: its numbers must be whole, from 1 to {_MOST}")
         arrays = self._checked(mask_feats, params, locations, sizes, count)
         batch, _, height, width = mask_feats.shape
         instances = params.shape[1]
         masks = np.empty((batch, instances, height * self.upsample, width * self.upsample), mask_feats.dtype)
-        op = _Op(
+        op = Op(
             *(array.ctypes.data for array in (*arrays, masks)),
             batch,
             instances,
@@ -79,14 +74,26 @@ class MaskHead:
             raise InputError(f"{self} on features {mask_feats.shape}: {FAILURES[status]}")
         return masks
 
+    @property
+    def _counted(self) -> bool:
+        """The library counts in 32 bits, to which ctypes cuts what is larger."""
+        numbers = (self.channels, self.layers, self.stride, self.upsample)
+        return all(type(number) is int and 1 <= number <= _MOST for number in numbers)
+
     def supported(self, library: Library) -> bool:
-        """Whether the library has a kernel for these attributes."""
+        """Whether the library has a kernel for these attributes, which may be any numbers."""
+        if not self._counted:
+            return False
         nothing = np.zeros((0, self.channels, 1, 1), np.float32)
-        op = _Op(*[nothing.ctypes.data] * 6, 0, 0, 1, 1, self.channels, self.layers, self.stride, self.upsample, 0)
+        op = Op(*[nothing.ctypes.data] * 6, 0, 0, 1, 1, self.channels, self.layers, self.stride, self.upsample, 0)
         return bool(library.handle.stc_cpu_dynamic_mask_head(ctypes.byref(op), 1) == 0)
 
     def _checked(self, *arrays: NDArray[Any]) -> list[NDArray[Any]]:
+        if strangers := [type(array).__name__ for array in arrays if not isinstance(array, np.ndarray)]:
+            raise InputError(f"the op takes NumPy arrays; got {', '.join(strangers)}")
         mask_feats, params = arrays[:2]
+        if mask_feats.ndim != 4:
+            raise InputError(f"mask_feats must be (B, {self.channels}, h, w); got {mask_feats.shape}")
         batch, instances = (*params.shape, 0, 0)[:2]
         storage = mask_feats.dtype
         wanted = (

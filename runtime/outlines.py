@@ -6,6 +6,8 @@ a picture twice as large every pixel is a block of two by two, and the half that
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,19 +49,20 @@ def _parts(mask: NDArray[np.bool_], holes: bool) -> list[tuple[Ring, list[Ring]]
     found, hierarchy = cv2.findContours(doubled, mode, cv2.CHAIN_APPROX_SIMPLE)
     parts: dict[int, tuple[Ring, list[Ring]]] = {}
     around = hierarchy[0, :, 3]
-    for index in np.flatnonzero(around < 0):
-        parts[int(index)] = _edges(found[index]), []
-    for index in np.flatnonzero(around >= 0):
+    for index in np.flatnonzero(around < 0).tolist():
+        parts[index] = _edges(found[index]), []
+    for index in np.flatnonzero(around >= 0).tolist():
         parts[int(around[index])][1].append(_edges(found[index]))
     return list(parts.values())
 
 
-def _edges(contour: NDArray[np.int32]) -> Ring:
+def _edges(contour: NDArray[Any]) -> Ring:
     """From pixels of the doubled picture to corners of pixels: of pixel k, 2k lies at its side k, 2k + 1 at k + 1."""
     ring: Ring = (contour.reshape(-1, 2).astype(np.int64) + 1) // 2
     ring = ring[(ring != np.roll(ring, 1, axis=0)).any(axis=1)]  # where the contour cuts an inner corner, twice
     before, behind = ring - np.roll(ring, 1, axis=0), np.roll(ring, -1, axis=0) - ring
-    return ring[before[:, 0] * behind[:, 1] != before[:, 1] * behind[:, 0]]
+    corners: Ring = ring[before[:, 0] * behind[:, 1] != before[:, 1] * behind[:, 0]]
+    return corners
 
 
 def _joined(outer: Ring, inner: list[Ring]) -> Ring:

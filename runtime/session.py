@@ -55,7 +55,8 @@ class Session:
                 against this machine before TensorRT is.
             device: "cpu": ONNX Runtime runs model.onnx. "cuda": the first GPU runs the bundle's engine.plan, or
                 ONNX Runtime's CUDA provider model.onnx where there is none. None: "cuda" for a plan, else "cpu".
-            threads: CPU threads of ONNX Runtime and of the native library; None: one per physical core.
+            threads: CPU threads of ONNX Runtime and of the native library; None: one per physical core of the machine,
+                or per processor that this process may use (affinity, a container's quota) where those are fewer.
             score_threshold: least score to keep, 0..1, not below the one baked into the model; None: that one.
             classes: names of the classes to keep; None: all.
             tracker: rule and settings of new streams; None: the passport's.

@@ -38,13 +38,14 @@ def to_rle(segmentation: Any, size: tuple[int, int]) -> Rle:
     if segmentation["size"] not in (list(size), size):
         raise ValueError(f"segmentation of size {shown(segmentation['size'])} in a picture of {list(size)}")
     counts = segmentation["counts"]
-    listed = isinstance(counts, list)
     if not isinstance(counts, (list, str, bytes)):
         raise ValueError(f"`counts` is neither text nor a list: {shown(counts)}")
-    runs = _listed_runs(counts) if listed else _decoded_runs(counts)
+    runs = _listed_runs(counts) if isinstance(counts, list) else _decoded_runs(counts)
     _check_runs(runs, size)
     plain = _joined(runs)
-    return runs_to_rle(plain, size) if listed or len(plain) < len(runs) else {"size": list(size), "counts": counts}
+    if isinstance(counts, list) or len(plain) < len(runs):
+        return runs_to_rle(plain, size)
+    return {"size": list(size), "counts": counts}
 
 
 def runs_to_rle(runs: NDArray[np.int64], size: tuple[int, int]) -> Rle:

@@ -57,8 +57,8 @@ def overlap(
     for frame in range(length):
         rows, columns = object_areas[frame] > 0, track_areas[frame] > 0
         if rows.any() and columns.any():
-            here = [masks[frame] for masks, present in zip(objects, rows, strict=True) if present]
-            there = [masks[frame] for masks, present in zip(tracks, columns, strict=True) if present]
+            here = [rle for masks, seen in zip(objects, rows, strict=True) if seen and (rle := masks[frame])]
+            there = [rle for masks, seen in zip(tracks, columns, strict=True) if seen and (rle := masks[frame])]
             iou[frame][np.ix_(rows, columns)] = segmentation.iou(here, there)
     # pycocotools counts in C but hands out the ratio. I = IoU (A + B) / (1 + IoU) is a whole number that float64 misses
     # by far less than a half.

@@ -18,6 +18,7 @@ from stc.runtime.backends.cut import Cut, Whole, cut
 from stc.runtime.contract import TensorSpec
 from stc.runtime.native import Library, Missing
 from stc.runtime.passport import METADATA_KEY, Passport, from_dict
+from stc.runtime.processors import limited, processors
 
 logger = logging.getLogger(__name__)
 
@@ -134,7 +135,9 @@ def _load(path: Path, model: bytes | str, provider: str, threads: int | None) ->
     options.inter_op_num_threads = 1
     # Its threads spin within a run, not after it, when the cores are the tracker's and the native library's.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    options.intra_op_num_threads = threads or 0  # 0: ONNX Runtime's own default, the physical cores
+    # 0: ONNX Runtime's own default, the physical cores of the machine. It knows neither a quota nor all ways to bind a
+    # process to some of them.
+    options.intra_op_num_threads = threads or (processors() if limited() else 0)
     load_errors = (
         native.Fail,
         native.InvalidArgument,

@@ -75,12 +75,16 @@ def test_a_provider_that_silently_falls_back_is_incompatible(bundle: Path, monke
         OnnxRuntimeBackend(bundle / "model.onnx", device="cuda")
 
 
-def test_threads_reach_the_engine(bundle: Path) -> None:
+def test_threads_reach_the_engine(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def options(threads: int | None) -> Any:
         return OnnxRuntimeBackend(bundle / "model.onnx", threads=threads)._session.get_session_options()
 
     assert options(2).intra_op_num_threads == 2 and options(2).inter_op_num_threads == 1
+    monkeypatch.setattr("stc.runtime.backends.onnxruntime.limited", lambda: False)
     assert options(None).intra_op_num_threads == 0  # ONNX Runtime's "physical cores"
+    monkeypatch.setattr("stc.runtime.backends.onnxruntime.limited", lambda: True)
+    monkeypatch.setattr("stc.runtime.backends.onnxruntime.processors", lambda: 1)
+    assert options(None).intra_op_num_threads == 1 and options(2).intra_op_num_threads == 2
 
 
 @pytest.mark.parametrize(
