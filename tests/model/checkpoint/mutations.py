@@ -18,9 +18,9 @@ from safetensors.torch import save as safetensors_bytes
 
 from stc.model.config import STC_LITE
 from tests.model.checkpoint.pickle_assembler import Build, Call, Name, New, Pairs, Persistent, Raw, assemble
+from tests.mutations import EXTREMES, damaged
 
 HEAD = "proposal_generator.fcos_head"
-EXTREMES = (0, 1, -1, 7, 2**15, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**62, 2**63 - 1, 2**63, 2**64 - 1, 10**30)
 ODD = (None, True, -1, 2**40, 2**62, 2**63, 10**100, 1.5, float("nan"), float("inf"), "3", b"3", (), [], {}, (1,))
 # What hostile pickles call. A call that did run would leave MARK in the working directory.
 MARK = "a-pickle-ran-code"
@@ -74,9 +74,8 @@ HOSTILE = (
 )
 
 
-def mutated(seed: int, index: int) -> tuple[str, bytes]:
-    """File number `index`: its suffix and content."""
-    r = random.Random(f"{seed}-{index}")
+def mutated(r: random.Random) -> tuple[str, bytes]:
+    """A file: its suffix and content."""
     return r.choice(MUTATIONS)(r)
 
 
@@ -84,40 +83,13 @@ def _damaged_bytes(r: random.Random) -> tuple[str, bytes]:
     suffix, content = r.choice(seeds())
     if r.random() < 0.05:
         suffix = r.choice((".pth", ".pkl", ".safetensors"))
-    return suffix, _damage(r, content)
-
-
-def _damage(r: random.Random, content: bytes) -> bytes:
-    data = bytearray(content)
-    for _ in range(r.choice((1, 1, 2, 5))):
-        at = r.randrange(len(data) + 1)
-        end = min(len(data), at + r.choice((1, 4, 16, 200)))
-        match r.randrange(8):
-            case 0:
-                del data[at:]
-            case 1 | 2:
-                for _ in range(r.choice((1, 8))):
-                    if data:
-                        data[r.randrange(len(data))] ^= 1 << r.randrange(8)
-            case 3:
-                data[at:end] = r.choice((b"\x00", b"\xff", b"P", r.randbytes(1))) * (end - at)
-            case 4:
-                data[at:end] = r.randbytes(end - at)
-            case 5:
-                del data[at:end]
-            case 6:
-                data[at:at] = data[at:end] * r.choice((1, 50))
-            case 7:
-                width = r.choice((4, 8))
-                number = r.choice(EXTREMES) % (1 << 8 * width)
-                data[at : at + width] = number.to_bytes(width, r.choice(("little", "big")))
-    return bytes(data)
+    return suffix, damaged(r, content)
 
 
 def _damaged_pickle_in_a_sound_archive(r: random.Random) -> tuple[str, bytes]:
     _, content = r.choice([seed for seed in seeds() if seed[1].startswith(b"PK")])
     entries = _entries(content)
-    entries["archive/data.pkl"] = _damage(r, entries["archive/data.pkl"])
+    entries["archive/data.pkl"] = damaged(r, entries["archive/data.pkl"])
     return ".pth", _archive(entries)
 
 
