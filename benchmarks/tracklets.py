@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from stc.benchmarks.identity import NO_TRACK
 from stc.benchmarks.reference import FrameOutputs
+from stc.runtime import tracker_config
 from stc.runtime.detections import Detections, kept
 from stc.runtime.passport import Passport
 from stc.runtime.preprocess import Letterbox
-from stc.runtime.tracker import Tracker, TrackerConfig
+from stc.runtime.tracker import Tracker
 
 Array = NDArray[Any]
 
@@ -23,7 +24,7 @@ def track(outputs: Sequence[FrameOutputs], passport: Passport, fps: float = 30.0
 
     What a stream would show of frames at the input size: boxes are clipped to it, and empty ones have no tracklet.
     """
-    tracker = Tracker(TrackerConfig(**passport.tracker))
+    tracker = Tracker(tracker_config.from_dict(passport.tracker, passport.name))
     letterbox = Letterbox.fit(passport.input_size, passport.input_size, passport.resize, passport.border)
     handles = []
     for index, o in enumerate(outputs):

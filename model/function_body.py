@@ -5,8 +5,10 @@ from __future__ import annotations
 from onnx import FunctionProto
 from onnx.parser import parse_function
 
-DOMAIN = "stc"
-OP = "DynamicMaskHead"
+from stc.runtime.mask_head_op import DOMAIN, OP
+
+__all__ = ["DOMAIN", "OP", "OP_VERSION", "PLUGIN_ATTRIBUTES", "function_body"]
+
 OP_VERSION = 1
 # On the node beside the op's own attributes: with them TensorRT's parser takes a registered plugin of that name instead
 # of the function body, without being asked to. Everything else passes over them.

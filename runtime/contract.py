@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from stc.errors import IncompatibleError
-from stc.runtime.passport import Passport
+from stc.runtime.passport import FIX, Passport
 
 INPUT = "frames"
 COUNT = "num_detections"
 MASKS = "masks"
+MAX_BATCH = 1024  # pictures at once that a model may insist on
 FILL = {"labels": -1}  # what rows beyond the count hold; other outputs: 0
 
 
@@ -49,16 +55,44 @@ def output_specs(passport: Passport) -> dict[str, TensorSpec]:
 def check(passport: Passport, inputs: Mapping[str, TensorSpec], outputs: Mapping[str, TensorSpec], where: str) -> None:
     """Compare what a model has with what its passport promises. Raises IncompatibleError that names every difference.
 
-    A free dimension of the model fits anything; a fixed batch size is the model's own affair.
+    A free dimension of the model fits anything; a fixed batch size up to 1024 is the model's own affair.
     """
     wrong = [f"input {name}: not in the contract" for name in inputs if name != INPUT]
     wrong += _differences("input", {INPUT: input_spec(passport)}, inputs)
     wrong += _differences("output", output_specs(passport), outputs)
+    batch = next(iter(inputs[INPUT].shape), None) if INPUT in inputs else None
+    if batch is not None and not 1 <= batch <= MAX_BATCH:
+        wrong.append(f"input {INPUT}: {batch} pictures at once instead of 1 to {MAX_BATCH}")
     if wrong:
-        raise IncompatibleError(
-            f"{where}: not the model its passport describes ({'; '.join(wrong)}); "
-            "re-export with: stc-export --ckpt FILE"
-        )
+        raise IncompatibleError(f"{where}: not the model its passport describes ({'; '.join(wrong)}); {FIX}")
+
+
+def check_answer(passport: Passport, outputs: Mapping[str, NDArray[Any]], batch: int, where: str) -> None:
+    """Hold what an engine gave for `batch` pictures against the contract: types, shapes, and counts within 0..K.
+
+    A graph may declare less than it does, and a server may give anything. Raises IncompatibleError.
+    """
+    wrong = []
+    for name, spec in output_specs(passport).items():
+        value = outputs.get(name)
+        if value is None:
+            wrong.append(f"no {name}")
+        elif value.dtype.name not in spec.dtypes or value.shape != (batch, *spec.shape[1:]):
+            wrong.append(f"{name} {value.dtype} {value.shape} instead of {spec} for {batch} pictures")
+    if not wrong:
+        counts = outputs[COUNT]
+        if counts.min() < 0 or counts.max() > passport.max_detections:
+            wrong.append(f"{COUNT} {np.array2string(counts, threshold=8)} for {passport.max_detections} rows")
+    if wrong:
+        raise IncompatibleError(f"{where}: the model gave {'; '.join(wrong)}; {FIX}")
+
+
+def answer_bytes(passport: Passport, batch: int) -> int:
+    """Bytes of all outputs for `batch` pictures."""
+    return sum(
+        batch * math.prod(size or 1 for size in spec.shape) * np.dtype(spec.dtypes[0]).itemsize
+        for spec in output_specs(passport).values()
+    )
 
 
 def _differences(kind: str, expected: Mapping[str, TensorSpec], found: Mapping[str, TensorSpec]) -> list[str]:

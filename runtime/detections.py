@@ -65,6 +65,6 @@ def select(
 
 def kept(boxes: NDArray[np.float32], scores: NDArray[np.float32], score_threshold: float) -> NDArray[np.intp]:
     """Rows of boxes (n, 4) xyxy, clipped to the frame, that are not empty and whose score reaches the threshold."""
-    # Comparisons with NaN are false, so a broken row is dropped here too.
+    # Comparisons with NaN are false, so a broken row is dropped here too; an infinite score is as broken.
     filled = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    return np.flatnonzero(filled & (scores >= score_threshold))
+    return np.flatnonzero(filled & (scores >= score_threshold) & np.isfinite(scores))

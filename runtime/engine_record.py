@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from stc.errors import InputError
+from stc.errors import IncompatibleError, InputError
+from stc.runtime import schema
 
 ENGINE_FILE = "engine.plan"
 Flavour = Literal["tensorrt", "rtx"]
 Route = Literal["library", "embed"]
+
+
+FIELDS: schema.Table = {
+    "flavour": schema.choice(*get_args(Flavour)),
+    "version": schema.text(100),
+    "targets": schema.items(schema.text(100), 0, 100),
+    "batch": schema.items(schema.integer(1, 1 << 16), 3, 3),
+    "source": schema.file_name(),
+    "plugin": schema.optional(
+        schema.record(
+            {"route": schema.choice(*get_args(Route)), "file": schema.file_name(), "sha256": schema.sha256()},
+            required=("route", "file", "sha256"),
+        )
+    ),
+    "hardware_compatibility": schema.text(100),
+    "precision": schema.optional(schema.mapping(schema.anything())),
+    "file": schema.file_name(),
+}
+REQUIRED = ("flavour", "version", "targets", "batch", "source")
 
 
 @dataclass(frozen=True)
@@ -49,7 +69,15 @@ class EngineRecord:
 
 
 def from_dict(values: dict[str, Any], where: str) -> EngineRecord:
-    """Read `Passport.engine`. Raises InputError when fields are missing or unknown."""
+    """Read `Passport.engine`.
+
+    Raises InputError when fields are missing or unknown, IncompatibleError for one of another type or out of range.
+    """
+    if wrong := schema.problems(values, FIELDS, "engine."):
+        raise IncompatibleError(
+            f"{where}: its engine record cannot be used ({schema.sentence(wrong)}); "
+            "rebuild with: stc-export --onnx FILE"
+        )
     known = {field.name for field in fields(EngineRecord)}
     fixed: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     try:

@@ -58,12 +58,20 @@ def find(model: Path, device: str | None = None, *, trust: bool = False) -> Onnx
     if model.is_dir():
         engine = device == "cuda" and (model / ENGINE_FILE).is_file()
         path = model / (ENGINE_FILE if engine else MODEL_FILE)
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: no regular file; give a bundle of stc-export, its {ENGINE_FILE} or a .onnx file")
     if path.suffix in PLAN_SUFFIXES:
         return _engine(path, device, trust)
     if path.suffix != ".onnx":
         raise InputError(f"{path}: not a model; give a bundle of stc-export, its {ENGINE_FILE} or a .onnx file")
-    if not model.is_dir() and not (path.parent / passport.FILE_NAME).is_file():
-        return OnnxFile(path, device or "cpu", None)
+    if not (path.parent / passport.FILE_NAME).is_file():
+        if not model.is_dir():
+            return OnnxFile(path, device or "cpu", None)
+        if path.is_file():
+            raise InputError(
+                f"{model}: no {passport.FILE_NAME}, so not a bundle; its {MODEL_FILE} runs alone where stc-export made "
+                f"it: give {path}, or make a bundle with: stc-export --ckpt FILE"
+            )
     beside = passport.read(path.parent)
     passport.verify_file(beside, path)
     return OnnxFile(path, device or "cpu", beside)

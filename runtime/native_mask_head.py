@@ -4,37 +4,22 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError
+from stc.runtime.mask_head_op import Attributes
 from stc.runtime.native import FAILURES, Library
 from stc.runtime.native_interface import Op
 
-_MOST = 2**15 - 1  # of any attribute: no kernel is near it, and products of two stay in 32 bits
 _STORAGE = {np.dtype(np.float32): 0, np.dtype(np.float16): 1}
 
 
 @dataclass(frozen=True)
-class MaskHead:
-    """The op's attributes: `channels` of features, `layers` of each instance's network, `stride` in input pixels per
-    cell, `upsample` times finer masks.
-    """
-
-    channels: int = 8
-    layers: int = 3
-    stride: int = 8
-    upsample: int = 2
-
-    @cached_property
-    def parameters(self) -> int:
-        """Parameters per instance: all weights, then all biases."""
-        inputs = [self.channels + 2, *[self.channels] * (self.layers - 1)]
-        outputs = [*[self.channels] * (self.layers - 1), 1]
-        return sum((i + 1) * o for i, o in zip(inputs, outputs, strict=True))
+class MaskHead(Attributes):
+    """The op of these attributes."""
 
     def __call__(
         self,
@@ -51,8 +36,6 @@ class MaskHead:
         and sizes (B, K) float32, input pixels; count (B,) int32: rows from it on are zero. Arrays that are not
         contiguous are copied. Raises InputError for other shapes or types, or when no kernel fits.
         """
-        if not self._counted:
-            raise InputError(f"{self}: its numbers must be whole, from 1 to {_MOST}")
         arrays = self._checked(mask_feats, params, locations, sizes, count)
         batch, _, height, width = mask_feats.shape
         instances = params.shape[1]
@@ -74,16 +57,8 @@ class MaskHead:
             raise InputError(f"{self} on features {mask_feats.shape}: {FAILURES[status]}")
         return masks
 
-    @property
-    def _counted(self) -> bool:
-        """The library counts in 32 bits, to which ctypes cuts what is larger."""
-        numbers = (self.channels, self.layers, self.stride, self.upsample)
-        return all(type(number) is int and 1 <= number <= _MOST for number in numbers)
-
     def supported(self, library: Library) -> bool:
-        """Whether the library has a kernel for these attributes, which may be any numbers."""
-        if not self._counted:
-            return False
+        """Whether the library has a kernel for these attributes."""
         nothing = np.zeros((0, self.channels, 1, 1), np.float32)
         op = Op(*[nothing.ctypes.data] * 6, 0, 0, 1, 1, self.channels, self.layers, self.stride, self.upsample, 0)
         return bool(library.handle.stc_cpu_dynamic_mask_head(ctypes.byref(op), 1) == 0)
@@ -92,8 +67,6 @@ class MaskHead:
         if strangers := [type(array).__name__ for array in arrays if not isinstance(array, np.ndarray)]:
             raise InputError(f"the op takes NumPy arrays; got {', '.join(strangers)}")
         mask_feats, params = arrays[:2]
-        if mask_feats.ndim != 4:
-            raise InputError(f"mask_feats must be (B, {self.channels}, h, w); got {mask_feats.shape}")
         batch, instances = (*params.shape, 0, 0)[:2]
         storage = mask_feats.dtype
         wanted = (
@@ -103,6 +76,8 @@ class MaskHead:
             ("sizes", np.dtype(np.float32), (batch, instances)),
             ("count", np.dtype(np.int32), (batch,)),
         )
+        if mask_feats.ndim != 4:
+            raise InputError(f"mask_feats must be (B, channels, h, w); got {mask_feats.shape}")
         if storage not in _STORAGE:
             raise InputError(f"mask_feats must be float32 or float16; got {storage}")
         for (name, dtype, shape), array in zip(wanted, arrays, strict=True):

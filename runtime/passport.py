@@ -8,13 +8,54 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from stc.boundary import reason
 from stc.errors import IncompatibleError, InputError
 from stc.files import sha256, write_text
+from stc.runtime import engine_record, schema, tracker_config
 
 SCHEMA = 1
 FILE_NAME = "passport.json"
 MODEL_FILE = "model.onnx"  # fp32: what a CPU runs, and the reference of all other files of a bundle
 METADATA_KEY = "stc.passport"  # of the ONNX file
+MAX_BYTES = 16 << 20
+FIX = "re-export with: stc-export --ckpt FILE"
+
+# What a passport from a file must be before anything uses it. Sizes are bounded so that a frame and a memory of tracks
+# are; what only reports show may be anything.
+_PIXELS = schema.integer(1, 8192)
+_WORDS = schema.text(1000)
+FIELDS: schema.Table = {
+    "name": schema.file_name(),
+    "classes": schema.items(_WORDS, 1, 10_000),
+    "input_size": schema.items(_PIXELS, 2, 2),
+    "padded_size": schema.items(_PIXELS, 2, 2),
+    "resize": schema.choice("pil-bilinear", "linear", "area"),
+    "border": schema.items(schema.integer(0, 255), 3, 3),
+    "max_detections": schema.integer(1, 100_000),
+    "embedding_dim": schema.integer(0, 4096),
+    "mask_stride": schema.integer(1, 1024),
+    "score_threshold": schema.number(0, 1),
+    "nms_threshold": schema.number(0, 1),
+    "threshold_bound": schema.optional(schema.number(0, 1)),
+    "tracker": schema.record(tracker_config.FIELDS),
+    "precision": schema.record(
+        {"type": _WORDS, "fp32_islands": schema.mapping(_WORDS), "files": schema.mapping(_WORDS)},
+        required=("fp32_islands",),
+        or_empty=True,
+    ),
+    "checkpoint": schema.record(
+        {"file": _WORDS, "sha256": _WORDS, "layout": _WORDS, "decode_rule": _WORDS, "assumed": schema.mapping(_WORDS)},
+        required=("file", "sha256", "layout", "assumed"),
+        or_empty=True,
+    ),
+    "model": schema.mapping(schema.anything()),  # stc.model.config reads it
+    "op": schema.mapping(schema.anything()),
+    "engine": schema.optional(schema.record(engine_record.FIELDS, engine_record.REQUIRED)),
+    "tools": schema.mapping(_WORDS),
+    "agreement": schema.mapping(schema.mapping(schema.anything())),
+    "flags": schema.record({"batch": schema.optional(schema.items(schema.integer(1, 1 << 16), 3, 3))}),
+    "files": schema.mapping(schema.sha256()),
+}
 
 
 @dataclass(frozen=True)
@@ -68,20 +109,34 @@ class Passport:
 
 
 def from_dict(values: dict[str, Any], where: str) -> Passport:
-    """A `Passport` from decoded JSON. Raises IncompatibleError for another schema, InputError for a malformed one."""
+    """A `Passport` from decoded JSON; fields that this version does not know are left out.
+
+    Raises InputError when one is missing, IncompatibleError for another schema and for fields of another type or out of
+    range.
+    """
     if values.get("schema") != SCHEMA:
         raise IncompatibleError(
-            f"{where}: passport schema {values.get('schema')!r}, this version of stc reads {SCHEMA}; "
-            "re-export with: stc-export --ckpt FILE"
+            f"{where}: passport schema {schema.shown(values.get('schema'))}, this version of stc reads {SCHEMA}; {FIX}"
         )
+    if wrong := schema.problems(values, FIELDS) or _contradictions(values):
+        raise IncompatibleError(f"{where}: a passport that cannot be used ({schema.sentence(wrong)}); {FIX}")
     known = {f.name for f in fields(Passport)}
     fixed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
     try:
         return Passport(**fixed)
     except TypeError as error:
-        raise InputError(
-            f"{where}: not a complete passport ({error}); re-export with: stc-export --ckpt FILE"
-        ) from error
+        raise InputError(f"{where}: not a complete passport ({error}); {FIX}") from error
+
+
+def _contradictions(values: dict[str, Any]) -> list[str]:
+    """Of fields that are each in range."""
+    size, padded, stride = (values.get(name) for name in ("input_size", "padded_size", "mask_stride"))
+    wrong = []
+    if size and padded and any(inner > outer for inner, outer in zip(size, padded, strict=True)):
+        wrong.append(f"padded_size: must be at least input_size {tuple(size)}; got {tuple(padded)}")
+    if padded and stride and stride > min(padded):
+        wrong.append(f"mask_stride: must be at most padded_size {tuple(padded)}; got {stride}")
+    return wrong
 
 
 def read(folder: Path) -> Passport:
@@ -91,28 +146,34 @@ def read(folder: Path) -> Passport:
     """
     path = folder / FILE_NAME
     try:
+        if path.exists() and (not path.is_file() or path.stat().st_size > MAX_BYTES):
+            raise InputError(f"{path}: not a file of at most {MAX_BYTES >> 20} MiB, so not a passport; {FIX}")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"{folder}: no {FILE_NAME}, so not a bundle; make one with: stc-export --ckpt FILE") from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: unreadable ({error}); re-export with: stc-export --ckpt FILE") from error
+        raise InputError(f"{path}: unreadable ({reason(error)}); {FIX}") from error
     return parse(text, str(path))
 
 
 def parse(text: str, where: str) -> Passport:
     """The passport that `text` (JSON of `to_json`) is, verified against its own digest. Raises as `read` does."""
-    try:
-        values = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"{where}: unreadable ({error}); re-export with: stc-export --ckpt FILE") from error
-    if not isinstance(values, dict):
-        raise InputError(f"{where}: not a passport; re-export with: stc-export --ckpt FILE")
+    values = decoded(text, where)
     digest = values.pop("digest", None)
     if digest != _digest(values):
-        raise IncompatibleError(
-            f"{where}: altered after export (digest differs); re-export with: stc-export --ckpt FILE"
-        )
+        raise IncompatibleError(f"{where}: altered after export (digest differs); {FIX}")
     return from_dict(values, where)
+
+
+def decoded(text: str, where: str) -> dict[str, Any]:
+    """The fields that JSON `text` holds. Raises InputError for what is no JSON, or no object."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:  # RecursionError: nested too deeply
+        raise InputError(f"{where}: unreadable (not JSON: {reason(error)}); {FIX}") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{where}: not a passport; {FIX}")
+    return values
 
 
 def verify_file(passport: Passport, path: Path) -> None:
@@ -121,8 +182,8 @@ def verify_file(passport: Passport, path: Path) -> None:
     Raises InputError when the file is missing, IncompatibleError when it is not listed or its hash differs.
     """
     if not path.is_file():
-        raise InputError(f"{path}: missing; re-export with: stc-export --ckpt FILE")
-    verify_hash(passport, path, sha256(path), "re-export with: stc-export --ckpt FILE")
+        raise InputError(f"{path}: missing; {FIX}")
+    verify_hash(passport, path, sha256(path), FIX)
 
 
 def verify_hash(passport: Passport, path: Path, found: str, fix: str) -> None:

@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.errors import IncompatibleError, InputError, ProcessBoundError
-from stc.runtime import contract, model_files
+from stc.errors import InputError, ProcessBoundError
+from stc.runtime import contract, model_files, tracker_config
 from stc.runtime.backends.backend import Backend
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from stc.runtime.backends.tensorrt import TensorRtBackend
@@ -22,7 +22,7 @@ from stc.runtime.native import Library, Missing, find
 from stc.runtime.passport import Passport
 from stc.runtime.result import Result
 from stc.runtime.stream import Stream
-from stc.runtime.tracker import TrackerConfig
+from stc.runtime.tracker_config import TrackerConfig
 
 
 class Session:
@@ -98,11 +98,12 @@ class Session:
     def _adjust(
         self, where: str, score_threshold: float | None, classes: Iterable[str] | None, tracker: TrackerConfig | None
     ) -> None:
+        self._where = where
         try:
             contract.check(self.passport, self._backend.inputs, self._backend.outputs, where)
             self.score_threshold = _threshold(self.passport, score_threshold)
             self.wanted = _wanted(self.passport, classes)
-            self.tracker_config = tracker or _tracker_config(self.passport, where)
+            self.tracker_config = tracker or tracker_config.from_dict(self.passport.tracker, where)
         except BaseException:
             self._backend.close()
             raise
@@ -170,9 +171,13 @@ class Session:
         apart, see `Backend.run`.
 
         Raises InputError for another type or shape, or a batch size that the model was not exported for; DeviceError
-        when the GPU refuses, FatalError when only a restart of the process helps.
+        when the GPU refuses, FatalError when only a restart of the process helps; IncompatibleError when what comes out
+        is not what the passport says, InputError when ONNX Runtime fails.
         """
-        return self._backend.run(self._checked(inputs), timings)
+        frames = self._checked(inputs)
+        outputs = self._backend.run(frames, timings)
+        contract.check_answer(self.passport, outputs, frames.shape[0], self._where)
+        return outputs
 
     def infer_on_device(self, inputs: Any) -> dict[str, DeviceArray]:
         """As `infer`, with the outputs left in GPU memory, all rows: valid until the session's next call.
@@ -231,13 +236,3 @@ def _wanted(passport: Passport, classes: Iterable[str] | None) -> NDArray[np.boo
     if unknown := sorted(names - set(passport.classes)):
         raise InputError(f"unknown classes {', '.join(unknown)}; this model knows {', '.join(passport.classes)}")
     return np.array([name in names for name in passport.classes], np.bool_)
-
-
-def _tracker_config(passport: Passport, where: str) -> TrackerConfig:
-    try:
-        return TrackerConfig(**passport.tracker)
-    except TypeError as error:
-        raise IncompatibleError(
-            f"{where}: its passport has tracker settings that this version of stc does not know ({error}); "
-            "re-export with: stc-export --ckpt FILE"
-        ) from error

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from sys import float_info
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from stc.runtime.detections import Detections
 from stc.runtime.published_rules import CROSSVIS, IDOL, MASKTRACK, QDTRACK
 from stc.runtime.rule_names import RuleName
 from stc.runtime.track_bank import NO_TRACK, TrackBank
+from stc.runtime.tracker_config import TrackerConfig
 from stc.runtime.tracker_rules import Match, Rule, match_default
 
 __all__ = ["Detections", "TrackEvent", "TrackUpdate", "Tracker", "TrackerConfig"]
@@ -26,67 +27,6 @@ RULES: dict[RuleName, Rule] = {
     "qdtrack": QDTRACK,
     "idol": IDOL,
 }
-
-
-@dataclass(frozen=True)
-class TrackerConfig:
-    """Rule and settings of a tracker; scores, similarities and IoU are in 0..1, times in seconds.
-
-    `rule` "default" is bi-softmax matching (QDTrack) with the guards below. "crossvis", "masktrack", "qdtrack" and
-    "idol" are the released trackers of these methods, to compare with (`published_rules.py`): their own constants, what
-    is unmatched and good enough a track at once, expiry after 10 frames ("qdtrack", "idol") or never. Of the settings
-    only `capacity` applies to them: what never expires is forgotten when there are more tracks than that, the one lost
-    for longest first; up to there a rule equals its original.
-    """
-
-    rule: RuleName = "default"
-    # Tracks remembered at once, seen or lost. When all slots are taken, the track lost for longest gives up its slot.
-    # 256 holds two seconds of a crowd and its whole memory stays in the CPU's cache.
-    capacity: int = 256
-    # Affinity above which a detection continues a track. Bi-softmax above 0.5 means: the best partner from both sides
-    # (QDTrack).
-    match_threshold: float = 0.5
-    # Least cosine of the embeddings. Bi-softmax only ranks: one detection against one track gives 1 whatever they look
-    # like. Training pulls one object's cosines to 1 and pushes others below 0.1 (cosine_margin): 0.6 lies between.
-    cosine_floor: float = 0.6
-    # Added to the affinity: iou_weight x IoU with tracks seen in the previous frame. Steadies look-alikes that stand
-    # still; at 0.5 a clear embedding still wins over a complete overlap with the wrong object.
-    iou_weight: float = 0.5
-    # IoU above which a detection continues a track when the model has no tracking head (SORT's value).
-    iou_threshold: float = 0.3
-    # A detection continues only a track whose last detection had its class.
-    class_gate: bool = True
-    # "greedy": best score chooses first, as QDTrack does; "linear": the assignment of the greatest total affinity
-    # (SciPy).
-    assignment: Literal["greedy", "linear"] = "greedy"
-    # Share of the newest embedding in a track's memory (QDTrack).
-    momentum: float = 0.8
-    # A lost track is forgotten after this time. Two seconds outlast a passer-by in front of the object.
-    max_age: float = 2.0
-    # Least score to start a tracklet: weaker detections only continue what is known. With the demo model 0.4 starts
-    # five times as many short-lived tracks in a crowd, 0.6 misses objects (docs/measuring.md).
-    init_score: float = 0.5
-    # A tracklet becomes a track, with an id, at this score at once …
-    instant_score: float = 0.7
-    # … or after this many consecutive frames; a flicker of one or two frames never gets an id.
-    confirm_hits: int = 3
-    # An unmatched detection starts no tracklet where it overlaps a matched or better one by more than this IoU,
-    # whatever the classes: one object found as two classes is one track. QDTrack has 0.7; class-wise NMS lets boxes of
-    # one class stand up to 0.6, and 0.5 spares a third of the short-lived tracks in a crowd.
-    duplicate_iou: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Raises InputError for a value out of range."""
-        if self.rule not in RULES:
-            raise InputError(f"unknown tracker rule {self.rule!r}; known: {', '.join(RULES)}")
-        if self.assignment not in ("greedy", "linear"):
-            raise InputError(f"unknown assignment {self.assignment!r}; known: greedy, linear")
-        if self.capacity < 1 or self.confirm_hits < 1:
-            raise InputError("tracker capacity and confirm_hits must be at least 1")
-        if not 0 < self.momentum <= 1:
-            raise InputError(f"tracker momentum must be in (0, 1]; got {self.momentum}")
-        if not self.max_age >= 0 or not self.iou_weight >= 0:
-            raise InputError("tracker max_age and iou_weight must not be negative")
 
 
 @dataclass(frozen=True)
@@ -178,9 +118,9 @@ class Tracker:
             )
 
     def check_time(self, time: float) -> None:
-        """Raises InputError when `time` is not finite or before the last frame's."""
-        if not math.isfinite(time) or (self.time is not None and time < self.time):
-            raise InputError(f"frame times must not go back: {time} s after {self.time} s")
+        """Raises InputError when `time` is no finite number or before the last frame's."""
+        if not _is_finite(time) or (self.time is not None and time < self.time):
+            raise InputError(f"frame times must not go back: {time!s:.60} s after {self.time} s")
 
     def close(self) -> tuple[TrackEvent, ...]:
         """Forget all tracks and return their "ended" events, at the time of the last frame."""
@@ -256,3 +196,8 @@ def _usable(detections: Detections) -> Detections:
     if finite.all():
         return detections
     return replace(detections, embeddings=np.where(finite[:, None], detections.embeddings, np.float32(0)))
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether it is a number that float64 holds: no NaN, no text, no integer of a thousand digits."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and bool(abs(value) <= float_info.max)

@@ -76,7 +76,7 @@ def odd_json(r: random.Random, value: Any, times: int = 0) -> Any:
                 del holder[key]
             case 1 if isinstance(holder, dict):
                 holder[r.choice(("foreign", "", "__class__", key + "x"))] = old
-            case 1 | 2 if isinstance(old, int | float):
+            case 1 | 2 if isinstance(old, int | float) and abs(old) < 1e300:
                 holder[key] = r.choice((-old, old + 1, old - 1, old * 1000, float(old), str(old), [old]))
             case 3 if isinstance(old, list):
                 holder[key] = r.choice((old[:-1], old * 2, [*old, None], old[::-1], tuple(old), {"0": old}))

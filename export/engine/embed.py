@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from stc.errors import InputError
-from stc.export.engine.plugin_node import Attributes
 from stc.files import sha256
 from stc.model.function_body import DOMAIN, OP
 from stc.runtime import plugin
+from stc.runtime.mask_head_op import Attributes
 from stc.runtime.native import Missing
 
 FILE = plugin.FILE.with_name("stc_mask_head.ptx")  # both are built together

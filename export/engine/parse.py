@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import onnx
-from google.protobuf.message import DecodeError
 
+from stc.boundary import foreign
 from stc.errors import IncompatibleError, InputError
 from stc.export.engine import embed, network_layers
 from stc.export.engine.flavour import Flavour
 from stc.export.engine.log import collector
 from stc.export.engine.plugin_node import attributes, for_plugin
+from stc.runtime import passport as passports
 from stc.runtime import plugin as plugins
 from stc.runtime.plugin import Plugin
 
@@ -59,10 +60,8 @@ def parse(model: bytes, source: str, flavour: Flavour, plugin: Plugin | embed.Ke
 
 def load(model: bytes, source: str) -> onnx.ModelProto:
     """Decode `model`. Raises InputError for what is no ONNX file, or an empty one."""
-    try:
+    with foreign("the onnx package", source, passports.FIX):
         proto = onnx.load_model_from_string(model)
-    except DecodeError as error:
-        raise InputError(f"{source}: no ONNX file ({error}); re-export with: stc-export --ckpt FILE") from error
     if not proto.graph.node:
         raise InputError(f"{source}: an ONNX file without nodes; re-export with: stc-export --ckpt FILE")
     return proto

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import onnx
 
 from stc.errors import InputError
-from stc.model.function_body import DOMAIN, OP
-
-
-@dataclass(frozen=True)
-class Attributes:
-    """Of a node `stc::DynamicMaskHead`."""
-
-    channels: int
-    layers: int
-    stride: int
-    upsample: int
+from stc.runtime import mask_head_op
+from stc.runtime.mask_head_op import DOMAIN, OP, Attributes
 
 
 def attributes(model: onnx.ModelProto, source: str) -> Attributes:
-    """Of the one node of the op in `model`. Raises InputError when there is none, or more than one."""
+    """Of the one node of the op in `model`. Raises InputError for none, several, or odd attributes."""
     nodes = _nodes(model)
     if len(nodes) != 1:
         raise InputError(f"{source}: {len(nodes)} nodes {DOMAIN}::{OP}, expected 1; re-export with: stc-export --ckpt")
-    values = {attribute.name: attribute.i for attribute in nodes[0].attribute}
-    return Attributes(**{name: values[name] for name in Attributes.__dataclass_fields__})
+    try:
+        return Attributes(**mask_head_op.attributes(nodes[0]))
+    except InputError as error:
+        raise InputError(f"{source}: {error}; re-export with: stc-export --ckpt FILE") from error
 
 
 def for_plugin(model: onnx.ModelProto, *, ahead_of_time: bool) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import onnx
 
+from stc.boundary import foreign
 from stc.errors import IncompatibleError, InputError
 from stc.export import folder
 from stc.export.batch import Batch
@@ -123,8 +124,9 @@ def _libraries(record: EngineRecord, bundle: Path) -> tuple[Path, ...]:
 
 
 def _tensors(graph: Path) -> tuple[dict[str, TensorSpec], dict[str, TensorSpec]]:
-    model = onnx.load(graph, load_external_data=False)
-    return {v.name: _spec(v) for v in model.graph.input}, {v.name: _spec(v) for v in model.graph.output}
+    with foreign("the onnx package", graph, passport.FIX):
+        model = onnx.load(graph, load_external_data=False)
+        return {v.name: _spec(v) for v in model.graph.input}, {v.name: _spec(v) for v in model.graph.output}
 
 
 def _spec(value: onnx.ValueInfoProto) -> TensorSpec:

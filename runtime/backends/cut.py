@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from stc.boundary import foreign
+from stc.errors import InputError
 from stc.runtime.contract import MASKS, TensorSpec
+from stc.runtime.mask_head_op import DOMAIN, OP, attributes
 from stc.runtime.native import Library
 from stc.runtime.native_mask_head import MaskHead
+from stc.runtime.passport import FIX
 
-DOMAIN, OP = "stc", "DynamicMaskHead"
-FOR_TENSORRT = ("plugin_version", "plugin_namespace")  # attributes of the node that TensorRT's parser reads
+INPUTS = 5  # of the op
 
 
 @dataclass(frozen=True)
@@ -57,31 +59,42 @@ class Whole:
 
 
 def cut(path: Path, library: Library) -> Cut | Whole:
-    """Cut the graph of an ONNX file where the op makes the output `masks`; else say why not."""
+    """Cut the graph of an ONNX file where the op makes the output `masks`; else say why not.
+
+    Raises InputError for a file, or one with weights of it, that the onnx package gives up on; what it merely cannot
+    parse is left to the engine.
+    """
     try:
         import onnx
     except ImportError:
         return Whole("the onnx package is not installed; fix: pip install 'stc-trt[cpu]'")
+    with foreign("the onnx package", path, FIX):
+        return _cut(path, library, onnx)
+
+
+def _cut(path: Path, library: Library, onnx: Any) -> Cut | Whole:
     from google.protobuf.message import DecodeError
 
     try:
-        model = onnx.load(path)
+        model = onnx.load(path, load_external_data=False)
     except DecodeError as error:
         return Whole(f"the onnx package cannot read the file ({error})")
     graph = model.graph
     nodes = [node for node in graph.node if (node.domain, node.op_type) == (DOMAIN, OP)]
     if len(nodes) != 1 or list(nodes[0].output) != [MASKS] or _used(graph, MASKS):
         return Whole(f"the graph does not end in one {DOMAIN}::{OP}")
-    node = nodes[0]
+    (node,) = nodes
     try:
-        head = MaskHead(**{a.name: a.i for a in node.attribute if a.name not in FOR_TENSORRT})
-    except TypeError as error:
-        return Whole(f"the op has an attribute that this version does not know ({error})")
+        head = MaskHead(**attributes(node))
+    except InputError as error:
+        return Whole(str(error))
     if not head.supported(library):
         return Whole(f"the native library has no kernel for {head}")
-    masks = next(value for value in graph.output if value.name == MASKS).type.tensor_type
-    single, integer = onnx.TensorProto.FLOAT, onnx.TensorProto.INT32
-    types = (masks.elem_type, masks.elem_type, single, single, integer)
+    single, half, integer = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.INT32
+    masks = [value.type.tensor_type for value in graph.output if value.name == MASKS]
+    if len(masks) != 1 or masks[0].elem_type not in (single, half) or len(node.input) != INPUTS:
+        return Whole(f"the graph has no output {MASKS} of float32 or float16 that the op makes of {INPUTS} inputs")
+    types = (masks[0].elem_type, masks[0].elem_type, single, single, integer)
     kept = [value for value in graph.output if value.name != MASKS]
     present = {value.name for value in kept}
     added = [
@@ -89,13 +102,15 @@ def cut(path: Path, library: Library) -> Cut | Whole:
         for name, kind in zip(node.input, types, strict=True)
         if name not in present
     ]
-    dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(masks.elem_type)).name
-    spec = TensorSpec((dtype,), tuple(size.dim_value or None for size in masks.shape.dim))
+    dtype = "float32" if masks[0].elem_type == single else "float16"
+    spec = TensorSpec((dtype,), tuple(size.dim_value or None for size in masks[0].shape.dim))
     tensors = tuple(node.input)
     graph.node.remove(node)
     del model.functions[:]
     del graph.output[:]
     graph.output.extend([*kept, *added])
+    # The engine gets bytes and no path: weights that are in files beside must come along.
+    onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
     return Cut(model.SerializeToString(), library, head, tensors, frozenset(value.name for value in added), spec)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,12 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.boundary import foreign
 from stc.errors import IncompatibleError, InputError, MissingDependencyError
 from stc.runtime import contract
+from stc.runtime import passport as passports
 from stc.runtime.backends.cut import Cut, Whole, cut
 from stc.runtime.contract import TensorSpec
 from stc.runtime.native import Library, Missing
-from stc.runtime.passport import METADATA_KEY, Passport, from_dict
+from stc.runtime.passport import METADATA_KEY, Passport
 from stc.runtime.processors import limited, processors
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,8 @@ class OnnxRuntimeBackend:
         """Load `path` on `device` ("cpu" or "cuda") with `threads` CPU threads (None: one per physical core).
 
         Raises MissingDependencyError without onnxruntime, IncompatibleError when ONNX Runtime cannot or does not use
-        the device asked for, InputError for an unknown device, a bad thread count or a file that is no ONNX model.
+        the device asked for, InputError for an unknown device, a bad thread count or a file that ONNX Runtime or the
+        onnx package cannot use.
         """
         if device not in PROVIDERS:
             raise InputError(f"unknown device {device!r}; known: {', '.join(PROVIDERS)}")
@@ -58,24 +60,29 @@ class OnnxRuntimeBackend:
         self.mask_head = str(rest)
         self._cut = rest if isinstance(rest, Cut) else None
         self._session, self._version = _load(path, self._cut.model if self._cut else str(path), self.provider, threads)
-        self.inputs = {arg.name: _spec(arg) for arg in self._session.get_inputs()}
-        outputs = {arg.name: _spec(arg) for arg in self._session.get_outputs()}
+        with foreign("ONNX Runtime", path, passports.FIX):  # names may be no text, and types no tensors
+            self.inputs = {arg.name: _spec(arg) for arg in self._session.get_inputs()}
+            outputs = {arg.name: _spec(arg) for arg in self._session.get_outputs()}
         self._names: list[str] = list(outputs)
         self.outputs = self._cut.contract(outputs) if self._cut else outputs
-        batch = self.inputs[contract.INPUT].shape[0] if contract.INPUT in self.inputs else None
+        batch = next(iter(self.inputs[contract.INPUT].shape), None) if contract.INPUT in self.inputs else None
         self.batches = (batch or 1, batch)  # least and largest number of pictures at once; None: no limit
         logger.info("%s: loaded with %s; mask head: %s", path, self.provider, self.mask_head)
 
     def run(self, frames: NDArray[np.uint8], timings: dict[str, float] | None = None) -> dict[str, NDArray[Any]]:
         """The graph's outputs by name for `frames` uint8 (B, H, W, 3).
 
-        timings: takes the seconds of "mask_head" where the native op computes it.
+        timings: takes the seconds of "mask_head" where the native op computes it. Raises InputError where ONNX Runtime
+        fails, or gives the op something else than it takes.
         """
-        outputs = dict(zip(self._names, self._session.run(self._names, {contract.INPUT: frames}), strict=True))
+        with foreign("ONNX Runtime", self.path, passports.FIX):
+            found = self._session.run(self._names, {contract.INPUT: frames})
+        outputs: dict[str, NDArray[Any]] = dict(zip(self._names, found, strict=True))
         if self._cut is None:
             return outputs
         start = perf_counter()
-        completed = self._cut.complete(outputs)
+        with foreign("the native op", self.path, passports.FIX):
+            completed = self._cut.complete(outputs)
         if timings is not None:
             timings["mask_head"] = perf_counter() - start
         return completed
@@ -93,20 +100,15 @@ class OnnxRuntimeBackend:
 
         Raises InputError when there is none or it is malformed, IncompatibleError when it has another schema.
         """
-        metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
-        where = f"{self.path} (metadata {METADATA_KEY})"
-        try:
-            values = json.loads(metadata[METADATA_KEY])
-        except KeyError:
+        with foreign("ONNX Runtime", self.path, passports.FIX):  # its metadata may be no text
+            metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
+        if METADATA_KEY not in metadata:
             raise InputError(
                 f"{self.path}: no passport.json beside it and none in its metadata, so not a model of stc-export; "
                 "make one with: stc-export --ckpt FILE"
-            ) from None
-        except ValueError as error:
-            raise InputError(f"{where}: not JSON ({error}); re-export with: stc-export --ckpt FILE") from error
-        if not isinstance(values, dict):
-            raise InputError(f"{where}: not a passport; re-export with: stc-export --ckpt FILE")
-        return from_dict(values, where)
+            )
+        where = f"{self.path} (metadata {METADATA_KEY})"
+        return passports.from_dict(passports.decoded(metadata[METADATA_KEY], where), where)
 
 
 def _cut(path: Path, device: str, native: Library | Missing) -> Cut | Whole:
@@ -119,7 +121,6 @@ def _load(path: Path, model: bytes | str, provider: str, threads: int | None) ->
     """ONNX Runtime's session and its version. `model` is what to load, `path` where it came from."""
     try:
         import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as native
     except ImportError as error:
         extra = "gpu" if provider == PROVIDERS["cuda"] else "cpu"
         raise MissingDependencyError(
@@ -138,21 +139,8 @@ def _load(path: Path, model: bytes | str, provider: str, threads: int | None) ->
     # 0: ONNX Runtime's own default, the physical cores of the machine. It knows neither a quota nor all ways to bind a
     # process to some of them.
     options.intra_op_num_threads = threads or (processors() if limited() else 0)
-    load_errors = (
-        native.Fail,
-        native.InvalidArgument,
-        native.InvalidGraph,
-        native.InvalidProtobuf,
-        native.NoSuchFile,
-        native.NotImplemented,
-        native.RuntimeException,
-    )
-    try:
+    with foreign("ONNX Runtime", path, passports.FIX):
         session = onnxruntime.InferenceSession(model, options, providers=[provider])
-    except load_errors as error:
-        raise InputError(
-            f"{path}: ONNX Runtime cannot load it ({error}); re-export with: stc-export --ckpt FILE"
-        ) from error
     # Without this, a GPU that fails in a run makes ONNX Runtime go on with the CPU provider, and print it at most.
     session.disable_fallback()
     if (got := session.get_providers()[0]) != provider:

@@ -151,7 +151,7 @@ def _letterbox(r: random.Random, library: Library) -> None:
 
 def _frame(r: random.Random, session: Session) -> None:
     frame = _odd(r, _array(r, (r.choice(SIZES), r.choice(SIZES), 3), np.uint8), 0.5)
-    time = r.choice((None, None, 0, 0.5, *NUMBERS, "1", [1], 10**400))
+    time = r.choice((None, None, 0, 0.5, *NUMBERS, "1", [1], 10**400, np.float32(2), np.datetime64("2026")))
     result = session.stream("s")(frame, time)
     result.masks.rle()
     session.infer(_odd(r, _array(r, (1, *session.passport.input_size, 3), np.uint8), 0.5))
@@ -160,7 +160,7 @@ def _frame(r: random.Random, session: Session) -> None:
 def _select(r: random.Random) -> None:
     k = 6
     outputs = {
-        "num_detections": np.array([r.choice((0, 3, k, k + 1, -1, -(2**31), 2**31 - 1))], np.int32),
+        "num_detections": np.array([r.choice((0, 3, k))], np.int32),
         "boxes": _array(r, (1, k, 4), np.float32) * 60,
         "scores": _array(r, (1, k), np.float32),
         "labels": np.array([[r.choice((0, 1, 2, 2, 0, -1, 3, 2**31 - 1)) for _ in range(k)]], np.int32),

@@ -138,8 +138,24 @@ def _other_length(outputs: dict[str, Any]) -> None:
     outputs["embeddings"] = outputs["embeddings"][:, :, :5]
 
 
+def _count(value: int) -> Any:
+    def damage(outputs: dict[str, Any]) -> None:
+        outputs["num_detections"][-1] = value
+
+    return damage
+
+
 @pytest.mark.parametrize(
-    ("damage", "error"), [(_fails, DeviceError), (_strange_label, IncompatibleError), (_other_length, InputError)]
+    ("damage", "error"),
+    [
+        (_fails, DeviceError),
+        (_strange_label, IncompatibleError),
+        (_other_length, IncompatibleError),
+        (_count(-(2**31)), IncompatibleError),
+        (_count(5), IncompatibleError),
+        (lambda outputs: outputs.pop("boxes"), IncompatibleError),
+        (lambda outputs: outputs.update(scores=outputs["scores"].astype(np.int32)), IncompatibleError),
+    ],
 )
 def test_an_engine_that_fails_in_a_later_batch_advances_none(
     own: Session, watched: Watched, damage: Any, error: Any

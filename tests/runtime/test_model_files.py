@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -170,3 +171,21 @@ def test_a_malformed_engine_record_is_refused(engine: Path, gpus: Gpus) -> None:
         Session(engine / "engine.plan")
     values = json.loads((engine / "passport.json").read_text())
     assert values["engine"]["surprise"] == 1 and gpus.tensorrt.calls == []
+
+
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    bundle = tiny_model.write_bundle(tmp_path / "bundle")
+    os.mkfifo(bundle / "pipe.onnx")
+    with pytest.raises(InputError, match=r"pipe\.onnx: no regular file"):
+        Session(bundle / "pipe.onnx")
+    (bundle / "passport.json").unlink()
+    os.mkfifo(bundle / "passport.json")
+    with pytest.raises(InputError, match="so not a passport"):
+        passport.read(bundle)
+
+
+def test_a_folder_with_a_model_that_runs_alone_says_so(tmp_path: Path) -> None:
+    alone = tiny_model.write_alone(tmp_path / "model.onnx")
+    with pytest.raises(InputError, match=rf"no passport.json, so not a bundle; .*give {alone}"):
+        Session(tmp_path)
+    Session(alone).close()

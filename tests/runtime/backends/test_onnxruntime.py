@@ -39,14 +39,14 @@ def test_a_truncated_file_is_an_input_error(bundle: Path, tmp_path: Path, size: 
     data = (bundle / "model.onnx").read_bytes()
     path = tmp_path / "cut.onnx"
     path.write_bytes(data[: int(size if size >= 1 else size * len(data))])
-    with pytest.raises(InputError, match=r"cut\.onnx: ONNX Runtime cannot load it"):
+    with pytest.raises(InputError, match=r"cut\.onnx: ONNX Runtime cannot use it"):
         OnnxRuntimeBackend(path)
 
 
 def test_a_foreign_file_is_an_input_error(tmp_path: Path) -> None:
     path = tmp_path / "foreign.onnx"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(1000))
-    with pytest.raises(InputError, match="cannot load it"):
+    with pytest.raises(InputError, match="cannot use it"):
         OnnxRuntimeBackend(path)
 
 

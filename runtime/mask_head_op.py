@@ -1,0 +1,61 @@
+"""The op `stc::DynamicMaskHead`: its name and its attributes, as a node of a graph gives them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+from stc.errors import InputError
+from stc.runtime import schema
+
+DOMAIN, OP = "stc", "DynamicMaskHead"
+FOR_TENSORRT = ("plugin_version", "plugin_namespace", "aot")  # attributes of the node that TensorRT's parser reads
+# ONNX has 64 bits, kernels and plugins take 32: nothing beyond these limits may reach them.
+FIELDS: schema.Table = {
+    "channels": schema.integer(1, 1024),
+    "layers": schema.integer(1, 64),
+    "stride": schema.integer(1, 4096),
+    "upsample": schema.integer(1, 64),
+}
+_INT = 2  # onnx.AttributeProto.INT
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """`channels` of features, `layers` of each instance's network, `stride` in input pixels per cell, `upsample` times
+    finer masks. Raises InputError for one that is no integer or out of range.
+    """
+
+    channels: int = 8
+    layers: int = 3
+    stride: int = 8
+    upsample: int = 2
+
+    def __post_init__(self) -> None:
+        if wrong := schema.problems({f.name: getattr(self, f.name) for f in fields(Attributes)}, FIELDS):
+            raise InputError(f"{DOMAIN}::{OP}: {schema.sentence(wrong)}")
+
+    @cached_property
+    def parameters(self) -> int:
+        """Parameters per instance: all weights, then all biases."""
+        inputs = [self.channels + 2, *[self.channels] * (self.layers - 1)]
+        outputs = [*[self.channels] * (self.layers - 1), 1]
+        return sum((i + 1) * o for i, o in zip(inputs, outputs, strict=True))
+
+
+def attributes(node: Any) -> dict[str, int]:
+    """Of an `onnx.NodeProto` of the op, without those for TensorRT.
+
+    Raises InputError for one that this version does not know or that is no integer.
+    """
+    found = {}
+    for attribute in node.attribute:
+        if attribute.name in FOR_TENSORRT:
+            continue
+        if attribute.name not in FIELDS:
+            raise InputError(f"the op has an attribute that this version does not know ({attribute.name[:60]})")
+        if attribute.type != _INT:
+            raise InputError(f"the op's attribute {attribute.name} is no integer")
+        found[attribute.name] = int(attribute.i)
+    return found

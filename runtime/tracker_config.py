@@ -1,0 +1,105 @@
+"""Rule and settings of a tracker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from stc.errors import IncompatibleError, InputError
+from stc.runtime import schema
+from stc.runtime.rule_names import RULE_NAMES, RuleName
+
+# Tracks at once. With the largest embedding that a passport may have, the memory of a tracker stays below 0.4 GB (four
+# times that for the rule "idol").
+MAX_CAPACITY = 1 << 14
+
+FIELDS: schema.Table = {
+    "rule": schema.choice(*RULE_NAMES),
+    "capacity": schema.integer(1, MAX_CAPACITY),
+    "match_threshold": schema.number(0, 1000),
+    "cosine_floor": schema.number(-1, 1),
+    "iou_weight": schema.number(0, 1000),
+    "iou_threshold": schema.number(0, 1),
+    "class_gate": schema.flag(),
+    "assignment": schema.choice("greedy", "linear"),
+    "momentum": schema.number(0, 1, above=True),
+    "max_age": schema.number(0),
+    "init_score": schema.number(0, 1000),
+    "instant_score": schema.number(0, 1000),
+    "confirm_hits": schema.integer(1, 1 << 31),
+    "duplicate_iou": schema.number(0, 1000),
+}
+
+
+@dataclass(frozen=True)
+class TrackerConfig:
+    """Rule and settings of a tracker; scores, similarities and IoU are in 0..1, times in seconds.
+
+    `rule` "default" is bi-softmax matching (QDTrack) with the guards below. "crossvis", "masktrack", "qdtrack" and
+    "idol" are the released trackers of these methods, to compare with (`published_rules.py`): their own constants, what
+    is unmatched and good enough a track at once, expiry after 10 frames ("qdtrack", "idol") or never. Of the settings
+    only `capacity` applies to them: what never expires is forgotten when there are more tracks than that, the one lost
+    for longest first; up to there a rule equals its original.
+    """
+
+    rule: RuleName = "default"
+    # Tracks remembered at once, seen or lost. When all slots are taken, the track lost for longest gives up its slot.
+    # 256 holds two seconds of a crowd and its whole memory stays in the CPU's cache.
+    capacity: int = 256
+    # Affinity above which a detection continues a track. Bi-softmax above 0.5 means: the best partner from both sides
+    # (QDTrack).
+    match_threshold: float = 0.5
+    # Least cosine of the embeddings. Bi-softmax only ranks: one detection against one track gives 1 whatever they look
+    # like. Training pulls one object's cosines to 1 and pushes others below 0.1 (cosine_margin): 0.6 lies between.
+    cosine_floor: float = 0.6
+    # Added to the affinity: iou_weight x IoU with tracks seen in the previous frame. Steadies look-alikes that stand
+    # still; at 0.5 a clear embedding still wins over a complete overlap with the wrong object.
+    iou_weight: float = 0.5
+    # IoU above which a detection continues a track when the model has no tracking head (SORT's value).
+    iou_threshold: float = 0.3
+    # A detection continues only a track whose last detection had its class.
+    class_gate: bool = True
+    # "greedy": best score chooses first, as QDTrack does; "linear": the assignment of the greatest total affinity
+    # (SciPy).
+    assignment: Literal["greedy", "linear"] = "greedy"
+    # Share of the newest embedding in a track's memory (QDTrack).
+    momentum: float = 0.8
+    # A lost track is forgotten after this time. Two seconds outlast a passer-by in front of the object.
+    max_age: float = 2.0
+    # Least score to start a tracklet: weaker detections only continue what is known. With the demo model 0.4 starts
+    # five times as many short-lived tracks in a crowd, 0.6 misses objects (docs/measuring.md).
+    init_score: float = 0.5
+    # A tracklet becomes a track, with an id, at this score at once …
+    instant_score: float = 0.7
+    # … or after this many consecutive frames; a flicker of one or two frames never gets an id.
+    confirm_hits: int = 3
+    # An unmatched detection starts no tracklet where it overlaps a matched or better one by more than this IoU,
+    # whatever the classes: one object found as two classes is one track. QDTrack has 0.7; class-wise NMS lets boxes of
+    # one class stand up to 0.6, and 0.5 spares a third of the short-lived tracks in a crowd.
+    duplicate_iou: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a value of another type or out of range."""
+        if wrong := schema.problems(vars(self), FIELDS):
+            raise InputError(f"tracker {schema.sentence(wrong)}")
+
+
+def from_dict(values: Mapping[str, Any], where: str) -> TrackerConfig:
+    """The settings in the passport of the model `where`.
+
+    Raises IncompatibleError for one that this version does not know, of another type or out of range.
+    """
+    wrong = schema.problems(values, FIELDS, "tracker.")
+    known = {field.name for field in fields(TrackerConfig)}
+    wrong += [
+        f"tracker.{name[: schema.SHOWN]}: a setting that this version of stc does not know"
+        for name in values
+        if name not in known
+    ]
+    if wrong:
+        raise IncompatibleError(
+            f"{where}: its passport has tracker settings that this version of stc does not know or cannot use "
+            f"({schema.sentence(wrong)}); re-export with: stc-export --ckpt FILE"
+        )
+    return TrackerConfig(**values)
