@@ -200,4 +200,4 @@ def _usable(detections: Detections) -> Detections:
 
 def _is_finite(value: Any) -> bool:
     """Whether it is a number that float64 holds: no NaN, no text, no integer of a thousand digits."""
-    return isinstance(value, (int, float, np.integer, np.floating)) and bool(abs(value) <= float_info.max)
+    return isinstance(value, (int, float, np.integer, np.floating)) and bool(-float_info.max <= value <= float_info.max)
