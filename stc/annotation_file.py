@@ -82,6 +82,7 @@ class _Videos:
     def __init__(self, data: dict[str, Any], exclude: frozenset[str], split: str | None, problems: Problems) -> None:
         self.data, self.exclude, self.split, self.problems = data, exclude, split, problems
         self.categories: dict[int, str] = {}
+        self.names: set[str] = set()  # of the categories
         self.videos: dict[int, Video] = {}
         self.skipped: set[int] = set()
         self.listed: dict[str, set[int]] = {}  # ids per list, those of malformed entries too
@@ -126,9 +127,10 @@ class _Videos:
         if name is None:
             found = entry.get("name")
             self.problems.add(where, f"`name` cannot be printed: {shown(found)}" if found else "no `name`")
-        elif name in self.categories.values():
+        elif name in self.names:
             self.problems.add(where, f"name {shown(name)} is taken by an earlier one")
         else:
+            self.names.add(name)
             self.categories[entry["id"]] = name
 
     def _entry(self, entry: dict[str, Any], where: str) -> None:
@@ -147,7 +149,7 @@ class _Videos:
 
     def _video(self, entry: dict[str, Any], size: tuple[int, int], where: str) -> Video | None:
         files = entry.get("file_names")
-        if not isinstance(files, list) or not files or not all(text(name) for name in files):
+        if not isinstance(files, list) or not files or not all(_file_name(name) for name in files):
             self.problems.add(where, "`file_names` must list the frames")
             return None
         return Video(entry["id"], Path(files[0]).parent.name or str(entry["id"]), size, tuple(files), ())
@@ -185,7 +187,7 @@ class _Pictures(_Videos):
     target = "image_id"
 
     def _video(self, entry: dict[str, Any], size: tuple[int, int], where: str) -> Video | None:
-        file = text(entry.get("file_name"))
+        file = _file_name(entry.get("file_name"))
         if file is None:
             self.problems.add(where, "`file_name` must name the picture")
             return None
@@ -201,6 +203,12 @@ class _Pictures(_Videos):
             return None
         masks = (read_mask(entry["segmentation"], video.size, where, self.problems),)
         return masks, mean_area(mask_areas(masks) if area is None else [area]), None
+
+
+def _file_name(value: Any) -> str | None:
+    """`value` where a file can have this name: file systems take 255 bytes for each part of a path."""
+    name = text(value)
+    return None if name is None or any(len(part.encode()) > 255 for part in name.split("/")) else name
 
 
 def _per_frame(values: Any, video: Video, accepts: Callable[[Any], bool]) -> bool:

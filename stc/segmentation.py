@@ -18,7 +18,7 @@ from stc.json_values import shown
 
 Rle: TypeAlias = dict[str, Any]  # COCO, compressed: {"size": [H, W], "counts": str | bytes}
 
-FARTHEST = 100_000  # pixels: the largest coordinate of a polygon
+FARTHEST = 100_000  # pixels: the largest coordinate of a polygon, and not beyond ten times the picture
 LONGEST = 1_000_000  # pixels: pycocotools needs about 100 bytes for each one along a polygon's outline
 MOST_POINTS = 100_000  # of one polygon
 FIX = "mend or leave out what describes this mask"
@@ -31,7 +31,7 @@ def to_rle(segmentation: Any, size: tuple[int, int]) -> Rle:
     pycocotools cannot do it.
     """
     if isinstance(segmentation, list):
-        _check_polygons(segmentation)
+        _check_polygons(segmentation, min(FARTHEST, max(1000, 10 * max(size))))
         return _polygons_to_rle(segmentation, size)
     if not isinstance(segmentation, dict) or not {"size", "counts"} <= segmentation.keys():
         raise ValueError(f"neither polygons nor an RLE with `size` and `counts`: {shown(segmentation)}")
@@ -109,7 +109,8 @@ def _polygons_to_rle(polygons: list[list[float]], size: tuple[int, int]) -> Rle:
         return rle
 
 
-def _check_polygons(polygons: list[Any]) -> None:
+def _check_polygons(polygons: list[Any], farthest: int) -> None:
+    """`farthest`: pycocotools walks along every edge, so three points far outside would cost as much as thousands."""
     if not polygons:
         raise ValueError("an empty list of polygons; an object that is not there is null")
     for polygon in polygons:
@@ -117,8 +118,8 @@ def _check_polygons(polygons: list[Any]) -> None:
             raise ValueError(f"a polygon is a list of at least three x, y pairs; got {shown(polygon)}")
         if len(polygon) > 2 * MOST_POINTS:
             raise ValueError(f"a polygon of {len(polygon) // 2} points; at most {MOST_POINTS} are read")
-        if not all(isinstance(v, (int, float)) and abs(v) <= FARTHEST for v in polygon):
-            raise ValueError(f"polygon coordinates must be numbers within {FARTHEST} pixels; got {shown(polygon)}")
+        if not all(isinstance(v, (int, float)) and abs(v) <= farthest for v in polygon):
+            raise ValueError(f"polygon coordinates must be numbers within {farthest} pixels; got {shown(polygon)}")
         corners = np.array(polygon, np.float64).reshape(-1, 2)
         length = np.abs(corners - np.roll(corners, 1, axis=0)).max(axis=1).sum()
         if length > LONGEST:

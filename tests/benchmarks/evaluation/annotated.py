@@ -90,7 +90,7 @@ def _masks(value: Any) -> list[Any]:
 def _change_mask(r: random.Random, mask: Any) -> None:
     pixels = SIZE[0] * SIZE[1]
     if isinstance(mask, list):
-        corners = [r.choice((0, 1, 50.5, -7, 99_999, -99_999, 1e5, *EXTREMES)) for _ in range(r.choice((2, 6, 8, 600)))]
+        corners = [r.choice((0, 1, 50.5, -7, 999, -999, 1e3, *EXTREMES)) for _ in range(r.choice((2, 6, 8, 600)))]
         mask[0] = r.choice((corners, [r.uniform(-9, 99) for _ in range(r.choice((6, 20)))], r.choice(ODD)))
         return
     runs = [r.choice((0, 0, 1, 5, 96, pixels, *EXTREMES)) for _ in range(r.choice((1, 2, 5, 40)))]

@@ -237,3 +237,39 @@ def test_no_run_length_encoding_keeps_the_command_busy_for_ever(
     )
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert f"{file}: " in done.stderr and "an RLE " in done.stderr
+
+
+def _many_categories(truth: dict[str, Any], found: list[dict[str, Any]]) -> None:
+    truth["categories"] = [{"id": i, "name": f"c{i}"} for i in range(1, 60_001)]
+
+
+def _many_polygons(truth: dict[str, Any], found: list[dict[str, Any]]) -> None:
+    farthest = [-1000, -1000, 1000, -1000, 1000, 1000]
+    found[0]["segmentations"][0] = [farthest] * 3000
+    truth["annotations"][0]["segmentations"][0] = [farthest] * 3000
+
+
+def _many_classes_in_one_video(truth: dict[str, Any], found: list[dict[str, Any]]) -> None:
+    _many_categories(truth, found)
+    mask = found[0]["segmentations"][0]
+    found[:] = [
+        {"video_id": 2, "category_id": i, "score": 0.5, "segmentations": [mask, None, None]} for i in range(1, 3001)
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("craft", [_many_categories, _many_polygons, _many_classes_in_one_video])
+def test_the_work_grows_with_the_file_and_no_faster(
+    craft: Callable[[dict[str, Any], list[dict[str, Any]]], None], tmp_path: Path
+) -> None:
+    """Files of about a megabyte that took minutes where a step went through all the others again."""
+    truth = scenes.annotations(SIZE, [3, 3], [{"boxes": BOXES}])
+    results = found()
+    craft(truth, results)
+    (tmp_path / "gt.json").write_text(json.dumps(truth))
+    (tmp_path / "r.json").write_text(json.dumps(results))
+    command = [sys.executable, "-m", "stc.benchmarks.evaluation.main", "--data", str(tmp_path / "gt.json")]
+    done = subprocess.run(
+        [*command, "--results", str(tmp_path / "r.json")], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
