@@ -21,9 +21,14 @@ def processors(root: Path = Path("/")) -> int:
     return max(1, bound if quota is None else min(bound, math.ceil(quota)))
 
 
-def limited(root: Path = Path("/")) -> bool:
-    """Whether this process may use fewer processors than the machine has."""
-    return processors(root) < (os.cpu_count() or 1)
+def threads_to_ask_for(asked: int | None, root: Path = Path("/")) -> int | None:
+    """What to tell an engine that counts the machine's processors itself (ONNX Runtime, PyTorch): the number `asked`
+    for, or `processors` where this process may use fewer than there are; None: it may count.
+    """
+    if asked is not None:
+        return asked
+    allowed = processors(root)
+    return allowed if allowed < (os.cpu_count() or 1) else None
 
 
 def _quota(root: Path) -> float | None:

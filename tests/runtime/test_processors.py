@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stc.runtime import processors as module
-from stc.runtime.processors import limited, processors
+from stc.runtime.processors import processors, threads_to_ask_for
 
 
 @pytest.fixture(autouse=True)
@@ -85,13 +85,14 @@ def test_the_least_quota_counts(name: str, tmp_path: Path) -> None:
     files, expected = TREES[name]
     root = tree(tmp_path, files)
     assert processors(root) == expected
-    assert limited(root) == (expected < 16)
+    assert threads_to_ask_for(None, root) == (expected if expected < 16 else None)
+    assert threads_to_ask_for(7, root) == 7
 
 
 def test_affinity_counts_where_it_is_less_than_the_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tree(tmp_path, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "400000 100000\n"})
     monkeypatch.setattr(module.os, "sched_getaffinity", lambda _: {3, 5}, raising=False)
-    assert processors(root) == 2 and limited(root)
+    assert processors(root) == 2 == threads_to_ask_for(None, root)
     monkeypatch.delattr(module.os, "sched_getaffinity")  # macOS, Windows
     assert processors(root) == 4
 
@@ -105,8 +106,9 @@ BOUND = """
 import os
 os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[0]})
 from stc.runtime.native import find
-from stc.runtime.processors import limited, processors
-print(processors(), find().threads, find().with_threads(None).threads, limited() == (os.cpu_count() > 1))
+from stc.runtime.processors import processors, threads_to_ask_for
+told = 1 if os.cpu_count() > 1 else None
+print(processors(), find().threads, find().with_threads(None).threads, threads_to_ask_for(None) == told)
 """
 
 
