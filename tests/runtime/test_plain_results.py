@@ -157,10 +157,12 @@ def test_what_belongs_to_its_process_says_what_to_do(session: Session) -> None:
 
 def test_public_names_of_the_sources_are_covered_too() -> None:
     """A recorded frame is data; everything that is open is not asked for here."""
-    from stc.runtime.video import Frame, Gap
+    from stc.runtime.video import Frame, Gap, ReconnectPolicy, Stats
 
     frame = Frame(np.zeros((2, 3, 3), np.uint8), 0.5, 3, "clip.mp4", (Gap(0.1, 0.4, "dropped"),))
-    assert differences(frame, by_pickle(frame)) == []
+    for value in (frame, Stats(3, 1), ReconnectPolicy(give_up=9.0)):
+        for way in WAYS:
+            assert differences(value, way(value)) == []
 
 
 def noise(native: Library | None, seed: int = 0) -> Masks:
