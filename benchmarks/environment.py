@@ -11,6 +11,8 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from stc.runtime.processors import processors
+
 PACKAGES = (
     "stc-trt",
     "onnxruntime",
@@ -33,7 +35,7 @@ def describe(threads: int | None = None) -> dict[str, str]:
     facts = {
         "measured": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "processor": _processor(),
-        "cores": str(cores()),
+        "cores": str(processors()),
         "clock": _clock(),
         "threads": "one per core" if threads is None else str(threads),
         "system": f"{platform.system()} {platform.machine()}",
@@ -41,12 +43,6 @@ def describe(threads: int | None = None) -> dict[str, str]:
         "gpu": gpu() or "none that nvidia-smi knows",
     }
     return facts | {package: _version(package) for package in PACKAGES}
-
-
-def cores() -> int:
-    """That this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def gpu() -> str | None:

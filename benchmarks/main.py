@@ -126,13 +126,14 @@ def _report(
     from stc.benchmarks import cautions, environment, memory
     from stc.benchmarks.report.structure import Memory, Report, function_body, model_report, ratios
     from stc.benchmarks.scenarios import MASKS
+    from stc.runtime.processors import processors
 
     serial = scenario.name in {"single-stream", "paced"}
     seen = [group for group in zip(candidates, measured.samples, proofs, strict=False) if group[1].turns]
     models = tuple(model_report(candidate, samples, proof, serial=serial) for candidate, samples, proof in seen)
     fps = getattr(scenario, "fps", None)
     run_wide = cautions.of_run(
-        models, stable=measured.stable, interrupted=interrupted, during=during, cores=environment.cores()
+        models, stable=measured.stable, interrupted=interrupted, during=during, cores=processors()
     )
     twin = measured.samples[len(candidates) :]
     return Report(

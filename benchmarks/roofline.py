@@ -15,7 +15,8 @@ from stc.cli import Parser, run
 from stc.errors import DeviceError, IncompatibleError
 from stc.runtime import plugin
 from stc.runtime.backends.cuda import import_cudart
-from stc.runtime.native_mask_head import MaskHead, _Op
+from stc.runtime.native_interface import Op
+from stc.runtime.native_mask_head import MaskHead
 from stc.runtime.plugin import Plugin
 
 WARM_UP, RUNS = 50, 500
@@ -64,7 +65,7 @@ def seconds(cudart: Any, kernels: ctypes.CDLL, traffic: Traffic) -> float:
         kind = cudart.cudaMemcpyKind.cudaMemcpyHostToDevice
         checked(cudart.cudaMemcpy(pointers[4], ctypes.addressof(count), 4, kind))
         shape = (1, instances, traffic.height, traffic.width)
-        op = _Op(*pointers, *shape, HEAD.channels, HEAD.layers, HEAD.stride, HEAD.upsample, int(item == 2))
+        op = Op(*pointers, *shape, HEAD.channels, HEAD.layers, HEAD.stride, HEAD.upsample, int(item == 2))
         start, end = (checked(cudart.cudaEventCreate()) for _ in range(2))
         for index in range(WARM_UP + RUNS):
             if index == WARM_UP:

@@ -18,6 +18,7 @@ from stc.model.network import STC, STCDeploy
 from stc.model.passport import passport_of
 from stc.runtime.contract import INPUT, TensorSpec, input_spec, output_specs
 from stc.runtime.passport import Passport
+from stc.runtime.processors import threads_to_ask_for
 from stc.runtime.session import Session
 
 Array = NDArray[Any]
@@ -49,8 +50,8 @@ class TorchBackend:
         self.mask_head = f"PyTorch ({form})"
         if threads is not None and threads < 1:
             raise InputError(f"threads must be at least 1; got {threads}")
-        if threads is not None:
-            torch.set_num_threads(threads)
+        if count := threads_to_ask_for(threads):
+            torch.set_num_threads(count)
         self._deploy = STCDeploy(model).eval()
         self._network: Network = self._deploy if network is None else network
         self.inputs: dict[str, TensorSpec] = {INPUT: input_spec(passport)}

@@ -9,11 +9,11 @@ import ctypes
 import itertools
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
-from stc.errors import InputError
+from stc.errors import InputError, ProcessBoundError
 
 CPU, CUDA, CUDA_HOST, CUDA_MANAGED = 1, 2, 3, 13  # DLPack's device types
 _KINDS = {"i": 0, "u": 1, "f": 2}  # NumPy's kind -> DLPack's type code
@@ -35,6 +35,11 @@ class DeviceArray:
     owner: object = None
     device: tuple[int, int] = (CUDA, 0)
     stream: int | None = None
+
+    def __reduce__(self) -> NoReturn:
+        raise ProcessBoundError(
+            "a DeviceArray is memory of a GPU in this process; pass on a copy in the CPU's: Session.infer() gives one"
+        )
 
     @property
     def nbytes(self) -> int:

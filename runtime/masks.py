@@ -13,8 +13,10 @@ from stc.errors import InputError
 from stc.runtime.geometry import composed_axis
 from stc.runtime.native import Library
 from stc.runtime.native_masks import NativeComposer
-from stc.runtime.numpy_masks import NumpyComposer
+from stc.runtime.numpy_masks import NumpyComposer, packed
+from stc.runtime.outlines import outlines
 from stc.runtime.preprocess import Letterbox
+from stc.segmentation import decode
 
 _Index = int | slice | NDArray[Any] | list[int] | list[bool]
 
@@ -29,6 +31,9 @@ class Masks:
 
     Nothing is computed before it is asked for; runs are kept once computed. `masks[index]` with an integer, slice,
     boolean or integer array gives the masks of those objects (an integer: one object).
+
+    Pickling and copying ask for the runs: copies take their pixels from them, so they are equal to the last bit in
+    every process, with the native library or without it.
     """
 
     def __init__(
@@ -36,35 +41,57 @@ class Masks:
     ) -> None:
         """`native` does the work where it is given, NumPy otherwise; they may differ in pixels at the threshold.
 
-        Raises InputError when `probabilities` is not (n, Hm, Wm) or does not cover the resized picture.
+        Raises InputError when `probabilities` is not (n, Hm, Wm), not in the CPU's memory, or does not cover the
+        resized picture.
         """
-        self.probabilities = np.asarray(probabilities, np.float32)
+        try:
+            self.probabilities = np.asarray(probabilities, np.float32)
+        except (TypeError, ValueError) as error:
+            found = type(probabilities).__name__
+            raise InputError(f"mask probabilities must be numbers in the CPU's memory; got a {found}") from error
         self.letterbox = letterbox
         self.mask_stride = mask_stride
-        if self.probabilities.ndim != 3:
+        if self.probabilities.ndim != 3 or 0 in self.probabilities.shape[1:]:
             raise InputError(f"mask probabilities must be (n, Hm, Wm); got {self.probabilities.shape}")
+        if mask_stride < 1:
+            raise InputError(f"the stride of a mask must be at least one pixel; got {mask_stride}")
         _, height, width = self.probabilities.shape
         y = composed_axis(height, mask_stride, letterbox.resized_size[0], letterbox.frame_size[0])
         x = composed_axis(width, mask_stride, letterbox.resized_size[1], letterbox.frame_size[1])
-        self._native = native
-        self._composer = NativeComposer(native, y, x) if native else NumpyComposer(y, x)
+        composer = NativeComposer(native, y, x) if native else NumpyComposer(y, x)
+        self._composer: NativeComposer | NumpyComposer | None = composer  # None: a copy, whose runs are known
 
     def __len__(self) -> int:
         return len(self.probabilities)
 
     def __getitem__(self, index: _Index) -> Masks:
+        part = object.__new__(Masks)
+        part.__dict__.update(self.__dict__)
         chosen = self.probabilities[index]
-        return Masks(chosen[None] if chosen.ndim == 2 else chosen, self.letterbox, self.mask_stride, self._native)
+        part.probabilities = chosen[None] if chosen.ndim == 2 else chosen
+        if "_encoded" in self.__dict__:
+            texts, areas = self._encoded
+            rows = np.atleast_1d(np.arange(len(self))[index])
+            part.__dict__["_encoded"] = [texts[row] for row in rows], areas[rows]
+        return part
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What makes up the masks, without the library that this process may have."""
+        return self.__dict__ | {"_encoded": self._encoded, "_composer": None}
 
     def __iter__(self) -> Iterator[Masks]:
         return (self[index] for index in range(len(self)))
 
     def dense(self) -> NDArray[np.bool_]:
         """All pixels: bool (n, H0, W0)."""
+        if self._composer is None:
+            return self._decoded()
         return self._composer.dense(self.probabilities)
 
     def bits(self) -> NDArray[np.uint32]:
         """All pixels, one bit each: uint32 (n, H0, ceil(W0 / 32)); pixel x is bit x % 32 of word x // 32."""
+        if self._composer is None:
+            return packed(self._decoded())
         return self._composer.bits(self.probabilities)
 
     def rle(self) -> list[dict[str, Any]]:
@@ -75,20 +102,23 @@ class Masks:
         """Pixels per object: int64 (n,)."""
         return self._encoded[1].copy()
 
-    def polygons(self) -> list[list[NDArray[np.float32]]]:
-        """Outer outlines of each object, one per connected part: float32 (m, 2), m >= 3, xy pixel indices in the frame.
+    def polygons(self, *, holes: bool = True) -> list[list[NDArray[np.float32]]]:
+        """Outlines of each object along the edges of its pixels, one per connected part: float32 (m, 2), m >= 4, xy in
+        frame pixels, where the first pixel covers 0 to 1, as COCO's polygons do.
 
-        Holes are not outlined, and parts too thin for three corners have no outline.
+        Filling them gives the mask back to the pixel (`pycocotools.mask.frPyObjects`; of more than 100,000 points an
+        outline is simplified). holes: cut them out, each by a slit of no width; False: outer outlines only, to draw.
         """
-        from stc.opencv import cv2
+        return [outlines(mask.dense()[0], holes=holes) for mask in self]
 
-        outlines = []
-        for index in range(len(self)):
-            pixels = self._composer.dense(self.probabilities[index : index + 1])[0].view(np.uint8)
-            found, _ = cv2.findContours(pixels, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-            outlines.append([part.reshape(-1, 2).astype(np.float32) for part in found if len(part) >= 3])
-        return outlines
+    def _decoded(self) -> NDArray[np.bool_]:
+        pixels = np.zeros((len(self), *self.letterbox.frame_size), np.bool_)
+        for target, rle in zip(pixels, self.rle(), strict=True):
+            target[:] = decode(rle)
+        return pixels
 
     @cached_property
     def _encoded(self) -> tuple[list[str], NDArray[np.int64]]:
+        if self._composer is None:
+            raise AssertionError("a copy comes with its runs")
         return self._composer.rle(self.probabilities)

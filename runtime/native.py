@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from stc.errors import InputError
+from stc.runtime import native_interface
+from stc.runtime.processors import processors
+
 logger = logging.getLogger(__name__)
 
 FILE = Path(__file__).with_name("libstc_cpu.so")
-ABI = 3  # STC_CPU_ABI of plugins/cpu/stc_cpu.h
 FAILURES = {
     -1: "an argument is out of range",
     -2: "the native library has no kernel for this number of channels and layers",
@@ -33,8 +35,13 @@ class Library:
     threads: int
 
     def with_threads(self, threads: int | None) -> Library:
-        """The same library for at most `threads` threads; None: one per core that this process may use."""
-        return Library(self.handle, self.kernels, threads or _cores())
+        """The same library for at most `threads` threads; None: one per processor that this process may use.
+
+        Raises InputError for a number below 1. The library itself starts no more threads than a call has work for.
+        """
+        if threads is not None and not 1 <= threads < 2**31:
+            raise InputError(f"threads must be at least 1; got {threads}")
+        return Library(self.handle, self.kernels, threads or processors())
 
 
 @dataclass(frozen=True)
@@ -56,13 +63,8 @@ def find() -> Library | Missing:
         handle = ctypes.CDLL(str(FILE))
     except OSError as error:
         return Missing(f"{FILE.name} does not load ({error}); reinstall stc-trt on this machine")
-    if (abi := int(handle.stc_cpu_abi())) != ABI:
-        return Missing(f"{FILE.name} has interface {abi}, this version of stc needs {ABI}; reinstall stc-trt")
-    handle.stc_cpu_kernels.restype = ctypes.c_char_p
+    if reason := native_interface.mismatch(handle):
+        return Missing(f"{FILE.name} {reason}; reinstall stc-trt")
     kernels = handle.stc_cpu_kernels().decode()
     logger.info("native library: %s kernels", kernels)
-    return Library(handle, kernels, _cores())
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Library(handle, kernels, processors())

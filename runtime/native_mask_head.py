@@ -12,17 +12,9 @@ from numpy.typing import NDArray
 from stc.errors import InputError
 from stc.runtime.mask_head_op import Attributes
 from stc.runtime.native import FAILURES, Library
+from stc.runtime.native_interface import Op
 
 _STORAGE = {np.dtype(np.float32): 0, np.dtype(np.float16): 1}
-_POINTERS = ("mask_feats", "params", "locations", "sizes", "count", "masks")
-_INTEGERS = ("batch", "instances", "height", "width", "channels", "layers", "stride", "upsample", "storage")
-
-
-class _Op(ctypes.Structure):
-    _fields_ = [
-        *((name, ctypes.c_void_p) for name in _POINTERS),
-        *((name, ctypes.c_int32) for name in _INTEGERS),
-    ]
 
 
 @dataclass(frozen=True)
@@ -48,7 +40,7 @@ class MaskHead(Attributes):
         batch, _, height, width = mask_feats.shape
         instances = params.shape[1]
         masks = np.empty((batch, instances, height * self.upsample, width * self.upsample), mask_feats.dtype)
-        op = _Op(
+        op = Op(
             *(array.ctypes.data for array in (*arrays, masks)),
             batch,
             instances,
@@ -68,10 +60,12 @@ class MaskHead(Attributes):
     def supported(self, library: Library) -> bool:
         """Whether the library has a kernel for these attributes."""
         nothing = np.zeros((0, self.channels, 1, 1), np.float32)
-        op = _Op(*[nothing.ctypes.data] * 6, 0, 0, 1, 1, self.channels, self.layers, self.stride, self.upsample, 0)
+        op = Op(*[nothing.ctypes.data] * 6, 0, 0, 1, 1, self.channels, self.layers, self.stride, self.upsample, 0)
         return bool(library.handle.stc_cpu_dynamic_mask_head(ctypes.byref(op), 1) == 0)
 
     def _checked(self, *arrays: NDArray[Any]) -> list[NDArray[Any]]:
+        if strangers := [type(array).__name__ for array in arrays if not isinstance(array, np.ndarray)]:
+            raise InputError(f"the op takes NumPy arrays; got {', '.join(strangers)}")
         mask_feats, params = arrays[:2]
         batch, instances = (*params.shape, 0, 0)[:2]
         storage = mask_feats.dtype

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,21 +11,7 @@ from numpy.typing import NDArray
 from stc.errors import InputError
 from stc.runtime.geometry import Axis
 from stc.runtime.native import FAILURES, Library
-
-
-class _FrameAxis(ctypes.Structure):
-    _fields_ = [("cells", ctypes.c_void_p), ("shares", ctypes.c_void_p), ("size", ctypes.c_int32)]
-
-
-class _FrameMasks(ctypes.Structure):
-    _fields_ = [
-        ("probabilities", ctypes.c_void_p),
-        ("y", _FrameAxis),
-        ("x", _FrameAxis),
-        ("instances", ctypes.c_int32),
-        ("rows", ctypes.c_int32),
-        ("cols", ctypes.c_int32),
-    ]
+from stc.runtime.native_interface import FrameAxis, FrameMasks
 
 
 @dataclass(frozen=True)
@@ -63,7 +48,7 @@ class NativeComposer:
                 "stc_cpu_rle_masks",
                 probabilities,
                 text.ctypes.data,
-                ctypes.c_int64(capacity),
+                capacity,
                 ends.ctypes.data,
                 areas.ctypes.data,
             )
@@ -77,17 +62,15 @@ class NativeComposer:
     def _size(self) -> tuple[int, int]:
         return len(self.y), len(self.x)
 
-    def _call(self, name: str, probabilities: NDArray[np.float32], *outputs: Any) -> int:
+    def _call(self, name: str, probabilities: NDArray[np.float32], *outputs: int) -> int:
         cells = np.ascontiguousarray(probabilities)
-        masks = _FrameMasks(cells.ctypes.data, _axis(self.y), _axis(self.x), *cells.shape)
+        masks = FrameMasks(cells.ctypes.data, _axis(self.y), _axis(self.x), *cells.shape)
         function = getattr(self.library.handle, name)
-        function.restype = ctypes.c_int64 if name == "stc_cpu_rle_masks" else ctypes.c_int32
-        arguments = (ctypes.c_void_p(value) if isinstance(value, int) else value for value in outputs)
-        status = int(function(ctypes.byref(masks), *arguments, self.library.threads))
+        status = int(function(ctypes.byref(masks), *outputs, self.library.threads))
         if status < 0:
             raise InputError(f"masks {cells.shape} to {self._size}: {FAILURES[status]}")
         return status
 
 
-def _axis(axis: Axis) -> _FrameAxis:
-    return _FrameAxis(axis.first.ctypes.data, axis.share.ctypes.data, len(axis))
+def _axis(axis: Axis) -> FrameAxis:
+    return FrameAxis(axis.first.ctypes.data, axis.share.ctypes.data, len(axis))

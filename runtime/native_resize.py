@@ -14,30 +14,9 @@ from numpy.typing import NDArray
 
 from stc.errors import InputError
 from stc.runtime.native import FAILURES, Library
+from stc.runtime.native_interface import Resize, ResizeAxis
 
 FRACTION = 22  # bits of a weight, as in Pillow
-
-
-class _ResizeAxis(ctypes.Structure):
-    _fields_ = [
-        ("first", ctypes.c_void_p),
-        ("weights", ctypes.c_void_p),
-        ("size", ctypes.c_int32),
-        ("taps", ctypes.c_int32),
-    ]
-
-
-class _Resize(ctypes.Structure):
-    _fields_ = [
-        ("source", ctypes.c_void_p),
-        ("target", ctypes.c_void_p),
-        ("source_pitch", ctypes.c_int64),
-        ("target_pitch", ctypes.c_int64),
-        ("height", ctypes.c_int32),
-        ("width", ctypes.c_int32),
-        ("y", _ResizeAxis),
-        ("x", _ResizeAxis),
-    ]
 
 
 def resize(library: Library, picture: NDArray[np.uint8], target: NDArray[np.uint8]) -> None:
@@ -50,14 +29,14 @@ def resize(library: Library, picture: NDArray[np.uint8], target: NDArray[np.uint
         picture = np.ascontiguousarray(picture)
     (height, width), (target_h, target_w) = picture.shape[:2], target.shape[:2]
     axes = triangle(height, target_h), triangle(width, target_w)
-    op = _Resize(
+    op = Resize(
         picture.ctypes.data,
         target.ctypes.data,
         _pitch(picture),
         _pitch(target),
         height,
         width,
-        *(_ResizeAxis(first.ctypes.data, weights.ctypes.data, *weights.shape) for first, weights in axes),
+        *(ResizeAxis(first.ctypes.data, weights.ctypes.data, *weights.shape) for first, weights in axes),
     )
     if status := library.handle.stc_cpu_resize(ctypes.byref(op), library.threads):
         raise InputError(f"picture {picture.shape} to {target.shape}: {FAILURES[status]}")

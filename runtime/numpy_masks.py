@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.runtime.geometry import Axis
+from stc.segmentation import runs_to_rle
 
 
 class _Window(NamedTuple):
@@ -35,20 +36,16 @@ class NumpyComposer:
 
     def bits(self, probabilities: NDArray[np.float32]) -> NDArray[np.uint32]:
         """uint32 (n, H0, ceil(W0 / 32)): pixel x is bit x % 32 of word x // 32."""
-        packed = np.packbits(self.dense(probabilities), axis=-1, bitorder="little")
-        padded = np.pad(packed, ((0, 0), (0, 0), (0, -packed.shape[-1] % 4)))
-        return np.ascontiguousarray(padded).view("<u4").astype(np.uint32, copy=False)
+        return packed(self.dense(probabilities))
 
     def rle(self, probabilities: NDArray[np.float32]) -> tuple[list[str], NDArray[np.int64]]:
         """COCO's compressed counts and the areas, int64 (n,), in pixels."""
-        from pycocotools.mask import frPyObjects
-
         height, width = self._size
         texts, areas = [], np.zeros(len(probabilities), np.int64)
         for index, runs in enumerate(self._runs(probabilities)):
             edges = np.concatenate(([0], runs.ravel(), [height * width]))
             counts = np.diff(edges[:-1] if edges[-1] == edges[-2] else edges)
-            texts.append(frPyObjects({"size": [height, width], "counts": counts}, height, width)["counts"].decode())
+            texts.append(runs_to_rle(counts, (height, width))["counts"].decode())
             areas[index] = (runs[:, 1] - runs[:, 0]).sum()
         return texts, areas
 
@@ -112,6 +109,13 @@ class NumpyComposer:
             values = self.x.weights[piece, read] @ half[:, _within(read, band)].T
             np.greater(values, 0.5, out=columns[_within(piece, window.x)])
         return columns
+
+
+def packed(pixels: NDArray[np.bool_]) -> NDArray[np.uint32]:
+    """Masks (n, H, W) one bit a pixel: uint32 (n, H, ceil(W / 32)); pixel x is bit x % 32 of word x // 32."""
+    octets = np.packbits(pixels, axis=-1, bitorder="little")
+    padded = np.pad(octets, ((0, 0), (0, 0), (0, -octets.shape[-1] % 4)))
+    return np.ascontiguousarray(padded).view("<u4").astype(np.uint32, copy=False)
 
 
 def _within(part: slice, whole: slice) -> slice:

@@ -82,13 +82,44 @@ def resized_size(frame_size: tuple[int, int], input_size: tuple[int, int]) -> tu
 def check_frame(frame: Any) -> tuple[int, int]:
     """The (H, W) of a frame. Raises InputError unless it is a uint8 (H, W, 3) array with at least one pixel."""
     if not isinstance(frame, np.ndarray):
-        raise InputError(f"a frame must be a NumPy array uint8 (H, W, 3) BGR; got {type(frame).__name__}")
+        raise InputError(
+            f"a frame must be a NumPy array uint8 (H, W, 3) BGR; got {type(frame).__name__}; {_advice_on(frame)}"
+        )
     if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
         raise InputError(
-            f"a frame must be uint8 (H, W, 3) BGR; got {frame.dtype} {frame.shape}; "
-            "convert it with: cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR) or cv2.COLOR_BGRA2BGR"
+            f"a frame must be uint8 (H, W, 3) BGR; got {frame.dtype} {frame.shape}; {_advice(frame.dtype, frame.shape)}"
         )
     return frame.shape[0], frame.shape[1]
+
+
+def _advice_on(thing: Any) -> str:
+    """What makes a frame of what is no array."""
+    kind = f"{type(thing).__module__}.{type(thing).__qualname__}"
+    if isinstance(thing, (str, bytes)) or hasattr(thing, "__fspath__"):
+        return "open it with: stc.runtime.video.open_source(path)"
+    if kind.startswith("PIL."):
+        return "convert it with: numpy.asarray(picture.convert('RGB'))[:, :, ::-1]"
+    if kind.startswith("torch."):
+        return "convert it with: tensor.cpu().numpy(), channels last"
+    if isinstance(thing, (list, tuple)):
+        return "give one frame at a time, or one per stream to session.step()"
+    return "convert it with: numpy.asarray(frame)"
+
+
+def _advice(dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
+    """What to do about an array: no pixels before wrong numbers, wrong numbers before wrong channels."""
+    channels = {2: 1, 3: shape[-1]}.get(len(shape))
+    cases = (
+        (0 in shape, "it has no pixels: the camera or decoder that gave it has failed"),
+        (dtype.kind == "f", "levels are whole, 0..255: (255 * frame).astype(numpy.uint8) where they are 0..1"),
+        (dtype == np.uint16, "levels are 0..255: (frame >> 8).astype(numpy.uint8) where all 16 bits are used"),
+        (dtype != np.uint8, "levels are 0..255: frame.astype(numpy.uint8) where they are in this range"),
+        (channels == 1, "convert it with: cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)"),
+        (channels == 4, "convert it with: cv2.cvtColor(frame, cv2.COLOR_BGRA2BGR), or COLOR_RGBA2BGR"),
+        (channels is not None and shape[0] == 3, "channels come last: frame.transpose(1, 2, 0)"),
+        (len(shape) == 4, "give one frame at a time, or one per stream to session.step()"),
+    )
+    return next((advice for applies, advice in cases if applies), "blue, green and red for each pixel")
 
 
 def _resize(frame: NDArray[np.uint8], size: tuple[int, int], rule: str) -> NDArray[np.uint8]:

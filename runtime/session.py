@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.errors import InputError
+from stc.errors import InputError, ProcessBoundError
 from stc.runtime import contract, model_files, tracker_config
 from stc.runtime.backends.backend import Backend
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
@@ -55,7 +55,8 @@ class Session:
                 against this machine before TensorRT is.
             device: "cpu": ONNX Runtime runs model.onnx. "cuda": the first GPU runs the bundle's engine.plan, or
                 ONNX Runtime's CUDA provider model.onnx where there is none. None: "cuda" for a plan, else "cpu".
-            threads: CPU threads of ONNX Runtime and of the native library; None: one per physical core.
+            threads: CPU threads of ONNX Runtime and of the native library; None: one per physical core of the machine,
+                or per processor that this process may use (affinity, a container's quota) where those are fewer.
             score_threshold: least score to keep, 0..1, not below the one baked into the model; None: that one.
             classes: names of the classes to keep; None: all.
             tracker: rule and settings of new streams; None: the passport's.
@@ -112,6 +113,9 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise ProcessBoundError("a session belongs to its process; make one in each: Session(path)")
 
     def close(self) -> None:
         """Give back the engine's memory; its streams take no more frames. Closing twice is harmless."""

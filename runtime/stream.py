@@ -7,12 +7,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.errors import InputError
+from stc.errors import InputError, ProcessBoundError
 from stc.runtime.batch import step
 from stc.runtime.detections import Detections, select
 from stc.runtime.masks import Masks
@@ -66,6 +66,12 @@ class Stream:
         goes on as if that frame had not come. A model of a fixed batch size runs a whole batch for it (`Session.step`).
         """
         return step(self.session, {self: frame}, {self: time})[self]
+
+    def __reduce__(self) -> NoReturn:
+        raise ProcessBoundError(
+            "a stream belongs to its process, as its session does; make one in each: Session(path).stream(name); "
+            "its results can be passed on"
+        )
 
     def prepare(self, frame: NDArray[np.uint8]) -> tuple[Letterbox, NDArray[np.uint8]]:
         """How `frame` (any size) fits the model's input, and the input: uint8 (H, W, 3). Changes nothing.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from sys import float_info
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,9 +118,9 @@ class Tracker:
             )
 
     def check_time(self, time: float) -> None:
-        """Raises InputError when `time` is not finite or before the last frame's."""
-        if not math.isfinite(time) or (self.time is not None and time < self.time):
-            raise InputError(f"frame times must not go back: {time} s after {self.time} s")
+        """Raises InputError when `time` is no finite number or before the last frame's."""
+        if not _is_finite(time) or (self.time is not None and time < self.time):
+            raise InputError(f"frame times must not go back: {time!s:.60} s after {self.time} s")
 
     def close(self) -> tuple[TrackEvent, ...]:
         """Forget all tracks and return their "ended" events, at the time of the last frame."""
@@ -196,3 +196,8 @@ def _usable(detections: Detections) -> Detections:
     if finite.all():
         return detections
     return replace(detections, embeddings=np.where(finite[:, None], detections.embeddings, np.float32(0)))
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether it is a number that float64 holds: no NaN, no text, no integer of a thousand digits."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and bool(-float_info.max <= value <= float_info.max)

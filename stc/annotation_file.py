@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from stc.boundary import reason
 from stc.errors import InputError
+from stc.json_values import number, shown, text, whole
 from stc.problems import Problems
 from stc.track_masks import Masks, mask_areas, mean_area, read_mask, read_masks
 from stc.video_annotations import OCCLUSION_LEVELS, Track, Video, VideoAnnotations
@@ -33,12 +35,12 @@ def read_annotations(
     given, with the list of all malformed entries.
     """
     data = read_json(path)
-    kind = next((kind for kind in ("videos", "images") if isinstance(data, dict) and kind in data), "videos")
-    if not isinstance(data, dict) or not all(isinstance(data.get(key), list) for key in (kind, "categories")):
-        raise InputError(
-            f"{path}: neither YouTube-VIS nor COCO annotations: lists `videos` (or `images`) and `categories` are "
-            "missing; give an annotation file"
-        )
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: neither YouTube-VIS nor COCO annotations but {shown(data)}; give an annotation file")
+    kind = next((kind for kind in ("videos", "images") if kind in data), "videos")
+    if missing := [key for key in (kind, "categories") if not isinstance(data.get(key), list)]:
+        names = " and ".join("`videos` (or `images`)" if key == kind else f"`{key}`" for key in missing)
+        raise InputError(f"{path}: neither YouTube-VIS nor COCO annotations: no list {names}; give an annotation file")
     if data.get("annotations") is None:
         raise InputError(
             f"{path}: holds no annotations: those of the published validation and test sets are hidden, and only their "
@@ -54,17 +56,21 @@ def read_annotations(
 
 
 def read_json(path: Path) -> Any:
-    """Raises InputError for a file that cannot be read as JSON."""
+    """Raises InputError for a file that cannot be read, or not as JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error}); check it with: python -m json.tool") from error
+        return json.loads(path.read_text(encoding="utf-8-sig"))  # some writers put a byte order mark first
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({reason(error)}); check it with: ls -l {path}") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise InputError(
+            f"{path}: cannot be read as JSON ({reason(error)}); check it with: python -m json.tool {path}"
+        ) from error
 
 
 def known(entry: dict[str, Any], key: str, table: dict[int, Value]) -> Value | None:
     """What `table` holds for the id that `entry` gives as `key`; None for no such id."""
-    value = entry.get(key)
-    return table.get(value) if type(value) is int else None
+    value = whole(entry.get(key))
+    return None if value is None else table.get(value)
 
 
 class _Videos:
@@ -76,8 +82,11 @@ class _Videos:
     def __init__(self, data: dict[str, Any], exclude: frozenset[str], split: str | None, problems: Problems) -> None:
         self.data, self.exclude, self.split, self.problems = data, exclude, split, problems
         self.categories: dict[int, str] = {}
+        self.names: set[str] = set()  # of the categories
         self.videos: dict[int, Video] = {}
         self.skipped: set[int] = set()
+        self.listed: dict[str, set[int]] = {}  # ids per list, those of malformed entries too
+        self.nameless: set[str] = set()  # lists with entries whose id nobody can tell
         self.tracks: dict[int, list[Track]] = defaultdict(list)
 
     def read(self) -> VideoAnnotations:
@@ -92,30 +101,43 @@ class _Videos:
         )
 
     def _each(self, key: str, read: Callable[[dict[str, Any], str], None]) -> None:
-        seen: set[int] = set()
+        seen = self.listed[key] = set()
         for index, entry in enumerate(self.data[key]):
             where = f"{key}[{index}]"
-            if not isinstance(entry, dict) or type(entry.get("id")) is not int:
+            id = whole(entry.get("id")) if isinstance(entry, dict) else None
+            if id is None:
+                self.nameless.add(key)
                 self.problems.add(where, "no object with a whole number as `id`")
-            elif entry["id"] in seen:
-                self.problems.add(where, f"id {entry['id']} is taken by an earlier one")
+            elif id in seen:
+                self.problems.add(where, f"id {shown(id)} is taken by an earlier one")
             else:
-                seen.add(entry["id"])
-                read(entry, f"{where} (id {entry['id']})")
+                seen.add(id)
+                read(entry | {"id": id}, f"{where} (id {shown(id)})")
+
+    def _refers(self, entry: dict[str, Any], key: str, table: dict[int, Value], kind: str, where: str) -> Value | None:
+        """What `entry` refers to; None where it is unknown, or is known to be malformed and so no second problem."""
+        found, id = known(entry, key, table), whole(entry.get(key))
+        malformed = id is not None and (id in self.listed[kind] or kind in self.nameless)
+        if found is None and not malformed:
+            self.problems.add(where, f"{key} {shown(entry.get(key))} is none of the {kind}")
+        return found
 
     def _category(self, entry: dict[str, Any], where: str) -> None:
-        name = entry.get("name")
-        if not isinstance(name, str) or not name:
-            self.problems.add(where, "no `name`")
-        elif name in self.categories.values():
-            self.problems.add(where, f"name {name!r} is taken by an earlier one")
+        name = text(entry.get("name"))
+        if name is None:
+            found = entry.get("name")
+            self.problems.add(where, f"`name` cannot be printed: {shown(found)}" if found else "no `name`")
+        elif name in self.names:
+            self.problems.add(where, f"name {shown(name)} is taken by an earlier one")
         else:
+            self.names.add(name)
             self.categories[entry["id"]] = name
 
     def _entry(self, entry: dict[str, Any], where: str) -> None:
-        height, width = entry.get("height"), entry.get("width")
-        if not (type(height) is type(width) is int and height > 0 < width and height * width < PIXELS):
-            self.problems.add(where, f"`height` and `width` must be numbers of pixels; got {height!r} and {width!r}")
+        height, width = whole(entry.get("height")), whole(entry.get("width"))
+        if height is None or width is None or height < 1 or width < 1 or height * width >= PIXELS:
+            got = f"{shown(entry.get('height'))} and {shown(entry.get('width'))}"
+            self.problems.add(where, f"`height` and `width` must be numbers of pixels; got {got}")
             return
         video = self._video(entry, (height, width), where)
         if video is None:
@@ -127,7 +149,7 @@ class _Videos:
 
     def _video(self, entry: dict[str, Any], size: tuple[int, int], where: str) -> Video | None:
         files = entry.get("file_names")
-        if not isinstance(files, list) or not files or not all(isinstance(name, str) and name for name in files):
+        if not isinstance(files, list) or not files or not all(_file_name(name) for name in files):
             self.problems.add(where, "`file_names` must list the frames")
             return None
         return Video(entry["id"], Path(files[0]).parent.name or str(entry["id"]), size, tuple(files), ())
@@ -135,14 +157,12 @@ class _Videos:
     def _annotation(self, entry: dict[str, Any], where: str) -> None:
         crowd = entry.get("iscrowd", 0)
         if crowd not in (0, 1):
-            self.problems.add(where, f"iscrowd must be 0 or 1; got {crowd!r}")
-        if known(entry, "category_id", self.categories) is None:
-            self.problems.add(where, f"category_id {entry.get('category_id')!r} is none of the categories")
-        video = known(entry, self.target, self.videos)
-        if video is None:
-            self.problems.add(where, f"{self.target} {entry.get(self.target)!r} is none of the {self.kind}")
-        elif video.id not in self.skipped and (seen := self._seen(entry, video, where)) is not None:
-            self.tracks[video.id].append(Track(entry.get("category_id", 0), seen[0], seen[1], bool(crowd), seen[2]))
+            self.problems.add(where, f"iscrowd must be 0 or 1; got {shown(crowd)}")
+        self._refers(entry, "category_id", self.categories, "categories", where)
+        video = self._refers(entry, self.target, self.videos, self.kind, where)
+        if video is not None and video.id not in self.skipped and (seen := self._seen(entry, video, where)) is not None:
+            category = whole(entry.get("category_id")) or 0
+            self.tracks[video.id].append(Track(category, seen[0], seen[1], bool(crowd), seen[2]))
 
     def _seen(
         self, entry: dict[str, Any], video: Video, where: str
@@ -167,8 +187,8 @@ class _Pictures(_Videos):
     target = "image_id"
 
     def _video(self, entry: dict[str, Any], size: tuple[int, int], where: str) -> Video | None:
-        file = entry.get("file_name")
-        if not isinstance(file, str) or not file:
+        file = _file_name(entry.get("file_name"))
+        if file is None:
             self.problems.add(where, "`file_name` must name the picture")
             return None
         return Video(entry["id"], file, size, (file,), (), picture=True)
@@ -176,7 +196,7 @@ class _Pictures(_Videos):
     def _seen(self, entry: dict[str, Any], video: Video, where: str) -> tuple[Masks, float, None] | None:
         area = entry.get("area")
         if area is not None and not _is_area(area):
-            self.problems.add(where, f"`area` must be a number of pixels; got {area!r}")
+            self.problems.add(where, f"`area` must be a number of pixels; got {shown(area)}")
             return None
         if not entry.get("segmentation"):
             self.problems.add(where, "no `segmentation`")
@@ -185,9 +205,16 @@ class _Pictures(_Videos):
         return masks, mean_area(mask_areas(masks) if area is None else [area]), None
 
 
+def _file_name(value: Any) -> str | None:
+    """`value` where a file can have this name: file systems take 255 bytes for each part of a path."""
+    name = text(value)
+    return None if name is None or any(len(part.encode()) > 255 for part in name.split("/")) else name
+
+
 def _per_frame(values: Any, video: Video, accepts: Callable[[Any], bool]) -> bool:
     return isinstance(values, list) and len(values) == len(video.files) and all(accepts(value) for value in values)
 
 
 def _is_area(value: Any) -> bool:
-    return value is None or (isinstance(value, (int, float)) and 0 <= value < PIXELS)
+    area = number(value)
+    return value is None or (area is not None and 0 <= area < PIXELS)

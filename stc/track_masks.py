@@ -7,17 +7,18 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from stc.errors import InputError
+from stc.json_values import shown
 from stc.problems import Problems
-from stc.segmentation import to_rle
+from stc.segmentation import Rle, areas, to_rle
 
-Rle: TypeAlias = dict[str, Any]  # COCO, compressed
 Masks: TypeAlias = tuple[Rle | None, ...]  # one per frame; None where there is no pixel
 
 
 def read_masks(segmentations: Any, size: tuple[int, int], length: int, where: str, problems: Problems) -> Masks:
     """The masks of one track in a video of `length` frames of `size`; what is wrong with them goes to `problems`."""
     if not isinstance(segmentations, list) or len(segmentations) != length:
-        found = f"{len(segmentations)} of them" if isinstance(segmentations, list) else repr(segmentations)[:60]
+        found = f"{len(segmentations)} of them" if isinstance(segmentations, list) else shown(segmentations)
         problems.add(where, f"`segmentations` must hold one per frame of the video, {length}; got {found}")
         return ()
     return tuple(read_mask(item, size, f"{where}, frame {i}", problems) for i, item in enumerate(segmentations))
@@ -25,26 +26,23 @@ def read_masks(segmentations: Any, size: tuple[int, int], length: int, where: st
 
 def read_mask(segmentation: Any, size: tuple[int, int], where: str, problems: Problems) -> Rle | None:
     """None for null, an empty list and a mask without a pixel, and for a malformed one, which is a problem."""
-    from pycocotools import mask as coco
-
     if segmentation is None or segmentation == []:
         return None
     try:
         rle = to_rle(segmentation, size)
-    except ValueError as error:
+        return rle if areas([rle])[0] else None
+    except (ValueError, InputError) as error:
         problems.add(where, error)
         return None
-    return rle if coco.area(rle) else None
 
 
-def mean_area(areas: Sequence[float]) -> float:
+def mean_area(pixels: Sequence[float]) -> float:
     """Mean of what is not zero; 0 where everything is."""
-    seen = [area for area in areas if area]
+    seen = [area for area in pixels if area]
     return float(np.mean(seen)) if seen else 0.0
 
 
 def mask_areas(masks: Masks) -> list[float]:
     """Pixels per frame."""
-    from pycocotools import mask as coco
-
-    return [0.0 if rle is None else float(coco.area(rle)) for rle in masks]
+    present = iter(areas([rle for rle in masks if rle is not None]).tolist())
+    return [0.0 if rle is None else float(next(present)) for rle in masks]

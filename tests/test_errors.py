@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import json
+import pickle
 import re
 import sys
 from collections.abc import Callable
@@ -24,7 +26,9 @@ from stc.runtime.machine import Driver, Gpu
 from stc.runtime.native import Missing
 from stc.runtime.plugin import Plugin
 from stc.runtime.video import ReconnectPolicy, open_source
+from tests.benchmarks.evaluation import annotated
 from tests.benchmarks.proven import prove
+from tests.run_lengths import compressed, wrapping
 from tests.runtime import tiny_model
 from tests.runtime.backends import engine_bundle, triton_server
 from tests.runtime.backends.engine_bundle import Gpus
@@ -471,6 +475,53 @@ def triton_loader(place: Place) -> None:
 def triton_folder(place: Place) -> None:
     (place.library.parent / "models" / "resnet").mkdir(parents=True)
     triton(place)
+
+
+@case
+def pickled_session(place: Place) -> None:
+    pickle.dumps(Session(place.bundle / "model.onnx"))
+
+
+def evaluate(place: Place, annotations: Any, results: Any = ()) -> None:
+    from stc.benchmarks.evaluation.main import main
+
+    paths = place.bundle / "annotations.json", place.bundle / "results.json"
+    for path, content in zip(paths, (annotations, results), strict=True):
+        if content is not None:
+            path.write_text(content if isinstance(content, str) else json.dumps(content))
+    main(["--data", str(paths[0]), "--results", str(paths[1])])
+
+
+@case
+def annotations_missing(place: Place) -> None:
+    evaluate(place, None)
+
+
+@case
+def annotations_no_json(place: Place) -> None:
+    evaluate(place, "[" * 100_000)
+
+
+@case
+def annotations_no_list(place: Place) -> None:
+    evaluate(place, {"videos": [], "annotations": []})
+
+
+@case
+def annotations_hidden(place: Place) -> None:
+    evaluate(place, {"videos": [], "categories": [], "annotations": None})
+
+
+@case
+def masks_runs(place: Place) -> None:
+    truth, found = annotated.videos()
+    found[0]["segmentations"][0]["counts"] = compressed(wrapping(60 * 96))
+    evaluate(place, truth, found)
+
+
+@case
+def results_of_pictures(place: Place) -> None:
+    evaluate(place, annotated.videos()[0], annotated.pictures()[1])
 
 
 def bench(*arguments: str) -> int:

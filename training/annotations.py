@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from stc.segmentation import Rle, decode
 
 
 @dataclass(frozen=True)
@@ -16,16 +17,14 @@ class Instance:
 
     identity: int
     label: int  # index into the classes
-    rle: dict[str, Any]  # compressed COCO RLE
+    rle: Rle
     box: tuple[float, float, float, float]  # xyxy in pixels of the frame
     area: float
     crowd: bool
 
     def mask(self) -> NDArray[np.bool_]:
         """(H, W) of the frame."""
-        from pycocotools import mask as coco
-
-        return np.asarray(coco.decode(self.rle), dtype=bool)
+        return decode(self.rle)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from itertools import count
 
+from stc import segmentation
 from stc.annotation_file import read_annotations
 from stc.errors import InputError
 from stc.files import sha256
@@ -70,14 +71,12 @@ def _clip(video: Video, labels: dict[int, int], source: Source, identities: coun
 
 def _instances(numbered: Sequence[tuple[int, Track]], labels: dict[int, int], frame: int) -> list[Instance]:
     """The objects that are seen in a frame."""
-    from pycocotools import mask as coco
-
     found = []
     for identity, track in numbered:
         if track.masks and (rle := track.masks[frame]) is not None:
-            x, y, width, height = (float(value) for value in coco.toBbox(rle))
+            x, y, width, height = segmentation.box(rle)
             box = x, y, x + width, y + height
-            area = float(coco.area(rle))
+            area = float(segmentation.areas([rle])[0])
             found.append(Instance(identity, labels[track.category], rle, box, area, track.crowd))
     return found
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from stc.cli import run as run_cli
 from stc.errors import InputError
+from stc.runtime.processors import threads_to_ask_for
 from stc.signals import Hold
 from stc.training.arguments import DEFAULT_EPOCHS, parser
 from stc.training.run_folder import EMA, FRAMES, PLOT, check
@@ -50,6 +51,8 @@ def _train(arguments: argparse.Namespace) -> None:
     # Before torch is loaded: threads that wait must sleep, not spin. A training shares its machine for hours, and next
     # to one other busy process spinning makes a step seven times slower (measured on two cores).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if threads := threads_to_ask_for(None):  # PyTorch does not know a container's quota
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))
 
     import cv2
 

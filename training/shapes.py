@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from stc.cli import Parser, run
 from stc.errors import InputError
 from stc.files import write_bytes, write_text
-from stc.segmentation import encode
+from stc.segmentation import box, encode
 
 CLASSES = ("disc", "square", "triangle")
 SIZE = (128, 224)  # (H, W) of a frame
@@ -133,15 +133,13 @@ def _inside(label: int, u: Picture, v: Picture) -> NDArray[np.bool_]:
 
 
 def _track(masks: Sequence[NDArray[np.bool_]]) -> dict[str, list[Any]]:
-    from pycocotools import mask as coco
-
     track: dict[str, list[Any]] = {"segmentations": [], "bboxes": [], "areas": []}
     for mask in masks:
         area = int(mask.sum())
         rle = encode(mask)
         values: tuple[Any, ...] = (None, None, None)
         if area >= MIN_PIXELS:
-            values = (rle, coco.toBbox(rle).tolist(), area)
+            values = (rle, list(box(rle)), area)
         for column, value in zip(track.values(), values, strict=True):
             column.append(value)
     return track

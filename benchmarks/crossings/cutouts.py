@@ -9,8 +9,9 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from stc import segmentation
 from stc.benchmarks.evaluation.frames import Frames
-from stc.track_masks import Rle
+from stc.segmentation import Rle
 from stc.video_annotations import Track, Video
 
 MIN_SHARE = 0.015  # of its picture: a smaller object has no detail to show
@@ -68,20 +69,16 @@ def find_backgrounds(material: Sequence[Material]) -> list[Frames]:
 
 
 def _is_usable(video: Video, track: Track) -> bool:
-    from pycocotools import mask as coco
-
     rle = next((rle for rle in track.masks[:MAX_FRAMES] if rle is not None), None)
     height, width = video.size
-    if rle is None or float(coco.area(rle)) < MIN_SHARE * height * width:
+    if rle is None or segmentation.areas([rle])[0] < MIN_SHARE * height * width:
         return False
-    x, y, w, h = (float(value) for value in coco.toBbox(rle))
+    x, y, w, h = segmentation.box(rle)
     return not video.picture or (x >= 2 and y >= 2 and x + w <= width - 2 and y + h <= height - 2)
 
 
 def _pose(image: NDArray[np.uint8], rle: Rle) -> Pose:
-    from pycocotools import mask as coco
-
-    x, y, w, h = (int(value) for value in coco.toBbox(rle))
+    x, y, w, h = (int(value) for value in segmentation.box(rle))
     # A rim of two pixels, so that the edge is resampled from real neighbours.
     rows, columns = slice(max(0, y - 2), y + h + 2), slice(max(0, x - 2), x + w + 2)
-    return Pose(image[rows, columns], np.asarray(coco.decode(rle), dtype=bool)[rows, columns])
+    return Pose(image[rows, columns], segmentation.decode(rle)[rows, columns])

@@ -62,9 +62,9 @@ class Evaluation:
         regions = np.array([track.crowd and video.picture for track in video.tracks], bool)
         whole_video = overlap(*masks, len(video.files), regions)
         self._clips.append(clip_score(video.name, whole_video))
-        for category in {track.category for track in video.tracks} | {track.category for track in predictions}:
-            objects = [i for i, track in enumerate(video.tracks) if track.category == category]
-            found = [i for i, prediction in enumerate(predictions) if prediction.category == category]
+        truth, tracked = _by_category(video.tracks), _by_category(predictions)
+        for category in truth.keys() | tracked.keys():
+            objects, found = truth[category], tracked[category]
             part = whole_video.of(np.array(objects, int), np.array(found, int))
             self._identities[category] += identity(part)
             self._matches[category][len(self._clips) - 1] = self._match(
@@ -103,6 +103,14 @@ class Evaluation:
         counts = {"objects": float(self._objects[category]), "tracks": float(self._tracks[category])}
         curves = accumulate(list(self._matches[category].values()))
         return counts | curves.summary() | self._identities[category].summary()
+
+
+def _by_category(tracks: Sequence[Track | Prediction]) -> dict[int, list[int]]:
+    """The indices of the tracks of each category."""
+    indices: dict[int, list[int]] = defaultdict(list)
+    for index, track in enumerate(tracks):
+        indices[track.category].append(index)
+    return indices
 
 
 def _mean(column: str, values: Sequence[float]) -> float:

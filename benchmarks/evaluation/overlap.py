@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stc import segmentation
 from stc.track_masks import Masks
 
 
@@ -51,16 +52,14 @@ def overlap(
     objects: Sequence[Masks], tracks: Sequence[Masks], length: int, regions: NDArray[np.bool_] | None = None
 ) -> Overlap:
     """Of the objects and tracks of one video of `length` frames. regions: see `Overlap`; None: there are none."""
-    from pycocotools import mask as coco
-
     iou = np.zeros((length, len(objects), len(tracks)))
     object_areas, track_areas = _areas(objects, length), _areas(tracks, length)
     for frame in range(length):
         rows, columns = object_areas[frame] > 0, track_areas[frame] > 0
         if rows.any() and columns.any():
-            here = [masks[frame] for masks, present in zip(objects, rows, strict=True) if present]
-            there = [masks[frame] for masks, present in zip(tracks, columns, strict=True) if present]
-            iou[frame][np.ix_(rows, columns)] = coco.iou(here, there, [0] * len(there))
+            here = [rle for masks, seen in zip(objects, rows, strict=True) if seen and (rle := masks[frame])]
+            there = [rle for masks, seen in zip(tracks, columns, strict=True) if seen and (rle := masks[frame])]
+            iou[frame][np.ix_(rows, columns)] = segmentation.iou(here, there)
     # pycocotools counts in C but hands out the ratio. I = IoU (A + B) / (1 + IoU) is a whole number that float64 misses
     # by far less than a half.
     both = object_areas[:, :, None] + track_areas[:, None, :]
@@ -71,10 +70,8 @@ def overlap(
 
 
 def _areas(tracks: Sequence[Masks], length: int) -> NDArray[np.int64]:
-    from pycocotools import mask as coco
-
     areas = np.zeros((length, len(tracks)), np.int64)
     for index, masks in enumerate(tracks):
         present = [frame for frame, rle in enumerate(masks) if rle is not None]
-        areas[present, index] = coco.area([masks[frame] for frame in present]) if present else 0
+        areas[present, index] = segmentation.areas([rle for rle in masks if rle is not None])
     return areas

@@ -1,8 +1,7 @@
-"""Result JSON in YouTube-VIS format: what `stc-track --json` writes and the challenge servers take."""
+"""Result JSON: YouTube-VIS form, as `stc-track --json` writes and challenge servers take; for pictures COCO's too."""
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,8 +10,9 @@ from typing import Any
 
 from stc.annotation_file import FIX, known, read_json
 from stc.errors import InputError
+from stc.json_values import number, shown, whole
 from stc.problems import Problems
-from stc.track_masks import Masks, mask_areas, mean_area, read_masks
+from stc.track_masks import Masks, mask_areas, mean_area, read_mask, read_masks
 from stc.video_annotations import Video, VideoAnnotations
 
 
@@ -33,23 +33,35 @@ class Prediction:
 def read_results(path: Path, annotations: VideoAnnotations) -> dict[int, list[Prediction]]:
     """The tracks of each video by its id, in the file's order.
 
+    For annotations of pictures, COCO results are read as well: `image_id` and one `segmentation` each.
+
     Raises InputError when it is no such file or holds malformed entries: then all of them are listed.
     """
     data = read_json(path)
     if not isinstance(data, list):
         raise InputError(f"{path}: not a list of results; make one with: stc-track VIDEO --model MODEL --json {path}")
     videos = {video.id: video for video in annotations.videos}
+    pictures = any(video.picture for video in annotations.videos)
+    if not pictures and any(
+        isinstance(entry, dict) and {"image_id", "video_id"} & entry.keys() == {"image_id"} for entry in data
+    ):
+        raise InputError(
+            f"{path}: COCO results (`image_id`) for annotations of videos; give the annotations of these pictures as "
+            "--data, or results in YouTube-VIS form: stc-track VIDEO --model MODEL --json FILE"
+        )
     problems = Problems(str(path))
     found: dict[int, list[Prediction]] = defaultdict(list)
     for index, entry in enumerate(data):
         where = f"[{index}]"
         if not isinstance(entry, dict):
-            problems.add(where, f"not an object: {entry!r:.60}")
-        elif (video := known(entry, "video_id", videos)) is None:
-            problems.add(where, f"video_id {entry.get('video_id')!r} is none of the annotations' videos")
+            problems.add(where, f"not an object: {shown(entry)}")
+            continue
+        key = "image_id" if pictures and "image_id" in entry else "video_id"
+        if (video := known(entry, key, videos)) is None:
+            whose = "pictures" if key == "image_id" else "videos"
+            problems.add(where, f"{key} {shown(entry.get(key))} is none of the annotations' {whose}")
         else:
-            prediction = _prediction(entry, video, annotations.categories, where, problems)
-            found[video.id].append(prediction)
+            found[video.id].append(_prediction(entry, video, annotations.categories, where, problems))
     problems.check(FIX)
     return found
 
@@ -57,11 +69,19 @@ def read_results(path: Path, annotations: VideoAnnotations) -> dict[int, list[Pr
 def _prediction(
     entry: dict[str, Any], video: Video, categories: dict[int, str], where: str, problems: Problems
 ) -> Prediction:
-    score = entry.get("score")
+    category = whole(entry.get("category_id"))
     if known(entry, "category_id", categories) is None:
-        problems.add(where, f"category_id {entry.get('category_id')!r} is none of the annotations' categories")
-    if isinstance(score, bool) or not isinstance(score, (int, float)) or not math.isfinite(score):
-        problems.add(where, f"`score` must be a number; got {score!r}")
-        score = 0.0
-    masks = read_masks(entry.get("segmentations"), video.size, len(video.files), where, problems)
-    return Prediction(entry.get("category_id", 0), float(score), masks)
+        problems.add(where, f"category_id {shown(entry.get('category_id'))} is none of the annotations' categories")
+    score = number(entry.get("score"))
+    if score is None:
+        problems.add(where, f"`score` must be a number; got {shown(entry.get('score'))}")
+    return Prediction(category or 0, score or 0.0, _masks(entry, video, where, problems))
+
+
+def _masks(entry: dict[str, Any], video: Video, where: str, problems: Problems) -> Masks:
+    if not (video.picture and "segmentations" not in entry):
+        return read_masks(entry.get("segmentations"), video.size, len(video.files), where, problems)
+    if "segmentation" not in entry:
+        problems.add(where, "no `segmentation`: boxes alone are not scored")
+        return ()
+    return (read_mask(entry["segmentation"], video.size, where, problems),)

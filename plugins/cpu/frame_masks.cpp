@@ -12,6 +12,7 @@
 #include "dispatch.h"
 #include "parallel.h"
 #include "runs.h"
+#include "stc/same_layout.h"
 #include "stc_cpu.h"
 
 namespace stc::cpu {
@@ -181,9 +182,7 @@ int64_t rle_masks(const FrameMasks& op, char* text, int64_t capacity, int64_t* e
   return STC_OK;
 }
 
-static_assert(sizeof(stc_frame_masks) == sizeof(FrameMasks), "the C struct and the header's are one");
-
-/// Calls form(op) when the arguments are sound and there is something to do.
+/// Calls form(op, threads) when the arguments are sound and there is something to do.
 template <class Form>
 int64_t checked(const stc_frame_masks* masks, int threads, Form form) {
   FrameMasks op;
@@ -191,7 +190,7 @@ int64_t checked(const stc_frame_masks* masks, int threads, Form form) {
   if (!sound(op, threads)) return STC_BAD_ARGUMENT;
   if (op.instances == 0) return STC_OK;
   try {
-    return form(op);
+    return form(op, std::min(threads, kMostThreads));
   } catch (const std::bad_alloc&) {
     return STC_OUT_OF_MEMORY;
   }
@@ -203,14 +202,14 @@ int64_t checked(const stc_frame_masks* masks, int threads, Form form) {
 using stc::FrameMasks;
 
 int32_t stc_cpu_dense_masks(const stc_frame_masks* masks, uint8_t* pixels, int32_t threads) {
-  return static_cast<int32_t>(stc::cpu::checked(masks, threads, [&](const FrameMasks& op) {
+  return static_cast<int32_t>(stc::cpu::checked(masks, threads, [&](const FrameMasks& op, int threads) {
     stc::cpu::dense_masks(op, pixels, threads);
     return STC_OK;
   }));
 }
 
 int32_t stc_cpu_bit_masks(const stc_frame_masks* masks, uint32_t* words, int32_t threads) {
-  return static_cast<int32_t>(stc::cpu::checked(masks, threads, [&](const FrameMasks& op) {
+  return static_cast<int32_t>(stc::cpu::checked(masks, threads, [&](const FrameMasks& op, int threads) {
     stc::cpu::bit_masks(op, reinterpret_cast<uint8_t*>(words), threads);
     return STC_OK;
   }));
@@ -218,7 +217,7 @@ int32_t stc_cpu_bit_masks(const stc_frame_masks* masks, uint32_t* words, int32_t
 
 int64_t stc_cpu_rle_masks(const stc_frame_masks* masks, char* text, int64_t capacity, int64_t* ends, int64_t* areas,
                           int32_t threads) {
-  return stc::cpu::checked(masks, threads, [&](const FrameMasks& op) {
+  return stc::cpu::checked(masks, threads, [&](const FrameMasks& op, int threads) {
     return stc::cpu::rle_masks(op, text, capacity, ends, areas, threads);
   });
 }

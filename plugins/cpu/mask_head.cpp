@@ -9,12 +9,11 @@
 
 #include "dispatch.h"
 #include "parallel.h"
+#include "stc/same_layout.h"
 #include "stc_cpu.h"
 
 namespace stc::cpu {
 namespace {
-
-static_assert(sizeof(stc_dynamic_mask_head) == sizeof(DynamicMaskHead), "the C struct and the header's are one");
 
 bool sound(const DynamicMaskHead& op, int threads) {
   const auto positive = [](auto... sizes) { return (... && (sizes >= 1)); };
@@ -32,6 +31,7 @@ bool sound(const DynamicMaskHead& op, int threads) {
 
 int run(const DynamicMaskHead& op, int threads) {
   if (!sound(op, threads)) return STC_BAD_ARGUMENT;
+  threads = std::min(threads, kMostThreads);
   const MaskHeadKernel kernel = best_kernels().mask_head(op.channels, op.layers, op.storage);
   if (!kernel.mask_rows) return STC_UNSUPPORTED;
 

@@ -47,7 +47,8 @@ class Pool {
   bool run(Job& job, int threads) {
     std::unique_lock<std::mutex> mine(callers_, std::try_to_lock);
     if (!mine) return false;
-    const int helpers = std::min({threads, job.tasks, hire(threads - 1) + 1}) - 1;
+    const int wanted = std::min(threads, job.tasks) - 1;  // a thread without a task is never started
+    const int helpers = std::min(wanted, hire(wanted));
     {
       std::lock_guard<std::mutex> lock(mutex_);
       job_ = &job;

@@ -6,6 +6,9 @@
 
 namespace stc::cpu {
 
+/// Callers ask for any number; memory and sums of this one are small.
+constexpr int kMostThreads = 256;
+
 /// Calls task(context, index, lane) for every index in [0, tasks), on at most `threads` threads, and returns when all
 /// are done. `lane` in [0, threads) differs between calls that run at the same time, so it can name scratch memory.
 /// The calling thread works too. While another caller has the threads, this one works alone: two callers never share

@@ -101,7 +101,7 @@ int32_t stc_cpu_resize(const stc_resize* op, int32_t threads) {
     return STC_BAD_ARGUMENT;
   }
   try {
-    stc::cpu::resize(*op, threads);
+    stc::cpu::resize(*op, std::min(threads, stc::cpu::kMostThreads));
   } catch (const std::bad_alloc&) {
     return STC_OUT_OF_MEMORY;
   }

@@ -20,7 +20,7 @@
 #define STC_API __attribute__((visibility("default")))
 #endif
 
-#define STC_CPU_ABI 3 /* raised when a signature or a struct below changes */
+#define STC_CPU_ABI 4 /* raised when a signature or a struct below changes */
 
 enum {
   STC_OK = 0,
@@ -35,11 +35,15 @@ extern "C" {
 
 STC_API int32_t stc_cpu_abi(void);
 
+/* Bytes of stc_dynamic_mask_head (0), stc_frame_masks (1) and stc_resize (2), for callers that lay them out themselves;
+   0 for another number. */
+STC_API int32_t stc_cpu_struct_size(int32_t which);
+
 /* "avx512", "avx2" or "portable": chosen once, by what the machine can do. The environment variable STC_CPU=avx2 or
    STC_CPU=portable, read on the first call, rules out the ones before it. */
 STC_API const char* stc_cpu_kernels(void);
 
-/* `threads`: at most so many, the calling one included. */
+/* `threads`: at most so many, the calling one included, and never more than 256. */
 STC_API int32_t stc_cpu_dynamic_mask_head(const stc_dynamic_mask_head* op, int32_t threads);
 
 /* pixels (instances, H, W): 0 or 1. */

@@ -2,12 +2,10 @@
 
 #include "frame_masks.h"
 #include "mask_head.h"
+#include "stc/same_layout.h"
 #include "stc_cuda.h"
 
 namespace {
-
-static_assert(sizeof(stc_dynamic_mask_head) == sizeof(stc::DynamicMaskHead), "the C struct and the header's are one");
-static_assert(sizeof(stc_frame_masks) == sizeof(stc::FrameMasks), "the C struct and the header's are one");
 
 template <class Native, class Plain>
 Native native(const Plain* plain) {

@@ -19,6 +19,7 @@ from stc.runtime.backends.cut import Cut, Whole, cut
 from stc.runtime.contract import TensorSpec
 from stc.runtime.native import Library, Missing
 from stc.runtime.passport import METADATA_KEY, Passport
+from stc.runtime.processors import threads_to_ask_for
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +136,9 @@ def _load(path: Path, model: bytes | str, provider: str, threads: int | None) ->
     options.inter_op_num_threads = 1
     # Its threads spin within a run, not after it, when the cores are the tracker's and the native library's.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    options.intra_op_num_threads = threads or 0  # 0: ONNX Runtime's own default, the physical cores
+    # 0: ONNX Runtime's own default, the physical cores of the machine. It knows neither a quota nor all ways to bind a
+    # process to some of them.
+    options.intra_op_num_threads = threads_to_ask_for(threads) or 0
     with foreign("ONNX Runtime", path, passports.FIX):
         session = onnxruntime.InferenceSession(model, options, providers=[provider])
     # Without this, a GPU that fails in a run makes ONNX Runtime go on with the CPU provider, and print it at most.

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.runtime.backends.cuda import Cuda
-from stc.runtime.native_mask_head import MaskHead, _Op
+from stc.runtime.native_interface import Op
+from stc.runtime.native_mask_head import MaskHead
 
 Array = NDArray[Any]
 
@@ -59,6 +60,6 @@ def mask_head(cuda: Cuda, kernels: ctypes.CDLL, head: MaskHead, arrays: Sequence
     masks = np.full((batch, instances, height * head.upsample, width * head.upsample), np.nan, mask_feats.dtype)
     with on_gpu(cuda, [*arrays, masks]) as (pointers, stream):
         sizes = (batch, instances, height, width, head.channels, head.layers, head.stride, head.upsample)
-        op = _Op(*pointers, *sizes, int(mask_feats.dtype == np.float16))
+        op = Op(*pointers, *sizes, int(mask_feats.dtype == np.float16))
         assert kernels.stc_cuda_dynamic_mask_head(ctypes.byref(op), ctypes.c_void_p(int(stream))) == 0
         return fetch(cuda, pointers[-1], masks, stream)

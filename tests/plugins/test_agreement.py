@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from stc.model.mask_head import dynamic_mask_head
 from stc.runtime.native import Library, find
-from stc.runtime.native_mask_head import MaskHead, _Op
+from stc.runtime.native_interface import Op
+from stc.runtime.native_mask_head import MaskHead
 from tests.model.test_function_body import session
 from tests.plugins.toolchain import FIBERS, KERNELS, PLUGINS, compile_host
 from tests.reference import condinst
@@ -122,7 +123,7 @@ def implementations(case: Case, emulated: ctypes.CDLL) -> Iterator[tuple[str, Ar
     instances = case.params.shape[1]
     masks = np.full((batch, instances, height * head.upsample, width * head.upsample), np.nan, dtype)
     sizes = (batch, instances, height, width, *options.values(), int(dtype == np.float16))
-    op = _Op(*(array.ctypes.data for array in (*case.arrays, masks)), *sizes)
+    op = Op(*(array.ctypes.data for array in (*case.arrays, masks)), *sizes)
     assert emulated.stc_cuda_dynamic_mask_head(ctypes.byref(op), None) == 0
     yield "CUDA kernel", masks
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -21,7 +20,9 @@ from stc.errors import InputError
 from stc.runtime import Letterbox, Masks
 from stc.runtime.geometry import composed_axis
 from stc.runtime.native import Library, find
+from stc.runtime.outlines import outlines
 from stc.runtime.serial_blas import LIMIT, inner_products
+from stc.segmentation import MOST_POINTS, to_rle
 
 STRIDE = 4
 MasksOf = Callable[..., Masks]
@@ -199,13 +200,61 @@ def test_rle_survives_json_and_decodes(masks_of: MasksOf) -> None:
     np.testing.assert_array_equal(decoded.transpose(2, 0, 1).astype(bool), masks.dense())
 
 
-def test_polygons_refill_to_the_mask(masks_of: MasksOf) -> None:
-    masks = masks_of(_blobs(4, 64, 112)[:4], _letterbox((720, 1280), (256, 448)), STRIDE)
-    for outlines, dense in zip(masks.polygons(), masks.dense(), strict=True):
-        canvas = np.zeros(dense.shape, np.uint8)
-        cv2.fillPoly(canvas, [outline.astype(np.int32) for outline in outlines], 1)
-        np.testing.assert_array_equal(canvas.astype(bool), dense)  # smooth blobs: no holes, nothing thin
-        assert all(outline.dtype == np.float32 and outline.shape[1] == 2 for outline in outlines)
+def _filled(polygons: list[NDArray[np.float32]], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """By pycocotools, whose polygons have pixel (0, 0) from 0 to 1."""
+    if not polygons:
+        return np.zeros(size, np.bool_)
+    rles = coco.frPyObjects([polygon.ravel().tolist() for polygon in polygons], *size)
+    return np.asarray(coco.decode(coco.merge(rles)), np.bool_)
+
+
+@pytest.mark.parametrize("frame", [(720, 1280), (180, 320), (90, 160), (45, 80)])  # as large as filmed, and smaller
+def test_filled_polygons_are_the_mask_to_the_pixel(masks_of: MasksOf, frame: tuple[int, int]) -> None:
+    masks = masks_of(_blobs(4, 64, 112), _letterbox(frame, (256, 448)), STRIDE)  # the last one is noise, full of holes
+    for polygons, dense in zip(masks.polygons(), masks.dense(), strict=True):
+        np.testing.assert_array_equal(_filled(polygons, frame), dense)
+        assert all(outline.dtype == np.float32 and outline.shape[1:] == (2,) for outline in polygons)
+        assert all(len(outline) >= 4 for outline in polygons)
+
+
+@given(
+    rows=st.integers(1, 12), cols=st.integers(1, 12), frame=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    seed=st.integers(0, 2**32 - 1), density=st.floats(0, 1),
+)  # fmt: skip
+@settings(max_examples=150, deadline=None)
+def test_polygons_of_any_mask_fill_to_it_and_our_reader_takes_them(
+    rows: int, cols: int, frame: tuple[int, int], seed: int, density: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    probabilities = np.where(rng.random((1, rows, cols)) < density, 0.9, 0.1).astype(np.float32)
+    masks = Masks(probabilities, _letterbox(frame, (rows * STRIDE, cols * STRIDE)), STRIDE)
+    (polygons,), (dense,) = masks.polygons(), masks.dense()
+    np.testing.assert_array_equal(_filled(polygons, frame), dense)
+    if polygons:
+        read = to_rle(json.loads(json.dumps([polygon.ravel().tolist() for polygon in polygons])), frame)
+        np.testing.assert_array_equal(coco.decode(read), dense)
+
+
+def test_holes_can_be_left_out_of_polygons() -> None:
+    ring = np.zeros((1, 16, 24), np.float32)
+    ring[0, 2:14, 4:20] = 1
+    ring[0, 6:10, 8:16] = 0
+    masks = Masks(ring, _letterbox((64, 96), (64, 96)), STRIDE)
+    (whole,) = masks.polygons(holes=False)[0]
+    (cut,) = masks.polygons()[0]
+    dense = masks.dense()[0]
+    assert not dense[32, 48] and not _filled([cut], dense.shape)[32, 48]
+    filled = _filled([whole], dense.shape)
+    assert filled[32, 48] and filled[dense].all()
+    filled[20:44, 28:68] &= dense[20:44, 28:68]  # the same but for the hole
+    np.testing.assert_array_equal(filled, dense)
+
+
+def test_an_outline_of_too_many_points_comes_in_pieces() -> None:
+    mask = np.random.default_rng(0).random((400, 600)) < 0.5
+    polygons = outlines(mask)
+    assert max(map(len, polygons)) <= MOST_POINTS
+    np.testing.assert_array_equal(_filled(polygons, mask.shape), mask)
 
 
 def test_an_empty_mask_has_an_rle_and_no_polygon(masks_of: MasksOf) -> None:
@@ -244,3 +293,9 @@ def test_masks_that_do_not_cover_the_picture_are_input_errors(masks_of: MasksOf)
         masks_of(np.zeros((1, 15, 24), np.float32), _letterbox((64, 96), (64, 96)), STRIDE)
     with pytest.raises(InputError, match=r"\(n, Hm, Wm\)"):
         masks_of(np.zeros((16, 24), np.float32), _letterbox((64, 96), (64, 96)), STRIDE)
+
+
+@pytest.mark.parametrize("probabilities", ["a", [["x"]], [[1], [1, 2]], object(), np.zeros((1, 0, 24), np.float32)])
+def test_what_is_no_array_of_masks_is_an_input_error(masks_of: MasksOf, probabilities: Any) -> None:
+    with pytest.raises(InputError, match="mask probabilities must be"):
+        masks_of(probabilities, _letterbox((64, 96), (64, 96)), STRIDE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,6 +14,7 @@ from PIL import Image
 
 from stc.errors import InputError
 from stc.runtime import Letterbox
+from stc.runtime.preprocess import check_frame
 
 BORDER = (104, 116, 124)
 
@@ -122,6 +124,32 @@ def test_boxes_of_the_whole_picture_are_boxes_of_the_whole_frame(height: int, wi
 def test_what_is_no_bgr_frame_is_an_input_error(frame: Any) -> None:
     with pytest.raises(InputError, match="uint8"):
         Letterbox.fit((8, 8), (64, 96), "linear", BORDER).apply(frame)
+
+
+@pytest.mark.parametrize(
+    ("frame", "advice"),
+    [
+        (np.zeros((8, 8), np.uint8), r"COLOR_GRAY2BGR\)"),
+        (np.zeros((8, 8, 1), np.uint8), r"COLOR_GRAY2BGR\)"),
+        (np.zeros((8, 8, 4), np.uint8), r"COLOR_BGRA2BGR\)"),
+        (np.zeros((8, 8, 3), np.float32), r"0..255: \(255 \* frame\).astype\(numpy.uint8\) where they are 0..1"),
+        (np.zeros((8, 8, 4), np.float64), "0..255"),  # the numbers first: cvtColor takes no float64
+        (np.zeros((8, 8, 3), np.uint16), r"frame >> 8"),
+        (np.zeros((8, 8, 3), bool), "0..255"),
+        (np.zeros((3, 8, 8), np.uint8), r"transpose\(1, 2, 0\)"),
+        (np.zeros((2, 8, 8, 3), np.uint8), "one frame at a time"),
+        (np.zeros((0, 8, 3), np.uint8), "no pixels"),
+        ("clip.mp4", r"open_source\(path\)"),
+        (Path("clip.mp4"), r"open_source\(path\)"),
+        ([np.zeros((8, 8, 3), np.uint8)], "one frame at a time"),
+        (Image.new("RGB", (8, 8)), r"numpy.asarray\(picture.convert\('RGB'\)\)"),
+    ],
+)
+def test_what_to_do_is_said_for_each_kind_of_frame(frame: Any, advice: str) -> None:
+    with pytest.raises(InputError, match=advice) as error:
+        check_frame(frame)
+    if "GRAY" not in advice:
+        assert "GRAY" not in str(error.value)
 
 
 def test_wrong_sizes_and_rules_are_input_errors() -> None:

@@ -37,7 +37,7 @@ def test_time_must_not_go_back_and_a_refused_frame_changes_nothing() -> None:
     tracker = Tracker(AT_ONCE)
     seen = detections([box(0)], [unit(0)])
     tracker.update(seen, 1.0)
-    for time in (0.5, np.nan, np.inf):
+    for time in (0.5, np.nan, np.inf, "2", [2.0], None, 10**400, np.datetime64("2026"), 2j):
         with pytest.raises(InputError, match="go back"):
             tracker.update(NOTHING, time)
     with pytest.raises(InputError, match="length 0 after 16"):

@@ -95,6 +95,60 @@ def test_hidden_annotations_give_a_clear_message(annotations: Any, tmp_path: Pat
         read_annotations(write(tmp_path, content))
 
 
+def test_whole_numbers_may_be_written_as_floats(tmp_path: Path) -> None:
+    def floats(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: item if key == "counts" else floats(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [floats(item) for item in value]
+        return float(value) if type(value) is int else value
+
+    assert read_annotations(write(tmp_path, floats(truth()))) == read_annotations(write(tmp_path, truth()))
+
+
+def test_a_byte_order_mark_is_no_part_of_the_json(tmp_path: Path) -> None:
+    assert read_annotations(write(tmp_path, "\ufeff" + json.dumps(truth()))).categories == {1: "cat", 2: "dog"}
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("categories", "no list `categories`; give"),
+        ("videos", "no list `videos` (or `images`); give"),
+    ],
+)
+def test_the_missing_list_is_named_and_no_other(key: str, message: str, tmp_path: Path) -> None:
+    content = truth()
+    del content[key]
+    with pytest.raises(InputError) as error:
+        read_annotations(write(tmp_path, content))
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("damage", "problems"),
+    [
+        (lambda d: d["videos"][0].update(height="60"), 1),  # two tracks are in it
+        (lambda d: d["videos"][0].update(file_names=[3]), 1),
+        (lambda d: d["videos"][0].update(file_names=["a\0.png"] * 3), 1),
+        (lambda d: d["videos"][0].update(id="1"), 1),  # which id that was, nobody can tell
+        (lambda d: d["categories"][0].update(name=""), 1),
+        (lambda d: d["categories"][0].update(name="\ud800"), 1),
+        (lambda d: d["categories"][1].update(name="cat"), 1),
+        (lambda d: (d["videos"][0].update(width=0), d["annotations"][1].update(video_id=77)), 2),
+        (lambda d: (d["videos"][0].update(id=None), d["annotations"][1].update(video_id="1")), 2),
+    ],
+)
+def test_what_refers_to_a_malformed_entry_is_no_problem_of_its_own(
+    damage: Callable[[dict[str, Any]], Any], problems: int, tmp_path: Path
+) -> None:
+    content = truth()
+    damage(content)
+    with pytest.raises(InputError) as error:
+        read_annotations(write(tmp_path, content))
+    assert str(error.value).count("\n") == (0 if problems == 1 else problems), error.value
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 100_000, '{"videos": 3, "categories": []}', "\x00"])
 def test_what_is_no_annotation_file_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"data\.json"):
@@ -161,7 +215,7 @@ def test_beyond_a_hundred_problems_the_rest_is_counted(tmp_path: Path) -> None:
     content = truth() | {"categories": [{"id": i} for i in range(150)]}
     with pytest.raises(InputError) as error:
         read_annotations(write(tmp_path, content))
-    assert "152 problems" in str(error.value) and str(error.value).endswith("and 52 more")
+    assert "150 problems" in str(error.value) and str(error.value).endswith("and 50 more")
 
 
 def pictures() -> dict[str, Any]:

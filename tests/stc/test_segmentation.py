@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools import mask as coco
 
-from stc.segmentation import to_rle
+from stc.errors import InputError
+from stc.segmentation import decode, to_rle
+from tests.run_lengths import compressed, wrapping
 
 SIZE = (6, 9)
 MASK = np.zeros(SIZE, np.uint8, order="F")
@@ -67,13 +69,49 @@ def test_a_large_picture_passes() -> None:
         ([[1, 1, 5, 1]], "three x, y pairs"),  # pycocotools takes four numbers for a box
         ([[1, 1, 5, 1, 5]], "three x, y pairs"),
         ([[1, 1, 5, 1, 5, float("nan")]], "must be numbers"),
-        ([[1, 1, 5, 1, 5, 1e9]], "within 100000 pixels"),
+        ([[1, 1, 5, 1, 5, 1e9]], "within 1000 pixels"),
         ([[1, 1, 5, 1, 5, "5"]], "must be numbers"),
+        ([[0, 0, 1, 1] * 50_001], "of 100002 points; at most 100000"),
+        ([[-1000, 0, 1000, 0] * 300], "outline is 1200000 pixels long; at most 1000000"),
+        ({"size": [6, 9], "counts": [0] * 110}, "110 runs for 54 pixels"),
+        ({"size": [6, 9], "counts": [2**31 - 1] * 3}, "a run of 2147483647 of 54 pixels"),
     ],
 )
 def test_what_is_wrong_is_said(segmentation: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         to_rle(segmentation, SIZE)
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ((6, 9), "131073 runs for 54 pixels"),
+        ((500, 500), "a run of 562949953388544 of 250000 pixels"),  # so many pixels may have so many runs
+    ],
+)
+def test_runs_whose_sum_wraps_around_to_the_picture_are_refused(size: tuple[int, int], message: str) -> None:
+    runs = wrapping(size[0] * size[1])
+    assert np.array(runs, np.int64).sum() == size[0] * size[1]
+    with pytest.raises(ValueError, match=message):
+        to_rle({"size": list(size), "counts": compressed(runs)}, size)
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=60))
+def test_runs_of_no_pixel_say_the_same_as_without_them(runs: list[int]) -> None:
+    runs = [*runs, len(runs)]
+    size = (1, sum(runs))
+    pixels = np.repeat(np.arange(len(runs)) % 2, runs)[None].astype(np.uint8)
+    for counts in (runs, compressed(runs), compressed(runs).encode()):
+        read = to_rle({"size": list(size), "counts": counts}, size)
+        expected = coco.encode(np.asfortranarray(pixels))["counts"]
+        found = read["counts"]
+        assert (found.encode() if isinstance(found, str) else found) == expected
+        assert coco.iou([read], [read], [0])[0, 0] == (1.0 if pixels.any() else 0.0)
+
+
+def test_what_pycocotools_raises_is_one_of_our_errors() -> None:
+    with pytest.raises(InputError, match="a mask: pycocotools cannot use it"):
+        decode({"size": [3], "counts": 7})
 
 
 @given(st.binary(max_size=12))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 
 from stc.errors import InputError
 from stc.training.index import read_all
+from tests.run_lengths import compressed, wrapping
 from tests.training.conftest import Source, blob
 
 
@@ -174,3 +177,23 @@ def test_the_fingerprint_changes_with_annotations_and_choices(stills: Source, cl
     }
     assert len(prints) == 6
     assert _read(clips).fingerprint in prints
+
+
+@pytest.mark.slow
+def test_no_run_length_encoding_keeps_the_command_busy_for_ever(stills: Source, tmp_path: Path) -> None:
+    """In a child process: what spins in C ends with no signal but SIGKILL."""
+    data = json.loads(stills.annotations.read_text())
+    size = [data["images"][0][side] for side in ("height", "width")]
+    data["annotations"][0]["segmentation"] = {"size": size, "counts": compressed(wrapping(size[0] * size[1]))}
+    _edit(stills, **data)
+    program = "from stc.training.main import entry; entry()"
+    command = [sys.executable, "-c", program, "--data", str(stills.annotations)]
+    done = subprocess.run(
+        [*command, "--frames", str(stills.frames), "--output", str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "an RLE " in done.stderr and not (tmp_path / "run").exists()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from stc.cli import run
 from stc.errors import InputError
 from stc.video_annotations import VideoAnnotations
 from tests.benchmarks.evaluation import scenes
+from tests.run_lengths import compressed, wrapping
 
 SIZE = (60, 96)
 BOXES: list[scenes.Box | None] = [(8, 8, 20, 10), None, (10, 8, 20, 12)]
@@ -142,3 +145,131 @@ def test_results_of_clips_that_were_not_chosen_are_left_out(tmp_path: Path, anno
     assert run(main, [*command, "--json", str(tmp_path / "scores.json")]) == 0
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert (scores["mean"]["tracks"], scores["mean"]["AP"]) == (1, pytest.approx(1))
+
+
+def pictures(tmp_path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Two COCO pictures with an object each, and results that name them as COCO does."""
+    size = {"height": SIZE[0], "width": SIZE[1]}
+    truth = {
+        "categories": [{"id": 1, "name": "cat"}],
+        "images": [{"id": id, "file_name": f"{id}.png", **size} for id in (4, 9)],
+        "annotations": [
+            {"id": id, "image_id": id, "category_id": 1, "segmentation": scenes.rle((8, 8, 20, 10), SIZE)}
+            for id in (4, 9)
+        ],
+    }
+    found = [
+        {"image_id": id, "category_id": 1, "score": 0.9, "segmentation": scenes.rle((8, 8, 20, height), SIZE)}
+        for id, height in ((4, 10), (9, 20))
+    ]
+    (tmp_path / "gt.json").write_text(json.dumps(truth))
+    return truth, found
+
+
+def test_coco_results_are_read_for_coco_pictures(tmp_path: Path) -> None:
+    _, found = pictures(tmp_path)
+    tracks = read(tmp_path, found, read_annotations(tmp_path / "gt.json"))
+    assert {id: [track.area for track in here] for id, here in tracks.items()} == {4: [200.0], 9: [400.0]}
+    (tmp_path / "r.json").write_text(json.dumps(found))
+    command = ["--data", str(tmp_path / "gt.json"), "--results", str(tmp_path / "r.json")]
+    assert run(main, [*command, "--json", str(tmp_path / "scores.json")]) == 0
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    # IoU 1 and 0.5: at 0.5 both count, above it the first of two.
+    assert scores["mean"]["AP50"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image_id": 5}, "[0]: image_id 5 is none of the annotations' pictures"),
+        ({"segmentation": None, "segmentations": [None, None]}, "one per frame of the video, 1; got 2"),
+        ({"score": 10**400}, "[0]: `score` must be a number; got 1000"),
+        ({"segmentation": 7}, "[0]: neither polygons nor an RLE"),
+    ],
+)
+def test_what_is_wrong_with_coco_results_is_said(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    _, found = pictures(tmp_path)
+    found[0].update(change)
+    with pytest.raises(InputError) as error:
+        read(tmp_path, found, read_annotations(tmp_path / "gt.json"))
+    assert message in str(error.value)
+
+
+def test_boxes_without_masks_are_not_scored(tmp_path: Path) -> None:
+    _, found = pictures(tmp_path)
+    found = [{"bbox": [1, 2, 3, 4], **{k: v for k, v in entry.items() if k != "segmentation"}} for entry in found]
+    with pytest.raises(InputError, match="2 problems") as error:
+        read(tmp_path, found, read_annotations(tmp_path / "gt.json"))
+    assert "[1]: no `segmentation`: boxes alone are not scored" in str(error.value)
+
+
+def test_coco_results_for_videos_are_named_for_what_they_are(tmp_path: Path, annotations: VideoAnnotations) -> None:
+    _, found = pictures(tmp_path)
+    with pytest.raises(
+        InputError, match=r"COCO results \(`image_id`\) for annotations of videos; give the annotations"
+    ):
+        read(tmp_path, found, annotations)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", ["gt.json", "r.json"])
+@pytest.mark.parametrize("size", [(10, 10), (400, 400)])
+def test_no_run_length_encoding_keeps_the_command_busy_for_ever(
+    file: str, size: tuple[int, int], tmp_path: Path
+) -> None:
+    """In a child process: what spins in C ends with no signal but SIGKILL."""
+    item = {"boxes": [(0, 0, size[1], size[0])]}
+    files: dict[str, Any] = {
+        "gt.json": scenes.annotations(size, [1], [item]),
+        "r.json": scenes.results(size, [{"score": 1, **item}]),
+    }
+    entry = (files["gt.json"]["annotations"] if file == "gt.json" else files["r.json"])[0]
+    entry["segmentations"] = [{"size": list(size), "counts": compressed(wrapping(size[0] * size[1]))}]
+    for name, content in files.items():
+        (tmp_path / name).write_text(json.dumps(content))
+    command = [sys.executable, "-m", "stc.benchmarks.evaluation.main"]
+    done = subprocess.run(
+        [*command, "--data", str(tmp_path / "gt.json"), "--results", str(tmp_path / "r.json")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert f"{file}: " in done.stderr and "an RLE " in done.stderr
+
+
+def _many_categories(truth: dict[str, Any], found: list[dict[str, Any]]) -> None:
+    truth["categories"] = [{"id": i, "name": f"c{i}"} for i in range(1, 60_001)]
+
+
+def _many_polygons(truth: dict[str, Any], found: list[dict[str, Any]]) -> None:
+    farthest = [-1000, -1000, 1000, -1000, 1000, 1000]
+    found[0]["segmentations"][0] = [farthest] * 3000
+    truth["annotations"][0]["segmentations"][0] = [farthest] * 3000
+
+
+def _many_classes_in_one_video(truth: dict[str, Any], found: list[dict[str, Any]]) -> None:
+    _many_categories(truth, found)
+    mask = found[0]["segmentations"][0]
+    found[:] = [
+        {"video_id": 2, "category_id": i, "score": 0.5, "segmentations": [mask, None, None]} for i in range(1, 3001)
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("craft", [_many_categories, _many_polygons, _many_classes_in_one_video])
+def test_the_work_grows_with_the_file_and_no_faster(
+    craft: Callable[[dict[str, Any], list[dict[str, Any]]], None], tmp_path: Path
+) -> None:
+    """Files of about a megabyte that took minutes where a step went through all the others again."""
+    truth = scenes.annotations(SIZE, [3, 3], [{"boxes": BOXES}])
+    results = found()
+    craft(truth, results)
+    (tmp_path / "gt.json").write_text(json.dumps(truth))
+    (tmp_path / "r.json").write_text(json.dumps(results))
+    command = [sys.executable, "-m", "stc.benchmarks.evaluation.main", "--data", str(tmp_path / "gt.json")]
+    done = subprocess.run(
+        [*command, "--results", str(tmp_path / "r.json")], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr

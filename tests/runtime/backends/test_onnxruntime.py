@@ -15,6 +15,7 @@ import pytest
 from stc.errors import IncompatibleError, InputError, MissingDependencyError
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from stc.runtime.contract import output_specs
+from stc.runtime.processors import processors
 from tests.runtime import tiny_model
 
 
@@ -75,12 +76,15 @@ def test_a_provider_that_silently_falls_back_is_incompatible(bundle: Path, monke
         OnnxRuntimeBackend(bundle / "model.onnx", device="cuda")
 
 
-def test_threads_reach_the_engine(bundle: Path) -> None:
+def test_threads_reach_the_engine(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def options(threads: int | None) -> Any:
         return OnnxRuntimeBackend(bundle / "model.onnx", threads=threads)._session.get_session_options()
 
     assert options(2).intra_op_num_threads == 2 and options(2).inter_op_num_threads == 1
+    monkeypatch.setattr("stc.runtime.processors.os.cpu_count", lambda: 1)
     assert options(None).intra_op_num_threads == 0  # ONNX Runtime's "physical cores"
+    monkeypatch.setattr("stc.runtime.processors.os.cpu_count", lambda: 1000)
+    assert options(None).intra_op_num_threads == processors() and options(2).intra_op_num_threads == 2
 
 
 @pytest.mark.parametrize(

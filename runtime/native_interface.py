@@ -1,0 +1,89 @@
+"""The native library's C interface as ctypes sees it: the structs and functions of plugins/cpu/stc_cpu.h, all of them.
+
+Arguments have their types, so a wrong one is a Python error, and the sizes of the structs are compared with the
+library's when it is loaded.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import POINTER, c_char_p, c_int32, c_int64, c_void_p
+
+ABI = 4  # STC_CPU_ABI
+
+
+class Op(ctypes.Structure):
+    """stc_dynamic_mask_head"""
+
+    _fields_ = [
+        *((name, c_void_p) for name in ("mask_feats", "params", "locations", "sizes", "count", "masks")),
+        *((name, c_int32) for name in ("batch", "instances", "height", "width")),
+        *((name, c_int32) for name in ("channels", "layers", "stride", "upsample", "storage")),
+    ]
+
+
+class FrameAxis(ctypes.Structure):
+    """stc_frame_axis"""
+
+    _fields_ = [("cells", c_void_p), ("shares", c_void_p), ("size", c_int32)]
+
+
+class FrameMasks(ctypes.Structure):
+    """stc_frame_masks"""
+
+    _fields_ = [
+        ("probabilities", c_void_p),
+        ("y", FrameAxis),
+        ("x", FrameAxis),
+        *((name, c_int32) for name in ("instances", "rows", "cols")),
+    ]
+
+
+class ResizeAxis(ctypes.Structure):
+    """stc_resize_axis"""
+
+    _fields_ = [("first", c_void_p), ("weights", c_void_p), ("size", c_int32), ("taps", c_int32)]
+
+
+class Resize(ctypes.Structure):
+    """stc_resize"""
+
+    _fields_ = [
+        ("source", c_void_p),
+        ("target", c_void_p),
+        ("source_pitch", c_int64),
+        ("target_pitch", c_int64),
+        ("height", c_int32),
+        ("width", c_int32),
+        ("y", ResizeAxis),
+        ("x", ResizeAxis),
+    ]
+
+
+STRUCTS = (Op, FrameMasks, Resize)  # in the order of stc_cpu_struct_size
+FUNCTIONS: dict[str, tuple[type, tuple[type, ...]]] = {
+    "stc_cpu_struct_size": (c_int32, (c_int32,)),
+    "stc_cpu_kernels": (c_char_p, ()),
+    "stc_cpu_dynamic_mask_head": (c_int32, (POINTER(Op), c_int32)),
+    "stc_cpu_dense_masks": (c_int32, (POINTER(FrameMasks), c_void_p, c_int32)),
+    "stc_cpu_bit_masks": (c_int32, (POINTER(FrameMasks), c_void_p, c_int32)),
+    "stc_cpu_rle_masks": (c_int64, (POINTER(FrameMasks), c_void_p, c_int64, c_void_p, c_void_p, c_int32)),
+    "stc_cpu_resize": (c_int32, (POINTER(Resize), c_int32)),
+}
+
+
+def mismatch(handle: ctypes.CDLL) -> str | None:
+    """Declare all functions; why the loaded library is not the one described here, or None."""
+    try:
+        handle.stc_cpu_abi.restype, handle.stc_cpu_abi.argtypes = c_int32, ()
+        if (abi := int(handle.stc_cpu_abi())) != ABI:
+            return f"has interface {abi}, this version of stc needs {ABI}"
+        for name, (result, arguments) in FUNCTIONS.items():
+            function = getattr(handle, name)
+            function.restype, function.argtypes = result, arguments
+    except AttributeError as error:
+        return f"is no library of stc ({error})"
+    sizes = [(int(handle.stc_cpu_struct_size(index)), ctypes.sizeof(struct)) for index, struct in enumerate(STRUCTS)]
+    if any(theirs != ours for theirs, ours in sizes):
+        return f"has structs of other sizes than this version of stc: {sizes}"
+    return None
