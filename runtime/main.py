@@ -132,13 +132,13 @@ def _sentence(summary: Summary, stats: Stats, outputs: Outputs) -> str:
 
 def _run_many(args: argparse.Namespace, folders: Outputs, open_: Open) -> int:
     from stc.runtime.track_many import Run, track_many
-    from stc.runtime.video.sources import PICTURE_SUFFIXES, redact
+    from stc.runtime.video.sources import PICTURE_SUFFIXES, is_live, redact
 
     runs = []
     for spec, name in zip(args.input, file_names(args.input), strict=True):
         outputs = folders.of_input(name, picture=Path(spec).suffix.lower() in PICTURE_SUFFIXES)
         outputs.check(args.input)
-        runs.append(Run(spec, redact(spec) if "://" in spec else spec, outputs))
+        runs.append(Run(spec, redact(spec) if "://" in spec else spec, is_live(spec), outputs))
     with _session(args) as session:
         return 0 if track_many(runs, session, _tracker(session, args), open_) else 1
 
