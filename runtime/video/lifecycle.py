@@ -73,11 +73,16 @@ class Lifecycle:
     def patience_ends(self) -> float:
         """When `quiet` has something to decide if nothing comes before."""
         patience = min(self._policy.stall_after, self._limit) if self.state == "live" else self._limit
-        return min(self._heard + patience, self._given_up)
+        return min(self._heard + patience, self._last_call)
 
     @property
     def _given_up(self) -> float:
         return self._missed + self._policy.give_up
+
+    @property
+    def _last_call(self) -> float:
+        """As `_given_up`, but a connection that was begun before gets the time to start."""
+        return max(self._given_up, self._begun + GRACE) if self._first is None else self._given_up
 
     @property
     def _timeout(self) -> float:
@@ -89,6 +94,7 @@ class Lifecycle:
 
     def connecting(self, now: float) -> None:
         """A connection is being made."""
+        self._begun = now
         self._heard = now  # when it last gave a sign of life
         self._connected = False
         self._first: float | None = None  # when it gave its first frame
@@ -116,7 +122,7 @@ class Lifecycle:
 
     def quiet(self, now: float) -> str | None:
         """Nothing came until `now`: why the connection must be given up, or None to wait on."""
-        if now >= self._given_up:
+        if now >= self._last_call:
             return "still connected" if self._connected else "no answer"
         waited = now - self._heard
         if waited >= self._limit:

@@ -20,6 +20,8 @@ from av.video.stream import VideoStream
 from stc.errors import InputError
 from stc.files import atomic_path
 from stc.runtime.video.frame import Frame, Image
+from stc.runtime.video.lines import is_regular, set_aside
+from stc.runtime.video.made import MARK
 from stc.runtime.video.sinks import Writer
 
 log = logging.getLogger(__name__)
@@ -42,13 +44,13 @@ INDEX_ENTRY = 64  # bytes per frame
 
 
 @contextmanager
-def video_writer(path: Path, fps: float) -> Iterator[Writer]:
+def video_writer(path: Path, fps: float, *, keep: bool = False) -> Iterator[Writer]:
     """Write `path` (mp4, mov, mkv) as H.264, yuv420p BT.709; `fps` is only the nominal rate, frames keep their times.
 
     Odd sizes grow by one repeated row or column, as yuv420p needs even ones. Where PyAV was built without libx264 the
     codec is MPEG-4 part 2, with a warning. Frames of another size than the first are scaled to fit it, with a warning.
     An mp4 or mov repeats the last picture every 3 h through a longer gap, since it can state none above 9.94 h; a gap
-    above 3.4 years is written as 3.4 years, with a warning.
+    above 3.4 years is written as 3.4 years, with a warning. keep: an earlier video at `path` gets another name.
 
     Raises InputError when the file cannot be written any further, as on a full disk: it is complete with the frames
     that it took before.
@@ -57,6 +59,7 @@ def video_writer(path: Path, fps: float) -> Iterator[Writer]:
     with atomic_path(path) as temporary:
         try:
             with av.open(str(temporary), "w", options={"movflags": "+faststart"} if indexed else {}) as container:
+                container.metadata["comment"] = MARK
                 encoder = _Encoder(container, path, temporary.parent, fps, bridges=indexed)
                 try:
                     yield encoder.write
@@ -66,6 +69,8 @@ def video_writer(path: Path, fps: float) -> Iterator[Writer]:
                 encoder.finish()
         except av.FFmpegError as error:
             raise _unwritable(path, error, "nothing is kept") from error
+        if keep and is_regular(path) and (earlier := set_aside(path)) is not None:
+            log.warning("%s: the earlier video is kept as %s (--overwrite replaces it)", path, earlier.name)
     if encoder.failure is not None:
         raise encoder.failure
 

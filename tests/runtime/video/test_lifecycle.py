@@ -145,10 +145,11 @@ def test_giving_up_counts_across_connections_and_not_while_the_consumer_is_waite
     life.ready(50.0)  # the frame of second 1 was taken only now
     assert life.quiet(52.9) is None and life.lost(51.0, "hung up") == 0.5
     life.connecting(51.5)
-    assert life.patience_ends == 53.0
+    assert life.patience_ends == 51.5 + GRACE, "its reader must start"
     life.opened(52.0)
-    assert life.patience_ends == 53.0, "connected is not yet a frame"
-    assert life.quiet(53.0) == "still connected" and life.lost(53.0, "still connected") is None
+    assert life.patience_ends == 51.5 + GRACE, "connected is not yet a frame"
+    assert life.quiet(53.5) == "still connected" and life.lost(53.5, "still connected") is None
+    assert life.failure == "no frame for 3.5 s; still connected"
 
 
 def test_giving_up_on_a_source_that_never_answers_leaves_time_to_start_the_reader() -> None:

@@ -1,0 +1,90 @@
+"""The mark that tells a file which stc wrote from any other, within the file itself.
+
+Where stc chose the name, only marked files are replaced. The mark of a picture holds the size of its file, so that one
+that somebody edited is no longer ours.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+MARK = "stc-track"
+SHOWN = 3  # names in a message
+_JSON = (b'[\n{"video_id": ', b"[\n]\n")  # how our YTVIS results begin
+_HEAD = 4096  # bytes from the beginning within which a mark is
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_HEADER = 33  # bytes of the signature and the chunk that must be first
+
+
+def marked(content: bytes) -> bytes:
+    """An encoded JPEG or PNG with the mark as its comment; other formats as they are."""
+    if content.startswith(b"\xff\xd8"):
+        # Behind the JFIF header, which is to be the first segment.
+        at = 4 + struct.unpack_from(">H", content, 4)[0] if content[2:4] == b"\xff\xe0" else 2
+        segment = _text(len(content) + 4 + len(_text(0)))
+        comment = b"\xff\xfe" + struct.pack(">H", 2 + len(segment)) + segment
+    elif content.startswith(_PNG):
+        at = _PNG_HEADER
+        text = b"Software\0"
+        text += _text(len(content) + 12 + len(text) + len(_text(0)))
+        comment = struct.pack(">I", len(text)) + b"tEXt" + text + struct.pack(">I", zlib.crc32(b"tEXt" + text))
+    else:
+        return content
+    return content[:at] + comment + content[at:]
+
+
+def _text(size: int) -> bytes:
+    return f"{MARK} {size:012d}".encode()
+
+
+def is_ours(path: Path) -> bool:
+    """Whether stc wrote the file at `path`: a picture or result by its mark, a video by its comment."""
+    from stc.runtime.video.sinks import VIDEO_SUFFIXES
+
+    if not path.is_file() or path.is_symlink():
+        return False
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return _is_our_video(path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+        return _text(path.stat().st_size) in head or head.startswith(_JSON)
+    except OSError:
+        return False
+
+
+def _is_our_video(path: Path) -> bool:
+    import av
+
+    try:
+        with av.open(f"file:{path}") as container:
+            return any(key.lower() == "comment" and value == MARK for key, value in container.metadata.items())
+    except (av.FFmpegError, OSError, ValueError):
+        return False
+
+
+def pictures(folder: Path) -> list[str]:
+    """Names in `folder` of the pictures that `folder_writer` wrote there, sorted."""
+    return [name for name in names(folder) if re.fullmatch(r"\d{6,}\.jpg", name) and is_ours(folder / name)]
+
+
+def foreign(folder: Path, beside: Iterable[Path] = ()) -> list[str]:
+    """Names in `folder` of what is none of these; hidden ones, and the files `beside` and what was kept of earlier
+    ones, are left out."""
+    known = set(pictures(folder))
+    kept = [re.compile(rf"{re.escape(path.stem)}(\.\d+)?{re.escape(path.suffix)}") for path in beside]
+    return [name for name in names(folder) if name not in known and not any(one.fullmatch(name) for one in kept)]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir() if not p.name.startswith(".")) if folder.is_dir() else []
+
+
+def shown(files: list[str]) -> str:
+    """Some of `files`, for a message."""
+    more = f" and {len(files) - SHOWN} more" if len(files) > SHOWN else ""
+    return ", ".join(files[:SHOWN]) + more
