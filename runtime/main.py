@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--contact", type=Path, metavar="FILE.png", help="contact sheet of annotated frames")
     p.add_argument(
         "--overwrite", action="store_true",
-        help="replace what would be kept or refused: an earlier --jsonl file, and pictures that stc did not write",
+        help="replace an earlier --jsonl file, and videos and pictures that stc did not write",
     )  # fmt: skip
     p.add_argument(
         "--score", type=float, metavar="S", help="keep detections with at least this score (model's: its own)"

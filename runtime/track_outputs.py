@@ -63,8 +63,8 @@ class Outputs:
     def check(self, inputs: Sequence[str]) -> None:
         """Raises InputError, before any work, for an output that cannot be written, or that would destroy something.
 
-        That is one given twice, one that is an input or lies among its pictures, and a folder, or a file whose name stc
-        chose, that somebody else wrote.
+        That is one given twice, one that is an input or lies among its pictures, and a video or picture (or any file
+        whose name stc chose) that somebody else wrote.
         """
         self._check_any()
         self._check_stdout()
@@ -77,7 +77,7 @@ class Outputs:
             check_output(path)
         if self._pictures is not None:
             check_folder(self._pictures)
-        self._check_derived()
+        self._check_foreign()
 
     def check_folders(self) -> None:
         """As `check`, for folders: raises InputError for none, and for a path that one file is meant by."""
@@ -106,18 +106,18 @@ class Outputs:
         if self.rotation is not None and self.jsonl is not None and not is_regular(self.jsonl):
             raise InputError(f"--rotate: {self.jsonl} is no file that could be renamed; leave one of them out")
 
-    def _check_derived(self) -> None:
+    def _check_foreign(self) -> None:
+        """Videos and pictures that stc did not write may be the only copy; JSON lines are kept in any case."""
         from stc.runtime.video.made import is_ours, shown
 
-        if not self.derived or self.overwrite:
+        if self.overwrite:
             return
-        files = [
-            path for path in self.files if path is not self.jsonl and path.exists()
-        ]  # that one is kept in any case
-        if foreign := [str(path) for path in files if not is_ours(path)]:
+        replaced = [path for path in (self.annotated, self.contact, self.json if self.derived else None) if path]
+        full = [path for path in replaced if path.is_file() and path.stat().st_size]
+        if foreign := [str(path) for path in full if not is_ours(path)]:
             raise InputError(
-                f"{shown(foreign)}: would be replaced, and stc did not write it; choose another folder, or insist with "
-                "--overwrite"
+                f"{shown(foreign)}: would be replaced, and stc did not write it; choose another name or folder, or "
+                "insist with --overwrite"
             )
 
     def of_input(self, name: str, number: int = 1, *, picture: bool) -> Outputs:

@@ -1,7 +1,7 @@
 """The mark that tells a file which stc wrote from any other, within the file itself.
 
-Where stc chose the name, only marked files are replaced. The mark of a picture holds the size of its file, so that one
-that somebody edited is no longer ours.
+Videos, pictures and files whose name stc chose are only replaced where they have it. The mark of a picture holds the
+size of its file, so that one that somebody edited is no longer ours.
 """
 
 from __future__ import annotations
@@ -21,38 +21,42 @@ _PNG_HEADER = 33  # bytes of the signature and the chunk that must be first
 
 
 def marked(content: bytes) -> bytes:
-    """An encoded JPEG or PNG with the mark as its comment; other formats as they are."""
+    """An encoded JPEG, PNG, WebP or BMP with the mark where its format has room for comments."""
     if content.startswith(b"\xff\xd8"):
         # Behind the JFIF header, which is to be the first segment.
         at = 4 + struct.unpack_from(">H", content, 4)[0] if content[2:4] == b"\xff\xe0" else 2
-        segment = _text(len(content) + 4 + len(_text(0)))
-        comment = b"\xff\xfe" + struct.pack(">H", 2 + len(segment)) + segment
-    elif content.startswith(_PNG):
-        at = _PNG_HEADER
-        text = b"Software\0"
-        text += _text(len(content) + 12 + len(text) + len(_text(0)))
+        text = _text(len(content) + 4 + LENGTH)
+        comment = b"\xff\xfe" + struct.pack(">H", 2 + len(text)) + text
+        return content[:at] + comment + content[at:]
+    if content.startswith(_PNG):
+        text = b"Software\0" + _text(len(content) + 21 + LENGTH)
         comment = struct.pack(">I", len(text)) + b"tEXt" + text + struct.pack(">I", zlib.crc32(b"tEXt" + text))
-    else:
-        return content
-    return content[:at] + comment + content[at:]
+        return content[:_PNG_HEADER] + comment + content[_PNG_HEADER:]
+    if content[:4] == b"RIFF":  # WebP: a chunk that no reader knows
+        whole = content + b"STCm" + struct.pack("<I", LENGTH) + _text(len(content) + 8 + LENGTH)
+        return whole[:4] + struct.pack("<I", len(whole) - 8) + whole[8:]
+    return content + _text(len(content) + LENGTH)  # BMP: nothing is read behind its pixels
 
 
 def _text(size: int) -> bytes:
     return f"{MARK} {size:012d}".encode()
 
 
+LENGTH = len(_text(0))
+
+
 def is_ours(path: Path) -> bool:
     """Whether stc wrote the file at `path`: a picture or result by its mark, a video by its comment."""
     from stc.runtime.video.sinks import VIDEO_SUFFIXES
 
-    if not path.is_file() or path.is_symlink():
-        return False
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return _is_our_video(path)
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)
-        return _text(path.stat().st_size) in head or head.startswith(_JSON)
+            file.seek(max(0, path.stat().st_size - LENGTH))
+            tail = file.read()
+        return _text(path.stat().st_size) in head + tail or head.startswith(_JSON)
     except OSError:
         return False
 
