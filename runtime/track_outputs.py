@@ -66,6 +66,8 @@ class Outputs:
         That is one given twice, one that is an input or lies among its pictures, and a video or picture (or any file
         whose name stc chose) that somebody else wrote.
         """
+        from stc.runtime.video import made
+
         self._check_any()
         self._check_stdout()
         for path in self.paths:
@@ -76,6 +78,7 @@ class Outputs:
         for path in self.files:
             check_output(path)
         if self._pictures is not None:
+            made.check_folder(self._pictures, overwrite=self.overwrite, beside=self.files)
             check_folder(self._pictures)
         self._check_foreign()
 

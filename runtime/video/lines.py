@@ -102,7 +102,7 @@ def end_on_a_whole_line(path: Path) -> None:
     """Cut what a crash or a full disk left of a last line that never got its end. Raises InputError."""
     try:
         with path.open("rb+") as file:
-            end = file.seek(0, os.SEEK_END)
+            end = size = file.seek(0, os.SEEK_END)
             while end > 0:
                 begin = max(0, end - (1 << 16))
                 file.seek(begin)
@@ -110,7 +110,8 @@ def end_on_a_whole_line(path: Path) -> None:
                     end = begin + found + 1
                     break
                 end = begin
-            file.truncate(end)
+            if end < size:  # otherwise the time of the last line stays that of the file
+                file.truncate(end)
     except OSError as error:
         raise InputError(f"{path}: cannot be continued ({error.strerror}); check it with: ls -l {path}") from error
 

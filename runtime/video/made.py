@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from stc.errors import InputError
 
 MARK = "stc-track"
 SHOWN = 3  # names in a message
@@ -92,3 +94,24 @@ def shown(files: list[str]) -> str:
     """Some of `files`, for a message."""
     more = f" and {len(files) - SHOWN} more" if len(files) > SHOWN else ""
     return ", ".join(files[:SHOWN]) + more
+
+
+def check_folder(folder: Path, *, live: bool = False, overwrite: bool = False, beside: Sequence[Path] = ()) -> None:
+    """Raise InputError when pictures written into `folder` would mix with, or replace, what stc did not write there.
+
+    live: pictures of an earlier run count too, since they cannot be made again. beside: files that may be there.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is no folder; give one for pictures, or a video such as: {folder.name}.mp4")
+    if overwrite:
+        return
+    if others := foreign(folder, beside):
+        raise InputError(
+            f"{folder}: holds files that stc did not write ({shown(others)}); choose an empty folder for the "
+            "pictures, or insist with --overwrite, which replaces those of the same name"
+        )
+    if live and (earlier := pictures(folder)):
+        raise InputError(
+            f"{folder}: holds pictures of an earlier run ({shown(earlier)}) and this source cannot be read again; "
+            "choose another folder, or replace them with --overwrite"
+        )

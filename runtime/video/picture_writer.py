@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,32 +32,11 @@ def picture_writer(path: Path) -> Iterator[Writer]:
     yield write
 
 
-def check_folder(folder: Path, *, live: bool = False, overwrite: bool = False, beside: Sequence[Path] = ()) -> None:
-    """Raise InputError when pictures written into `folder` would mix with, or replace, what stc did not write there.
-
-    live: pictures of an earlier run count too, since they cannot be made again. beside: files that may be there.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is no folder; give one for pictures, or a video such as: {folder.name}.mp4")
-    if overwrite:
-        return
-    if foreign := made.foreign(folder, beside):
-        raise InputError(
-            f"{folder}: holds files that stc did not write ({made.shown(foreign)}); choose an empty folder for the "
-            "pictures, or insist with --overwrite, which replaces those of the same name"
-        )
-    if live and (earlier := made.pictures(folder)):
-        raise InputError(
-            f"{folder}: holds pictures of an earlier run ({made.shown(earlier)}) and this source cannot be read again; "
-            "choose another folder, or replace them with --overwrite"
-        )
-
-
 @contextmanager
 def folder_writer(folder: Path) -> Iterator[Writer]:
     """Write frames as `folder/000000.jpg` …, named by their index in the source. Each file is whole at any moment.
 
-    The first one removes the pictures of an earlier run, and no other files: `check_folder` tells of those.
+    The first one removes the pictures of an earlier run, and no other files: `made.check_folder` tells of those.
     """
     begun = False
 

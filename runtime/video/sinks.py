@@ -98,7 +98,8 @@ def open_writer(
     """
     suffix = path.suffix.lower()
     if takes_pictures(path):
-        from stc.runtime.video.picture_writer import check_folder, folder_writer
+        from stc.runtime.video.made import check_folder
+        from stc.runtime.video.picture_writer import folder_writer
 
         check_folder(path, live=source.live, overwrite=overwrite, beside=beside)
         return folder_writer(path)
