@@ -28,11 +28,11 @@ def main(argv: Sequence[str]) -> int:
         return _convert(arguments)
     if arguments.triton is not None:
         _need_onnx()
-        from stc.export.triton.repository import check_replaceable
+        from stc.export.triton.repository import find
 
-        check_replaceable(arguments.triton)
+        find(arguments.triton, overwrite=arguments.overwrite)
     if arguments.bundle is not None:
-        _write_repository(Path(arguments.bundle), arguments.triton)
+        _write_repository(Path(arguments.bundle), arguments)
         return 0
 
     from rich.console import Console
@@ -46,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
     if arguments.onnx is None:  # a rebuild reads no checkpoint, and has no PyTorch to do so
         _warn(result.passport.checkpoint["assumed"])
     if arguments.triton is not None:
-        _write_repository(result.path, arguments.triton)
+        _write_repository(result.path, arguments)
     return 0 if result.verdict == "pass" else 3
 
 
@@ -67,7 +67,9 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
 def _convert(arguments: argparse.Namespace) -> int:
     from stc.export.convert import to_safetensors
+    from stc.files import check_outputs
 
+    check_outputs([Path(arguments.to_safetensors)], [arguments.ckpt])
     source = to_safetensors(arguments.ckpt, arguments.to_safetensors, **_reading(arguments))
     _print_assumed(source.assumed)
     _warn(source.assumed)
@@ -94,7 +96,15 @@ def _work(arguments: argparse.Namespace, progress: Any) -> Export:
         from stc.export.rebuild import rebuild
 
         batch = None if arguments.batch is None else parse(arguments.batch)
-        return rebuild(arguments.onnx, arguments.output, engine=engine, batch=batch, step=step, display=display)
+        return rebuild(
+            arguments.onnx,
+            arguments.output,
+            engine=engine,
+            batch=batch,
+            overwrite=arguments.overwrite,
+            step=step,
+            display=display,
+        )
 
     from stc.export.bundle import export
     from stc.export.configure import parse_size
@@ -109,6 +119,7 @@ def _work(arguments: argparse.Namespace, progress: Any) -> Export:
         size=None if arguments.size is None else parse_size(arguments.size),
         max_detections=arguments.max_detections,
         engine=engine,
+        overwrite=arguments.overwrite,
         step=step,
         display=display,
     )
@@ -119,10 +130,10 @@ def _need_onnx() -> None:
         raise MissingDependencyError("onnx is not installed; fix: pip install onnx")
 
 
-def _write_repository(bundle: Path, directory: Path) -> None:
+def _write_repository(bundle: Path, arguments: argparse.Namespace) -> None:
     from stc.export.triton.repository import CLIENT, write
 
-    written = write(bundle, directory)
+    written = write(bundle, arguments.triton, overwrite=arguments.overwrite)
     print(f"{written.path}: Triton model {written.model}: {written.served}")
     print(f"start it with {written.path / 'start.sh'}, try it with {written.path / CLIENT} (never run in a server)")
 

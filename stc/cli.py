@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import NoReturn, TextIO
+from typing import Any, NoReturn, TextIO
 
 from stc import signals
 from stc.boundary import reason
@@ -29,6 +29,11 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; see: {self.prog} --help")
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """As argparse has it, but for what it is silent about: a stdout that takes nothing."""
+        if message and (to := file or sys.stderr) is not None:
+            to.write(message)
+
 
 def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None) -> int:
     """Run `main(argv)` and return its exit code.
@@ -40,8 +45,7 @@ def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None)
     with signals.handled():
         try:
             _begin_log()
-            code = main(sys.argv[1:] if argv is None else argv)
-            _flush()
+            code = _call(main, sys.argv[1:] if argv is None else argv)
         except StcError as error:
             code = error.exit_code
             _complain(f"error: {error}")
@@ -64,6 +68,17 @@ def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None)
         return signals.exit_code() if code == INTERRUPTED else code
 
 
+def _call(main: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
+    """Flush stdout as part of the work: now a full disk behind it can still be told of."""
+    try:
+        code = main(argv)
+    except SystemExit:  # after --help
+        _flush()
+        raise
+    _flush()
+    return code
+
+
 def _begin_log() -> None:
     level = os.environ.get("STC_LOG", "").upper() or "WARNING"
     if level not in LEVELS:
@@ -78,7 +93,6 @@ def _refused(error: OSError) -> str:
 
 
 def _flush() -> None:
-    """Now, while a full disk behind stdout can still be told of."""
     if sys.stdout is not None:
         try:
             sys.stdout.flush()

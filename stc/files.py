@@ -15,8 +15,8 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -66,6 +66,33 @@ def check_output(path: Path) -> None:
         check_folder(place.path.parent)
     except OSError as error:
         raise unwritable(path, error) from error
+
+
+def check_outputs(outputs: Sequence[Path | None], inputs: Sequence[str | Path | None] = ()) -> None:
+    """`check_output` for those given. Raises InputError also for one given twice, and for one that is an input."""
+    given = [path for path in outputs if path is not None]
+    read = [found for name in inputs if name is not None and (found := _identity(Path(name))) is not None]
+    written: list[object] = []
+    for path in given:
+        check_output(path)
+        found = _identity(path)
+        if found is not None and found in read:
+            raise InputError(f"{path}: is an input itself; choose another output")
+        if found is not None and found in written:
+            raise InputError(f"{path}: given for two outputs; choose another for one")
+        written.append(found)
+
+
+def _identity(path: Path) -> object:
+    """What two names of one file have in common; None for what can be written by many, such as /dev/null."""
+    if (descriptor := _descriptor(path)) is not None:
+        return descriptor
+    real = Path(os.path.realpath(path))
+    try:
+        known = real.stat()
+    except OSError:
+        return real
+    return (known.st_dev, known.st_ino) if stat.S_ISREG(known.st_mode) else None
 
 
 def check_folder(folder: Path) -> None:
@@ -148,16 +175,13 @@ def open_stream(path: Path, *, append: bool = False) -> Stream:
 def scratch_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder for what the output `path` is made from; on its disk, and gone when the block ends."""
     place = _place(path)
-    try:
-        place.folder.mkdir(parents=True, exist_ok=True)
-        folder = part_folder(place.folder)
-        made = folder.__enter__()
-    except OSError as error:
-        raise unwritable(path, error) from error
-    try:
+    with ExitStack() as stack:
+        try:
+            place.folder.mkdir(parents=True, exist_ok=True)
+            made = stack.enter_context(part_folder(place.folder))
+        except OSError as error:
+            raise unwritable(path, error) from error
         yield made
-    finally:
-        folder.__exit__(None, None, None)
 
 
 def is_stdout(path: Path | None) -> bool:
@@ -168,6 +192,18 @@ def is_stdout(path: Path | None) -> bool:
 def messages(*outputs: Path | None) -> TextIO:
     """Where a command talks to people: stdout, or stderr when one of its outputs is stdout."""
     return sys.stderr if any(map(is_stdout, outputs)) else sys.stdout
+
+
+def keep_permissions(old: Path, new: Path) -> None:
+    """Give `new` the owner and the mode of `old`, if there is one. Raises OSError."""
+    try:
+        known = old.stat()
+    except FileNotFoundError:
+        return
+    if hasattr(os, "chown") and (known.st_uid, known.st_gid) != ((ours := new.stat()).st_uid, ours.st_gid):
+        with suppress(PermissionError):  # only root gives files away
+            os.chown(new, known.st_uid, known.st_gid)
+    new.chmod(stat.S_IMODE(known.st_mode) & 0o777)
 
 
 def sha256(path: Path) -> str:
@@ -235,21 +271,10 @@ def _pour(source: Path, place: _Place) -> None:
 
 
 def _finish(part: Part, target: Path) -> None:
-    _keep_permissions(target, part.path)
+    keep_permissions(target, part.path)
     try:
         part.move_to(target)
     except OSError as error:
         if error.errno != errno.EBUSY:
             raise
         shutil.copyfile(part.path, target)  # a file mounted into a container can only be written in its place
-
-
-def _keep_permissions(old: Path, new: Path) -> None:
-    try:
-        known = old.stat()
-    except FileNotFoundError:
-        return
-    if hasattr(os, "chown") and (known.st_uid, known.st_gid) != ((ours := new.stat()).st_uid, ours.st_gid):
-        with suppress(PermissionError):  # only root gives files away
-            os.chown(new, known.st_uid, known.st_gid)
-    new.chmod(stat.S_IMODE(known.st_mode) & 0o777)

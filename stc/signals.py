@@ -70,6 +70,15 @@ class Hold:
         _came.append(number)
 
 
+@contextmanager
+def finished_first() -> Iterator[None]:
+    """A short piece of work that is done whole: a signal raises KeyboardInterrupt at its end, a second one at once."""
+    with Hold() as hold:
+        yield
+    if hold.asked:
+        raise KeyboardInterrupt
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     _came.append(number)
     if len(_came) > 1:  # whoever asks a third time does not want to wait for tidying up either
@@ -82,9 +91,9 @@ def _install(handler: Handler, replaceable: Callable[[Any], bool]) -> dict[int, 
     """The handlers that were there before, of the signals that `handler` now takes."""
     if threading.current_thread() is not threading.main_thread():
         return {}
-    before = {number: signal.getsignal(number) for number in ENDING}
+    there: dict[int, Any] = {number: signal.getsignal(number) for number in ENDING}
     # None: set by a C library, which Python can neither call nor put back.
-    before = {number: old for number, old in before.items() if old is not None and replaceable(old)}
+    before = {number: old for number, old in there.items() if old is not None and replaceable(old)}
     for number in before:
         signal.signal(number, handler)
     return before

@@ -14,10 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-try:
+WINDOWS = os.name == "nt"  # a file that is open cannot be removed there: that is its lock
+if not WINDOWS:
     import fcntl
-except ModuleNotFoundError:  # Windows, where a file that is open cannot be removed: that is its lock
-    fcntl = None  # type: ignore[assignment]
 
 PREFIX = ".stc-part-"
 LOCK = "lock"  # the file in a temporary folder that is locked for all of it
@@ -36,14 +35,14 @@ class Part:
         """Take the place of `target`, content first: after a power cut there is the old file or the new one."""
         with self.path.open("rb+") as handle:  # Windows flushes only what is open for writing
             os.fsync(handle.fileno())
-        if fcntl is None:
+        if WINDOWS:
             self._close()
         self.path.replace(target)
         sync_folder(target.parent)
 
     def discard(self) -> None:
         """Remove the file unless it was moved, and let the lock go."""
-        if fcntl is None:
+        if WINDOWS:
             self._close()
         self.path.unlink(missing_ok=True)
         self._close()
@@ -62,10 +61,10 @@ def part_folder(folder: Path) -> Iterator[Path]:
         (outer / "made").mkdir()
         yield outer / "made"
     finally:
-        if fcntl is None:
+        if WINDOWS:
             os.close(descriptor)
         shutil.rmtree(outer, ignore_errors=True)
-        if fcntl is not None:
+        if not WINDOWS:
             os.close(descriptor)
 
 
@@ -141,7 +140,7 @@ def _sweep_folder(path: Path) -> None:
 
 def _remove_dead(path: Path) -> bool:
     """Remove a file unless a process holds its lock; whether it was removed."""
-    if fcntl is None:
+    if WINDOWS:
         path.unlink()
         return True
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -156,7 +155,7 @@ def _remove_dead(path: Path) -> bool:
 
 def _lock(descriptor: int, unknown: bool = True) -> bool:
     """Take the lock of a temporary; False when another process has it, `unknown` on a disk without locks."""
-    if fcntl is None:
+    if WINDOWS:
         return True
     try:
         if hasattr(fcntl, "F_OFD_SETLK"):

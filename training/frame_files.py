@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 
 from stc.errors import InputError
-from stc.files import atomic_path
+from stc.files import write_bytes
 from stc.problems import Problems
 from stc.training.annotations import Clip, Dataset, Frame
 
@@ -95,8 +95,8 @@ def _unpack(clip: Clip, folder: Path, problems: Problems) -> Clip:
 
         for picture in open_source(clip.frames[0].path):
             if picture.index in paths:
-                with atomic_path(paths[picture.index]) as temporary:
-                    cv2.imwrite(str(temporary), picture.image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+                encoded = cv2.imencode(".jpg", picture.image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+                write_bytes(paths[picture.index], encoded.tobytes())  # cv2.imwrite is silent about a full disk
     short = [number for number, path in paths.items() if not path.is_file()]
     if short:
         problems.add(clip.frames[0].path, f"ends before frame {short[0]} (from 0), which is annotated")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from stc.benchmarks.divergence import first_diverged
 from stc.benchmarks.report.structure import INNER, Memory, ModelReport, Ratio, Report, outer_stages
@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def show(report: Report) -> None:
+def show(report: Report, to: TextIO | None = None) -> None:
+    """to: a stream for people; None takes stdout."""
     from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(file=to, highlight=False, soft_wrap=True)
     for model in report.models:
         _model(console, report, model)
     for ratio in report.ratios:

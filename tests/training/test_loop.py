@@ -61,7 +61,7 @@ def _train(run: Run, source: PairSource, folder: Path, pause_at: int | None = No
             stop.set()
 
     folder.mkdir(exist_ok=True)
-    train(run, source, folder, stop, report)
+    train(run, source, folder, stop.is_set, report)
     return losses
 
 
