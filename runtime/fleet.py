@@ -97,11 +97,21 @@ def jobs(videos: Sequence[str], folders: Outputs, settings: Settings) -> list[Jo
             raise InputError(f"{video.split('://')[0]}: --ray takes files and folders of pictures; leave out --ray")
         if not Path(video).exists():
             raise InputError(f"{video}: no such file or folder; check it with: ls {Path(video).parent}")
-    whole = Outputs(*(None if path is None else path.resolve() for path in vars(folders).values()))
-    return [
-        Job(str(Path(video).resolve()), whole.of_input(name, picture=False), settings)
-        for video, name in zip(videos, file_names(videos), strict=True)
-    ]
+    whole = replace(
+        folders,
+        **{
+            name: path.resolve()
+            for name in ("annotated", "json", "jsonl", "contact")
+            if (path := getattr(folders, name))
+        },
+    )
+    found = []
+    for number, (video, name) in enumerate(zip(videos, file_names(videos), strict=True), 1):
+        job = Job(str(Path(video).resolve()), whole.of_input(name, number, picture=False), settings)
+        # A record says that the files were ours; whether they still are, only the worker has the time to find out.
+        (replace(job.outputs, overwrite=True) if job.record.exists() else job.outputs).check(videos)
+        found.append(job)
+    return found
 
 
 def model_sha256(model: Path) -> str:
@@ -120,7 +130,9 @@ def fingerprint(job: Job) -> str:
     path = Path(job.video)
     files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
     content = [(file.name, sha256(file)) for file in files]
-    asked = [None if path is None else path.name for path in vars(job.outputs).values()]
+    asked = [None if path is None else path.name for path in job.outputs.places]
+    if job.outputs.json is not None:
+        asked.append(str(job.outputs.video_id))
     values = {"stc": __version__, "content": content, "settings": settings, "asked": asked}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 

@@ -65,6 +65,11 @@ def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None)
         except KeyboardInterrupt:
             code = INTERRUPTED
             _complain("interrupted")
+        except ImportError:
+            if not signals.asked():
+                raise
+            code = INTERRUPTED  # NumPy turns a signal while it is imported into this
+            _complain("interrupted")
         except BrokenPipeError:  # the reader left (`| head`)
             code = PIPE_CLOSED
         except OSError as error:

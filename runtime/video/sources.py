@@ -56,10 +56,15 @@ def _live_task(spec: str, every: int, timeouts: tuple[float, float]) -> Task | N
         options = {"rtsp_transport": "tcp"} if scheme.startswith("rtsp") else {}
         # A web server ends a stream as agreed or hangs up, and FFmpeg tells; of the others an end is always a loss.
         return Task(spec, None, options, timeouts, scheme.startswith("http"), every)
-    if spec.isdecimal() or spec.startswith("/dev/video"):
+    if is_live(spec):
         device = _camera(f"/dev/video{spec}" if spec.isdecimal() else spec)
         return Task(device, "v4l2", {}, timeouts, False, every)
     return None
+
+
+def is_live(spec: str) -> bool:
+    """Whether `spec` is a camera or a URL. Only opening a URL tells whether there is a recording behind it."""
+    return "://" in spec or spec.isdecimal() or spec.startswith("/dev/video")
 
 
 def _camera(device: str) -> str:
