@@ -46,6 +46,11 @@ class Run:
         return "opening" if self.source is None else self.source.state
 
     @property
+    def loss(self) -> str:
+        """What damage took from a recording; empty when nothing."""
+        return "" if self.source is None else self.source.loss
+
+    @property
     def stats(self) -> Stats:
         from stc.runtime.video import Stats
 
@@ -53,7 +58,7 @@ class Run:
 
 
 def track_many(runs: Sequence[Run], session: Session, config: TrackerConfig, open_source: Open) -> bool:
-    """Run all to their end, each in a thread, and print a table; False when one has failed.
+    """Run all to their end, each in a thread, and print a table; False when one has failed or is damaged.
 
     Raises KeyboardInterrupt after Ctrl-C once the files hold the frames so far, and a bug once all others are done.
     """
@@ -87,7 +92,7 @@ def track_many(runs: Sequence[Run], session: Session, config: TrackerConfig, ope
             raise run.error
     if interrupted:
         raise KeyboardInterrupt
-    return all(run.error is None for run in runs)
+    return all(run.error is None and not run.loss for run in runs)
 
 
 def _run(run: Run, session: Session, config: TrackerConfig, open_source: Open, stop: threading.Event) -> None:
@@ -138,10 +143,10 @@ def _table(runs: Sequence[Run]) -> Table:
     table.add_column("written, or what went wrong", overflow="fold")
     for run in runs:
         summary, stats = run.summary, run.stats
-        written = ", ".join(str(path) for path in run.outputs.paths if summary.frames)
+        told = [str(path) for path in run.outputs.paths if summary.frames] + [run.loss] * bool(run.loss)
         table.add_row(
             escape(run.shown), run.state, str(summary.frames), f"{summary.fps:.1f}", str(summary.tracks),
-            str(stats.dropped), str(stats.gaps), escape(written if run.error is None else _told(run.error)),
+            str(stats.dropped), str(stats.gaps), escape(", ".join(told) if run.error is None else _told(run.error)),
         )  # fmt: skip
     return table
 

@@ -15,8 +15,8 @@ VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm")  # of a file that may
 def video_of(clip: str, pictures: Sequence[Path], place: Path) -> Path | None:
     """The video that holds the frames of `clip`; None where they are pictures.
 
-    It is `place` itself where that is a file, else the file `clip.mp4` (or .mov, .mkv, .avi, .webm) in it, where none of
-    the clip's `pictures` exists. Raises InputError when there are two such videos.
+    It is `place` itself where that is a file, else the file `clip.mp4` (or .mov, .mkv, .avi, .webm) in it, where
+    none of the clip's `pictures` exists. Raises InputError when there are two such videos.
     """
     if place.is_file():
         return place

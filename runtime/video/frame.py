@@ -102,6 +102,11 @@ class Source(ABC):
     @abstractmethod
     def stats(self) -> Stats: ...
 
+    @property
+    def loss(self) -> str:
+        """What damage took from a recording so far, for a summary. Empty for a live source, which always loses some."""
+        return "" if self.live else self.stats.damage
+
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]: ...
 
