@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from typing import cast
 
 import av
 from av.container import InputContainer
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideData
 from av.video.stream import VideoStream
 
 from stc.errors import InputError
@@ -62,7 +63,7 @@ def _is_attached_picture(stream: VideoStream) -> bool:
 
 def kinds(container: InputContainer) -> str:
     """What streams there are that are no video: "audio, cover picture"."""
-    found = {"cover picture" if s.type == "video" else s.type or "unknown data" for s in container.streams}
+    found = {"cover picture" if s.type == "video" else s.type for s in container.streams}
     return ", ".join(sorted(found)) or "nothing"
 
 
@@ -128,9 +129,10 @@ def to_image(picture: av.VideoFrame, aspect: Fraction) -> Image:
     aspect: of the stream's pixels, see `pixel_aspect`.
     """
     width, height = squared(picture.width, picture.height, aspect)
-    return _upright(picture).apply(picture.to_ndarray(format="bgr24", width=width, height=height))
+    pixels = cast(Image, picture.to_ndarray(format="bgr24", width=width, height=height))
+    return _upright(picture).apply(pixels)
 
 
 def _upright(picture: av.VideoFrame) -> Orientation:
-    matrix = picture.side_data.get(Type.DISPLAYMATRIX)
-    return UPRIGHT if matrix is None else of_display_matrix(bytes(matrix))
+    matrix = picture.side_data.get("DISPLAYMATRIX")
+    return UPRIGHT if matrix is None else of_display_matrix(bytes(cast(SideData, matrix)))

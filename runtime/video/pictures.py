@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image as Pillow
+from PIL import UnidentifiedImageError
 
 from stc.boundary import foreign, reason
 from stc.errors import InputError
@@ -104,7 +105,7 @@ def read_picture(path: Path) -> Image:
     """
     with _opened(path) as picture:
         picture.load()  # Pillow turns a TIFF itself, and forgets its orientation then
-        return _orientation(picture).apply(_to_bgr(picture))
+        return _orientation(picture).apply(_to_bgr(picture, path))
 
 
 @contextmanager
@@ -119,7 +120,7 @@ def _opened(path: Path) -> Iterator[Pillow.Image]:
                         "leave it out"
                     )
                 yield picture
-        except Pillow.UnidentifiedImageError as error:
+        except UnidentifiedImageError as error:
             raise InputError(
                 f"{path}: unreadable picture (none of {', '.join(FORMATS)}); open it in a viewer, or leave it out"
             ) from error
@@ -133,10 +134,10 @@ def _orientation(picture: Pillow.Image) -> Orientation:
     return of_exif(picture.getexif().get(_ORIENTATION))
 
 
-def _to_bgr(picture: Pillow.Image) -> Image:
+def _to_bgr(picture: Pillow.Image, path: Path) -> Image:
     if picture.mode == "F" or (picture.mode == "I" and picture.format == "TIFF"):
         raise InputError(
-            f"{picture.filename}: 32 bits per pixel, of which nothing says what is black and white; store 8 or 16 bits"
+            f"{path}: 32 bits per pixel, of which nothing says what is black and white; store 8 or 16 bits"
         )
     if picture.mode.startswith("I"):  # 16-bit grayscale, which convert("RGB") would clip to 255
         gray = (np.asarray(picture) >> 8).clip(0, 255).astype(np.uint8)
@@ -162,7 +163,7 @@ def _animation(path: Path, every: int) -> Iterator[Frame | Damaged | CutShort]:
             upright = _orientation(picture)
             for index in range(int(getattr(picture, "n_frames", 1))):
                 picture.seek(index)
-                image = upright.apply(_to_bgr(picture)) if index % every == 0 else None
+                image = upright.apply(_to_bgr(picture, path)) if index % every == 0 else None
                 shown = _seconds(picture)
                 if image is not None:
                     yield Frame(image, time, index, path.name)
