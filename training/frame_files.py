@@ -45,7 +45,7 @@ def locate_frames(clip: Clip, folder: Path, problems: Problems) -> Clip:
 def unpack_videos(dataset: Dataset, folder: Path) -> Dataset:
     """`dataset` with the frames that lie in videos as pictures under `folder`, where they are kept for the next time.
 
-    Raises InputError that lists every video that ends before an annotated frame.
+    Raises InputError that lists every video that ends, or is damaged, before an annotated frame.
     """
     problems = Problems("the videos")
     clips = tuple(
@@ -72,15 +72,15 @@ def _frames_of_video(clip: Clip, video: Path, numbers: Sequence[int], problems: 
 def _unpack(clip: Clip, folder: Path, problems: Problems) -> Clip:
     paths = {frame.number: folder / f"{frame.number:06d}.jpg" for frame in clip.frames if frame.number is not None}
     if not all(path.is_file() for path in paths.values()):
+        from stc.runtime.video.frame import numbered
         from stc.runtime.video.sources import open_source
 
-        for picture in open_source(clip.frames[0].path):
-            if picture.index in paths:
+        try:
+            for picture in numbered(open_source(clip.frames[0].path), list(paths)):
                 with atomic_path(paths[picture.index]) as temporary:
                     cv2.imwrite(str(temporary), picture.image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    short = [number for number, path in paths.items() if not path.is_file()]
-    if short:
-        problems.add(clip.frames[0].path, f"ends before frame {short[0]} (from 0), which is annotated")
+        except InputError as error:
+            problems.add(f"clip {clip.name}", str(error))
     return replace(clip, frames=tuple(_taken_out(frame, paths) for frame in clip.frames))
 
 

@@ -72,16 +72,11 @@ def _pictures(video: Video, folder: Path, fps: float) -> Iterator[Frame]:
 
 
 def _video(video: Video, source: Source, numbers: Sequence[int]) -> Iterator[Frame]:
-    waiting = iter(numbers)
-    wanted = next(waiting, None)
-    for frame in source:
-        if frame.index == wanted:
-            _check_size(_size(frame), video, f"{source.name}, frame {frame.index}")
-            yield frame
-            if (wanted := next(waiting, None)) is None:
-                return
-    if wanted is not None:
-        raise InputError(f"{source.name}: ends before frame {wanted}, which {video.name} has annotations for")
+    from stc.runtime.video.frame import numbered
+
+    for frame in numbered(source, numbers):
+        _check_size(_size(frame), video, f"{source.name}, frame {frame.index}")
+        yield frame
 
 
 def _size(frame: Frame) -> tuple[int, int]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from stc.errors import InputError
 
 Image: TypeAlias = npt.NDArray[np.uint8]
 MAX_PIXELS = 100_000_000  # of a frame or picture: three times 8K; decoding one takes about 1 GB
@@ -171,3 +173,25 @@ class FileSource(Source):
 
     def close(self) -> None:
         self._closed = True
+
+
+def numbered(source: Source, numbers: Sequence[int]) -> Iterator[Frame]:
+    """The frames with these indices, which increase.
+
+    Raises InputError when `source` ends before one, and where packets were damaged before it: which frame of those that
+    are left an index means is not certain then.
+    """
+    waiting = iter(numbers)
+    wanted = next(waiting, None)
+    for frame in source:
+        if frame.index == wanted:
+            if source.stats.decode_errors:
+                raise InputError(
+                    f"{source.name}: {source.stats.damage} before frame {wanted}, so its number is not certain; give "
+                    "an undamaged copy, or leave the clip out"
+                )
+            yield frame
+            if (wanted := next(waiting, None)) is None:
+                return
+    if wanted is not None:
+        raise InputError(f"{source.name}: ends before frame {wanted} (from 0), which is annotated")

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 PROBED = 300  # packets that are decoded to learn the size of the first frame
 SLACK = 1.0  # seconds by which a header may state too much, or, where it counts frames, …
-SLACK_FRAMES = 2  # … as many of them
+SLACK_COUNTED, SLACK_FRAMES = 0.1, 2  # … seconds, or so many of them
 
 
 def open_file(path: Path, every: int, number: int | None = None) -> FileSource:
@@ -97,7 +97,7 @@ class _Extent:
         self.broken: str | None = None  # why reading went no further
         self._reached = -math.inf
         self._stated = _stated_end(container, stream)
-        self._slack = SLACK_FRAMES * step if stream.frames else SLACK
+        self._slack = max(SLACK_COUNTED, SLACK_FRAMES * step) if stream.frames else SLACK
         self._header = (
             f"the header states {stream.frames or '?'} frames, {(container.duration or 0) / av.time_base:.1f} s"
         )

@@ -15,8 +15,9 @@ from tests.runtime.video.zoo import CLIPS
 
 NAMES = (
     "plain.mp4", "plain.mkv", "plain.ts", "plain.flv", "fragmented.mp4", "vfr.mp4", "hevc.mp4", "mpeg4.avi",
-    "mpeg2.mpg", "vp9.webm", "av1.mp4", "mjpeg.avi", "raw.mjpeg", "prores.mov", "ffv1.mkv", "animated.gif", "uncompressed.y4m",
-    "turned90m.mp4", "sar2.mp4", "wmv2.wmv", "animated.apng", "cover-first.mp4", "sound-first.mp4", "edit-list.mp4",
+    "mpeg2.mpg", "vp9.webm", "av1.mp4", "mjpeg.avi", "raw.mjpeg", "prores.mov", "ffv1.mkv", "animated.gif",
+    "uncompressed.y4m", "turned90m.mp4", "sar2.mp4", "wmv2.wmv", "animated.apng", "cover-first.mp4", "sound-first.mp4",
+    "edit-list.mp4",
 )  # fmt: skip
 MOST = 60  # frames that are looked at; a damaged header may promise any number
 
