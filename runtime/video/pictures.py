@@ -163,6 +163,7 @@ def _animation(path: Path, every: int) -> Iterator[Frame | Damaged | CutShort]:
             upright = _orientation(picture)
             for index in range(int(getattr(picture, "n_frames", 1))):
                 picture.seek(index)
+                picture.load()  # of a WebP, this alone tells for how long it is shown
                 image = upright.apply(_to_bgr(picture, path)) if index % every == 0 else None
                 shown = _seconds(picture)
                 if image is not None:
