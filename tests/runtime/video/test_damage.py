@@ -82,3 +82,14 @@ def test_frames_by_their_numbers_end_where_damage_makes_them_uncertain(clip: Cal
     assert [frame.index for frame in numbered(whole, [0, 2, 11])] == [0, 2, 11]
     with pytest.raises(InputError, match=r"mjpeg.avi: ends before frame 12 \(from 0\)"):
         list(numbered(whole, [0, 12]))
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_stray_time_stamp_moves_no_other_frame(tmp_path: Path, suffix: str, clip: Callable[[str], Path]) -> None:
+    path = tmp_path / f"stray{suffix}"
+    ffmpeg(
+        ["-i", str(clip("plain.mp4")), "-c", "copy", "-bsf:v", "setts=pts='if(eq(N,6),PTS+37600/TB,PTS)'", str(path)]
+    )
+    source = open_source(path)
+    assert [frame.time for frame in source] == pytest.approx(steady(12, 25), abs=1e-3)
+    assert source.loss == ""
