@@ -68,7 +68,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Record:
-    """A finished video: what it was made from, what it gave, and the SHA-256 of its files."""
+    """A finished video: what it was made from, what it gave, the SHA-256 of its files, and what damage took."""
 
     fingerprint: str
     frames: int
@@ -76,6 +76,7 @@ class Record:
     seconds: float
     worker: str
     files: dict[str, str]
+    loss: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,18 +159,20 @@ def run(job: Job) -> Outcome:
             return Outcome("resumed", record)
         # A record of anything else must not outlive the first file that is written now.
         job.record.unlink(missing_ok=True)
-        summary = _track(job)
+        summary, loss = _track(job)
     except FatalError:
         raise
     except StcError as error:
         return Outcome("failed", reason=str(error))
     worker = f"{socket.gethostname()}:{os.getpid()}"
-    record = Record(expected, summary.frames, summary.tracks, round(summary.seconds, 3), worker, _hashes(job.outputs))
+    seconds, hashes = round(summary.seconds, 3), _hashes(job.outputs)
+    record = Record(expected, summary.frames, summary.tracks, seconds, worker, hashes, loss)
     write_text(job.record, json.dumps(asdict(record), indent=1) + "\n")
     return Outcome("done", record)
 
 
-def _track(job: Job) -> Summary:
+def _track(job: Job) -> tuple[Summary, str]:
+    """And what damage took from the video."""
     from stc.runtime.video import open_source
 
     session, summary = _session(job.settings), Summary()
@@ -178,9 +181,10 @@ def _track(job: Job) -> Summary:
         config = replace(config, rule=job.settings.tracker)
     with open_source(job.video, job.settings.every) as source:
         error = track(source, session, config, job.outputs, job.outputs.writers(source), summary)
+        loss = source.loss
     if error is not None:
         raise error
-    return summary
+    return summary, loss
 
 
 @cache

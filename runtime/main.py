@@ -20,7 +20,7 @@ from stc.runtime.track_run import Summary, track
 if TYPE_CHECKING:
     from stc.runtime.session import Session
     from stc.runtime.tracker import TrackerConfig
-    from stc.runtime.video import Source, Stats
+    from stc.runtime.video import Source
 
 Open: TypeAlias = "Callable[[str], Source]"
 
@@ -103,10 +103,11 @@ def _run_one(args: argparse.Namespace, outputs: Outputs, open_: Open) -> int:
         with _session(args) as session, _progress(source) as advance:
             summary = Summary()
             stopped = track(source, session, _tracker(session, args), outputs, writers, summary, advance)
-        print(_sentence(summary, source.stats, outputs), file=messages(*outputs.paths))
+        print(_sentence(summary, source, outputs), file=messages(*outputs.paths))
+        lossy = bool(source.loss)
     if stopped is not None:
         raise stopped
-    return 0
+    return 1 if lossy else 0
 
 
 @contextmanager
@@ -123,23 +124,26 @@ def _progress(source: Source) -> Iterator[Callable[[], object]]:
         yield lambda: progress.advance(task)
 
 
-def _sentence(summary: Summary, stats: Stats, outputs: Outputs) -> str:
+def _sentence(summary: Summary, source: Source, outputs: Outputs) -> str:
+    stats = source.stats
     text = f"{summary.frames} frames in {summary.seconds:.1f} s ({summary.fps:.1f} FPS end to end)"
     text += f", {summary.tracks} tracks"
     if stats.dropped or stats.gaps:
         text += f", {stats.dropped} frames dropped, {stats.gaps} gaps"
+    if source.loss:
+        text += f", {source.loss}"
     return f"{text} -> {', '.join(str(path) for path in outputs.paths)}"
 
 
 def _run_many(args: argparse.Namespace, folders: Outputs, open_: Open) -> int:
     from stc.runtime.track_many import Run, track_many
-    from stc.runtime.video.sources import PICTURE_SUFFIXES, is_live, redact
+    from stc.runtime.video.sources import is_live, is_picture, shown_spec
 
     runs = []
     for number, (spec, name) in enumerate(zip(args.input, file_names(args.input), strict=True), 1):
-        outputs = folders.of_input(name, number, picture=Path(spec).suffix.lower() in PICTURE_SUFFIXES)
+        outputs = folders.of_input(name, number, picture=is_picture(Path(spec)))
         outputs.check(args.input)
-        runs.append(Run(spec, redact(spec) if "://" in spec else spec, is_live(spec), outputs))
+        runs.append(Run(spec, shown_spec(spec), is_live(spec), outputs))
     with _session(args) as session:
         return 0 if track_many(runs, session, _tracker(session, args), open_) else 1
 

@@ -6,8 +6,6 @@ encoder and their frames, and they share one model anyway.
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
 from stc.errors import InputError, StcError
+from stc.runtime.processors import processors
 from stc.runtime.track_outputs import Outputs
 from stc.runtime.track_run import Summary, track
 
@@ -61,6 +60,11 @@ class Run:
         return self.source.state
 
     @property
+    def loss(self) -> str:
+        """What damage took from a recording; empty when nothing."""
+        return "" if self.source is None else self.source.loss
+
+    @property
     def stats(self) -> Stats:
         from stc.runtime.video import Stats
 
@@ -68,7 +72,7 @@ class Run:
 
 
 def track_many(runs: Sequence[Run], session: Session, config: TrackerConfig, open_source: Open) -> bool:
-    """Run all to their end and print a table; False when one has failed.
+    """Run all to their end and print a table; False when one has failed or is damaged.
 
     Raises KeyboardInterrupt after Ctrl-C once the files hold the frames so far, and a bug once all others are done.
     """
@@ -98,7 +102,7 @@ def track_many(runs: Sequence[Run], session: Session, config: TrackerConfig, ope
             raise run.error
     if interrupted:
         raise KeyboardInterrupt
-    return all(run.error is None for run in runs)
+    return all(run.error is None and not run.loss for run in runs)
 
 
 @dataclass
@@ -172,8 +176,7 @@ def _reporting(run: Run) -> Iterator[None]:
 
 
 def _at_a_time() -> int:
-    usable = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return max(2, min(usable, RECORDED))
+    return max(2, min(processors(), RECORDED))
 
 
 def _watch(runs: Sequence[Run], console: Console) -> None:
@@ -212,10 +215,10 @@ def _table(runs: Sequence[Run]) -> Table:
     table.add_column("written, or what went wrong", overflow="fold")
     for run in runs:
         summary, stats = run.summary, run.stats
-        written = ", ".join(str(path) for path in run.outputs.paths if summary.frames)
+        told = [str(path) for path in run.outputs.paths if summary.frames] + [run.loss] * bool(run.loss)
         table.add_row(
             escape(run.shown), run.state, str(summary.frames), f"{summary.fps:.1f}", str(summary.tracks),
-            str(stats.dropped), str(stats.gaps), escape(written if run.error is None else _told(run.error)),
+            str(stats.dropped), str(stats.gaps), escape(", ".join(told) if run.error is None else _told(run.error)),
         )  # fmt: skip
     return table
 
