@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
-Backbone = Literal["resnet50", "resnet101", "efficientnet-lite0"]
 Resize = Literal["pil-bilinear", "linear", "area"]
 # Fields where another word would pass for one of these.
 _CHOICES = {
@@ -24,7 +23,7 @@ class ModelConfig:
     """
 
     # Architecture
-    backbone: Backbone = "resnet50"
+    backbone: str = "resnet50"  # one of backbones/known.py
     stride_in_1x1: bool = True  # MSRA placement (detectron2); False is torchvision's. Not visible in a weight file.
     fpn_channels: int = 256
     p6_from: Literal["p5", "c5"] = "p5"  # "c5": the backbone's last feature, as early mmdetection had it
@@ -146,3 +145,4 @@ STC_LITE = ModelConfig(
 )
 
 PRESETS = {"r50": R50, "r101": R101, "stc-lite": STC_LITE}
+PRESET_OF = {config.backbone: name for name, config in PRESETS.items()}  # of each backbone

@@ -143,10 +143,10 @@ def finish(found: Examined) -> Checkpoint:
 
 
 def _foreign(path: Path, names: list[str]) -> CheckpointError:
-    if source := backbones.source_of(names):
+    if bare := backbones.names_of(names):
         return CheckpointError(
-            f"{path}: only a backbone ({source} names, as of ImageNet weights): the feature pyramid, the class, box "
-            f"and controller head and the mask branch are missing; train a model from it: stc-train --init {path}"
+            f"{path}: only a backbone ({bare.source} names, as of ImageNet weights): the feature pyramid, the class, "
+            f"box and controller head and the mask branch are missing; train a model from it: stc-train --init {path}"
         )
     examples = {layout.name: layout.theirs("head.cls_logits.weight") for layout in layouts.LAYOUTS}
     known = "; ".join(f"{name} (such as {example})" for name, example in examples.items())
