@@ -88,7 +88,7 @@ def test_crossvis_from_a_pickle(tmp_path: Path, crossvis: State) -> None:
 
 def test_architecture_is_read_off_the_weights(tmp_path: Path) -> None:
     """101 layers, another number of classes, and the auxiliary semantic head, which is left out."""
-    state = hollow(adelaidet_state(0, depth=101, num_classes=7, sem=True))
+    state = adelaidet_state(None, depth=101, num_classes=7, sem=True)
     config = load(saved(tmp_path / "c.pth", state)).config
     assert config == R50.with_(
         backbone="resnet101",
