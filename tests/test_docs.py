@@ -256,6 +256,18 @@ def headings(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
+@pytest.mark.skipif(not (ROOT / "runtime/tracking").is_dir(), reason="the rooms inside the folders are not there yet")
+@pytest.mark.parametrize("page", PAGES)
+def test_places_in_the_tree_that_a_page_names_are_there(page: str) -> None:
+    """Paths in running text, from the root or from the page's own folder; NAME stands for any."""
+    text = re.sub(r"^[ ]*```.*?^[ ]*```$", "", (ROOT / page).read_text(), flags=re.MULTILINE | re.DOTALL)
+    tops = "model|training|export|plugins|runtime|benchmarks|stc|tests|docs|examples|scripts|assets"
+    native = "include|cpu|cuda|tensorrt|triton"
+    for place in re.findall(rf"`((?:{tops}|{native})/[\w./-]+)(?<!\.so)`", text):
+        found = [folder / place for folder in (ROOT, (ROOT / page).parent) if (folder / place).exists()]
+        assert found or "NAME" in place, f"{page}: {place}"
+
+
 def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs/README.md").read_text()
     pages = [path.relative_to(ROOT / "docs") for path in (ROOT / "docs").glob("*.md") if path.name != "README.md"]
