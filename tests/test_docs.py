@@ -6,6 +6,7 @@ The tiny model of the tests stands for the reader's model, a drawn clip for thei
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib
 import re
 import runpy
@@ -272,3 +273,10 @@ def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs/README.md").read_text()
     pages = [path.relative_to(ROOT / "docs") for path in (ROOT / "docs").glob("*.md") if path.name != "README.md"]
     assert [str(page) for page in pages if f"({page})" not in index] == []
+
+
+def test_every_package_says_in_a_sentence_what_it_is_for() -> None:
+    folders = ("stc", "model", "training", "export", "runtime", "benchmarks")
+    rooms = [path for folder in folders for path in (ROOT / folder).rglob("__init__.py")]
+    assert len(rooms) > 10
+    assert [str(path.relative_to(ROOT)) for path in rooms if not ast.get_docstring(ast.parse(path.read_text()))] == []
