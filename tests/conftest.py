@@ -13,7 +13,7 @@ import pytest
 if TYPE_CHECKING:  # imported where they are used: they cost every test file seconds
     from tests.runtime.backends.engine_bundle import Gpus
 
-# Threads that wait for each other sleep. By default they spin, which on a busy machine takes ten times as long as the work.
+# Threads that wait for each other sleep. By default they spin, which on a busy machine costs ten times the work.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Seconds of CPU, child processes included, that a test without the mark `slow` may take: what keeps the mark true.
 # Not wall time, which other work on the machine stretches. A slower machine widens it.
