@@ -36,7 +36,7 @@ def rebuild(
     """Build `engine.plan` from an ONNX file of a bundle; the bundle with it replaces the old one, or goes to `output`.
 
     batch: for an ONNX file of any batch size, those of the engine; None: as the export was called. The verdict is the
-    export's own: nothing is compared again. Raises InputError when there is no bundle, for a file that is missing or an
+    export's own: nothing is compared again. Raises InputError for what is no bundle, a file that is missing or an
     option that does not fit, IncompatibleError for a file that was altered, and what
     `stc.export.engine.build.build` raises.
     """

@@ -48,7 +48,7 @@ class Letterbox:
         """The input picture: uint8 (H, W, 3) BGR, contiguous, from a frame uint8 (H0, W0, 3) BGR.
 
         `native` does Pillow's part where it is given (`native_resize.py`).
-        Raises InputError when the frame is another array or of another size than `frame_size`.
+        Raises InputError when the frame is no such array or has another size than `frame_size`.
         """
         if (size := check_frame(frame)) != self.frame_size:
             raise InputError(f"frame of {size[0]}x{size[1]} given to a letterbox for {self.frame_size}")

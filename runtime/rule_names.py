@@ -1,4 +1,4 @@
-"""The names of the tracking rules, for code that shows them without loading NumPy."""
+"""The names of the tracking rules, for who shows them without loading NumPy."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Training STC from annotated pictures and clips: data, losses, the loop, and what is kept of a run."""
+"""`stc-train`: pairs of frames in, a tracked model out."""

@@ -33,7 +33,7 @@ class Prediction:
 def read_results(path: Path, annotations: VideoAnnotations) -> dict[int, list[Prediction]]:
     """The tracks of each video by its id, in the file's order.
 
-    Raises InputError when it is another file or holds malformed entries: then all of them are listed.
+    Raises InputError when it is no such file or holds malformed entries: then all of them are listed.
     """
     data = read_json(path)
     if not isinstance(data, list):

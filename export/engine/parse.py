@@ -31,8 +31,8 @@ class Parsed:
 def parse(model: bytes, source: str, flavour: Flavour, plugin: Plugin | embed.Kernel | None) -> Parsed:
     """Parse the ONNX file `source`, whose content is `model`; `plugin` computes the op, None: its function body does.
 
-    Raises InputError for a file that stc-export did not write, IncompatibleError when this TensorRT cannot start
-    here, cannot load the plugin, or cannot parse the model.
+    Raises InputError for what is no model of ours, IncompatibleError when this TensorRT cannot start here, cannot
+    load the plugin, or cannot parse the model.
     """
     proto = load(model, source)
     head = attributes(proto, source)
@@ -58,7 +58,7 @@ def parse(model: bytes, source: str, flavour: Flavour, plugin: Plugin | embed.Ke
 
 
 def load(model: bytes, source: str) -> onnx.ModelProto:
-    """Decode `model`. Raises InputError for an empty file or one that is not ONNX."""
+    """Decode `model`. Raises InputError for what is no ONNX file, or an empty one."""
     try:
         proto = onnx.load_model_from_string(model)
     except DecodeError as error:

@@ -57,7 +57,7 @@ def check_replaceable(directory: Path) -> None:
 def write(bundle: Path, directory: Path) -> Repository:
     """Write a model repository with the bundle's engine.plan, or with its model.onnx where no TensorRT built one.
 
-    The whole folder appears at once. Raises InputError when there is no bundle, for a folder with other files,
+    The whole folder appears at once. Raises InputError for what is no bundle or a folder with other files,
     IncompatibleError for files that were altered and for another plugin library than the engine was built with.
     """
     check_replaceable(directory)

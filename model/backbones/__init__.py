@@ -1,1 +1,1 @@
-"""The backbones that a model can have: each in a file of its own, listed in `known`."""
+"""The backbones: ResNet and EfficientNet-Lite, each from pictures to C3, C4 and C5."""

@@ -13,11 +13,12 @@ from stc.model.resnet import RESNET50, RESNET101
 BACKBONES = {backbone.name: backbone for backbone in (LITE0, RESNET101, RESNET50)}
 
 
-def find(name: str) -> Backbone:
-    """Raises ValueError, listing those there are, for an unknown name."""
-    if name not in BACKBONES:
+def find(name: object) -> Backbone:
+    """Raises ValueError, listing those there are, for anything but one of their names."""
+    found = BACKBONES.get(name) if isinstance(name, str) else None
+    if found is None:
         raise ValueError(f"backbone must be one of {', '.join(sorted(BACKBONES))}; got {name!r}")
-    return BACKBONES[name]
+    return found
 
 
 def recognise(names: Iterable[str]) -> Backbone | None:

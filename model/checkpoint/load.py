@@ -13,6 +13,7 @@ from torch import Tensor
 
 from stc.errors import CheckpointError, InputError
 from stc.files import sha256
+from stc.model.backbones.known import find as find_backbone
 from stc.model.checkpoint import assumptions, backbones, class_names, files, layouts
 from stc.model.checkpoint import key_map as key_maps
 from stc.model.checkpoint.compare import Differences, differences
@@ -184,6 +185,7 @@ def _stored_config(
         raise InputError(f"{path}: says itself how it is decoded; leave out --decode-rule")
     try:
         config = ModelConfig.from_dict(json.loads(stored))
+        find_backbone(config.backbone)
         if max(config.cls_convs, config.box_convs, config.track_convs, config.mask_branch_convs) > MAX_CONVS:
             raise ValueError(f"more than {MAX_CONVS} convolutions in a tower")
     except (ValueError, TypeError, AttributeError) as error:

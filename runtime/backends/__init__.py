@@ -1,1 +1,1 @@
-"""What computes the graph: one engine a file, all with the form of `backend.Backend`."""
+"""What runs the graph: ONNX Runtime, a TensorRT engine, or a Triton server, behind one interface."""

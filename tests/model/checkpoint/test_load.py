@@ -246,3 +246,12 @@ def test_a_config_that_cannot_be_used(tmp_path: Path, text: str) -> None:
     save_file({"head.cls_logits.weight": torch.zeros(3, 64, 3, 3)}, path, metadata={"stc.config": text})
     with pytest.raises(CheckpointError, match=r"stc\.config cannot be used|make no network"):
         load(path)
+
+
+@pytest.mark.parametrize("backbone", ["vgg16", "", None, 50, {}, ["resnet50"]])
+def test_a_config_of_an_unknown_backbone_names_those_there_are(tmp_path: Path, backbone: object) -> None:
+    path = tmp_path / "c.safetensors"
+    text = json.dumps({"backbone": backbone})
+    save_file({"head.cls_logits.weight": torch.zeros(3, 64, 3, 3)}, path, metadata={"stc.config": text})
+    with pytest.raises(CheckpointError, match=r"stc\.config cannot be used .*resnet101, resnet50"):
+        load(path)
