@@ -19,6 +19,7 @@ from setuptools.command.build_ext import build_ext
 
 FOLDERS = (
     "model",
+    "model/backbones",
     "model/checkpoint",
     "training",
     "export",

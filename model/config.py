@@ -7,7 +7,6 @@ from typing import Any, Literal, get_args
 
 from stc.runtime import schema
 
-Backbone = Literal["resnet50", "resnet101", "efficientnet-lite0"]
 Resize = Literal["pil-bilinear", "linear", "area"]
 # What a config from a file must be. Sizes are bounded so that a network of them can be thought of.
 _CHANNELS = schema.integer(1, 1 << 14)
@@ -15,7 +14,7 @@ _CONVS = schema.integer(0, 100)
 _KERNEL = schema.integer(1, 31)
 _COLOUR = schema.items(schema.number(-1000, 1000), 3, 3)
 _FIELDS: schema.Table = {
-    "backbone": schema.choice(*get_args(Backbone)),
+    "backbone": schema.text(100),  # which there are says `backbones.known`
     "stride_in_1x1": schema.flag(),
     "fpn_channels": _CHANNELS,
     "p6_from": schema.choice("p5", "c5"),
@@ -51,7 +50,7 @@ _FIELDS: schema.Table = {
 
 
 # Checked of any config: another word would pass for one of these.
-_CHOICES = ("backbone", "p6_from", "head_norm", "resize", "channel_order", "score_form", "level_topk")
+_CHOICES = ("p6_from", "head_norm", "resize", "channel_order", "score_form", "level_topk")
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class ModelConfig:
     """
 
     # Architecture
-    backbone: Backbone = "resnet50"
+    backbone: str = "resnet50"  # one of backbones/known.py
     stride_in_1x1: bool = True  # MSRA placement (detectron2); False is torchvision's. Not visible in a weight file.
     fpn_channels: int = 256
     p6_from: Literal["p5", "c5"] = "p5"  # "c5": the backbone's last feature, as early mmdetection had it
@@ -192,3 +191,4 @@ STC_LITE = ModelConfig(
 )
 
 PRESETS = {"r50": R50, "r101": R101, "stc-lite": STC_LITE}
+PRESET_OF = {config.backbone: name for name, config in PRESETS.items()}  # of each backbone

@@ -118,7 +118,7 @@ def jobs(videos: Sequence[str], folders: Outputs, settings: Settings) -> list[Jo
 def model_sha256(model: Path) -> str:
     """Of the file that says which model it is.
 
-    Raises InputError and IncompatibleError as `Session` does, but for an engine, which only its worker can judge.
+    Raises InputError and IncompatibleError as `Session` does; not for an engine, which only its worker can judge.
     """
     if model.suffix not in PLAN_SUFFIXES or not model.is_file():
         model_files.find(model, "cpu")

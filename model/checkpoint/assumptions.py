@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from stc.errors import InputError
+from stc.model.backbones import known as backbones
 from stc.model.checkpoint.infer import BackboneStyle, with_backbone_style
 from stc.model.checkpoint.layout import Layout
-from stc.model.config import ModelConfig
+from stc.model.config import PRESET_OF, ModelConfig
 from stc.model.decode_rules import DecodeRule, with_decode_rule
 
 
@@ -28,11 +29,13 @@ def trained_by(
 
     Raises InputError when the file at `path` is no ResNet and `style` or `rule` was asked for.
     """
-    if config.backbone == "efficientnet-lite0":
+    if not backbones.find(config.backbone).styled:
         if style is not None or rule is not None:
             flag = "--backbone-style" if style is not None else "--decode-rule"
             raise InputError(f"{path}: {flag} is for ResNet; this is {config.backbone}: leave it out")
-        assumed["config"] = "input and decoding of the preset stc-lite, because the file holds no config"
+        assumed["config"] = (
+            f"input and decoding of the preset {PRESET_OF[config.backbone]}, because the file holds no config"
+        )
         return config
     if style is None:
         other = "torchvision" if layout.backbone_style == "msra" else "msra"

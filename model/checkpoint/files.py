@@ -213,7 +213,7 @@ def _kind(value: object) -> str:
 
 
 def _checked(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Refuse what is no set of plain CPU tensors of a believable size; strip a common `module.`."""
+    """Refuse anything but plain CPU tensors of a believable size; strip a common `module.`."""
     if not tensors:
         raise CheckpointError(f"{path}: holds no tensor; save model.state_dict() instead")
     for name, tensor in tensors.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import takewhile
 
+from stc.model.backbones.known import BACKBONES
 from stc.model.checkpoint import adelaidet, mmdetection
 from stc.model.checkpoint.adelaidet import ADELAIDET, CROSSVIS
 from stc.model.checkpoint.layout import Layout
@@ -19,13 +20,8 @@ STC = Layout(
     tuple(
         (template, template)
         for template in (
-            *(
-                "backbone.stem.{rest*}",
-                "backbone.res{s}.{rest*}",
-                "backbone.blocks.{rest*}",
-                "fpn.{rest*}",
-                "head.{rest*}",
-            ),
+            *dict.fromkeys(f"backbone.{part}.{{rest*}}" for known in BACKBONES.values() for part in known.parts),
+            *("fpn.{rest*}", "head.{rest*}"),
             *("mask_branch.refine.{i}.conv.{p}", "mask_branch.refine.{i}.bn.{p}"),
             *("mask_branch.tower.{i}.conv.{p}", "mask_branch.tower.{i}.bn.{p}", "mask_branch.pred.{p}"),
         )

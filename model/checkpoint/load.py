@@ -13,6 +13,7 @@ from torch import Tensor
 
 from stc.errors import CheckpointError, InputError
 from stc.files import sha256
+from stc.model.backbones.known import find as find_backbone
 from stc.model.checkpoint import assumptions, backbones, class_names, files, layouts
 from stc.model.checkpoint import key_map as key_maps
 from stc.model.checkpoint.compare import Differences, differences
@@ -155,10 +156,10 @@ def finish(found: Examined) -> Checkpoint:
 
 
 def _foreign(path: Path, names: list[str]) -> CheckpointError:
-    if source := backbones.source_of(names):
+    if bare := backbones.names_of(names):
         return CheckpointError(
-            f"{path}: only a backbone ({source} names, as of ImageNet weights): the feature pyramid, the class, box "
-            f"and controller head and the mask branch are missing; train a model from it: stc-train --init {path}"
+            f"{path}: only a backbone ({bare.source} names, as of ImageNet weights): the feature pyramid, the class, "
+            f"box and controller head and the mask branch are missing; train a model from it: stc-train --init {path}"
         )
     examples = {layout.name: layout.theirs("head.cls_logits.weight") for layout in layouts.LAYOUTS}
     known = "; ".join(f"{name} (such as {example})" for name, example in examples.items())
@@ -196,6 +197,7 @@ def _stored_config(
         raise InputError(f"{path}: says itself how it is decoded; leave out --decode-rule")
     try:
         config = ModelConfig.from_dict(json.loads(stored))
+        find_backbone(config.backbone)
     except (ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: its {CONFIG_KEY} cannot be used ({error}); save it again with this version of stc"

@@ -60,6 +60,7 @@ def test_an_incomplete_file_is_described_too(tmp_path: Path, capsys: pytest.Capt
     assert r"track_\[head\]\.0\.(weight)  head.track_pred.\1" in out  # brackets are no markup
 
 
+@pytest.mark.slow  # a process that imports PyTorch
 def test_inspecting_needs_no_onnx(tmp_path: Path) -> None:
     (tmp_path / "onnx.py").write_text("raise ImportError('not here')")
     (tmp_path / "onnxruntime.py").write_text("raise ImportError('not here')")

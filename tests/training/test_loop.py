@@ -65,6 +65,7 @@ def _train(run: Run, source: PairSource, folder: Path, pause_at: int | None = No
     return losses
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_an_uninterrupted_one(stills: Source, tmp_path: Path) -> None:
     """Same pictures, samples and optimiser state: the same losses, bit for bit on one machine and thread count."""
     straight = _train(_run(), _source(stills), tmp_path / "one")
