@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 Backbone = Literal["resnet50", "resnet101", "efficientnet-lite0"]
 Resize = Literal["pil-bilinear", "linear", "area"]
@@ -13,6 +13,17 @@ _CHOICES = {
     "score_form": ("sqrt", "product"),
     "level_topk": ("none", "pairs", "locations"),
 }
+
+
+class MaskHeadAttributes(TypedDict):
+    """channels: of the features and of the hidden layers. layers: dynamic ones. stride: input pixels per cell of the
+    features. upsample: cells of the output per cell of the features, and side.
+    """
+
+    channels: int
+    layers: int
+    stride: int
+    upsample: int
 
 
 @dataclass(frozen=True)
@@ -91,6 +102,16 @@ class ModelConfig:
         """Length of `params`, the weights then the biases of the dynamic layers (169 by default)."""
         c = self.mask_channels
         return (c + 2) * c + c * c * (self.mask_layers - 2) + c + c * (self.mask_layers - 1) + 1
+
+    @property
+    def mask_head(self) -> MaskHeadAttributes:
+        """The attributes of the op `stc::DynamicMaskHead` for this model."""
+        return MaskHeadAttributes(
+            channels=self.mask_channels,
+            layers=self.mask_layers,
+            stride=self.strides[0],
+            upsample=self.strides[0] // self.mask_out_stride,
+        )
 
     @property
     def padded_size(self) -> tuple[int, int]:
