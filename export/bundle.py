@@ -113,7 +113,11 @@ def export(
             found = replace(found, speed=compare_speed(graphs[kind], graphs["fp32"], pictures, engine.batch))
         verifications.append(found)
 
-    passport = replace(passport, agreement={FILES[v.precision]: v.to_dict() for v in verifications})
+    passport = replace(
+        passport,
+        precision={**passport.precision, "fp32_islands": fp32_islands(graphs[precision].islands, precision)},
+        agreement={FILES[v.precision]: v.to_dict() for v in verifications},
+    )
     models = {
         FILES[kind]: with_passport(graph.deployed, passport).SerializeToString() for kind, graph in graphs.items()
     }
@@ -168,7 +172,6 @@ def _passport(
         passport_of(source, ckpt.name, ckpt.stem),
         precision={
             "type": precision,
-            "fp32_islands": fp32_islands(source.config, precision),
             "files": {FILES[kind]: kind for kind in _precisions(precision)},
         },
         op={"name": f"{DOMAIN}::{OP}", "version": OP_VERSION},

@@ -182,11 +182,7 @@ def _summary(verification: Verification) -> str:
 
     a = verification.agreement
     lines = [
-        f"{verification.precision} {a.verdict}: {a.detections} detections of {a.tracks} tracks in {a.frames} frames; "
-        f"matched {a.detections_matched:.2%}, left out {a.detections_left_out:.2%}; boxes {a.boxes_max_px:.2g} px, "
-        f"scores {a.scores_max:.2g}, masks {a.masks_max:.2g}, "
-        f"mask IoU p1 {a.mask_iou_p1:.4f}, min {a.mask_iou_min:.4f}, "
-        f"embedding cosine {a.embedding_cos_min:.6f}, ids equal {a.ids_equal:.2%}",
+        f"{verification.precision} {a.verdict}: {a.in_words()}",
         f"  {ranges_sentence(verification.ranges)}",
     ]
     if verification.speed is not None:

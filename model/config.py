@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, get_args
 
 from stc.runtime import schema
 
@@ -51,6 +51,17 @@ _FIELDS: schema.Table = {
 
 # Checked of any config: another word would pass for one of these.
 _CHOICES = ("p6_from", "head_norm", "resize", "channel_order", "score_form", "level_topk")
+
+
+class MaskHeadAttributes(TypedDict):
+    """channels: of the features and of the hidden layers. layers: dynamic ones. stride: input pixels per cell of the
+    features. upsample: cells of the output per cell of the features, and side.
+    """
+
+    channels: int
+    layers: int
+    stride: int
+    upsample: int
 
 
 @dataclass(frozen=True)
@@ -129,6 +140,16 @@ class ModelConfig:
         """Length of `params`, the weights then the biases of the dynamic layers (169 by default)."""
         c = self.mask_channels
         return (c + 2) * c + c * c * (self.mask_layers - 2) + c + c * (self.mask_layers - 1) + 1
+
+    @property
+    def mask_head(self) -> MaskHeadAttributes:
+        """The attributes of the op `stc::DynamicMaskHead` for this model."""
+        return MaskHeadAttributes(
+            channels=self.mask_channels,
+            layers=self.mask_layers,
+            stride=self.strides[0],
+            upsample=self.strides[0] // self.mask_out_stride,
+        )
 
     @property
     def padded_size(self) -> tuple[int, int]:

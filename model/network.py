@@ -79,10 +79,7 @@ class STCDeploy(nn.Module):
             found.locations,
             found.sizes,
             found.count,
-            channels=config.mask_channels,
-            layers=config.mask_layers,
-            stride=config.strides[0],
-            upsample=config.strides[0] // config.mask_out_stride,
+            **config.mask_head,
         )
         outputs = {
             "num_detections": found.count,

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.benchmarks.budgets import BUDGETS
 from stc.benchmarks.matching import match, thresholds
+from stc.benchmarks.metrics import BUDGETS
 from stc.benchmarks.parity import mask_iou
 from stc.benchmarks.proof import Proof
 from stc.benchmarks.reference import FrameOutputs

@@ -229,7 +229,7 @@ def test_a_model_learns_two_pictures(stills: Source) -> None:
     run, source = _run(config), _source(stills, config)
     frame = _dataset(stills).clips[0].frames[0]
     matrix = letterbox(frame.size, MODEL.input_size)
-    view = render(frame, matrix, MODEL.input_size, MODEL.border_bgr, False, PictureCache(999, 0), 0.2)
+    view = render(frame, matrix, MODEL, False, PictureCache(999, 0), 0.2)
     assert max(_mask_ious(run.model, view)) < 0.3
 
     train_mode(run.model, config)
