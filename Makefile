@@ -60,7 +60,7 @@ lint: .venv/dev.stamp lint-tree
 lint-tree:
 	@rm -rf $(LINT) && mkdir -p $(LINT)/stc
 	@ln -s $(CURDIR)/stc/* $(LINT)/stc/
-	@for folder in model training export runtime benchmarks assets; do ln -s $(CURDIR)/$$folder $(LINT)/stc/; done
+	@for folder in model training export runtime benchmarks assets; do ln -sfn $(CURDIR)/$$folder $(LINT)/stc/$$folder; done
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
