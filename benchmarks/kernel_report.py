@@ -87,13 +87,13 @@ def read(library: Path) -> list[Kernel]:
     if not library.is_file():
         raise InputError(f"{library}: not built; fix: make plugin")
     command = _tool("cuobjdump")
-    usage = subprocess.run([command, "--dump-resource-usage", library], capture_output=True, text=True, check=True)
+    usage = subprocess.run([command, "--dump-resource-usage", library], capture_output=True, text=True, check=False)
     environment = {"PATH": str(_tool("nvdisasm").parent)}
     with subprocess.Popen([command, "-sass", library], stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         counts = count_instructions(process.stdout)
-    if process.returncode != 0:
-        raise InputError(f"{library}: cuobjdump cannot read it")
+    if process.returncode != 0 or usage.returncode != 0:
+        raise InputError(f"{library}: cuobjdump cannot read it; build it again with: make plugin")
     return [replace(kernel, instructions=counts[kernel.sm, kernel.name]) for kernel in resource_usage(usage.stdout)]
 
 

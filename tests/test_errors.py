@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import importlib
 import json
 import pickle
 import re
@@ -413,6 +414,14 @@ def ray_track(place: Place, video: str, address: str = "local") -> None:
 
     model = str(place.bundle / "model.onnx")
     main([video, "--model", model, "-o", str(place.bundle / "out"), "--ray", address])
+
+
+@case
+def no_opencv(place: Place) -> None:
+    for name in ("stc.opencv", "stc.runtime.video.draw"):
+        place.monkeypatch.delitem(sys.modules, name, raising=False)
+    place.monkeypatch.setitem(sys.modules, "cv2", None)
+    importlib.import_module("stc.runtime.video.draw")
 
 
 @case
