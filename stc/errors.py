@@ -16,6 +16,10 @@ class InputError(StcError):
     """A file, stream or argument that the user gave cannot be used (exit code 1)."""
 
 
+class OutputError(InputError):
+    """The system does not take an output: no space, no permission, no such place (exit code 1)."""
+
+
 class CheckpointError(InputError):
     """A checkpoint is unreadable, unsafe, or not one of the known layouts (exit code 1)."""
 

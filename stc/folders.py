@@ -56,11 +56,13 @@ class Folder:
                 made = stack.enter_context(part_folder(within))
             except OSError as error:
                 raise unwritable(self.path, error) from error
-            yield made
             try:
+                yield made
                 with finished_first():
                     self._take(made, last)
             except OSError as error:
+                if not (error.filename is None or str(error.filename).startswith(str(made))):
+                    raise  # of a file that was read for it
                 raise unwritable(self.path, error) from error
 
     def _take(self, made: Path, last: str) -> None:

@@ -22,6 +22,7 @@ PREFIX = ".stc-part-"
 LOCK = "lock"  # the file in a temporary folder that is locked for all of it
 _LONGEST_SUFFIX = 16  # longer ones are no file format, and the name must fit where that of the target does
 _FAR = 1 << 62
+_TO_LOCK = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _swept: set[Path] = set()
 
 
@@ -61,11 +62,7 @@ def part_folder(folder: Path) -> Iterator[Path]:
         (outer / "made").mkdir()
         yield outer / "made"
     finally:
-        if WINDOWS:
-            os.close(descriptor)
-        shutil.rmtree(outer, ignore_errors=True)
-        if not WINDOWS:
-            os.close(descriptor)
+        _remove_folder(outer, descriptor)
 
 
 def sweep(folder: Path) -> None:
@@ -131,24 +128,40 @@ def _create_folder(folder: Path) -> tuple[Path, int]:
 
 
 def _sweep_folder(path: Path) -> None:
-    if (path / LOCK).exists():
-        if _remove_dead(path / LOCK):
-            shutil.rmtree(path, ignore_errors=True)
+    if not (path / LOCK).exists():
+        path.rmdir()  # killed before it was locked, or at the very end; one that is not empty stays
+    elif WINDOWS:
+        (path / LOCK).unlink()
+        shutil.rmtree(path, ignore_errors=True)
     else:
-        path.rmdir()  # killed before it was locked; one that is not empty stays
+        descriptor = os.open(path / LOCK, _TO_LOCK)
+        if _lock(descriptor, unknown=False):
+            _remove_folder(path, descriptor)
+        else:
+            os.close(descriptor)
 
 
-def _remove_dead(path: Path) -> bool:
-    """Remove a file unless a process holds its lock; whether it was removed."""
+def _remove_folder(path: Path, descriptor: int) -> None:
+    """The lock last: whoever is killed before leaves a folder that is known to be dead."""
+    shutil.rmtree(path / "made", ignore_errors=True)
+    if WINDOWS:
+        os.close(descriptor)
+    with suppress(OSError):
+        (path / LOCK).unlink()
+        path.rmdir()
+    if not WINDOWS:
+        os.close(descriptor)
+
+
+def _remove_dead(path: Path) -> None:
+    """Remove a file unless a process holds its lock."""
     if WINDOWS:
         path.unlink()
-        return True
-    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+        return
+    descriptor = os.open(path, _TO_LOCK)
     try:
-        if not _lock(descriptor, unknown=False):
-            return False
-        path.unlink()
-        return True
+        if _lock(descriptor, unknown=False):
+            path.unlink()
     finally:
         os.close(descriptor)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import cv2
 import pytest
 
 from stc.errors import FatalError, IncompatibleError, InputError
+from stc.files import write_text
 from stc.runtime import fleet, ray_fleet
 from stc.runtime.fleet import Job, Settings
 from stc.runtime.track_outputs import Outputs
@@ -136,10 +138,18 @@ def test_the_old_record_is_gone_before_the_first_new_file(job: Job, monkeypatch:
     assert not job.record.exists()
 
 
-def test_a_full_disk_is_raised_to_be_tried_again(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> Any:
-        raise OSError(28, os.strerror(28))
+def refused(*_: object) -> Any:
+    raise OSError(28, os.strerror(28))
 
+
+def full(*_: object) -> Any:
+    write_text(Path("/dev/full"), "text")
+
+
+@pytest.mark.parametrize("full", [refused, full])
+def test_a_full_disk_is_raised_to_be_tried_again(
+    job: Job, monkeypatch: pytest.MonkeyPatch, full: Callable[..., Any]
+) -> None:
     monkeypatch.setattr(fleet, "_track", full)
     with pytest.raises(OSError, match="No space left"):
         fleet.run(job)
