@@ -199,7 +199,7 @@ class Files:
         while self._entered:
             try:
                 self._entered.pop().__exit__(kind, error, trace)
-            except (StcError, OSError) as found:
+            except (StcError, OSError) as found:  # noqa: PERF203
                 problems += [found] if found not in problems else []
             except BaseException as found:
                 kind, error, trace, problems = type(found), found, found.__traceback__, [found]
