@@ -364,6 +364,27 @@ def one_file_for_many(place: Place) -> None:
     track("a.mp4", "b.mp4", "-o", "out.mp4")
 
 
+@case
+def foreign_pictures(place: Place) -> None:
+    track("a.mp4", "-o", str(place.bundle))
+
+
+@case
+def foreign_output(place: Place) -> None:
+    (place.bundle / "mine.png").write_bytes(b"the only copy")
+    track("a.mp4", "--contact", str(place.bundle / "mine.png"))
+
+
+@case
+def no_stream(place: Place) -> None:
+    track("a.mp4", "-o", "-")
+
+
+@case
+def no_rotation(place: Place) -> None:
+    track("a.mp4", "--jsonl", "t.jsonl", "--rotate", "often")
+
+
 def evaluation(place: Place, *arguments: str) -> None:
     from stc.benchmarks.evaluation.main import main
 
