@@ -69,7 +69,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     from stc.export.convert import to_safetensors
     from stc.files import check_outputs
 
-    check_outputs([Path(arguments.to_safetensors)], [arguments.ckpt])
+    check_outputs([Path(arguments.to_safetensors)])
     source = to_safetensors(arguments.ckpt, arguments.to_safetensors, **_reading(arguments))
     _print_assumed(source.assumed)
     _warn(source.assumed)

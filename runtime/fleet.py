@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stc import __version__
-from stc.errors import FatalError, InputError, StcError
+from stc.errors import FatalError, InputError, OutputError, StcError
 from stc.files import sha256, write_text
 from stc.runtime import model_files, passport
 from stc.runtime.model_files import PLAN_SUFFIXES
@@ -154,13 +154,20 @@ def run(job: Job) -> Outcome:
     OSError is raised, for another try, and FatalError: this process can do no other video either.
     """
     try:
+        return _run(job)
+    except OutputError as error:  # the disk of this machine; another may have space
+        raise OSError(str(error)) from error
+
+
+def _run(job: Job) -> Outcome:
+    try:
         expected = fingerprint(job)
         if (record := finished(job, expected)) is not None:
             return Outcome("resumed", record)
         # A record of anything else must not outlive the first file that is written now.
         job.record.unlink(missing_ok=True)
         summary, loss = _track(job)
-    except FatalError:
+    except (FatalError, OutputError):
         raise
     except StcError as error:
         return Outcome("failed", reason=str(error))

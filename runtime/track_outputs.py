@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from stc.runtime.video import Source
     from stc.runtime.video.lines import Rotation
     from stc.runtime.video.sinks import Sink, Writer
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -191,18 +194,20 @@ class Files:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Raises the first thing that went wrong. A second Ctrl-C, or a bug, ends those that are left by an error."""
-        problem: BaseException | None = None
+        problems: list[BaseException] = []
         completing = error is None
         while self._entered:
             try:
                 self._entered.pop().__exit__(kind, error, trace)
             except (StcError, OSError) as found:  # noqa: PERF203
-                problem = problem or found
+                problems += [found] if found not in problems else []
             except BaseException as found:
-                kind, error, trace, problem = type(found), found, found.__traceback__, found
+                kind, error, trace, problems = type(found), found, found.__traceback__, [found]
                 completing = True
-        if problem is not None and completing:
-            raise problem
+        for problem in problems[1:]:
+            log.warning("%s", problem)
+        if problems and completing:
+            raise problems[0]
 
 
 def _check_input(path: Path, spec: Path, *, pictures: bool) -> None:

@@ -16,6 +16,10 @@ class InputError(StcError):
     """A file, stream or argument that the user gave cannot be used (exit code 1)."""
 
 
+class OutputError(InputError):
+    """The system does not take an output: no space, no permission, no such place (exit code 1)."""
+
+
 class ProcessBoundError(InputError, TypeError):
     """An object that belongs to its process was to be pickled or copied (exit code 1)."""
 

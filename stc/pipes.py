@@ -13,7 +13,7 @@ from types import TracebackType
 
 from stc import signals
 from stc.boundary import reason
-from stc.errors import InputError
+from stc.errors import InputError, OutputError
 
 PATIENCE = 30.0  # seconds that a reader may take nothing, or not be there
 GRACE = 2.0  # the same, once a signal has asked the command to end
@@ -131,7 +131,7 @@ def _patience() -> float:
     return GRACE if signals.asked() else PATIENCE
 
 
-def unwritable(path: Path | str, error: OSError) -> InputError:
+def unwritable(path: Path | str, error: OSError) -> OutputError:
     """The error of an output that the system refuses: which, why, and what to look at."""
     folder = Path(path).parent
     if error.errno in _SPACE:
@@ -142,4 +142,4 @@ def unwritable(path: Path | str, error: OSError) -> InputError:
         fix = "choose a shorter name"
     else:
         fix = f"choose another place, or check it with: ls -ld {folder}"
-    return InputError(f"{path}: cannot be written ({reason(error)}); {fix}")
+    return OutputError(f"{path}: cannot be written ({reason(error)}); {fix}")

@@ -20,7 +20,7 @@ import pytest
 from stc.temporaries import PREFIX
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-BOUND = 120  # seconds after which a command that was asked to end counts as hanging
+BOUND = 300  # seconds after which a command that was asked to end counts as hanging
 
 
 @dataclass(frozen=True)

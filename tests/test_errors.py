@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import importlib
 import json
+import os
 import pickle
 import re
 import sys
@@ -19,8 +20,9 @@ import pytest
 
 from stc.benchmarks import reference
 from stc.cli import run
+from stc.export import folder
 from stc.export.triton import repository
-from stc.files import sha256
+from stc.files import sha256, write_text
 from stc.runtime import Session, Stream, TrackerConfig, passport
 from stc.runtime.backends.triton import TritonBackend
 from stc.runtime.machine import Driver, Gpu
@@ -365,6 +367,113 @@ def live_json(place: Place) -> None:
 @case
 def one_file_for_many(place: Place) -> None:
     track("a.mp4", "b.mp4", "-o", "out.mp4")
+
+
+@case
+def foreign_pictures(place: Place) -> None:
+    track("a.mp4", "-o", str(place.bundle))
+
+
+@case
+def foreign_output(place: Place) -> None:
+    (place.bundle / "mine.png").write_bytes(b"the only copy")
+    track("a.mp4", "--contact", str(place.bundle / "mine.png"))
+
+
+@case
+def no_stream(place: Place) -> None:
+    track("a.mp4", "-o", "-")
+
+
+@case
+def no_rotation(place: Place) -> None:
+    track("a.mp4", "--jsonl", "t.jsonl", "--rotate", "often")
+
+
+def evaluation(place: Place, *arguments: str) -> None:
+    from stc.benchmarks.evaluation.main import main
+
+    (place.bundle / "truth.json").write_text("{}")
+    place.monkeypatch.chdir(place.bundle)
+    main(["--results", "results.json", "--data", "truth.json", *arguments])
+
+
+@case
+def output_is_input(place: Place) -> None:
+    evaluation(place, "--json", "truth.json")
+
+
+@case
+def output_twice(place: Place) -> None:
+    from stc.benchmarks.main import main
+
+    main([str(place.bundle), "--json", "report", "--html", "report"])
+
+
+@case
+def output_is_folder(place: Place) -> None:
+    evaluation(place, "--json", ".")
+
+
+@case
+def output_unwritable(place: Place) -> None:
+    evaluation(place, "--json", "/proc/none.json")
+
+
+@case
+def pipe_unread(place: Place) -> None:
+    place.monkeypatch.setattr("stc.pipes.PATIENCE", 0.2)
+    os.mkfifo(place.bundle / "pipe")
+    write_text(place.bundle / "pipe", "text")
+
+
+@case
+def stdout_full(place: Place) -> None:
+    place.monkeypatch.setattr(sys, "stdout", open("/dev/full", "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+    print("text")  # noqa: T201
+
+
+def into(place: Place, name: str, *more: str) -> None:
+    from stc.export.main import main
+
+    main(["--ckpt", "assets/stc-lite.safetensors", "-o", str(place.bundle.parent / name), *more])
+
+
+@case
+def bundle_folder(place: Place) -> None:
+    (place.bundle.parent / "thesis").mkdir()
+    (place.bundle.parent / "thesis/chapter1.tex").touch()
+    into(place, "thesis", "--trt", "none")
+
+
+@case
+def bundle_clash(place: Place) -> None:
+    known = passport.read(place.bundle)
+    listed = {name: digest for name, digest in known.files.items() if name != "engine.plan"}
+    replace(known, files=listed).write(place.bundle)
+    folder.bundle(place.bundle, frozenset({"engine.plan"}))
+
+
+@case
+def bundle_untold(place: Place) -> None:
+    place.flip("passport.json")
+    into(place, place.bundle.name, "--trt", "none")
+
+
+@case
+def triton_edited(place: Place) -> None:
+    bundle = tiny_model.write_bundle(place.bundle.parent / "plain")
+    written = repository.write(bundle, place.bundle.parent / "models")
+    (written.path / "tiny/config.pbtxt").write_text("mine")
+    repository.write(bundle, written.path)
+
+
+@case
+def run_folder(place: Place) -> None:
+    from stc.training.main import main
+
+    (place.bundle / "log.csv").touch()
+    main(["--data", "a.json", "--frames", "frames", "--output", str(place.bundle)])
 
 
 def gate(place: Place) -> Stream:

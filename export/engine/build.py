@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from stc.errors import IncompatibleError, InputError, MissingDependencyError
+from stc.errors import IncompatibleError, MissingDependencyError, OutputError
 from stc.export.engine import audit, embed, engine_layers, network_layers
 from stc.export.engine.audit import Audit
 from stc.export.engine.engine_layers import EngineLayers
@@ -123,7 +123,7 @@ def _plan(parsed: Parsed, source: str, flavour: Flavour, options: EngineOptions,
     if cache is not None and options.timing_cache is not None:
         try:
             write_bytes(options.timing_cache, bytes(config.get_timing_cache().serialize()))
-        except InputError as error:  # not worth the plan that took so long to build
+        except OutputError as error:  # not worth the plan that took so long to build
             logger.warning("%s; the next build times everything again", error)
     return bytes(plan)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from stc.errors import DeviceError, FatalError
-from stc.files import atomic_path
+from stc.errors import DeviceError, FatalError, OutputError
+from stc.files import write_bytes
 from stc.runtime.backends.bindings import Bindings
 from stc.runtime.backends.cuda import Cuda
 
@@ -157,7 +157,7 @@ class OwnGraphs:
         if compiled and compiled != self._stored:
             try:
                 _write(self._cache_file, compiled)
-            except OSError as error:
+            except (OSError, OutputError) as error:
                 logger.info("%s: not written (%s); the next start compiles again", self._cache_file, error)
 
 
@@ -170,5 +170,4 @@ def _read(path: Path) -> bytes:
 
 def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
+    write_bytes(path, content)

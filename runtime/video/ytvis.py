@@ -49,7 +49,7 @@ def ytvis_sink(path: Path, video_id: int = 1) -> Iterator[Sink]:
     `handle` and joined with the track id when the video is over. A score that is no number (NaN, infinite) has no vote,
     and is null where a track has no other. Raises InputError when the disk is full.
     """
-    try:
+    with _spooling(path):
         with (
             scratch_folder(path) as folder,
             closing(sqlite3.connect(folder / "spool.sqlite")) as spool,
@@ -59,12 +59,19 @@ def ytvis_sink(path: Path, video_id: int = 1) -> Iterator[Sink]:
 
             def sink(frame: Frame, result: Result) -> None:
                 nonlocal length
-                _spool(spool, length, result)
+                with _spooling(path):
+                    _spool(spool, length, result)
                 length += 1
 
             yield sink
             with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
                 _write(spool, length, video_id, file)
+
+
+@contextmanager
+def _spooling(path: Path) -> Iterator[None]:
+    try:
+        yield
     except sqlite3.Error as error:
         raise InputError(
             f"{path}: the spool beside it failed ({error}); check the disk with: df -h {path.parent}"
@@ -84,19 +91,21 @@ def _spool(spool: sqlite3.Connection, frame: int, result: Result) -> None:
 
 def _write(spool: sqlite3.Connection, length: int, video_id: int, file: TextIO) -> None:
     """Stream the entries: no list as long as the video is ever made."""
-    file.write("[")
-    separator = "\n"
-    for track_id, group in groupby(spool.execute(VOTES), key=lambda row: row[0]):
-        votes = list(group)
-        label = max(votes, key=lambda row: row[2])[1]
-        count = sum(row[3] for row in votes)
-        score = sum(row[2] for row in votes) / count if count else None
-        head = {"video_id": video_id, "category_id": label + 1, "score": score}
-        file.write(f'{separator}{json.dumps(head)[:-1]}, "segmentations": [')
-        separator = ",\n"
-        _write_segmentations(spool.execute(SEGMENTATIONS, (track_id,)), length, file)
-        file.write("]}")
-    file.write("\n]\n")
+    # A cursor that an error leaves open would keep the spool on the disk that is full.
+    with closing(spool.execute(VOTES)) as tracks, closing(spool.cursor()) as masks:
+        file.write("[")
+        separator = "\n"
+        for track_id, group in groupby(tracks, key=lambda row: row[0]):
+            votes = list(group)
+            label = max(votes, key=lambda row: row[2])[1]
+            count = sum(row[3] for row in votes)
+            score = sum(row[2] for row in votes) / count if count else None
+            head = {"video_id": video_id, "category_id": label + 1, "score": score}
+            file.write(f'{separator}{json.dumps(head)[:-1]}, "segmentations": [')
+            separator = ",\n"
+            _write_segmentations(masks.execute(SEGMENTATIONS, (track_id,)), length, file)
+            file.write("]}")
+        file.write("\n]\n")
 
 
 def _write_segmentations(rows: Iterator[tuple[int, str]], length: int, file: TextIO) -> None:

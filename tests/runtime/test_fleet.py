@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ import cv2
 import pytest
 
 from stc.errors import FatalError, IncompatibleError, InputError
+from stc.files import write_text
 from stc.runtime import fleet, ray_fleet
 from stc.runtime.fleet import Job, Settings
 from stc.runtime.track_outputs import Outputs
 from tests.runtime import tiny_model
 from tests.runtime.fleet_clips import clip
+from tests.runtime.video.clips import encode, steady
 
 
 @pytest.fixture
@@ -136,10 +139,18 @@ def test_the_old_record_is_gone_before_the_first_new_file(job: Job, monkeypatch:
     assert not job.record.exists()
 
 
-def test_a_full_disk_is_raised_to_be_tried_again(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> Any:
-        raise OSError(28, os.strerror(28))
+def refused(*_: object) -> Any:
+    raise OSError(28, os.strerror(28))
 
+
+def full(*_: object) -> Any:
+    write_text(Path("/dev/full"), "text")
+
+
+@pytest.mark.parametrize("full", [refused, full])
+def test_a_full_disk_is_raised_to_be_tried_again(
+    job: Job, monkeypatch: pytest.MonkeyPatch, full: Callable[..., Any]
+) -> None:
     monkeypatch.setattr(fleet, "_track", full)
     with pytest.raises(OSError, match="No space left"):
         fleet.run(job)
@@ -188,3 +199,30 @@ def test_videos_of_one_name_have_records_of_their_own(job: Job, tmp_path: Path) 
     other = clip(tmp_path / "b" / "cat.mkv", 2)
     made = fleet.jobs([job.video, str(other)], Outputs(None, tmp_path / "o", None, None), job.settings)
     assert len({one.record for one in made}) == 2
+
+
+def test_a_fleet_destroys_no_input_and_nothing_of_others(tmp_path: Path, bundle: Path) -> None:
+    """Checked before any task starts: its files go where another's video, result or its own input may be."""
+    (tmp_path / "clips").mkdir()
+    video = encode(tmp_path / "clips" / "a.mp4", steady(3))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.json").write_text('[{"truth": 1}]')
+    settings = fleet.Settings(str(bundle), "0" * 64)
+    for folders, message in (
+        (Outputs(tmp_path / "clips", None, None, None), "is the input itself"),
+        (Outputs(None, tmp_path / "out", None, None), "would be replaced, and stc did not write it"),
+    ):
+        with pytest.raises(InputError, match=message):
+            fleet.jobs([str(video)], folders, settings)
+    (job,) = fleet.jobs([str(video)], Outputs(None, tmp_path / "out", None, None, overwrite=True), settings)
+    assert job.outputs.video_id == 1 and (tmp_path / "out" / "a.json").read_text() == '[{"truth": 1}]'
+
+
+def test_a_fleet_runs_again_into_its_own_files(tmp_path: Path, bundle: Path) -> None:
+    """Also where the record is gone, as after a kill between the last file and it."""
+    videos = [str(encode(tmp_path / f"{name}.mp4", steady(3))) for name in "ab"]
+    folders = Outputs(tmp_path / "out", tmp_path / "out", None, None)
+    for _ in range(2):
+        for number, job in enumerate(fleet.jobs(videos, folders, fleet.Settings(str(bundle), "0" * 64)), 1):
+            assert fleet.run(job).state == "done" and job.outputs.video_id == number
+            job.record.unlink()

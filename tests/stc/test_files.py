@@ -214,7 +214,7 @@ class TestFullDisk:
     def test_the_file_is_named_and_the_old_one_stays(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("old")
         told = self.limited("write_bytes(Path(sys.argv[1]), bytes(20_000))", tmp_path / "file")
-        assert f"InputError: {tmp_path / 'file'}: cannot be written (File too large)" in told
+        assert f"OutputError: {tmp_path / 'file'}: cannot be written (File too large)" in told
         assert (tmp_path / "file").read_text() == "old"
         assert len(list(tmp_path.iterdir())) == 1
 
@@ -223,7 +223,7 @@ class TestFullDisk:
             "s = open_stream(Path(sys.argv[1]))\nfor n in range(99): s.write(b'%03d' % n * 100 + b'\\n')",
             tmp_path / "lines",
         )
-        assert f"InputError: {tmp_path / 'lines'}: cannot be written (File too large)" in told
+        assert f"OutputError: {tmp_path / 'lines'}: cannot be written (File too large)" in told
         lines = (tmp_path / "lines").read_text().splitlines()
         assert lines == [f"{n:03d}" * 100 for n in range(33)]
 

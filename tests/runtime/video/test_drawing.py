@@ -124,3 +124,13 @@ def test_contact_sheet_must_be_a_picture(tmp_path: Path) -> None:
         open_contact(tmp_path / "c.mp4")
     with pytest.raises(InputError, match="no frame to write"):
         contact_sheet([], tmp_path / "c.png")
+
+
+@pytest.mark.parametrize("size", [(4000, 2), (2, 4000), (1, 1)])
+def test_a_contact_sheet_is_bounded_whatever_the_pictures_are(tmp_path: Path, size: tuple[int, int]) -> None:
+    """A cell is at most 640 x 1280, so that pictures of any shape make a sheet that can be opened."""
+    with contact_writer(tmp_path / "sheet.png") as write:
+        for index in range(1000):
+            write(np.full((*size, 3), 200, np.uint8), Frame(np.zeros((1, 1, 3), np.uint8), float(index), index, "clip"))
+    height, width = cv2.imread(str(tmp_path / "sheet.png")).shape[:2]
+    assert width <= 4 * 646 + 6 and height <= 3 * 1286 + 6
