@@ -78,7 +78,9 @@ EXTRAS = {
     "ray": ["ray>=2.31"],
     "test": [
         "pytest>=8",
+        "pytest-xdist>=3",
         "hypothesis>=6",
+        "imageio-ffmpeg>=0.5",  # what decoded videos are compared with
         "matplotlib>=3.7",
         "supervision>=0.25",
         "cmake>=3.22",
@@ -89,7 +91,7 @@ EXTRAS = {
         "nvidia-cuda-nvdisasm>=13; sys_platform == 'linux'",
         "tensorrt-rtx>=1.5; sys_platform == 'linux' and platform_machine == 'x86_64'",
     ],
-    "lint": ["ruff==0.17.6", "mypy==2.4.1", "import-linter>=2", "clang-format==23.1.5"],
+    "lint": ["ruff==0.17.6", "mypy==2.4.1", "import-linter>=2", "clang-format==23.1.5", "codespell>=2.3"],
 }
 REQUIRED = os.environ.get("STC_REQUIRE_CUDA") == "1"
 

@@ -17,6 +17,7 @@ from typing import Any
 import onnx
 import onnxruntime
 import pytest
+from PIL import Image
 
 from stc.benchmarks import reference
 from stc.cli import run
@@ -37,6 +38,7 @@ from tests.runtime.backends import engine_bundle, triton_server
 from tests.runtime.backends.engine_bundle import Gpus
 from tests.runtime.backends.fake_cuda import cudaError_t
 from tests.runtime.track_cli import give_source
+from tests.runtime.video.clips import encode, steady
 from tests.seeded import crossvis_state, stc_lite_model
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "errors.md"
@@ -344,6 +346,32 @@ def no_camera(place: Place) -> None:
 @case
 def no_video(place: Place) -> None:
     track(str(place.bundle / "model.onnx"), "-o", "out.mp4")
+
+
+@case
+def unknown_codec(place: Place) -> None:
+    path = encode(place.bundle.with_name("clip.mp4"), steady(3))
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"qqqq"))
+    track(str(path), "-o", "out.mp4")
+
+
+@case
+def no_such_stream(place: Place) -> None:
+    track(f"{encode(place.bundle.with_name('clip.mp4'), steady(3))}#2", "-o", "out.mp4")
+
+
+@case
+def no_picture(place: Place) -> None:
+    path = place.bundle.with_name("photo.png")
+    path.write_bytes(b"GIF89a")
+    track(str(path), "-o", "out.png")
+
+
+@case
+def gigantic_picture(place: Place) -> None:
+    path = place.bundle.with_name("map.png")
+    Image.new("1", (10_000, 10_001)).save(path)
+    track(str(path), "-o", "out.png")
 
 
 @case
