@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx
 
-from stc.errors import InputError, MissingDependencyError
+from stc.errors import IncompatibleError, InputError, MissingDependencyError
 from stc.export import folder, report
 from stc.export.batch import Batch
 from stc.export.engine import describe
@@ -47,6 +47,8 @@ def rebuild(
     folder.check_replaceable(target)
     precision = _precision(model)
     passport = passports.read(model.parent)
+    if not passport.checkpoint or not passport.precision:  # what the report tells
+        raise IncompatibleError(f"{model}: its passport does not say what it was exported from; {passports.FIX}")
     for name in passport.files.keys() - {ENGINE_FILE}:
         passports.verify_file(passport, model.parent / name)
     passports.verify_file(passport, model)
