@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx
 
-from stc.errors import InputError, MissingDependencyError
+from stc.errors import IncompatibleError, InputError, MissingDependencyError
 from stc.export import folder, report
 from stc.export.batch import Batch
 from stc.export.engine import describe
@@ -48,6 +48,8 @@ def rebuild(
     target = model.parent if output is None else Path(output)
     precision = _precision(model)
     passport = passports.read(model.parent)
+    if not passport.checkpoint or not passport.precision:  # what the report tells
+        raise IncompatibleError(f"{model}: its passport does not say what it was exported from; {passports.FIX}")
     names = folder.ALWAYS | {*passport.files, ENGINE_FILE}
     own = target.exists() and target.samefile(model.parent)
     into = folder.bundle(target, names, overwrite=overwrite or own)

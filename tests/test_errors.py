@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import onnxruntime
 import pytest
@@ -34,7 +35,7 @@ from tests.benchmarks.evaluation import annotated
 from tests.benchmarks.proven import prove
 from tests.run_lengths import compressed, wrapping
 from tests.runtime import tiny_model
-from tests.runtime.backends import engine_bundle, triton_server
+from tests.runtime.backends import engine_bundle, lying_server, triton_server
 from tests.runtime.backends.engine_bundle import Gpus
 from tests.runtime.backends.fake_cuda import cudaError_t
 from tests.runtime.track_cli import give_source
@@ -284,6 +285,12 @@ def garbled_passport(place: Place) -> None:
 
 
 @case
+def odd_passport(place: Place) -> None:
+    replace(passport.read(place.bundle), mask_stride=0).write(place.bundle)
+    place.load(".")
+
+
+@case
 def no_passport(place: Place) -> None:
     (place.bundle / "passport.json").unlink()
     place.load(".")
@@ -294,6 +301,15 @@ def broken_onnx(place: Place) -> None:
     (place.bundle / "passport.json").unlink()
     path = place.bundle / "model.onnx"
     path.write_bytes(path.read_bytes()[:500])
+    place.load("model.onnx")
+
+
+@case
+def missing_weights(place: Place) -> None:
+    (place.bundle / "passport.json").unlink()
+    path = place.bundle / "model.onnx"
+    onnx.save(onnx.load(path), path, save_as_external_data=True, location="weights.data", size_threshold=0)
+    (place.bundle / "weights.data").unlink()
     place.load("model.onnx")
 
 
@@ -597,6 +613,13 @@ def triton_foreign(place: Place) -> None:
     model.config.parameters.clear()
     with triton_server.serve_http(model) as url:
         TritonBackend(url, "tiny")
+
+
+@case
+def triton_lies(place: Place) -> None:
+    wrong = np.zeros((1, 3, 4), np.float32)
+    with lying_server.serve(lying_server.Lies(arrays=lambda found: found.update(boxes=wrong))) as url:
+        TritonBackend(url, "tiny").run(FRAME)
 
 
 def triton(place: Place) -> None:

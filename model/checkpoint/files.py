@@ -157,7 +157,9 @@ def _unwrap(path: Path, content: object, read_view: Callable[[View], Tensor]) ->
         raise _refused(path, content)
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds a {_kind(content)}, not a dictionary of weights; {SAVE_INSTEAD}")
-    state, entries, left_out = content, [], ()
+    state = content
+    entries: list[str] = []
+    left_out: tuple[str, ...] = ()
     while len(entries) < MAX_NESTING and (present := _present(state)):
         left_out = left_out or tuple(present[1:])
         entries.append(present[0])

@@ -24,7 +24,7 @@ class Connection:
 
     def exchange(
         self, method: str, target: str, body: bytes | None, headers: Mapping[str, str], seconds: float, limit: int
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    ) -> tuple[int, http.client.HTTPMessage, bytes]:
         """Status, headers and content of the answer.
 
         Connecting, sending and the whole answer take `seconds` at most, and the answer, with its headers, `limit`
@@ -49,7 +49,7 @@ class Connection:
 
     def _exchange(
         self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    ) -> tuple[int, http.client.HTTPMessage, bytes]:
         self._connection.request(method, target, body, dict(headers))
         answer = self._connection.getresponse()
         pieces = []

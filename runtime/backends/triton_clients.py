@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
@@ -127,7 +128,7 @@ class GrpcClient:
             raise NoAnswerError(str(error)) from error
 
 
-CLIENTS = {"http": HttpClient, "grpc": GrpcClient}
+CLIENTS: dict[str, Callable[[str, str, float], Client]] = {"http": HttpClient, "grpc": GrpcClient}
 
 
 def _request(module: Any, frames: NDArray[np.uint8], names: list[str]) -> tuple[list[Any], list[Any]]:

@@ -175,6 +175,21 @@ def test_what_a_server_says_is_checked_before_it_is_used(lies: Lies, error: type
         tracked(lies)
 
 
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")])
+def test_numbers_that_are_none_reach_no_result(odd: float) -> None:
+    def scored(found: Arrays) -> None:
+        found["num_detections"][:] = 2
+        found["boxes"][0, 1] = 8, 8, 40, 40
+        found["scores"][0, :2] = odd, 0.5
+
+    assert tracked(Lies(arrays=scored)).scores.tolist() == [0.5]
+
+    def boxed(found: Arrays) -> None:
+        found["boxes"][0, 0, 2] = odd
+
+    assert np.isfinite(tracked(Lies(arrays=boxed)).boxes).all()
+
+
 @pytest.mark.parametrize(
     "send",
     [endless, endless_in_pieces, endless_headers, drip, drip_behind_the_headers, half, lambda client, content: None],
