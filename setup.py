@@ -1,12 +1,16 @@
-"""Maps the top-level folders to `stc.*` packages and builds the native code; the rest is in pyproject.toml.
+"""Maps the top-level folders to `stc.*` packages, builds the native code, and lists the extras; the rest is in
+pyproject.toml.
 
 The CPU library needs a C++ compiler. The TensorRT plugin is built too where nvcc, CMake and TensorRT's headers are
-(CMakeLists.txt); STC_REQUIRE_CUDA=1 makes their absence an error and fetches headers where none are found.
+(CMakeLists.txt). STC_REQUIRE_CUDA=1 makes its absence an error, fetches headers where none are found, and CMake too.
 """
 
 import os
+import re
 import shutil
+import site
 import subprocess
+import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -15,6 +19,7 @@ from setuptools.command.build_ext import build_ext
 
 FOLDERS = (
     "model",
+    "model/backbones",
     "model/checkpoint",
     "training",
     "export",
@@ -32,6 +37,71 @@ FOLDERS = (
 CPU = Path("plugins/cpu")
 
 
+def opencv() -> list[str]:
+    """The OpenCV that the extras bring: none where there is one of another make already.
+
+    All of them write into the same folder cv2/, and the last one wins: the user's window functions, GStreamer or CUDA
+    would be gone. A wheel cannot look around, so a wheel for others is built where there is none (`python -m build`).
+    """
+    ours = "opencv_python_headless-*.dist-info"
+    for folder in map(Path, site.getsitepackages()):
+        if any(folder.glob("cv2*")) and not any(folder.glob(ours)):
+            return []
+    return ["opencv-python-headless>=4.8"]
+
+
+OPENCV = opencv()
+ON_NVIDIA = "sys_platform == 'linux' or sys_platform == 'win32'"
+CUDA_BINDINGS = f"cuda-bindings>=12.8; {ON_NVIDIA}"
+EXTRAS = {
+    "headless": ["opencv-python-headless>=4.8"],
+    # [cpu] or [gpu], never both: the two packages overwrite each other.
+    "cpu": ["onnxruntime>=1.20", "onnx>=1.16", *OPENCV],
+    "gpu": ["onnxruntime-gpu>=1.20", *OPENCV],
+    # Also needs one onnxruntime.
+    "export": ["torch>=2.9", "onnx>=1.18", "onnxscript>=0.5", "safetensors>=0.4", *OPENCV],
+    "train": ["torch>=2.9", "safetensors>=0.4", "matplotlib>=3.7", *OPENCV],
+    # The engine. TensorRT has no wheel beyond x86-64 and arm64 servers: a Jetson's comes with JetPack (docs/deploy.md).
+    # Running one needs no more; rebuilding one from a bundle (stc-export --onnx) needs the package onnx, no PyTorch.
+    "tensorrt": [f"tensorrt>=10.3; {ON_NVIDIA}", CUDA_BINDINGS, *OPENCV],
+    "rtx": [
+        "tensorrt-rtx>=1.5; (sys_platform == 'linux' and platform_machine == 'x86_64') or sys_platform == 'win32'",
+        CUDA_BINDINGS,
+        *OPENCV,
+    ],
+    # To hand frames from and to PyCUDA; it compiles when it is installed and needs a CUDA toolkit. stc does not use it.
+    "pycuda": ["pycuda>=2024.1"],
+    "supervision": ["supervision>=0.25"],
+    # To be a client of a Triton server that runs the model (docs/scale-out.md).
+    "triton": ["tritonclient[grpc,http]>=2.40", *OPENCV],
+    # Many videos over many machines: stc-track --ray. Needs one onnxruntime or TensorRT too, as on any machine.
+    "ray": ["ray>=2.31"],
+    "test": [
+        "pytest>=8",
+        "hypothesis>=6",
+        "matplotlib>=3.7",
+        "supervision>=0.25",
+        "cmake>=3.22",
+        "cuda-bindings>=12.8",
+        "ray>=2.31; python_version < '3.14'",
+        "tritonclient[grpc,http]>=2.40",
+        "nvidia-cuda-cuobjdump>=13; sys_platform == 'linux'",
+        "nvidia-cuda-nvdisasm>=13; sys_platform == 'linux'",
+        "tensorrt-rtx>=1.5; sys_platform == 'linux' and platform_machine == 'x86_64'",
+    ],
+    "lint": ["ruff==0.17.6", "mypy==2.4.1", "import-linter>=2", "clang-format==23.1.5"],
+}
+REQUIRED = os.environ.get("STC_REQUIRE_CUDA") == "1"
+
+
+def works(command: str) -> bool:
+    """Whether the program is there and starts: a wheel's `cmake` does not in pip's builds, which hide its package."""
+    try:
+        return subprocess.run([command, "--version"], capture_output=True, timeout=60, check=False).returncode == 0
+    except (OSError, subprocess.SubprocessError):
+        return False
+
+
 class BuildLibrary(build_ext):
     """A plain shared library with a C interface (ctypes loads it), so neither its name nor its symbols are Python's."""
 
@@ -42,9 +112,10 @@ class BuildLibrary(build_ext):
         return list(ext.export_symbols)
 
     def run(self) -> None:
+        plugin = self.plugin()  # first: what it lacks shows at once
         super().run()
         folder = Path("runtime") if self.inplace else Path(self.build_lib, "stc", "runtime")
-        for built in self.plugin():
+        for built in plugin:
             # Replaced as a whole: a process that has the old library loaded keeps it.
             fresh = folder / f"{built.name}.new"
             shutil.copy2(built, fresh)
@@ -52,21 +123,44 @@ class BuildLibrary(build_ext):
 
     def plugin(self) -> list[Path]:
         """The TensorRT plugin's files, built by CMake; none, and a line that says why, where something is missing."""
-        required = os.environ.get("STC_REQUIRE_CUDA") == "1"
         needed = {"nvcc": os.environ.get("CUDACXX", "nvcc"), "cmake": "cmake"}
-        missing = [name for name, command in needed.items() if not shutil.which(command)]
-        if missing and not required:
-            self.warn(f"stc: TensorRT plugin skipped: no {' and no '.join(missing)}")
-            return []
+        if missing := [name for name, command in needed.items() if not works(command)]:
+            return self.skip(f"no {' and no '.join(missing)}", REQUIRED)
+        # Who names the headers wants the plugin.
+        wanted = REQUIRED or "TENSORRT_INCLUDE_DIR" in os.environ
         folder = Path("build", "plugin")
-        fetch = f"-DSTC_FETCH_HEADERS={'ON' if required else 'OFF'}"
-        subprocess.run(["cmake", "-S", ".", "-B", str(folder), "-DSTC_CPU=OFF", fetch], check=True)
-        subprocess.run(["cmake", "--build", str(folder), "--parallel", "2"], check=True)
+        options = [
+            "-DSTC_CPU=OFF",
+            f"-DSTC_FETCH_HEADERS={'ON' if REQUIRED else 'OFF'}",
+            f"-DSTC_PYTHON={sys.executable}",
+        ]
+        configured = subprocess.run(
+            ["cmake", "-S", ".", "-B", str(folder), *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        said = re.search(r"^\s*stc: (?:no TensorRT plugin: )?(.*)", configured.stdout, re.MULTILINE)
+        if configured.returncode == 0 or not said:
+            print(configured.stdout)
+        if configured.returncode != 0:
+            return self.skip(said[1] if said else "CMake cannot configure it; its messages are above", wanted)
+        built = subprocess.run(["cmake", "--build", str(folder), "--parallel", "2"], check=False)
+        if built.returncode != 0:
+            return self.skip("it does not compile; the compiler's messages are above", wanted)
         return [
             path
             for name in ("libstc_tensorrt.so", "libstc_triton.so", "stc_mask_head.ptx")
             if (path := folder / name).is_file()
         ]
+
+    def skip(self, reason: str, wanted: bool) -> list[Path]:
+        """Go on without the plugin, as without a C++ compiler; where it is wanted, end with one line, no traceback."""
+        if wanted:
+            raise SystemExit(f"error: no TensorRT plugin: {reason} (without it: unset STC_REQUIRE_CUDA, CUDACXX=none)")
+        self.warn(f"stc: TensorRT plugin skipped: {reason}")
+        return []
 
 
 class PlatformWheel(bdist_wheel):
@@ -74,6 +168,11 @@ class PlatformWheel(bdist_wheel):
 
     def get_tag(self) -> tuple[str, str, str]:
         return "py3", "none", super().get_tag()[2]
+
+    def run(self) -> None:
+        # What an earlier build left there would be packed too, also what is no longer in the sources.
+        shutil.rmtree(self.get_finalized_command("build").build_lib, ignore_errors=True)
+        super().run()
 
 
 setup(
@@ -83,13 +182,12 @@ setup(
         "stc": ["py.typed"],
         "stc.benchmarks.report": ["*.css"],
         "stc.assets": ["*.jpg", "*.safetensors", "*.md"],
-        "stc.export.engine": ["*.ptx"],
     },
     ext_modules=[
         Extension(
             "stc.runtime.libstc_cpu",
             sources=sorted(str(path) for path in CPU.glob("*.cpp")),
-            depends=sorted(str(path) for path in (*CPU.glob("*.h"), *Path("plugins/include/stc").glob("*.h"))),
+            depends=sorted(str(path) for path in (*CPU.glob("*.h"), *Path("plugins/include").rglob("*.h"))),
             include_dirs=["plugins/include"],
             language="c++",
             extra_compile_args=["-std=c++17", "-O3", "-fvisibility=hidden", "-pthread", "-g0"],
@@ -98,5 +196,7 @@ setup(
             optional=True,
         )
     ],
+    extras_require=EXTRAS,
+    setup_requires=["cmake>=3.22"] if REQUIRED and not works("cmake") else [],
     cmdclass={"build_ext": BuildLibrary, "bdist_wheel": PlatformWheel},
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from argparse import Namespace
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stc.cli import Parser
@@ -83,7 +84,7 @@ def _parser() -> Parser:
     parser.add_argument("--threads", type=int, metavar="N", help="threads of the engine (default: all cores)")
     parser.add_argument("--trust", action="store_true", help="run an engine that you built yourself, unverified")
     parser.add_argument("--strict", action="store_true", help="exit with 4 when the timing does not become stable")
-    parser.add_argument("--explain", metavar="DIR", help="write the worst instances as pictures")
-    parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
-    parser.add_argument("--html", metavar="FILE", help="write the report as one page")
+    parser.add_argument("--explain", type=Path, metavar="DIR", help="write the worst instances as pictures")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON (-: to stdout)")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the report as one page (-: to stdout)")
     return parser

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from stc.benchmarks import memory
 from stc.errors import InputError
+from stc.runtime.engine_record import ENGINE_FILE
 from stc.runtime.model_files import PLAN_SUFFIXES
 from stc.runtime.passport import MODEL_FILE, Passport
 from stc.runtime.session import Session
@@ -17,7 +18,7 @@ from stc.runtime.session import Session
 if TYPE_CHECKING:
     from stc.benchmarks.torch_session import TorchBackend
 
-CHECKPOINT_SUFFIXES = {".pth", ".pt", ".pkl", ".safetensors"}
+CHECKPOINT_SUFFIXES = {".pth", ".pt", ".pkl", ".safetensors", ".ckpt", ".bin", ".tar"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def _open(path: Path, label: str, threads: int | None, trust: bool) -> Candidate
 
 def _precision(passport: Passport, file: str) -> str:
     """Of one file of a bundle, which decides its budget; an engine has that of the ONNX file it was built from."""
-    if passport.engine is not None and file == passport.engine["file"]:
+    if passport.engine is not None and file == passport.engine.get("file", ENGINE_FILE):
         file = passport.engine["source"]
     return str(passport.precision.get("files", {}).get(file, "fp32"))
 

@@ -52,8 +52,7 @@ class Interval:
 def percentile(turns: Sequence[Array], q: float) -> Interval:
     """The q-th percentile (0..100) of all samples and its bootstrap interval. turns: one (n_i,) array each."""
     value = float(np.percentile(np.concatenate(turns), q))
-    draws = [float(np.percentile(np.concatenate([turns[i] for i in pick]), q)) for pick in picks(len(turns))]
-    return interval(value, np.array(draws), CONFIDENCE)
+    return interval(value, _resampled(turns, q), CONFIDENCE)
 
 
 def ratio(turns: Sequence[Array], baseline: Sequence[Array]) -> Interval:
@@ -65,13 +64,7 @@ def ratio(turns: Sequence[Array], baseline: Sequence[Array]) -> Interval:
     if len(turns) != len(baseline):
         raise ValueError(f"{len(turns)} turns beside {len(baseline)}")
     value = float(np.median(np.concatenate(turns)) / np.median(np.concatenate(baseline)))
-    draws = [
-        float(
-            np.median(np.concatenate([turns[i] for i in pick])) / np.median(np.concatenate([baseline[i] for i in pick]))
-        )
-        for pick in picks(len(turns))
-    ]
-    return interval(value, np.array(draws), RATIO_CONFIDENCE)
+    return interval(value, _resampled(turns, 50) / _resampled(baseline, 50), RATIO_CONFIDENCE)
 
 
 def variation(seconds: Array) -> float:
@@ -98,3 +91,23 @@ def interval(value: float, draws: Array, confidence: float) -> Interval:
     tail = 50 * (1 - confidence)
     low, high = np.percentile(draws, (tail, 100 - tail))
     return Interval(value, min(float(low), value), max(float(high), value))
+
+
+def _resampled(turns: Sequence[Array], q: float) -> Array:
+    """The q-th percentile of each resample, (RESAMPLES,).
+
+    The samples are sorted once and counted as often as their turn was drawn, which is many times faster than joining
+    and sorting them for each resample.
+    """
+    samples = np.concatenate(turns)
+    order = np.argsort(samples)
+    owner = np.repeat(np.arange(len(turns)), [len(turn) for turn in turns])[order]
+    drawn = picks(len(turns)) + len(turns) * np.arange(RESAMPLES)[:, None]
+    times = np.bincount(drawn.ravel(), minlength=RESAMPLES * len(turns)).reshape(RESAMPLES, len(turns))
+    reached = np.cumsum(times[:, owner], axis=1)  # how many samples of the resample are among the smallest 1, 2, ...
+    place = (reached[:, -1] - 1) * (q / 100)
+    below = np.floor(place)
+    above = np.minimum(below + 1, reached[:, -1] - 1)
+    low, high = (samples[order[np.argmax(reached > rank[:, None], axis=1)]] for rank in (below, above))
+    draws: Array = low + (high - low) * (place - below)
+    return draws

@@ -15,7 +15,7 @@ import numpy as np
 
 from stc.cli import run
 from stc.errors import MissingDependencyError
-from stc.files import write_text
+from stc.files import check_outputs, messages, write_text
 from stc.runtime.native import Library, Missing, find
 
 THREADS = 2
@@ -95,8 +95,9 @@ def frame_masks(library: Library) -> list[Comparison]:
 
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m stc.benchmarks.kernels", description=__doc__)
-    parser.add_argument("--json", metavar="FILE", help="write the comparisons as JSON")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the comparisons as JSON")
     arguments = parser.parse_args(argv)
+    check_outputs([arguments.json])
     library = find()
     if isinstance(library, Missing):
         raise MissingDependencyError(library.reason)
@@ -108,10 +109,11 @@ def main(argv: Sequence[str]) -> int:
     for row in found:
         print(
             f"{row.name:28} {row.size:22} {row.ours_ms:8.3f} ms  {row.baseline:38} {row.baseline_ms:8.2f} ms  "
-            f"{row.ratio:6.1f}x +-{row.spread / 2:.1f}"
+            f"{row.ratio:6.1f}x +-{row.spread / 2:.1f}",
+            file=messages(arguments.json),
         )
     if arguments.json:
-        write_text(Path(arguments.json), json.dumps([asdict(row) for row in found], indent=1) + "\n")
+        write_text(arguments.json, json.dumps([asdict(row) for row in found], indent=1) + "\n")
     return 0
 
 

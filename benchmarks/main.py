@@ -7,7 +7,6 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stc.benchmarks.arguments import parse, scenario_of
@@ -27,7 +26,11 @@ def main(argv: Sequence[str]) -> int:
     arguments = parse(argv)
 
     from stc.benchmarks.report import terminal
+    from stc.files import check_folder, check_outputs, messages
 
+    check_outputs([arguments.json, arguments.html], [*arguments.models, arguments.source, arguments.reference])
+    if arguments.explain is not None:
+        check_folder(arguments.explain)
     with ExitStack() as stack:
         report = _bench(arguments, scenario_of(arguments), stack.callback)
     if report is None:
@@ -35,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
         return 130
     if not report.interrupted:
         _write(report, arguments)
-    terminal.show(report)
+    terminal.show(report, messages(arguments.json, arguments.html))
     if report.interrupted:
         return 130
     if report.verdict != "pass":
@@ -52,7 +55,7 @@ def _bench(arguments: Namespace, scenario: Scenario, close: Callable[[Callable[[
     from stc.benchmarks.candidates import open_all
     from stc.benchmarks.progress import bar
     from stc.benchmarks.schedule import measure, planned
-    from stc.benchmarks.stop import Stop
+    from stc.signals import Hold
 
     candidates = open_all(arguments.models, arguments.threads, arguments.trust, close)
     _check_batches(candidates, scenario)
@@ -62,7 +65,7 @@ def _bench(arguments: Namespace, scenario: Scenario, close: Callable[[Callable[[
     if (plain := _without_native(candidates, arguments)) is not None:
         sessions.append(plain)
     proofs: list[Proof | None] = [None] * len(candidates)
-    with Stop() as stop:
+    with Hold() as stop:
         before = environment.disturbance()
         with bar("measuring", planned(scenario, len(sessions), arguments.frames)) as advance:
             measured = measure(sessions, pictures.frames, scenario, arguments.frames, lambda: stop.asked, advance)
@@ -159,13 +162,13 @@ def _report(
 def _write(report: Report, arguments: Namespace) -> None:
     from stc.files import write_text
 
-    if arguments.json:
-        write_text(Path(arguments.json), json.dumps(report.to_dict(), indent=1, allow_nan=False) + "\n")
-    if arguments.html or arguments.explain:
+    if arguments.json is not None:
+        write_text(arguments.json, json.dumps(report.to_dict(), indent=1, allow_nan=False) + "\n")
+    if arguments.html is not None or arguments.explain is not None:
         from stc.benchmarks.report import page, pictures
 
         drawn = pictures.of_report(report)
-        if arguments.html:
-            write_text(Path(arguments.html), page.render(report, drawn))
-        if arguments.explain:
-            pictures.write(drawn, Path(arguments.explain))
+        if arguments.html is not None:
+            write_text(arguments.html, page.render(report, drawn))
+        if arguments.explain is not None:
+            pictures.write(drawn, arguments.explain)

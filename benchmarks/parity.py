@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.benchmarks.budgets import BUDGETS, STAGE_OF, failures
 from stc.benchmarks.identity import NO_TRACK, FrameIds, compare_ids
 from stc.benchmarks.matching import match, thresholds
+from stc.benchmarks.metrics import BUDGETS, METRICS, misses
 from stc.benchmarks.reference import FrameOutputs, Reference
 from stc.benchmarks.tracklets import track
 from stc.runtime.passport import Passport
@@ -54,6 +54,11 @@ class Agreement:
     first_divergence: str
     verdict: Literal["pass", "fail", "unproven"]
     failures: tuple[str, ...]
+
+    def in_words(self) -> str:
+        """What was compared, and every number of it."""
+        metrics = "; ".join(f"{metric.title} {metric.shown(getattr(self, metric.name))}" for metric in METRICS)
+        return f"{self.detections} detections of {self.tracks} tracks in {self.frames} frames: {metrics}"
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON, which has no number for what is not finite: then None."""
@@ -133,11 +138,15 @@ def compare(
         "not_finite": not_finite,
         "required": required,
     }
-    missed = failures(values, budget)
+    missed = misses(values, budget)
     proven = values["detections"] >= MIN_DETECTIONS and values["tracks"] >= MIN_TRACKS
     verdict: Literal["pass", "fail", "unproven"] = "fail" if missed else "pass" if proven else "unproven"
-    first = STAGE_OF[missed[0].partition(" ")[0]] if missed else ""
-    return Agreement(**values, first_divergence=first, verdict=verdict, failures=missed)
+    return Agreement(
+        **values,
+        first_divergence=missed[0].stage if missed else "",
+        verdict=verdict,
+        failures=tuple(miss.text for miss in missed),
+    )
 
 
 def mask_iou(expected: Array, found: Array) -> Array:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from stc.benchmarks.scenarios import MASKS, MaskMaker, SingleStream, Turn, serve, turn_of
 from stc.cli import Parser, run
 from stc.errors import InputError
+from stc.files import check_outputs, write_text
 
 if TYPE_CHECKING:
     from stc.benchmarks.intervals import Interval
@@ -44,11 +45,12 @@ class Paths(SingleStream):
 def main(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
     known = _known(arguments)
+    if arguments.update and arguments.regression is not None:
+        check_outputs([arguments.regression])
     from stc.benchmarks import environment, source
     from stc.benchmarks.progress import bar
     from stc.benchmarks.report.structure import ratios
     from stc.benchmarks.schedule import measure, planned
-    from stc.files import write_text
 
     with ExitStack() as stack:
         sessions, makers = _open(arguments, stack)
@@ -70,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
     if known is None:
         return 0
     if arguments.update:
-        write_text(Path(arguments.regression), json.dumps(known | {_name(arguments): recorded}, indent=1) + "\n")
+        write_text(arguments.regression, json.dumps(known | {_name(arguments): recorded}, indent=1) + "\n")
         return 0
     lost = slower(ratio_values, known[_name(arguments)]["ratios"])
     for line in lost:
@@ -135,7 +137,7 @@ def _known(arguments: Namespace) -> dict[str, Any] | None:
     """The regression file, read before the slow part; None where none was named."""
     if arguments.regression is None:
         return None
-    path = Path(arguments.regression)
+    path = arguments.regression
     try:
         known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except ValueError as error:
@@ -158,7 +160,7 @@ def _parser() -> Parser:
     parser.add_argument("--frames", type=int, default=200, metavar="N", help="of each path (default 200)")
     parser.add_argument("--threads", type=int, metavar="N", help="threads of every engine (default: all cores)")
     parser.add_argument(
-        "--regression", metavar="FILE", help="compare the ratios with those in this file; 4 when slower"
+        "--regression", type=Path, metavar="FILE", help="compare the ratios with those in this file; 4 when slower"
     )
     parser.add_argument("--name", metavar="NAME", help="of the model in that file (default: the checkpoint's name)")
     parser.add_argument("--update", action="store_true", help="write the ratios there instead of comparing")

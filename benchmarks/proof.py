@@ -19,7 +19,7 @@ from stc.benchmarks.reference import FrameOutputs, Reference, valid_rows
 from stc.benchmarks.tracklets import scatter
 from stc.errors import InputError
 from stc.runtime.detections import kept
-from stc.runtime.passport import verify_file
+from stc.runtime.passport import FIX, verify_file
 from stc.runtime.preprocess import Letterbox
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def find(
     if given is not None:
         fixed = _live(Path(given), pictures, threads) if is_checkpoint(Path(given)) else _read(Path(given))
         for candidate in candidates:
-            _check(candidate, fixed.reference, given)
+            _check(candidate, fixed.reference, f"--reference {given}", "give the reference of this very model")
         return [fixed] * len(candidates)
     return [_own(candidate, candidates, recordings) for candidate in candidates]
 
@@ -131,7 +131,9 @@ def recorded(candidate: Candidate) -> Truth:
             "re-export with: stc-export --ckpt FILE, or name the checkpoint: --reference FILE"
         )
     verify_file(candidate.session.passport, path)
-    return _read(path)
+    found = _read(path)
+    _check(candidate, found.reference, str(path), FIX)
+    return found
 
 
 def _read(path: Path) -> Truth:
@@ -152,18 +154,24 @@ def _live(path: Path, pictures: Sequence[Array], threads: int | None) -> Truth:
     return Truth(Reference(np.stack(frames), tuple(outputs)), origin, backend)
 
 
-def _check(candidate: Candidate, expected: Reference, given: str) -> None:
+def _check(candidate: Candidate, expected: Reference, where: str, fix: str) -> None:
     """Raises InputError when the reference is of another kind of model."""
     passport = candidate.session.passport
-    if tuple(expected.frames.shape[1:3]) != tuple(passport.input_size):
-        size = "x".join(map(str, expected.frames.shape[1:3]))
-        raise InputError(
-            f"--reference {given}: of input size {size}, {candidate.label} takes "
-            f"{passport.input_size[0]}x{passport.input_size[1]}; give the reference of this very model"
-        )
-    widths = {o.embeddings.shape[1] for o in expected.outputs}
-    if widths - {passport.embedding_dim}:
-        raise InputError(
-            f"--reference {given}: embeddings of {max(widths)} numbers, {candidate.label} has "
-            f"{passport.embedding_dim}; give the reference of this very model"
-        )
+    cells = tuple(size // passport.mask_stride for size in passport.padded_size)
+    if (size := expected.frames.shape[1:3]) != tuple(passport.input_size):
+        wrong = f"of input size {_by(size)}, {candidate.label} takes {_by(passport.input_size)}"
+    elif widths := {o.embeddings.shape[1] for o in expected.outputs} - {passport.embedding_dim}:
+        wrong = f"embeddings of {max(widths)} numbers, {candidate.label} has {passport.embedding_dim}"
+    elif sizes := {o.masks.shape[1:] for o in expected.outputs} - {cells}:
+        wrong = f"masks of {_by(max(sizes))} cells, {candidate.label} has {_by(cells)}"
+    elif any(len(o) > passport.max_detections for o in expected.outputs):
+        wrong = f"more detections in a frame than the {passport.max_detections} of {candidate.label}"
+    elif any(not np.isin(o.labels, np.arange(len(passport.classes))).all() for o in expected.outputs):
+        wrong = f"labels beyond the {len(passport.classes)} classes of {candidate.label}"
+    else:
+        return
+    raise InputError(f"{where}: {wrong}; {fix}")
+
+
+def _by(size: Sequence[int]) -> str:
+    return "x".join(map(str, size))

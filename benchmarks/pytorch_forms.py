@@ -13,16 +13,13 @@ from torch import Tensor
 from stc.benchmarks import frame_mask_baselines
 from stc.benchmarks.mask_head_baselines import grouped_convolution
 from stc.benchmarks.torch_session import Network
+from stc.model.config import MaskHeadAttributes
 from stc.model.fold import fold_batch_norms
 from stc.model.network import STC, STCDeploy
 from stc.runtime.result import Result
 
-MASK_NETWORK = (
-    8,
-    3,
-    8,
-    2,
-)  # channels, layers, stride and upsampling that the baselines of the mask head are written for
+# What the baselines of the mask head are written for.
+MASK_NETWORK = MaskHeadAttributes(channels=8, layers=3, stride=8, upsample=2)
 
 
 def compiled(model: STC) -> Network:
@@ -40,9 +37,7 @@ def adelaidet(model: STC) -> Network:
 
     Raises ValueError for a mask network of another size than AdelaiDet's.
     """
-    config = model.config
-    upsample = config.strides[0] // config.mask_out_stride
-    if (config.mask_channels, config.mask_layers, config.strides[0], upsample) != MASK_NETWORK:
+    if model.config.mask_head != MASK_NETWORK:
         raise ValueError("AdelaiDet's form is written for 8 channels, 3 layers, stride 8 and masks at stride 4")
     return STCDeploy(model, mask_head=_grouped, top_k=_top_k).eval()
 

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass, fields
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.benchmarks import npz
+from stc.benchmarks.npz import Wanted
 from stc.errors import InputError
 from stc.files import atomic_path
+from stc.runtime.passport import FIX
 
 FILE_NAME = "reference.npz"
 Array = NDArray[Any]
+# What the file holds: T frames, N detections in all of them.
+ARRAYS = {
+    "frames": Wanted("uint8", ("T", None, None, 3)),
+    "counts": Wanted("int64", ("T",)),
+    "boxes": Wanted("float32", ("N", 4)),
+    "scores": Wanted("float32", ("N",)),
+    "labels": Wanted("int32", ("N",)),
+    "embeddings": Wanted("float32", ("N", None)),
+    "masks": Wanted("float32", ("N", None, None)),
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +69,7 @@ class Reference:
     outputs: tuple[FrameOutputs, ...]
 
     def write(self, path: Path) -> None:
-        arrays: dict[str, Any] = {"frames": self.frames, "counts": np.array([len(o) for o in self.outputs])}
+        arrays: dict[str, Any] = {"frames": self.frames, "counts": np.array([len(o) for o in self.outputs], np.int64)}
         for field in fields(FrameOutputs):
             arrays[field.name] = np.concatenate([getattr(o, field.name) for o in self.outputs])
         with atomic_path(path) as temporary:
@@ -65,18 +78,18 @@ class Reference:
 
 def read(path: Path) -> Reference:
     """Raises InputError when the file is missing, truncated or not a reference."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            values = {name: archive[name] for name in ("frames", "counts", *(f.name for f in fields(FrameOutputs)))}
-    except FileNotFoundError:
-        raise InputError(f"{path}: no reference to compare with; make one with: stc-export --ckpt FILE") from None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-        raise InputError(f"{path}: not a reference ({error}); re-export with: stc-export --ckpt FILE") from error
-    ends = np.cumsum(values["counts"])
-    if len(values["frames"]) != len(ends) or len(values["boxes"]) != (ends[-1] if len(ends) else 0):
-        raise InputError(f"{path}: inconsistent reference; re-export with: stc-export --ckpt FILE")
+    if not path.exists():
+        raise InputError(f"{path}: no reference to compare with; make one with: stc-export --ckpt FILE")
+    values = npz.read(path, ARRAYS, FIX)
+    if not len(values["frames"]):
+        raise InputError(f"{path}: a reference without frames; {FIX}")
+    rows = len(values["boxes"])
+    counts = [int(count) for count in values["counts"]]
+    if any(count < 0 for count in counts) or sum(counts) != rows:
+        raise InputError(f"{path}: an inconsistent reference, of {rows} detections and other counts; {FIX}")
+    ends = list(accumulate(counts))
     outputs = tuple(
         FrameOutputs(**{f.name: values[f.name][end - count : end] for f in fields(FrameOutputs)})
-        for end, count in zip(ends, values["counts"], strict=True)
+        for end, count in zip(ends, counts, strict=True)
     )
     return Reference(values["frames"], outputs)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from stc.cli import Parser, run
 from stc.errors import InputError
-from stc.files import write_text
+from stc.files import check_outputs, messages, write_text
 
 if TYPE_CHECKING:
     from stc.runtime.result import Result
@@ -122,6 +122,7 @@ def lines(costs: Sequence[Cost], fps: float) -> list[str]:
 
 def main(argv: Sequence[str]) -> int:
     arguments = _parse(argv)
+    check_outputs([arguments.json], [arguments.model, arguments.source])
     from stc.benchmarks import candidates, source
     from stc.benchmarks.progress import bar
 
@@ -132,8 +133,8 @@ def main(argv: Sequence[str]) -> int:
         with bar("measuring", arguments.frames + WARM_UP) as advance:
             costs = measure(model.session, pictures.frames, counts, arguments.frames, advance)
         height, width = pictures.size
-        print(f"{model.label}, {model.session.engine}; {pictures.name} ({width}x{height}); medians [quartiles]")
-        print("\n".join(lines(costs, arguments.fps)))
+        head = f"{model.label}, {model.session.engine}; {pictures.name} ({width}x{height}); medians [quartiles]"
+        print("\n".join([head, *lines(costs, arguments.fps)]), file=messages(arguments.json))
     if arguments.json:
         plain = [
             {"streams": cost.streams, "seconds": {way: list(s) for way, s in cost.seconds.items()}} for cost in costs

@@ -19,7 +19,7 @@ from stc.benchmarks.evaluation.overlap import Overlap
 from stc.benchmarks.progress import bar
 from stc.cli import Parser, run
 from stc.errors import InputError
-from stc.files import write_text
+from stc.files import check_outputs, messages, write_text
 from stc.runtime.rule_names import RULE_NAMES
 from stc.runtime.tracker import Tracker, TrackerConfig
 
@@ -106,8 +106,9 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     if arguments.seeds < 1:
         raise InputError(f"--seeds {arguments.seeds}: at least 1 is needed")
+    check_outputs([arguments.json])
     found = measure(range(arguments.seeds), CONFIGS)
-    print("\n".join(lines(found)))
+    print("\n".join(lines(found)), file=messages(arguments.json))
     if arguments.json:
         plain = {"columns": COLUMNS, "trackers": {each.name: each.values.tolist() for each in found}}
         write_text(arguments.json, json.dumps(plain, indent=1) + "\n")

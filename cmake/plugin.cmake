@@ -4,11 +4,16 @@ include(cmake/tensorrt_headers.cmake)
 
 function(stc_skip reason)
   if(STC_REQUIRE_CUDA)
-    message(FATAL_ERROR "stc: no TensorRT plugin: ${reason}")
+    # The space keeps CMake from breaking the line.
+    message(FATAL_ERROR " stc: no TensorRT plugin: ${reason}")
   endif()
   message(STATUS "stc: TensorRT plugin skipped: ${reason}")
 endfunction()
 
+# An nvcc that an earlier run did not find may be there now.
+if(NOT CMAKE_CUDA_COMPILER)
+  unset(CMAKE_CUDA_COMPILER CACHE)
+endif()
 check_language(CUDA)
 if(NOT CMAKE_CUDA_COMPILER)
   stc_skip("no nvcc (set CUDACXX, or put nvcc on the PATH)")
@@ -22,13 +27,18 @@ endif()
 
 # Turing to Blackwell, Jetson included, as far as this nvcc goes; PTX of the newest for what comes after.
 if(NOT CMAKE_CUDA_ARCHITECTURES)
-  execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --list-gpu-arch OUTPUT_VARIABLE known)
+  execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --list-gpu-arch
+    OUTPUT_VARIABLE known ERROR_QUIET RESULT_VARIABLE failed TIMEOUT 60)
   foreach(architecture 75 80 86 87 89 90 100 103 110 120 121)
     if(known MATCHES "compute_${architecture}\n")
       list(APPEND CMAKE_CUDA_ARCHITECTURES ${architecture}-real)
       set(newest ${architecture})
     endif()
   endforeach()
+  if(NOT failed STREQUAL "0" OR NOT newest)
+    stc_skip("${CMAKE_CUDA_COMPILER} names no architecture of ours (CUDA 11.5 or newer is needed)")
+    return()
+  endif()
   list(APPEND CMAKE_CUDA_ARCHITECTURES ${newest}-virtual)
 endif()
 enable_language(CUDA)

@@ -1,74 +1,149 @@
 # TensorRT's headers: from TENSORRT_INCLUDE_DIR (variable or environment), else the system's, else from the PyPI wheel
-# that carries NVIDIA's Apache-2.0 headers of TensorRT 10.14 (by hash), else from NVIDIA's repository.
+# that carries NVIDIA's Apache-2.0 headers of TensorRT 10.14, by hash.
+#
+# A build runs inside somebody's repository: nothing here calls git or writes outside the cache folder.
 
 set(STC_HEADER_WHEEL kernel-lens==2.0.1)
 set(STC_HEADER_WHEEL_SHA256 07cc714e8b5e7f34b672f7c7fad93febe7c747be5837ba276b1527370134ffe0)
-set(STC_HEADER_REPOSITORY https://github.com/NVIDIA/TensorRT.git)
-set(STC_HEADER_TAG v10.14)
+set(STC_HEADER_FOLDER kernel_lens/include/tensorrt)  # in the wheel
+set(STC_INDEX_TIMEOUT 15)  # seconds without an answer
 
-function(stc_headers_from_wheel folder result)
-  find_program(STC_PYTHON NAMES python3 python)
+# A Python that has pip: STC_PYTHON, else the PATH's. `-I` leaves out PYTHONPATH, in which pip's own builds hide pip.
+function(stc_find_pip result)
+  find_program(python3 NAMES python3 NO_CACHE)
+  find_program(python NAMES python NO_CACHE)
   set(${result} "" PARENT_SCOPE)
-  if(NOT STC_PYTHON)
+  foreach(candidate ${STC_PYTHON} ${python3} ${python})
+    execute_process(COMMAND ${candidate} -I -m pip --version
+      RESULT_VARIABLE failed OUTPUT_QUIET ERROR_QUIET TIMEOUT 60)
+    if(failed STREQUAL "0")
+      set(${result} ${candidate} -I -m pip PARENT_SCOPE)
+      return()
+    endif()
+  endforeach()
+endfunction()
+
+# Downloads the wheel into a folder. The result is empty, or says why it could not.
+function(stc_download_wheel folder result)
+  stc_find_pip(pip)
+  if(NOT pip)
+    set(${result} "no Python with pip on the PATH" PARENT_SCOPE)
     return()
   endif()
   file(WRITE ${folder}/requirements.txt "${STC_HEADER_WHEEL} --hash=sha256:${STC_HEADER_WHEEL_SHA256}\n")
-  execute_process(
-    COMMAND ${STC_PYTHON} -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes
-            --requirement ${folder}/requirements.txt --dest ${folder}
-    RESULT_VARIABLE failed OUTPUT_QUIET ERROR_QUIET)
-  file(GLOB wheel ${folder}/*.whl)
-  if(failed OR NOT wheel)
-    return()
+  # Twice: an index may fail once. Every wait has an end, and nobody is asked for a password.
+  foreach(attempt 1 2)
+    execute_process(
+      COMMAND ${pip} download --quiet --no-input --disable-pip-version-check --retries 1 --timeout ${STC_INDEX_TIMEOUT}
+              --no-deps --only-binary :all: --require-hashes --requirement requirements.txt --dest .
+      WORKING_DIRECTORY ${folder} RESULT_VARIABLE failed OUTPUT_QUIET ERROR_VARIABLE said TIMEOUT 120)
+    if(failed STREQUAL "0")
+      set(${result} "" PARENT_SCOPE)
+      return()
+    endif()
+    if(attempt EQUAL 1)
+      execute_process(COMMAND ${CMAKE_COMMAND} -E sleep 2 RESULT_VARIABLE ignored)
+    endif()
+  endforeach()
+  if(said MATCHES "Retrying|Could not fetch URL")
+    set(reason "a package index cannot be reached")
+  elseif(said MATCHES "ERROR: ([^\n]*(MATCH THE HASHES|No matching|No space)[^\n]*)" OR said MATCHES "ERROR: ([^\n]+)")
+    set(reason "pip: ${CMAKE_MATCH_1}")
+  else()
+    set(reason "pip: ${failed}")
   endif()
-  file(ARCHIVE_EXTRACT INPUT ${wheel} DESTINATION ${folder} PATTERNS "kernel_lens/include/tensorrt/*")
-  set(${result} ${folder}/kernel_lens/include/tensorrt PARENT_SCOPE)
+  set(${result} "${reason}" PARENT_SCOPE)
 endfunction()
 
-function(stc_headers_from_repository folder result)
-  find_package(Git QUIET)
-  set(${result} "" PARENT_SCOPE)
-  if(NOT GIT_FOUND)
+# One number for the names and contents of a folder's headers: a cache that lost a part of them is not a cache.
+function(stc_digest folder result)
+  file(GLOB headers RELATIVE ${folder} ${folder}/*.h)
+  list(SORT headers)
+  set(lines "${STC_HEADER_WHEEL_SHA256}")
+  foreach(header ${headers})
+    file(SHA256 ${folder}/${header} hash)
+    string(APPEND lines " ${header} ${hash}")
+  endforeach()
+  string(SHA256 digest "${lines}")
+  set(${result} ${digest} PARENT_SCOPE)
+endfunction()
+
+function(stc_whole folder result)
+  set(${result} FALSE PARENT_SCOPE)
+  if(EXISTS ${folder}/NvInferRuntime.h AND EXISTS ${folder}/digest)
+    stc_digest(${folder} digest)
+    file(READ ${folder}/digest noted)
+    if(noted STREQUAL digest)
+      set(${result} TRUE PARENT_SCOPE)
+    endif()
+  endif()
+endfunction()
+
+# The headers in `cache`, downloaded where they are not there whole; or an error that says how to go on without.
+function(stc_cached_headers cache result)
+  string(REPLACE "==" "-" name ${STC_HEADER_WHEEL})
+  set(whole ${cache}/${name})
+  set(${result} ${whole} PARENT_SCOPE)
+  stc_whole(${whole} there)
+  if(there)
     return()
   endif()
-  execute_process(
-    COMMAND ${GIT_EXECUTABLE} clone --quiet --depth 1 --branch ${STC_HEADER_TAG} --filter=blob:none --sparse
-            ${STC_HEADER_REPOSITORY} ${folder}/repository
-    COMMAND ${GIT_EXECUTABLE} -C ${folder}/repository sparse-checkout set include
-    RESULT_VARIABLE failed OUTPUT_QUIET ERROR_QUIET TIMEOUT 120)
-  if(NOT failed)
-    set(${result} ${folder}/repository/include PARENT_SCOPE)
+  # Beside its place and renamed at the end: another build at the same time sees all of it or nothing.
+  string(RANDOM LENGTH 12 unique)
+  set(fresh ${cache}/fetching-${unique})
+  file(MAKE_DIRECTORY ${fresh})
+  stc_download_wheel(${fresh} failure)
+  if(NOT failure)
+    file(GLOB wheel ${fresh}/*.whl)
+    file(ARCHIVE_EXTRACT INPUT ${wheel} DESTINATION ${fresh} PATTERNS "${STC_HEADER_FOLDER}/*")
+    if(EXISTS ${fresh}/${STC_HEADER_FOLDER}/NvInferRuntime.h)
+      stc_digest(${fresh}/${STC_HEADER_FOLDER} digest)
+      file(WRITE ${fresh}/${STC_HEADER_FOLDER}/digest ${digest})
+      # What is there is damaged, or another build's and whole since.
+      stc_whole(${whole} there)
+      if(NOT there)
+        file(REMOVE_RECURSE ${whole})
+        file(RENAME ${fresh}/${STC_HEADER_FOLDER} ${whole} RESULT failure)
+        stc_whole(${whole} there)
+      endif()
+      if(there)
+        set(failure "")
+      endif()
+    else()
+      set(failure "the wheel has no ${STC_HEADER_FOLDER}/NvInferRuntime.h")
+    endif()
+  endif()
+  file(REMOVE_RECURSE ${fresh})
+  if(failure)
+    # The space keeps CMake from breaking the line.
+    message(FATAL_ERROR " stc: TensorRT's headers (the wheel ${STC_HEADER_WHEEL}) could not be downloaded: ${failure}; "
+      "set TENSORRT_INCLUDE_DIR to a folder with NvInferRuntime.h, or try again")
   endif()
 endfunction()
 
 # Sets the three variables: folder, version, where it came from. The folder is empty where there are none.
 function(stc_find_tensorrt_headers folder version origin)
-  set(cache ${PROJECT_SOURCE_DIR}/build/tensorrt-headers)
   set(found ${TENSORRT_INCLUDE_DIR} $ENV{TENSORRT_INCLUDE_DIR})
   set(from "TENSORRT_INCLUDE_DIR")
   if(found)
     list(GET found 0 found)
-    if(NOT EXISTS ${found}/NvInferRuntime.h)
-      message(FATAL_ERROR "stc: TENSORRT_INCLUDE_DIR is ${found}, which has no NvInferRuntime.h")
-    endif()
+    get_filename_component(found ${found} ABSOLUTE)
+    foreach(header NvInferRuntime.h NvInferVersion.h)
+      if(NOT EXISTS ${found}/${header})
+        message(FATAL_ERROR " stc: TENSORRT_INCLUDE_DIR is ${found}, which has no ${header}; name TensorRT's include folder")
+      endif()
+    endforeach()
   else()
-    find_path(STC_SYSTEM_TENSORRT NvInferRuntime.h
+    find_path(system NvInferRuntime.h NO_CACHE
       PATHS /usr/local/tensorrt/include /opt/tensorrt/include /usr/include/${CMAKE_LIBRARY_ARCHITECTURE})
-    if(STC_SYSTEM_TENSORRT)
-      set(found ${STC_SYSTEM_TENSORRT})
-      set(from "the system")
+    if(system)
+      set(found ${system})
     endif()
+    set(from "the system")
   endif()
   if(NOT found AND STC_FETCH_HEADERS)
-    set(found ${cache}/kernel_lens/include/tensorrt)
+    stc_cached_headers(${PROJECT_SOURCE_DIR}/build/tensorrt-headers found)
     set(from "the wheel ${STC_HEADER_WHEEL}")
-    if(NOT EXISTS ${found}/NvInferRuntime.h)
-      stc_headers_from_wheel(${cache} found)
-    endif()
-    if(NOT found)
-      stc_headers_from_repository(${cache} found)
-      set(from "${STC_HEADER_REPOSITORY} ${STC_HEADER_TAG}")
-    endif()
   endif()
   set(number "")
   if(found)

@@ -35,6 +35,9 @@ def parser() -> Parser:
         "-o", "--output", metavar="DIR", help="bundle (default: the checkpoint's name; with --onnx: its own)"
     )
     p.add_argument("--triton", type=Path, metavar="DIR", help="also write a Triton model repository of the bundle")
+    p.add_argument(
+        "--overwrite", action="store_true", help="write over files that no export wrote; all others stay in any case"
+    )
     precision = p.add_mutually_exclusive_group()
     precision.add_argument("--fp16", action="store_true", help="engine and model-fp16.onnx of float16, in its types")
     precision.add_argument("--bf16", action="store_true", help="engine and model-bf16.onnx of bfloat16, in its types")
@@ -122,7 +125,7 @@ def _check_bundle(arguments: argparse.Namespace) -> None:
     given = [
         "--" + name.replace("_", "-")
         for name, value in vars(arguments).items()
-        if name not in {"bundle", "triton"} and value != defaults.get_default(name)
+        if name not in {"bundle", "triton", "overwrite"} and value != defaults.get_default(name)
     ]
     if given:
         raise InputError(f"{', '.join(given)}: --bundle takes a bundle as it is; leave them out")

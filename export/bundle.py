@@ -4,6 +4,7 @@ in its place.
 
 from __future__ import annotations
 
+import logging
 import platform
 from dataclasses import replace
 from importlib.metadata import version
@@ -34,7 +35,9 @@ from stc.model.function_body import DOMAIN, OP, OP_VERSION
 from stc.model.passport import passport_of
 from stc.runtime.engine_record import ENGINE_FILE
 from stc.runtime.native import Missing
-from stc.runtime.passport import Passport
+from stc.runtime.passport import FILE_NAME, Passport
+
+logger = logging.getLogger(__name__)
 
 
 def export(
@@ -51,6 +54,7 @@ def export(
     size: tuple[int, int] | None = None,
     max_detections: int | None = None,
     engine: EngineOptions = EngineOptions(),  # noqa: B008  (frozen)
+    overwrite: bool = False,
     step: Step = lambda _: None,
     display: Display = Silent(),  # noqa: B008  (it has no state)
 ) -> Export:
@@ -61,8 +65,9 @@ def export(
     proof uses; None takes the photographs that ship with stc. calib: a video to calibrate int8 on, needed for it and
     for nothing else. classes, backbone_style, decode_rule, key_map: what a weight file cannot tell, see
     `stc.model.checkpoint.load`. size: (H, W) of the input in pixels, max_detections: the capacity K; None: the
-    model's. engine: which TensorRT builds the engine and how, and the batch sizes, also of the ONNX files. step: called
-    with a line per step; display: told of the engine build's phases.
+    model's. engine: which TensorRT builds the engine and how, and the batch sizes, also of the ONNX files. overwrite:
+    replace what no export wrote too, where a file of the bundle has its name; all else in the folder stays in any case.
+    step: called with a line per step; display: told of the engine build's phases.
 
     A missed budget does not raise: see `Export.verdict`. Raises CheckpointError or InputError for unusable files and
     options, MissingDependencyError without onnxruntime or the TensorRT asked for, IncompatibleError when it cannot
@@ -74,9 +79,14 @@ def export(
         )
     ckpt = Path(ckpt)
     target = Path(output) if output else Path(ckpt.stem if precision == "fp32" else f"{ckpt.stem}-{precision}")
-    folder.check_replaceable(target)
     load_onnxruntime()
     flavour = _flavour(engine)
+    names = _names(precision, flavour)
+    into = folder.bundle(target, names, overwrite=overwrite)
+    if gone := into.left_out(names):
+        logger.warning(
+            "%s: %s of the bundle that is there will be gone: this export makes none", target, " and ".join(gone)
+        )
     step("reading the checkpoint")
     loaded = checkpoint.load(
         ckpt, classes=classes, backbone_style=backbone_style, decode_rule=decode_rule, key_map=key_map
@@ -103,7 +113,11 @@ def export(
             found = replace(found, speed=compare_speed(graphs[kind], graphs["fp32"], pictures, engine.batch))
         verifications.append(found)
 
-    passport = replace(passport, agreement={FILES[v.precision]: v.to_dict() for v in verifications})
+    passport = replace(
+        passport,
+        precision={**passport.precision, "fp32_islands": fp32_islands(graphs[precision].islands, precision)},
+        agreement={FILES[v.precision]: v.to_dict() for v in verifications},
+    )
     models = {
         FILES[kind]: with_passport(graph.deployed, passport).SerializeToString() for kind, graph in graphs.items()
     }
@@ -114,14 +128,15 @@ def export(
         passport = replace(passport, engine=built.record.to_dict())
     else:
         built = flavour
-    with folder.replacing(target) as temporary:
+    with into.filled(last=FILE_NAME) as temporary:
         for name, model in models.items():
             (temporary / name).write_bytes(model)
         if isinstance(built, Engine):
             (temporary / ENGINE_FILE).write_bytes(built.plan)
         expected.write(temporary / reference_file.FILE_NAME)
-        names = [path.name for path in temporary.iterdir()]
-        passport = finish(temporary, passport, names, verifications, sentence := describe.sentence(built))
+        passport = finish(
+            temporary, passport, names - folder.ALWAYS, verifications, sentence := describe.sentence(built)
+        )
     return Export(target, passport, tuple(verifications), sentence)
 
 
@@ -133,6 +148,12 @@ def _flavour(engine: EngineOptions) -> Flavour | Missing:
     elif asked := engine.asked():
         raise InputError(f"{', '.join(asked)}: no engine is built: {flavour.reason}")
     return flavour
+
+
+def _names(precision: Precision, flavour: Flavour | Missing) -> frozenset[str]:
+    """The files of the bundle."""
+    engine = {ENGINE_FILE} if isinstance(flavour, Flavour) else set()
+    return folder.ALWAYS | {reference_file.FILE_NAME, *(FILES[kind] for kind in _precisions(precision))} | engine
 
 
 def _precisions(precision: Precision) -> tuple[Precision, ...]:
@@ -151,7 +172,6 @@ def _passport(
         passport_of(source, ckpt.name, ckpt.stem),
         precision={
             "type": precision,
-            "fp32_islands": fp32_islands(source.config, precision),
             "files": {FILES[kind]: kind for kind in _precisions(precision)},
         },
         op={"name": f"{DOMAIN}::{OP}", "version": OP_VERSION},

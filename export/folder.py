@@ -1,44 +1,48 @@
-"""A bundle folder appears whole or not at all."""
+"""Where a bundle goes: a folder that is free, or one whose bundle's own files may be replaced."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Set
 from pathlib import Path
-from tempfile import mkdtemp
 
-from stc.errors import InputError
+from stc.errors import InputError, StcError
+from stc.export import report
+from stc.folders import Folder, find, is_empty
 from stc.runtime import passport
 
+OPTION = "-o DIR"
+ALWAYS = frozenset({passport.FILE_NAME, *report.FILES})  # in every bundle; its passport lists the others
 
-def check_replaceable(target: Path, marker: str = passport.FILE_NAME, option: str = "-o DIR") -> None:
-    """Raise InputError unless `target` is free, an empty folder, or one that a new export may replace.
 
-    Such a one has the file `marker`: a bundle. option: what the message says to choose another folder with.
+def bundle(path: Path, names: Set[str], *, overwrite: bool = False) -> Folder:
+    """The folder that a bundle with the files `names` is written to, checked before the work.
+
+    What its passport lists may be replaced; whatever else is there stays. Raises InputError for a folder of other
+    files, or one in which `names` would replace what no export wrote, unless `overwrite` insists.
     """
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise InputError(f"{target}: exists and is no folder; choose another with: {option}")
-    if any(target.iterdir()) and not (target / marker).is_file():
-        raise InputError(f"{target}: a folder with other files in it; choose another with: {option}")
-
-
-@contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `target`; on success it takes the place of `target`, otherwise it is removed."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
+    real = find(path, OPTION)
+    if is_empty(real):
+        return Folder(real)
     try:
-        yield temporary
-        temporary.chmod(0o755)
-        retired = None
-        if target.exists():
-            retired = Path(mkdtemp(dir=target.parent, prefix=f".{target.name}-old-"))
-            target.replace(retired)
-        temporary.replace(target)
-        if retired is not None:
-            shutil.rmtree(retired)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        listed = passport.read(real).files
+    except StcError as error:
+        if overwrite:
+            return Folder(real, frozenset(names))
+        what = "a folder with other files in it"
+        if (real / passport.FILE_NAME).exists():
+            what = f"whose files are a bundle's cannot be told ({error})"
+        raise InputError(f"{path}: {what}; choose another with: {OPTION}, or insist with: --overwrite") from error
+    ours = ALWAYS | {name for name in listed if name == Path(name).name}
+    return checked(Folder(real, frozenset(ours)), names, path, OPTION, overwrite=overwrite)
+
+
+def checked(folder: Folder, names: Set[str], path: Path, option: str, *, overwrite: bool) -> Folder:
+    """`folder`, in which `names` may be written. Raises InputError for one that is there and not ours."""
+    if overwrite:
+        return Folder(folder.path, folder.ours | names)
+    if clashes := folder.clashes(names):
+        raise InputError(
+            f"{path / clashes[0]}: no export wrote it; move it, choose another with: {option}, or insist with: "
+            "--overwrite"
+        )
+    return folder

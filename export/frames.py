@@ -54,12 +54,10 @@ def calibration_frames(config: ModelConfig, video: Path) -> Array:
 
 def default_frames() -> list[Array]:
     """A camera that moves right over `assets/scene.jpg` (a person, a cat), 12 pictures of 504x896."""
-    import cv2
+    from stc.runtime.video.pictures import read_picture
 
     with as_file(files("stc.assets") / "scene.jpg") as path:
-        scene = cv2.imread(str(path))
-    if scene is None:
-        raise InputError("assets/scene.jpg is missing from this installation; reinstall stc-trt or pass --frames VIDEO")
+        scene = read_picture(path)
     height, width = _WINDOW
     return [scene[:height, x : x + width] for x in range(0, FRAMES * _PAN, _PAN)]
 

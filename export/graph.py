@@ -6,6 +6,7 @@ import copy
 import json
 import logging
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import onnx
@@ -18,7 +19,7 @@ from stc.export.precision import OPSETS, Precision
 from stc.model.fold import fold_batch_norms
 from stc.model.function_body import DOMAIN, OP, OP_VERSION, PLUGIN_ATTRIBUTES, function_body
 from stc.model.network import STC, STCDeploy
-from stc.model.precision import widen
+from stc.model.precision import Island, enter, islands_entered, widen
 from stc.runtime.passport import METADATA_KEY, Passport
 
 _DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -30,11 +31,13 @@ class Graph:
     """An exported graph. `staged` has the intermediate tensors as further outputs, `deployed` only those of the
     contract.
 
-    Both are the same nodes and weights: what the comparison runs is what is shipped.
+    Both are the same nodes and weights: what the comparison runs is what is shipped. `islands`: where it computes in
+    float32 whatever its precision, as met while tracing, with the number of activations that each widens.
     """
 
     staged: onnx.ModelProto
     deployed: onnx.ModelProto
+    islands: dict[Island, int]
 
 
 def trace(model: STC, precision: Precision = "fp32", batch: Batch = Batch()) -> Graph:  # noqa: B008  (frozen)
@@ -48,7 +51,7 @@ def trace(model: STC, precision: Precision = "fp32", batch: Batch = Batch()) -> 
     wrapper = _Staged(STCDeploy(model, mask_head=_mask_head_node)).eval()
     height, width = model.config.input_size
     frames = torch.zeros(batch.fixed or 2, height, width, 3, dtype=torch.uint8)  # 1 would be taken for a constant
-    with torch.no_grad():
+    with torch.no_grad(), islands_entered() as islands:
         names = list(wrapper(frames))
 
     with warnings.catch_warnings(), _quiet("torch.onnx", "onnxscript", "onnx_ir"):
@@ -66,19 +69,18 @@ def trace(model: STC, precision: Precision = "fp32", batch: Batch = Batch()) -> 
     assert program is not None
     staged = program.model_proto
     name_nodes(staged)
-    config = model.config
-    upsample = config.strides[0] // config.mask_out_stride
-    staged.functions.append(function_body(config.mask_channels, config.mask_layers, upsample, OPSETS[precision]))
-    return graph_of(staged)
+    head = model.config.mask_head
+    staged.functions.append(function_body(head["channels"], head["layers"], head["upsample"], OPSETS[precision]))
+    return graph_of(staged, islands)
 
 
-def graph_of(staged: onnx.ModelProto) -> Graph:
+def graph_of(staged: onnx.ModelProto, islands: Mapping[Island, int] | None = None) -> Graph:
     """Both forms of a graph, from the one with all outputs."""
     deployed = copy.deepcopy(staged)
     del deployed.graph.output[:]
     deployed.graph.output.extend(o for o in staged.graph.output if not o.name.startswith(STAGE))
     onnx.checker.check_model(deployed, full_check=True)
-    return Graph(staged, deployed)
+    return Graph(staged, deployed, dict(islands or {}))
 
 
 def with_passport(model: onnx.ModelProto, passport: Passport) -> onnx.ModelProto:
@@ -113,8 +115,9 @@ def _mask_head_node(
     upsample: int,
 ) -> Tensor:
     """The op as one node of the exported graph; it computes nothing here. It has no bfloat16."""
+    enter("dynamic_mask_head")  # the op widens what it reads by itself
     if mask_feats.dtype == torch.bfloat16:
-        mask_feats, params = widen(mask_feats), widen(params)
+        mask_feats, params = widen(mask_feats, "dynamic_mask_head"), widen(params, "dynamic_mask_head")
     batch, _, height, width = mask_feats.shape
     node: Tensor = torch.onnx.ops.symbolic(
         f"{DOMAIN}::{OP}",

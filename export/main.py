@@ -28,11 +28,11 @@ def main(argv: Sequence[str]) -> int:
         return _convert(arguments)
     if arguments.triton is not None:
         _need_onnx()
-        from stc.export.triton.repository import check_replaceable
+        from stc.export.triton.repository import find
 
-        check_replaceable(arguments.triton)
+        find(arguments.triton, overwrite=arguments.overwrite)
     if arguments.bundle is not None:
-        _write_repository(Path(arguments.bundle), arguments.triton)
+        _write_repository(Path(arguments.bundle), arguments)
         return 0
 
     from rich.console import Console
@@ -46,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
     if arguments.onnx is None:  # a rebuild reads no checkpoint, and has no PyTorch to do so
         _warn(result.passport.checkpoint["assumed"])
     if arguments.triton is not None:
-        _write_repository(result.path, arguments.triton)
+        _write_repository(result.path, arguments)
     return 0 if result.verdict == "pass" else 3
 
 
@@ -62,12 +62,14 @@ def _inspect(arguments: argparse.Namespace) -> int:
     else:
         show(found, Console())
     _warn(found.assumed)
-    return 0
+    return 0 if found.complete else 1
 
 
 def _convert(arguments: argparse.Namespace) -> int:
     from stc.export.convert import to_safetensors
+    from stc.files import check_outputs
 
+    check_outputs([Path(arguments.to_safetensors)], [arguments.ckpt])
     source = to_safetensors(arguments.ckpt, arguments.to_safetensors, **_reading(arguments))
     _print_assumed(source.assumed)
     _warn(source.assumed)
@@ -94,7 +96,15 @@ def _work(arguments: argparse.Namespace, progress: Any) -> Export:
         from stc.export.rebuild import rebuild
 
         batch = None if arguments.batch is None else parse(arguments.batch)
-        return rebuild(arguments.onnx, arguments.output, engine=engine, batch=batch, step=step, display=display)
+        return rebuild(
+            arguments.onnx,
+            arguments.output,
+            engine=engine,
+            batch=batch,
+            overwrite=arguments.overwrite,
+            step=step,
+            display=display,
+        )
 
     from stc.export.bundle import export
     from stc.export.configure import parse_size
@@ -109,6 +119,7 @@ def _work(arguments: argparse.Namespace, progress: Any) -> Export:
         size=None if arguments.size is None else parse_size(arguments.size),
         max_detections=arguments.max_detections,
         engine=engine,
+        overwrite=arguments.overwrite,
         step=step,
         display=display,
     )
@@ -119,10 +130,10 @@ def _need_onnx() -> None:
         raise MissingDependencyError("onnx is not installed; fix: pip install onnx")
 
 
-def _write_repository(bundle: Path, directory: Path) -> None:
+def _write_repository(bundle: Path, arguments: argparse.Namespace) -> None:
     from stc.export.triton.repository import CLIENT, write
 
-    written = write(bundle, directory)
+    written = write(bundle, arguments.triton, overwrite=arguments.overwrite)
     print(f"{written.path}: Triton model {written.model}: {written.served}")
     print(f"start it with {written.path / 'start.sh'}, try it with {written.path / CLIENT} (never run in a server)")
 
@@ -171,11 +182,7 @@ def _summary(verification: Verification) -> str:
 
     a = verification.agreement
     lines = [
-        f"{verification.precision} {a.verdict}: {a.detections} detections of {a.tracks} tracks in {a.frames} frames; "
-        f"matched {a.detections_matched:.2%}, left out {a.detections_left_out:.2%}; boxes {a.boxes_max_px:.2g} px, "
-        f"scores {a.scores_max:.2g}, masks {a.masks_max:.2g}, "
-        f"mask IoU p1 {a.mask_iou_p1:.4f}, min {a.mask_iou_min:.4f}, "
-        f"embedding cosine {a.embedding_cos_min:.6f}, ids equal {a.ids_equal:.2%}",
+        f"{verification.precision} {a.verdict}: {a.in_words()}",
         f"  {ranges_sentence(verification.ranges)}",
     ]
     if verification.speed is not None:

@@ -30,12 +30,14 @@ def rebuild(
     *,
     engine: EngineOptions = EngineOptions(),  # noqa: B008  (frozen)
     batch: Batch | None = None,
+    overwrite: bool = False,
     step: Step = lambda _: None,
     display: Display = Silent(),  # noqa: B008  (it has no state)
 ) -> Export:
     """Build `engine.plan` from an ONNX file of a bundle; the bundle with it replaces the old one, or goes to `output`.
 
-    batch: for an ONNX file of any batch size, those of the engine; None: as the export was called. The verdict is the
+    batch: for an ONNX file of any batch size, those of the engine; None: as the export was called. overwrite: see
+    `stc.export.export`; an engine.plan in the bundle itself is replaced without it. The verdict is the
     export's own: nothing is compared again. Raises InputError for what is no bundle, a file that is missing or an
     option that does not fit, IncompatibleError for a file that was altered, and what
     `stc.export.engine.build.build` raises.
@@ -44,9 +46,11 @@ def rebuild(
     if not model.is_file():
         raise InputError(f"{model}: no such file; give a model.onnx of a bundle, or a checkpoint with: --ckpt FILE")
     target = model.parent if output is None else Path(output)
-    folder.check_replaceable(target)
     precision = _precision(model)
     passport = passports.read(model.parent)
+    names = folder.ALWAYS | {*passport.files, ENGINE_FILE}
+    own = target.exists() and target.samefile(model.parent)
+    into = folder.bundle(target, names, overwrite=overwrite or own)
     for name in passport.files.keys() - {ENGINE_FILE}:
         passports.verify_file(passport, model.parent / name)
     passports.verify_file(passport, model)
@@ -61,13 +65,13 @@ def rebuild(
     step(f"building {ENGINE_FILE} with {flavour.title}")
     built = build(content, model.name, flavour, engine, precision, display)
     verifications = report.read(model.parent)
-    with folder.replacing(target) as temporary:
-        old = shutil.ignore_patterns(ENGINE_FILE, passports.FILE_NAME, *report.FILES)
-        shutil.copytree(model.parent, temporary, ignore=old, dirs_exist_ok=True)
+    with into.filled(last=passports.FILE_NAME) as temporary:
+        for name in passport.files.keys() - {ENGINE_FILE}:
+            shutil.copy2(model.parent / name, temporary / name)
         (temporary / ENGINE_FILE).write_bytes(built.plan)
         sentence = describe.sentence(built)
-        names = {*passport.files, ENGINE_FILE}
-        passport = finish(temporary, replace(passport, engine=built.record.to_dict()), names, verifications, sentence)
+        passport = replace(passport, engine=built.record.to_dict())
+        passport = finish(temporary, passport, names - folder.ALWAYS, verifications, sentence)
     return Export(target, passport, verifications, sentence)
 
 

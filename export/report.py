@@ -9,7 +9,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from stc.benchmarks.metrics import METRICS
 from stc.benchmarks.parity import Agreement
+from stc.benchmarks.report.html import badge, document, paragraph, section, table
 from stc.export.ranges import FLOAT16_MAX, Extreme, Ranges
 from stc.export.speed import Speed
 from stc.export.verification import NotCompared, Stage, Verification
@@ -20,14 +22,6 @@ FP16_NOTE = (
     "float16 was run by ONNX Runtime on a CPU, which computes in float32 and rounds what it stores: "
     "this shows the rounding of storage, not a GPU's accumulation."
 )
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222 }
-table { border-collapse: collapse; width: 100%; margin: 1em 0 } th, td { text-align: left; padding: .2em .6em }
-td.number { text-align: right; font-variant-numeric: tabular-nums } tr:nth-child(even) { background: #f4f4f4 }
-.pass { color: #176b2c } .fail { color: #a11 } .unproven { color: #945d00 }
-"""
-
-
 FILES = ("export-report.json", "export-report.html")
 Verified = Verification | NotCompared
 
@@ -100,35 +94,37 @@ def _page(passport: Passport, verifications: Sequence[Verified], engine: str) ->
         "Engine": engine,
         **{f"Assumed {key}": value for key, value in passport.checkpoint["assumed"].items()},
     }
-    parts = [_table([(escape(k), escape(str(v))) for k, v in facts.items()], ())]
-    for v in verifications:
-        style = v.verdict if isinstance(v, Verification) else "unproven"
-        parts.append(f'<h2>{v.precision} against PyTorch float32: <span class="{style}">{v.verdict}</span></h2>')
-        if isinstance(v, NotCompared):
-            parts.append(f"<p>{escape(v.reason)}</p>")
-            continue
-        parts.extend(f"<p class=fail>{escape(failure)}</p>" for failure in v.agreement.failures)
-        if v.precision == "fp16":
-            parts.append(f"<p>{escape(FP16_NOTE)}</p>")
-        if v.speed is not None:
-            parts.append(f"<p>{escape(str(v.speed))}</p>")
-        rows = [(k, _number(x)) for k, x in v.agreement.to_dict().items() if isinstance(x, int | float)]
-        parts.append(_table(rows, ("output", "value")))
-        parts.append(f"<p>{escape(ranges_sentence(v.ranges))}</p>")
-        parts.append(_table([(escape(e.name), _number(e.magnitude)) for e in v.ranges.largest], _RANGE_HEADER))
-        parts.append(_table([_stage_row(stage) for stage in v.stages], _STAGE_HEADER))
+    overview = table((), [(name, str(value)) for name, value in facts.items()])
+    parts = [f"<header><h1>Export of {escape(passport.name)}</h1></header>", overview]
+    parts += [_verified(v) for v in verifications]
     if passport.engine is not None:
-        parts.append(
-            "<h2>Precision of the engine's network</h2>" + _table(_audit_rows(passport.engine["precision"]), ())
-        )
-    islands = passport.precision["fp32_islands"]
-    if islands:
-        parts.append("<h2>float32 islands</h2>" + _table([(escape(k), escape(v)) for k, v in islands.items()], ()))
-    title = f"Export of {escape(passport.name)}"
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{title}</title><style>{_STYLE}</style><h1>{title}</h1>{''.join(parts)}</html>\n"
-    )
+        audit = table((), _audit_rows(passport.engine["precision"]))
+        parts.append(section("Precision of the engine's network", audit))
+    islands = list(passport.precision["fp32_islands"].items())
+    parts.append(section("Where it computes in float32 all the same", table((), islands) if islands else ""))
+    return document(f"Export of {passport.name}", "".join(parts))
+
+
+def _verified(v: Verified) -> str:
+    """What the comparison of one file found."""
+    heading = f"<h2>{v.precision} against PyTorch float32 "
+    if isinstance(v, NotCompared):
+        return f"{heading}{badge('unproven')}</h2>{paragraph(f'{v.verdict}: {v.reason}')}"
+    agreement = v.agreement
+    parts = [f"{heading}{badge(agreement.verdict)}</h2>"]
+    parts += [paragraph(f"missed budget: {failure}", "missed") for failure in agreement.failures]
+    if v.precision == "fp16":
+        parts.append(paragraph(FP16_NOTE))
+    if v.speed is not None:
+        parts.append(paragraph(str(v.speed)))
+    counted = f"{agreement.detections} detections of {agreement.tracks} tracks in {agreement.frames} frames"
+    parts.append(paragraph(counted))
+    parts.append(table((), [(metric.title, metric.shown(getattr(agreement, metric.name))) for metric in METRICS]))
+    parts.append(paragraph(ranges_sentence(v.ranges)))
+    parts.append(table(_RANGE_HEADER, [(extreme.name, _number(extreme.magnitude)) for extreme in v.ranges.largest]))
+    stages = table(_STAGE_HEADER, [_stage_row(stage) for stage in v.stages])
+    parts.append(f"<details><summary>{len(v.stages)} tensors inside the network</summary>{stages}</details>")
+    return "".join(parts)
 
 
 def ranges_sentence(ranges: Ranges) -> str:
@@ -149,7 +145,7 @@ def _audit_rows(audit: dict[str, Any]) -> list[tuple[str, ...]]:
         "Engine inspector": audit["inspector"].removeprefix("engine inspector: "),
         **{f"Largest other: {name}": f"{kind}, {count:,}" for name, kind, count in audit["others"]},
     }
-    return [(escape(key), escape(str(value))) for key, value in rows.items()]
+    return [(key, str(value)) for key, value in rows.items()]
 
 
 _RANGE_HEADER = ("tensor written by", "largest value")
@@ -158,7 +154,7 @@ _STAGE_HEADER = ("stage (first frame)", "max error", "mean error", "largest valu
 
 def _stage_row(stage: Stage) -> tuple[str, ...]:
     values = (stage.max_error, stage.mean_error, stage.magnitude, stage.relative, stage.float16_headroom)
-    return (escape(stage.name), *map(_number, values))
+    return (stage.name, *map(_number, values))
 
 
 def _number(value: Any) -> str:
@@ -167,13 +163,3 @@ def _number(value: Any) -> str:
 
 def _finite(value: float) -> float | None:
     return value if value < float("inf") else None  # JSON knows no infinity
-
-
-def _table(rows: Sequence[tuple[str, ...]], header: tuple[str, ...]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in header)
-    style = "number" if header else "text"
-    body = "".join(
-        f"<tr><td>{first}</td>{''.join(f'<td class={style}>{cell}</td>' for cell in rest)}</tr>"
-        for first, *rest in rows
-    )
-    return f"<table>{f'<tr>{head}</tr>' if header else ''}{body}</table>"

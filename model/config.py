@@ -3,16 +3,65 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, get_args
 
-Backbone = Literal["resnet50", "resnet101", "efficientnet-lite0"]
+from stc.runtime import schema
+
 Resize = Literal["pil-bilinear", "linear", "area"]
-# Fields where another word would pass for one of these.
-_CHOICES = {
-    "p6_from": ("p5", "c5"),
-    "score_form": ("sqrt", "product"),
-    "level_topk": ("none", "pairs", "locations"),
+# What a config from a file must be. Sizes are bounded so that a network of them can be thought of.
+_CHANNELS = schema.integer(1, 1 << 14)
+_CONVS = schema.integer(0, 100)
+_KERNEL = schema.integer(1, 31)
+_COLOUR = schema.items(schema.number(-1000, 1000), 3, 3)
+_FIELDS: schema.Table = {
+    "backbone": schema.text(100),  # which there are says `backbones.known`
+    "stride_in_1x1": schema.flag(),
+    "fpn_channels": _CHANNELS,
+    "p6_from": schema.choice("p5", "c5"),
+    "strides": schema.items(schema.integer(1, 1024), 1, 8),
+    **dict.fromkeys(("cls_convs", "box_convs", "track_convs", "mask_branch_convs"), _CONVS),
+    "track_dim": schema.integer(0, 4096),
+    "track_kernel": _KERNEL,
+    "track_norm": schema.flag(),
+    "head_norm": schema.choice("group", "batch"),
+    "head_kernel": _KERNEL,
+    "mask_branch_channels": _CHANNELS,
+    "mask_channels": schema.integer(1, 1024),
+    "mask_layers": schema.integer(1, 64),
+    "sizes_of_interest": schema.items(schema.number(0, 1e6), 1, 8),
+    "mask_out_stride": schema.integer(1, 1024),
+    "classes": schema.items(schema.text(1000), 0, 10_000),
+    "input_size": schema.items(schema.integer(1, 8192), 2, 2),
+    "resize": schema.choice(*get_args(Resize)),
+    "channel_order": schema.choice("bgr", "rgb"),
+    "pixel_mean": _COLOUR,
+    "pixel_std": schema.items(schema.number(0, 1000, above=True), 3, 3),
+    "score_form": schema.choice("sqrt", "product"),
+    "score_threshold": schema.number(0, 1),
+    "threshold_with_centerness": schema.flag(),
+    "pre_nms_topk": schema.integer(1, 1_000_000),
+    "level_topk": schema.choice("none", "pairs", "locations"),
+    "clip_boxes": schema.flag(),
+    "drop_empty_boxes": schema.flag(),
+    "nms_threshold": schema.number(0, 1),
+    "nms_steps": schema.integer(0, 1000),
+    "max_detections": schema.integer(1, 100_000),
 }
+
+
+# Checked of any config: another word would pass for one of these.
+_CHOICES = ("p6_from", "head_norm", "resize", "channel_order", "score_form", "level_topk")
+
+
+class MaskHeadAttributes(TypedDict):
+    """channels: of the features and of the hidden layers. layers: dynamic ones. stride: input pixels per cell of the
+    features. upsample: cells of the output per cell of the features, and side.
+    """
+
+    channels: int
+    layers: int
+    stride: int
+    upsample: int
 
 
 @dataclass(frozen=True)
@@ -24,7 +73,7 @@ class ModelConfig:
     """
 
     # Architecture
-    backbone: Backbone = "resnet50"
+    backbone: str = "resnet50"  # one of backbones/known.py
     stride_in_1x1: bool = True  # MSRA placement (detectron2); False is torchvision's. Not visible in a weight file.
     fpn_channels: int = 256
     p6_from: Literal["p5", "c5"] = "p5"  # "c5": the backbone's last feature, as early mmdetection had it
@@ -70,9 +119,9 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if len(self.strides) != len(self.sizes_of_interest):
             raise ValueError(f"{len(self.strides)} strides but {len(self.sizes_of_interest)} sizes of interest")
-        for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {getattr(self, name)!r}")
+        choices = {name: getattr(self, name) for name in _CHOICES}
+        if wrong := schema.problems(choices, _FIELDS):
+            raise ValueError(schema.sentence(wrong))
         if self.nms_steps % 2:
             raise ValueError(f"nms_steps must be even, so that NMS keeps a superset of greedy; got {self.nms_steps}")
         if self.max_detections > self.pre_nms_topk:
@@ -93,6 +142,16 @@ class ModelConfig:
         return (c + 2) * c + c * c * (self.mask_layers - 2) + c + c * (self.mask_layers - 1) + 1
 
     @property
+    def mask_head(self) -> MaskHeadAttributes:
+        """The attributes of the op `stc::DynamicMaskHead` for this model."""
+        return MaskHeadAttributes(
+            channels=self.mask_channels,
+            layers=self.mask_layers,
+            stride=self.strides[0],
+            upsample=self.strides[0] // self.mask_out_stride,
+        )
+
+    @property
     def padded_size(self) -> tuple[int, int]:
         """Input size (H, W) rounded up to multiples of 32, as the FPN needs it."""
         height, width = self.input_size
@@ -110,10 +169,17 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
-        """Inverse of `to_dict`, also after JSON. Raises ValueError for unknown fields."""
+        """Inverse of `to_dict`, also after JSON.
+
+        Raises ValueError for what is no dictionary, for unknown fields, and for values of another type or out of range.
+        """
+        if not isinstance(values, dict):
+            raise ValueError(f"must be a dictionary; got {schema.shown(values)}")
         known = {field.name for field in fields(cls)}
         if unknown := set(values) - known:
-            raise ValueError(f"unknown config fields {sorted(unknown)}")
+            raise ValueError(f"unknown config fields {', '.join(sorted(unknown))[:200]}")
+        if wrong := schema.problems(values, _FIELDS):
+            raise ValueError(schema.sentence(wrong))
         fixed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         return cls(**fixed)
 
@@ -146,3 +212,4 @@ STC_LITE = ModelConfig(
 )
 
 PRESETS = {"r50": R50, "r101": R101, "stc-lite": STC_LITE}
+PRESET_OF = {config.backbone: name for name, config in PRESETS.items()}  # of each backbone

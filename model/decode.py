@@ -16,7 +16,7 @@ from torch import Tensor
 from stc.model.config import ModelConfig
 from stc.model.locations import level_locations
 from stc.model.nms import cluster_nms
-from stc.model.outputs import Decoded, RawOutputs
+from stc.model.outputs import Decoded, RawOutputs, join_levels
 from stc.model.precision import widen
 
 TopK = Callable[[Tensor, int], tuple[Tensor, Tensor]]
@@ -41,8 +41,8 @@ def decode(raw: RawOutputs, config: ModelConfig, top_k: TopK = stable_top_k) -> 
 
     Raises ValueError when the input is so small that it has fewer (location, class) pairs than `max_detections`.
     """
-    probability = _flatten(raw.logits).sigmoid()
-    quality = probability * _flatten(raw.centerness).sigmoid()
+    probability = _wide(raw.logits).sigmoid()
+    quality = probability * _wide(raw.centerness).sigmoid()
     tested = quality if config.threshold_with_centerness else probability
     passed = tested > config.score_threshold
     candidates = torch.where(passed, quality, 0).flatten(1)
@@ -60,7 +60,7 @@ def decode(raw: RawOutputs, config: ModelConfig, top_k: TopK = stable_top_k) -> 
         index = pairs.gather(1, index)
     cell = index // config.num_classes
     labels = index - cell * config.num_classes
-    boxes = _boxes(points[cell], _rows(_flatten(raw.ltrb), cell) * strides[cell][..., None])
+    boxes = _boxes(points[cell], _rows(_wide(raw.ltrb), cell) * strides[cell][..., None])
     if config.clip_boxes:
         boxes = _clipped(boxes, config.input_size)
     if config.drop_empty_boxes:
@@ -74,13 +74,13 @@ def decode(raw: RawOutputs, config: ModelConfig, top_k: TopK = stable_top_k) -> 
     def select(values: Tensor) -> Tensor:
         return torch.where(kept[..., None], values, 0)
 
-    embeddings = select(_rows(_flatten(raw.embeddings), cell)) if raw.embeddings else None
+    embeddings = select(_rows(_wide(raw.embeddings), cell)) if raw.embeddings else None
     return Decoded(
         boxes=select(_rows(boxes, order)),
         scores=best.sqrt() if config.score_form == "sqrt" else best,
         labels=torch.where(kept, labels.gather(1, order), -1).to(torch.int32),
         count=kept.sum(1, dtype=torch.int32),
-        params=select(_rows(_flatten(raw.params, wide=False), cell)),
+        params=select(_rows(join_levels(raw.params), cell)),
         locations=select(points[cell]),
         sizes=torch.where(kept, sizes[cell], 1),
         embeddings=embeddings,
@@ -116,10 +116,8 @@ def _best_of_each_level(
     return (index[..., None] * classes + torch.arange(classes, device=index.device)).flatten(1)
 
 
-def _flatten(levels: list[Tensor], wide: bool = True) -> Tensor:
-    """Per level (B, C, h, w) -> (B, cells of all levels, C)."""
-    values = torch.cat([level.flatten(2) for level in levels], dim=2).transpose(1, 2)
-    return widen(values) if wide else values
+def _wide(levels: list[Tensor]) -> Tensor:
+    return widen(join_levels(levels), "decode")
 
 
 def _rows(values: Tensor, index: Tensor) -> Tensor:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from torch import Tensor, nn
 from torch.nn.functional import pad, relu6
+
+from stc.model.backbones.backbone import Backbone, BackboneNetwork, ImageNet
 
 # (repeats, kernel, stride, expansion, out channels): EfficientNet-B0's table (arXiv 1905.11946).
 STAGES = (
@@ -54,10 +58,8 @@ class InvertedResidual(nn.Module):
         return out + x if self.residual else out
 
 
-class EfficientNetLite0(nn.Module):
+class EfficientNetLite0(BackboneNetwork):
     """images (B, 3, H, W), H and W multiples of 32 -> C3, C4, C5 with 40, 112, 320 channels at strides 8, 16, 32."""
-
-    out_channels = (40, 112, 320)
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,6 +72,9 @@ class EfficientNetLite0(nn.Module):
                 channels = outputs
         self.blocks = nn.ModuleList(blocks)
 
+    def early(self) -> list[nn.Module]:
+        return [self.stem, *self.blocks[:3]]
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x = relu6(self.stem(x))
         features = []
@@ -78,3 +83,31 @@ class EfficientNetLite0(nn.Module):
             if index in {4, 10, 15}:  # last blocks at strides 8, 16, 32
                 features.append(x)
         return features[0], features[1], features[2]
+
+
+# EfficientNet-PyTorch's names (also those of the efficientnet-lite0 wheel) -> ours.
+_PARTS = {
+    "_expand_conv": "expand.conv",
+    "_bn0": "expand.bn",
+    "_depthwise_conv": "depthwise.conv",
+    "_bn1": "depthwise.bn",
+    "_project_conv": "project.conv",
+    "_bn2": "project.bn",
+}
+
+
+def _rename(key: str) -> str | None:
+    if match := re.fullmatch(r"(_conv_stem|_bn0)\.(\w+)", key):
+        return f"stem.{'conv' if match[1] == '_conv_stem' else 'bn'}.{match[2]}"
+    match = re.fullmatch(r"_blocks\.(\d+)\.(\w+?)\.(\w+)", key)
+    return f"blocks.{match[1]}.{_PARTS[match[2]]}.{match[3]}" if match and match[2] in _PARTS else None
+
+
+LITE0 = Backbone(
+    "efficientnet-lite0",
+    lambda config: EfficientNetLite0(),
+    channels=(40, 112, 320),
+    parts=("stem", "blocks"),
+    mark=r"blocks\.",
+    imagenet=(ImageNet("efficientnet", "_conv_stem.", _rename, r"(_conv_head|_bn1|_fc)\."),),
+)

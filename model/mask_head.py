@@ -32,9 +32,9 @@ def mask_logits(
     """
     batch, _, height, width = mask_feats.shape
     instances = params.shape[1]
-    weights, biases = _split(widen(params), channels, layers)
+    weights, biases = _split(widen(params, "dynamic_mask_head"), channels, layers)
 
-    features = widen(mask_feats).flatten(2)
+    features = widen(mask_feats, "dynamic_mask_head").flatten(2)
     grid = level_locations(height, width, stride, mask_feats.device).to(features.dtype).T
     features = torch.cat([-grid.expand(batch, -1, -1), features], dim=1)
 

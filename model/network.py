@@ -6,16 +6,15 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from stc.model.backbones import known as backbones
 from stc.model.config import ModelConfig
 from stc.model.decode import TopK, decode, stable_top_k
-from stc.model.efficientnet import EfficientNetLite0
 from stc.model.fpn import FPN
 from stc.model.head import Head
 from stc.model.mask_branch import MaskBranch
 from stc.model.mask_head import dynamic_mask_head
 from stc.model.outputs import RawOutputs
 from stc.model.preprocess import normalise
-from stc.model.resnet import ResNet
 
 
 class STC(nn.Module):
@@ -24,12 +23,9 @@ class STC(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.backbone: ResNet | EfficientNetLite0
-        if config.backbone == "efficientnet-lite0":
-            self.backbone = EfficientNetLite0()
-        else:
-            self.backbone = ResNet(config.backbone, config.stride_in_1x1)
-        self.fpn = FPN(self.backbone.out_channels, config.fpn_channels, config.p6_from)
+        backbone = backbones.find(config.backbone)
+        self.backbone = backbone.build(config)
+        self.fpn = FPN(backbone.channels, config.fpn_channels, config.p6_from)
         self.head = Head(config)
         self.mask_branch = MaskBranch(
             config.fpn_channels, config.mask_branch_channels, config.mask_branch_convs, config.mask_channels
@@ -83,10 +79,7 @@ class STCDeploy(nn.Module):
             found.locations,
             found.sizes,
             found.count,
-            channels=config.mask_channels,
-            layers=config.mask_layers,
-            stride=config.strides[0],
-            upsample=config.strides[0] // config.mask_out_stride,
+            **config.mask_head,
         )
         outputs = {
             "num_detections": found.count,

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from stc.model.precision import widen
+
 
 def pairwise_iou(boxes: Tensor) -> Tensor:
     """(B, N, 4) xyxy -> (B, N, N) intersection over union; 0 where the union is empty."""
@@ -28,6 +30,7 @@ def cluster_nms(boxes: Tensor, labels: Tensor, valid: Tensor, threshold: float, 
     suppression chains up to that length, and for an even number a superset of the exact answer beyond. Returns keep
     (B, N) bool.
     """
+    boxes = widen(boxes, "nms")
     count = boxes.shape[1]
     same = labels[:, :, None] == labels[:, None]
     better = torch.ones(count, count, dtype=torch.bool, device=boxes.device).triu(1)

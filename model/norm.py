@@ -35,5 +35,11 @@ class GroupNorm(nn.GroupNorm):
     """Group norm whose statistics are float32 also in a half precision model: sums over a level overflow float16."""
 
     def forward(self, input: Tensor) -> Tensor:
-        wide = group_norm(widen(input), self.num_groups, widen(self.weight), widen(self.bias), self.eps)
+        wide = group_norm(
+            widen(input, "group_norm"),
+            self.num_groups,
+            widen(self.weight, "group_norm"),
+            widen(self.bias, "group_norm"),
+            self.eps,
+        )
         return wide.to(input.dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -42,3 +43,8 @@ class Decoded:
     locations: Tensor
     sizes: Tensor
     embeddings: Tensor | None
+
+
+def join_levels(levels: list[Tensor]) -> Tensor:
+    """Per level (B, C, h, w) -> (B, L, C): the L cells of all levels, one level after the other, row-major."""
+    return torch.cat([level.flatten(2) for level in levels], dim=2).transpose(1, 2)

@@ -7,11 +7,12 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from stc.model.config import ModelConfig
+from stc.model.precision import widen
 
 
 def normalise(frames: Tensor, config: ModelConfig) -> Tensor:
     """uint8 (B, H, W, 3) BGR -> float32 (B, 3, Hp, Wp), zero-padded right and bottom after normalising."""
-    images = frames.to(torch.float32).permute(0, 3, 1, 2)  # in this order: TensorRT transposes no uint8
+    images = widen(frames, "normalise").permute(0, 3, 1, 2)  # in this order: TensorRT transposes no uint8
     if config.channel_order == "rgb":
         images = images.flip(1)
     mean = torch.tensor(config.pixel_mean, device=frames.device).view(3, 1, 1)

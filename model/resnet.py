@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
+from stc.model.backbones.backbone import Backbone, BackboneNetwork, ImageNet
 from stc.model.norm import FrozenBatchNorm2d
 
 BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
@@ -57,10 +60,8 @@ class Bottleneck(nn.Module):
         return out.relu()
 
 
-class ResNet(nn.Module):
+class ResNet(BackboneNetwork):
     """images (B, 3, H, W) -> C3, C4, C5 with 512, 1024, 2048 channels at strides 8, 16, 32."""
-
-    out_channels = (512, 1024, 2048)
 
     def __init__(self, depth: str, stride_in_1x1: bool) -> None:
         super().__init__()
@@ -71,6 +72,9 @@ class ResNet(nn.Module):
         self.res4 = _stage(512, 256, blocks[2], 2, stride_in_1x1)
         self.res5 = _stage(1024, 512, blocks[3], 2, stride_in_1x1)
 
+    def early(self) -> list[nn.Module]:
+        return [self.stem, self.res2]
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         c3 = self.res3(self.res2(self.stem(x)))
         c4 = self.res4(c3)
@@ -80,3 +84,60 @@ class ResNet(nn.Module):
 def _stage(inputs: int, width: int, blocks: int, stride: int, stride_in_1x1: bool) -> nn.Sequential:
     first = Bottleneck(inputs, width, stride, stride_in_1x1)
     return nn.Sequential(first, *(Bottleneck(width * 4, width, 1, stride_in_1x1) for _ in range(blocks - 1)))
+
+
+_CAFFE_FIELDS = {"w": "conv.weight", "bn_s": "bn.weight", "bn_b": "bn.bias", "bn_rm": "bn.running_mean"}
+_CAFFE_FIELDS |= {"bn_gamma": "bn.weight", "bn_beta": "bn.bias", "bn_riv": "bn.running_var"}
+
+
+def _torchvision(key: str) -> str | None:
+    if match := re.fullmatch(r"(conv1|bn1)\.(\w+)", key):
+        return f"stem.{match[1][:-1]}.{match[2]}"
+    if match := re.fullmatch(r"layer([1-4])\.(\d+)\.((?:conv|bn)[1-3])\.(\w+)", key):
+        return f"res{int(match[1]) + 1}.{match[2]}.{match[3]}.{match[4]}"
+    if match := re.fullmatch(r"layer([1-4])\.(\d+)\.downsample\.([01])\.(\w+)", key):
+        return f"res{int(match[1]) + 1}.{match[2]}.shortcut.{('conv', 'bn')[int(match[3])]}.{match[4]}"
+    return None
+
+
+def _detectron2(key: str) -> str | None:
+    if match := re.fullmatch(r"stem\.conv1\.(norm\.)?(\w+)", key):
+        return f"stem.{'bn' if match[1] else 'conv'}.{match[2]}"
+    if match := re.fullmatch(r"(res[2-5]\.\d+)\.conv([1-3])\.(norm\.)?(\w+)", key):
+        return f"{match[1]}.{'bn' if match[3] else 'conv'}{match[2]}.{match[4]}"
+    if match := re.fullmatch(r"(res[2-5]\.\d+)\.shortcut\.(norm\.)?(\w+)", key):
+        return f"{match[1]}.shortcut.{'bn' if match[2] else 'conv'}.{match[3]}"
+    return None
+
+
+def _caffe2(key: str) -> str | None:
+    """MSRA's blobs: conv1_w, res_conv1_bn_s, res2_0_branch2a_w, res2_0_branch1_bn_b, ..."""
+    if match := re.fullmatch(r"(?:res_)?conv1_(w|bn_\w+)", key):
+        return f"stem.{_CAFFE_FIELDS[match[1]]}" if match[1] in _CAFFE_FIELDS else None
+    match = re.fullmatch(r"res([2-5])_(\d+)_branch(1|2a|2b|2c)_(w|bn_\w+)", key)
+    if not match or match[4] not in _CAFFE_FIELDS:
+        return None
+    part, _, field = _CAFFE_FIELDS[match[4]].partition(".")
+    place = f"shortcut.{part}" if match[3] == "1" else f"{part}{'abc'.index(match[3][1]) + 1}"
+    return f"res{match[1]}.{match[2]}.{place}.{field}"
+
+
+def _resnet(name: str, mark: str) -> Backbone:
+    return Backbone(
+        name,
+        lambda config: ResNet(name, config.stride_in_1x1),
+        channels=(512, 1024, 2048),
+        parts=("stem", "res2", "res3", "res4", "res5"),
+        mark=mark,
+        imagenet=(
+            ImageNet("torchvision", "layer1.0.", _torchvision, r"fc\.|.*num_batches_tracked$", "torchvision"),
+            # detectron2's names carry weights of both styles.
+            ImageNet("detectron2", "res2.0.", _detectron2, r"(linear|stem\.fc|fc)\.|.*num_batches_tracked$"),
+            ImageNet("caffe2", "res2_0_", _caffe2, r"(fc1000|pred)_|.*_momentum$|weight_order$|conv1_b$", "msra"),
+        ),
+        styled=True,
+    )
+
+
+RESNET50 = _resnet("resnet50", r"res[2-5]\.")
+RESNET101 = _resnet("resnet101", r"res4\.([6-9]|[1-9]\d)\.")  # its fourth stage has 23 blocks, R-50's 6

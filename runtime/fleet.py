@@ -68,7 +68,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Record:
-    """A finished video: what it was made from, what it gave, and the SHA-256 of its files."""
+    """A finished video: what it was made from, what it gave, the SHA-256 of its files, and what damage took."""
 
     fingerprint: str
     frames: int
@@ -76,6 +76,7 @@ class Record:
     seconds: float
     worker: str
     files: dict[str, str]
+    loss: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,17 +98,27 @@ def jobs(videos: Sequence[str], folders: Outputs, settings: Settings) -> list[Jo
             raise InputError(f"{video.split('://')[0]}: --ray takes files and folders of pictures; leave out --ray")
         if not Path(video).exists():
             raise InputError(f"{video}: no such file or folder; check it with: ls {Path(video).parent}")
-    whole = Outputs(*(None if path is None else path.resolve() for path in vars(folders).values()))
-    return [
-        Job(str(Path(video).resolve()), whole.of_input(name, picture=False), settings)
-        for video, name in zip(videos, file_names(videos), strict=True)
-    ]
+    whole = replace(
+        folders,
+        **{
+            name: path.resolve()
+            for name in ("annotated", "json", "jsonl", "contact")
+            if (path := getattr(folders, name))
+        },
+    )
+    found = []
+    for number, (video, name) in enumerate(zip(videos, file_names(videos), strict=True), 1):
+        job = Job(str(Path(video).resolve()), whole.of_input(name, number, picture=False), settings)
+        # A record says that the files were ours; whether they still are, only the worker has the time to find out.
+        (replace(job.outputs, overwrite=True) if job.record.exists() else job.outputs).check(videos)
+        found.append(job)
+    return found
 
 
 def model_sha256(model: Path) -> str:
     """Of the file that says which model it is.
 
-    Raises InputError and IncompatibleError as `Session` does, but for an engine, which only its worker can judge.
+    Raises InputError and IncompatibleError as `Session` does; not for an engine, which only its worker can judge.
     """
     if model.suffix not in PLAN_SUFFIXES or not model.is_file():
         model_files.find(model, "cpu")
@@ -120,7 +131,9 @@ def fingerprint(job: Job) -> str:
     path = Path(job.video)
     files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
     content = [(file.name, sha256(file)) for file in files]
-    asked = [None if path is None else path.name for path in vars(job.outputs).values()]
+    asked = [None if path is None else path.name for path in job.outputs.places]
+    if job.outputs.json is not None:
+        asked.append(str(job.outputs.video_id))
     values = {"stc": __version__, "content": content, "settings": settings, "asked": asked}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
@@ -146,18 +159,20 @@ def run(job: Job) -> Outcome:
             return Outcome("resumed", record)
         # A record of anything else must not outlive the first file that is written now.
         job.record.unlink(missing_ok=True)
-        summary = _track(job)
+        summary, loss = _track(job)
     except FatalError:
         raise
     except StcError as error:
         return Outcome("failed", reason=str(error))
     worker = f"{socket.gethostname()}:{os.getpid()}"
-    record = Record(expected, summary.frames, summary.tracks, round(summary.seconds, 3), worker, _hashes(job.outputs))
+    seconds, hashes = round(summary.seconds, 3), _hashes(job.outputs)
+    record = Record(expected, summary.frames, summary.tracks, seconds, worker, hashes, loss)
     write_text(job.record, json.dumps(asdict(record), indent=1) + "\n")
     return Outcome("done", record)
 
 
-def _track(job: Job) -> Summary:
+def _track(job: Job) -> tuple[Summary, str]:
+    """And what damage took from the video."""
     from stc.runtime.video import open_source
 
     session, summary = _session(job.settings), Summary()
@@ -166,9 +181,10 @@ def _track(job: Job) -> Summary:
         config = replace(config, rule=job.settings.tracker)
     with open_source(job.video, job.settings.every) as source:
         error = track(source, session, config, job.outputs, job.outputs.writers(source), summary)
+        loss = source.loss
     if error is not None:
         raise error
-    return summary
+    return summary, loss
 
 
 @cache

@@ -29,7 +29,8 @@ class Report:
 
     @property
     def failed(self) -> bool:
-        return any(outcome.state == "failed" for outcome in self._outcomes.values())
+        """Whether a video failed, or has lost frames to damage."""
+        return any(o.state == "failed" or (o.record is not None and o.record.loss) for o in self._outcomes.values())
 
     def add(self, job: Job, outcome: Outcome) -> None:
         self._outcomes[job] = outcome
@@ -59,6 +60,7 @@ class Report:
             if record is not None:
                 fps = record.frames / record.seconds if record.seconds else 0.0
                 numbers = (str(record.frames), f"{fps:.1f}", str(record.tracks))
-            told = outcome.reason if record is None else ", ".join(str(path) for path in job.outputs.paths)
+            paths = [str(path) for path in job.outputs.paths]
+            told = outcome.reason if record is None else ", ".join([*paths, *([record.loss] * bool(record.loss))])
             table.add_row(escape(Path(job.video).name), outcome.state, *numbers, escape(told))
         return table

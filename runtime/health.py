@@ -7,7 +7,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distributions, version
+from pathlib import Path
 from typing import Any, Literal
 
 from stc.runtime import machine, native
@@ -80,7 +81,7 @@ def examine(importer: Importer = import_apart) -> Report:
         lambda: plugin(here),
         native_library,
         lambda: onnxruntime(here, installed_of("onnxruntime", "onnxruntime-gpu"), importer),
-        lambda: opencv(importer),
+        lambda: opencv(opencvs(), importer),
         lambda: package("PyAV", "av", "av.__version__", "pip install --force-reinstall av", importer),
         lambda: package("Pillow", "PIL", "PIL.__version__", "pip install --force-reinstall Pillow", importer),
     ]
@@ -211,17 +212,55 @@ def onnxruntime(here: Machine, packages: dict[str, str], importer: Importer) -> 
     return Finding(name, "ok", f"{listed}, providers compiled in: {providers}")
 
 
-def opencv(importer: Importer) -> Finding:
-    packages = installed_of(
-        "opencv-python-headless", "opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"
-    )
-    found = package(
-        "OpenCV", "cv2", "cv2.__version__", "pip install --force-reinstall opencv-python-headless", importer
-    )
+# Those with windows and more modules first: where two have overwritten each other, it is the one to keep.
+OPENCV_PACKAGES = ("opencv-contrib-python", "opencv-python", "opencv-contrib-python-headless", "opencv-python-headless")
+
+
+def opencvs() -> dict[Path, tuple[str, ...]]:
+    """Every OpenCV that Python could import, first the one that it does: where it lies, and the packages that wrote
+    there; none for a system's or JetPack's.
+    """
+    places: dict[Path, list[str]] = {}
+    for entry in map(Path, sys.path):
+        for found in sorted(entry.glob("cv2*")):
+            if found.suffix in (".so", ".pyd") or (found.name == "cv2" and found.is_dir()):
+                places.setdefault(found.resolve(), [])
+    for distribution in distributions():
+        owned = {Path(str(distribution.locate_file(file.parts[0]))) for file in distribution.files or () if file.parts}
+        for place in {path.resolve() for path in owned if path.name.partition(".")[0] == "cv2"}:
+            if (name := distribution.metadata["Name"]) not in places.setdefault(place, []):
+                places[place].append(name)
+    return {place: tuple(sorted(packages)) for place, packages in places.items()}
+
+
+def opencv(places: dict[Path, tuple[str, ...]], importer: Importer) -> Finding:
+    """`places` is what `opencvs` finds."""
+    name = "OpenCV"
+    if not places:
+        return Finding(
+            name, "missing", "not installed; drawing and training need it", "pip install opencv-python-headless"
+        )
+    (place, packages), *hidden = places.items()
     if len(packages) > 1:
-        fix = f"pip uninstall -y {' '.join(packages)} && pip install opencv-python-headless"
-        return Finding("OpenCV", "broken", f"{' and '.join(packages)} overwrite each other", fix)
-    return found
+        keep = next((package for package in OPENCV_PACKAGES if package in packages), packages[0])
+        fix = f"pip uninstall -y {' '.join(packages)} && pip install {keep}"
+        return Finding(name, "broken", f"{' and '.join(packages)} overwrite each other", fix)
+    origin = packages[0] if packages else str(place)
+    imported = importer("cv2", "cv2.__version__")
+    if imported.error:
+        fix = f"pip install --force-reinstall --no-deps {origin}" if packages else f"reinstall what brought {place}"
+        if "cannot open shared object file" in imported.error and packages:
+            fix = f"install the library, or: pip uninstall -y {origin} && pip install opencv-python-headless"
+        return Finding(name, "broken", f"{origin} does not import: {imported.error}", fix)
+    detail = f"{imported.value} ({origin})"
+    if not hidden:
+        return Finding(name, "ok", detail)
+    return Finding(
+        name,
+        "ok",
+        f"{detail}, which hides {', '.join(str(other) for other, _ in hidden)}",
+        f"to use the hidden one: pip uninstall -y {origin}" if packages else None,
+    )
 
 
 def package(name: str, module: str, expression: str, fix: str, importer: Importer) -> Finding:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from stc.cli import Parser, run
-from stc.errors import InputError
+from stc.files import messages
 from stc.runtime.rule_names import RULE_NAMES
 from stc.runtime.track_outputs import Outputs, file_names
 from stc.runtime.track_run import Summary, track
@@ -21,7 +20,7 @@ from stc.runtime.track_run import Summary, track
 if TYPE_CHECKING:
     from stc.runtime.session import Session
     from stc.runtime.tracker import TrackerConfig
-    from stc.runtime.video import Source, Stats
+    from stc.runtime.video import Source
 
 Open: TypeAlias = "Callable[[str], Source]"
 
@@ -31,15 +30,25 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "input", nargs="+", metavar="INPUT",
         help="video, picture, folder of pictures, camera (0, /dev/video0) or URL; of several, every output is a "
-        "folder that takes one file per input",
+        "folder that takes one file per input; recorded ones take turns",
     )  # fmt: skip
     p.add_argument("--model", required=True, help="bundle of stc-export, or its model.onnx or engine.plan")
     p.add_argument("-o", "--output", type=Path, metavar="OUT", help="annotated video (.mp4), picture (.png) or folder")
     p.add_argument(
         "--json", type=Path, metavar="FILE", help="YTVIS result JSON, written at the end of a file or folder"
     )
-    p.add_argument("--jsonl", type=Path, metavar="FILE", help="JSON lines, one per frame as it comes")
+    p.add_argument("--jsonl", type=Path, metavar="FILE", help="JSON lines, one per frame as it comes; - is stdout")
+    p.add_argument(
+        "--append", action="store_true", help="continue the file of --jsonl (default: keep it under a number)"
+    )
+    p.add_argument(
+        "--rotate", metavar="SIZE|TIME", help="begin a new file of --jsonl at this size or time, such as 100MB or 1h"
+    )
     p.add_argument("--contact", type=Path, metavar="FILE.png", help="contact sheet of annotated frames")
+    p.add_argument(
+        "--overwrite", action="store_true",
+        help="replace an earlier --jsonl file, and videos and pictures that stc did not write",
+    )  # fmt: skip
     p.add_argument(
         "--score", type=float, metavar="S", help="keep detections with at least this score (model's: its own)"
     )
@@ -67,19 +76,11 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
-    try:
-        return _run(args)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        raise InputError(f"{where}{error.strerror or error}; check paths and free space with: df -h") from error
-
-
-def _run(args: argparse.Namespace) -> int:
     from stc.runtime.video import ReconnectPolicy, open_source
+    from stc.runtime.video.lines import Rotation
 
-    outputs = Outputs(args.output, args.json, args.jsonl, args.contact)
+    rotation = None if args.rotate is None else Rotation.parse(args.rotate)
+    outputs = Outputs(args.output, args.json, args.jsonl, args.contact, args.append, rotation, args.overwrite)
     if args.ray is not None:
         outputs.check_folders()
         return _run_fleet(args, outputs)
@@ -102,10 +103,11 @@ def _run_one(args: argparse.Namespace, outputs: Outputs, open_: Open) -> int:
         with _session(args) as session, _progress(source) as advance:
             summary = Summary()
             stopped = track(source, session, _tracker(session, args), outputs, writers, summary, advance)
-        print(_sentence(summary, source.stats, outputs))
+        print(_sentence(summary, source, outputs), file=messages(*outputs.paths))
+        lossy = bool(source.loss)
     if stopped is not None:
         raise stopped
-    return 0
+    return 1 if lossy else 0
 
 
 @contextmanager
@@ -122,23 +124,26 @@ def _progress(source: Source) -> Iterator[Callable[[], object]]:
         yield lambda: progress.advance(task)
 
 
-def _sentence(summary: Summary, stats: Stats, outputs: Outputs) -> str:
+def _sentence(summary: Summary, source: Source, outputs: Outputs) -> str:
+    stats = source.stats
     text = f"{summary.frames} frames in {summary.seconds:.1f} s ({summary.fps:.1f} FPS end to end)"
     text += f", {summary.tracks} tracks"
     if stats.dropped or stats.gaps:
         text += f", {stats.dropped} frames dropped, {stats.gaps} gaps"
+    if source.loss:
+        text += f", {source.loss}"
     return f"{text} -> {', '.join(str(path) for path in outputs.paths)}"
 
 
 def _run_many(args: argparse.Namespace, folders: Outputs, open_: Open) -> int:
     from stc.runtime.track_many import Run, track_many
-    from stc.runtime.video.sources import PICTURE_SUFFIXES, redact
+    from stc.runtime.video.sources import is_live, is_picture, shown_spec
 
     runs = []
-    for spec, name in zip(args.input, file_names(args.input), strict=True):
-        outputs = folders.of_input(name, picture=Path(spec).suffix.lower() in PICTURE_SUFFIXES)
+    for number, (spec, name) in enumerate(zip(args.input, file_names(args.input), strict=True), 1):
+        outputs = folders.of_input(name, number, picture=is_picture(Path(spec)))
         outputs.check(args.input)
-        runs.append(Run(spec, redact(spec) if "://" in spec else spec, outputs))
+        runs.append(Run(spec, shown_spec(spec), is_live(spec), outputs))
     with _session(args) as session:
         return 0 if track_many(runs, session, _tracker(session, args), open_) else 1
 
@@ -176,6 +181,4 @@ def _tracker(session: Session, args: argparse.Namespace) -> TrackerConfig:
 
 
 def entry() -> None:
-    # A service manager's stop is handled like Ctrl-C: files are completed.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     sys.exit(run(main))

@@ -23,7 +23,7 @@ def resize(library: Library, picture: NDArray[np.uint8], target: NDArray[np.uint
     """Fill `target`, uint8 (h, w, 3), with `picture`, uint8 (H, W, 3), resized as Pillow's BILINEAR does.
 
     Rows of `target` may lie apart, as those of a larger picture do; a `picture` whose rows are not contiguous is
-    copied. Raises InputError when the library refuses, which no such arrays bring about.
+    copied. Raises InputError when the library refuses, which it does not for arrays like these.
     """
     if picture.strides[1:] != (3, 1) or picture.strides[0] < 0:
         picture = np.ascontiguousarray(picture)

@@ -42,7 +42,7 @@ def outlines(mask: NDArray[np.bool_], *, holes: bool = True) -> list[NDArray[np.
 
 def _parts(mask: NDArray[np.bool_], holes: bool) -> list[tuple[Ring, list[Ring]]]:
     """The outer ring of each part and the rings of its holes."""
-    import cv2
+    from stc.opencv import cv2
 
     doubled = mask.view(np.uint8).repeat(2, axis=0).repeat(2, axis=1)
     mode = cv2.RETR_CCOMP if holes else cv2.RETR_EXTERNAL

@@ -57,7 +57,7 @@ class Letterbox:
         if native and self.resize == "pil-bilinear":
             resize(native, frame, picture[:height, :width])
         else:
-            picture[:height, :width] = _resize(frame, self.resized_size, self.resize)
+            picture[:height, :width] = resize_frame(frame, self.resized_size, self.resize)
         picture[height:] = self.border
         picture[:height, width:] = self.border
         return picture
@@ -122,7 +122,8 @@ def _advice(dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
     return next((advice for applies, advice in cases if applies), "blue, green and red for each pixel")
 
 
-def _resize(frame: NDArray[np.uint8], size: tuple[int, int], rule: str) -> NDArray[np.uint8]:
+def resize_frame(frame: NDArray[np.uint8], size: tuple[int, int], rule: str) -> NDArray[np.uint8]:
+    """`frame` uint8 (H0, W0, 3) at `size` (H, W) by one of `RESIZE_RULES`; the frame itself where it has that size."""
     height, width = size
     if frame.shape[:2] == size:
         return frame
@@ -131,7 +132,7 @@ def _resize(frame: NDArray[np.uint8], size: tuple[int, int], rule: str) -> NDArr
 
         # Pillow treats the channels alike, so the BGR array may pass for an RGB picture.
         return np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.BILINEAR))
-    import cv2
+    from stc.opencv import cv2
 
     method = cv2.INTER_AREA if rule == "area" else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(np.ascontiguousarray(frame), (width, height), interpolation=method), np.uint8)

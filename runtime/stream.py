@@ -43,7 +43,7 @@ class Stream:
     `timings` holds the seconds that the last frame spent in "preprocess", "engine" and "track" (selection of detections
     included), and where the engine can tell in "upload" and "download" (beside "engine") and in "mask_head" and
     "enqueue" (part of "engine"). Of a batch every frame has an equal share of the engine's parts. Masks are computed
-    when asked for, so who asks times them.
+    when asked for, so their time is the caller's to take.
     """
 
     def __init__(self, session: Session, tracker: TrackerConfig, *, name: str = "", fps: float = 30.0) -> None:
@@ -76,7 +76,7 @@ class Stream:
     def prepare(self, frame: NDArray[np.uint8]) -> tuple[Letterbox, NDArray[np.uint8]]:
         """How `frame` (any size) fits the model's input, and the input: uint8 (H, W, 3). Changes nothing.
 
-        For who makes batches of their own: stack the inputs, `Session.infer` them, and `finish` in the order of time.
+        For callers that make their own batches: stack the inputs, `Session.infer` them, `finish` in the order of time.
         """
         passport = self.session.passport
         letterbox = Letterbox.fit(check_frame(frame), passport.input_size, passport.resize, passport.border)
@@ -127,7 +127,7 @@ class Stream:
         self._tracker.check(found.detections, time)
 
     def track(self, found: Found, time: float) -> Result:
-        """Give ids to what was found in the frame shown at `time`; who calls it holds the stream (`exclusive`)."""
+        """Give ids to what was found in the frame shown at `time`; the caller holds the stream (`exclusive`)."""
         detections, letterbox, passport = found.detections, found.letterbox, self.session.passport
         update = self._tracker.update(detections, time)
         return Result(

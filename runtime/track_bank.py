@@ -103,7 +103,7 @@ class TrackBank:
 
 
 class Backdrops:
-    """What was seen in the last frame and is no track: it draws off detections that would else match one (QDTrack).
+    """Detections of the last frame that became no track: what resembles them now matches them, not a track (QDTrack).
 
     Room for `capacity` of them; where there are more, those of the best scores.
     """

@@ -1,13 +1,20 @@
-"""Several inputs of `stc-track` at once: a thread, a stream and files for each, on one session."""
+"""Several inputs of `stc-track`: a thread, a stream and files for each, on one session.
+
+All live ones run at once, since none of them waits. Recorded ones do: a few at a time, because each holds a decoder, an
+encoder and their frames, and they share one model anyway.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
-from stc.errors import StcError
+from stc.errors import InputError, StcError
+from stc.runtime.processors import processors
 from stc.runtime.track_outputs import Outputs
 from stc.runtime.track_run import Summary, track
 
@@ -22,16 +29,21 @@ if TYPE_CHECKING:
 
 Open: TypeAlias = "Callable[[str], Source]"
 
+RECORDED = 4  # at most so many recorded inputs at a time, and no more than processors; two to overlap decoding
 GLANCE = 0.1  # seconds between two looks at the inputs
 WIDTH = 4000  # characters of the table where no terminal limits it: one line per input
 
 
 @dataclass
 class Run:
-    """One input. `source` is None until it is open; `error` is why it did not come to its end."""
+    """One input. `source` is None until it is open; `error` is why it did not come to its end.
+
+    live: as far as its address tells; a URL may turn out to be a recording when it is open.
+    """
 
     spec: str = field(repr=False)  # with its password
     shown: str
+    live: bool
     outputs: Outputs
     summary: Summary = field(default_factory=Summary)
     source: Source | None = None
@@ -43,7 +55,14 @@ class Run:
     def state(self) -> str:
         if self.error is not None:
             return "failed"
-        return "opening" if self.source is None else self.source.state
+        if self.source is None:
+            return "opening" if self.live else "waiting"
+        return self.source.state
+
+    @property
+    def loss(self) -> str:
+        """What damage took from a recording; empty when nothing."""
+        return "" if self.source is None else self.source.loss
 
     @property
     def stats(self) -> Stats:
@@ -53,31 +72,27 @@ class Run:
 
 
 def track_many(runs: Sequence[Run], session: Session, config: TrackerConfig, open_source: Open) -> bool:
-    """Run all to their end, each in a thread, and print a table; False when one has failed.
+    """Run all to their end and print a table; False when one has failed or is damaged.
 
     Raises KeyboardInterrupt after Ctrl-C once the files hold the frames so far, and a bug once all others are done.
     """
     from rich.console import Console
 
-    stop = threading.Event()
-    threads = [
-        threading.Thread(target=_run, args=(run, session, config, open_source, stop), name=run.shown, daemon=True)
-        for run in runs
-    ]
-    for thread in threads:
-        thread.start()
+    work = _Work(session, config, open_source)
+    work.start(runs)
     interrupted = False
     try:
         _watch(runs, Console(stderr=True))
     except KeyboardInterrupt:
         interrupted = True
-        stop.set()
+        work.stop.set()
         for run in runs:
             if run.source is not None:
                 run.source.close()
         for run in runs:
             if run.source is not None:  # one that is still being opened has no files
                 run.done.wait()
+    work.end()
     console = Console()
     if not console.is_terminal:
         console.width = WIDTH
@@ -87,19 +102,81 @@ def track_many(runs: Sequence[Run], session: Session, config: TrackerConfig, ope
             raise run.error
     if interrupted:
         raise KeyboardInterrupt
-    return all(run.error is None for run in runs)
+    return all(run.error is None and not run.loss for run in runs)
 
 
-def _run(run: Run, session: Session, config: TrackerConfig, open_source: Open, stop: threading.Event) -> None:
-    try:
-        with open_source(run.spec) as source:
+@dataclass
+class _Work:
+    """What the threads of all inputs share."""
+
+    session: Session
+    config: TrackerConfig
+    open_source: Open
+    recorded: SimpleQueue[Run | None] = field(default_factory=SimpleQueue)  # that wait; None ends a worker
+    workers: int = 0
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def start(self, runs: Sequence[Run]) -> None:
+        """Raises InputError where the machine gives no more threads."""
+        try:
+            for run in runs:
+                if run.live:
+                    _begin(self._run_live, run)
+                else:
+                    self.recorded.put(run)
+            for _ in range(min(_at_a_time(), len(runs))):
+                _begin(self._run_recorded)  # one thread for many inputs: the memory of one serves the next
+                self.workers += 1
+        except RuntimeError as error:
+            raise InputError(f"{len(runs)} inputs: {error}; give fewer, or allow more threads: ulimit -u") from error
+
+    def end(self) -> None:
+        """Once no run is left."""
+        for _ in range(self.workers):
+            self.recorded.put(None)
+
+    def _run_live(self, run: Run) -> None:
+        with _reporting(run):
+            if not self._track(run, recordings=False):
+                run.live, run.source = False, None
+                self.recorded.put(run)
+                return
+        run.done.set()
+
+    def _run_recorded(self) -> None:
+        while (run := self.recorded.get()) is not None:
+            if not self.stop.is_set():
+                with _reporting(run):
+                    self._track(run)
+                run.done.set()
+
+    def _track(self, run: Run, *, recordings: bool = True) -> bool:
+        """To its end; False, and nothing is done, where it is a recording and those are not wanted."""
+        with self.open_source(run.spec) as source:
+            if not (source.live or recordings):
+                return False
             run.source, run.shown, run.summary = source, source.name, Summary()
-            if not stop.is_set():
-                run.error = track(source, session, config, run.outputs, run.outputs.writers(source), run.summary)
+            if not self.stop.is_set():
+                writers = run.outputs.writers(source)
+                run.error = track(source, self.session, self.config, run.outputs, writers, run.summary)
+        return True
+
+
+def _begin(work: Callable[..., None], *arguments: Run) -> None:
+    # A daemon, and not joined: a thread that hangs in a library must not keep the command.
+    threading.Thread(target=work, args=arguments, name="stc input", daemon=True).start()
+
+
+@contextmanager
+def _reporting(run: Run) -> Iterator[None]:
+    try:
+        yield
     except BaseException as error:
         run.error = error  # told in the table, or raised when the others are done
-    finally:
-        run.done.set()
+
+
+def _at_a_time() -> int:
+    return max(2, min(processors(), RECORDED))
 
 
 def _watch(runs: Sequence[Run], console: Console) -> None:
@@ -138,10 +215,10 @@ def _table(runs: Sequence[Run]) -> Table:
     table.add_column("written, or what went wrong", overflow="fold")
     for run in runs:
         summary, stats = run.summary, run.stats
-        written = ", ".join(str(path) for path in run.outputs.paths if summary.frames)
+        told = [str(path) for path in run.outputs.paths if summary.frames] + [run.loss] * bool(run.loss)
         table.add_row(
             escape(run.shown), run.state, str(summary.frames), f"{summary.fps:.1f}", str(summary.tracks),
-            str(stats.dropped), str(stats.gaps), escape(written if run.error is None else _told(run.error)),
+            str(stats.dropped), str(stats.gaps), escape(", ".join(told) if run.error is None else _told(run.error)),
         )  # fmt: skip
     return table
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from stc.errors import StcError
+from stc.signals import Hold
 
 if TYPE_CHECKING:
     from stc.runtime.result import Result
@@ -49,48 +47,37 @@ def track(
     writers: Sequence[AbstractContextManager[Writer]],
     summary: Summary,
     advance: Callable[[], object] = lambda: None,
-) -> StcError | KeyboardInterrupt | None:
+) -> StcError | OSError | KeyboardInterrupt | None:
     """Track all frames of `source` into `outputs` and count them in `summary`; `advance` is called after each.
 
     An error or Ctrl-C after the first frame is returned, and the files hold the frames so far, completed; before it, or
-    when it is a bug, it is raised, and nothing is left.
+    when it is a bug, it is raised, and nothing is left. A file that cannot be completed is raised once the others are.
+    A frame goes into all outputs or into none, unless a second Ctrl-C comes, or an output fails.
     """
+    from stc.runtime.track_outputs import Files
+
     if source.length == 1:  # no second frame can confirm what the only one shows
         config = replace(config, confirm_hits=1)
-    with ExitStack() as files:
-        sinks = outputs.enter(writers, files)
-        try:
-            stream = session.stream(source.name, source.fps, config)
-            for frame in source:
-                result = stream(frame.image, frame.time)
-                with _uninterrupted():
-                    for sink in sinks:
-                        sink(frame, result)
-                    summary.add(result)
-                advance()
-        except (StcError, KeyboardInterrupt) as error:
-            if summary.frames == 0:
-                raise
-            return error
-    return None
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back until the block ends, so that a frame goes into all outputs or into none."""
-    if threading.current_thread() is not threading.main_thread():  # only the main thread gets signals
-        yield
-        return
-    pending = False
-
-    def remember(number: int, frame: FrameType | None) -> None:
-        nonlocal pending
-        pending = True
-
-    before = signal.signal(signal.SIGINT, remember)
+    stopped: StcError | OSError | KeyboardInterrupt | None = None
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if pending:
-        raise KeyboardInterrupt
+        with Files() as files:
+            sinks = outputs.enter(writers, files)
+            try:
+                stream = session.stream(source.name, source.fps, config)
+                for frame in source:
+                    result = stream(frame.image, frame.time)
+                    with Hold() as hold:
+                        for sink in sinks:
+                            sink(frame, result)
+                        summary.add(result)
+                    advance()
+                    if hold.asked:
+                        raise KeyboardInterrupt
+            except (StcError, OSError, KeyboardInterrupt) as error:
+                if summary.frames == 0:
+                    raise
+                stopped = error
+    except StcError as error:
+        if error is not stopped:  # the writer that failed on the way says so again
+            raise
+    return stopped

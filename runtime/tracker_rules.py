@@ -25,7 +25,7 @@ _TINY = np.float32(1e-12)
 class Match(NamedTuple):
     """Per detection: `slots` int64 (n,), the slot it continues or -1, each slot at most once; `births` bool (n,).
 
-    backdrops: bool (n,), what to remember for one frame without a track; None where the rule knows no such thing.
+    backdrops: bool (n,), what to remember for one frame without a track; None for rules without them.
     """
 
     slots: NDArray[np.int64]

@@ -31,7 +31,7 @@ def read_annotations(
     else are left out too; None: all are read. Masks of what is left out are not looked at. problems: receives what is
     wrong with single entries, in place of an error.
 
-    Raises InputError when it is no such file or has no annotations (hidden validation sets), and, unless `problems` is
+    Raises InputError when it is another file or has no annotations (hidden validation sets), and, unless `problems` is
     given, with the list of all malformed entries.
     """
     data = read_json(path)

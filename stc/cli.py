@@ -7,12 +7,27 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from contextlib import suppress
+from typing import Any, NoReturn, TextIO
 
+from stc import signals
+from stc.boundary import reason
 from stc.errors import InputError, StcError
 
 # Packages that only some commands need, and the extra of ours that brings them.
-EXTRAS = {"torch": "export", "onnx": "export", "onnxscript": "export", "safetensors": "export", "matplotlib": "train"}
+EXTRAS = {
+    "torch": "export",
+    "onnx": "export",
+    "onnxscript": "export",
+    "safetensors": "export",
+    "matplotlib": "train",
+    "cv2": "headless",
+}
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+logger = logging.getLogger(__name__)
 
 
 class Parser(argparse.ArgumentParser):
@@ -21,31 +36,100 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; see: {self.prog} --help")
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """As argparse has it, but for what it is silent about: a stdout that takes nothing."""
+        if message and (to := file or sys.stderr) is not None:
+            to.write(message)
+
 
 def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None) -> int:
     """Run `main(argv)` and return its exit code.
 
-    `StcError` prints its message and returns its exit code; a missing optional package names the extra that brings it;
-    Ctrl-C returns 130; a closed output pipe returns 141. Anything else is a bug and keeps its traceback.
+    `StcError` prints its message and returns its exit code, and so does what the system refuses (OSError: 1); a missing
+    optional package names the extra that brings it; Ctrl-C, SIGTERM and SIGHUP interrupt and return 130, 143 and 129; a
+    closed output pipe returns 141. Anything else is a bug and keeps its traceback.
     """
-    logging.basicConfig(
-        level=os.environ.get("STC_LOG", "WARNING").upper(), format="%(levelname)s %(name)s: %(message)s"
-    )
+    with signals.handled():
+        try:
+            _begin_log()
+            code = _call(main, sys.argv[1:] if argv is None else argv)
+        except StcError as error:
+            code = error.exit_code
+            _complain(f"error: {error}")
+        except ModuleNotFoundError as error:
+            extra = EXTRAS.get((error.name or "").partition(".")[0])
+            if extra is None:
+                raise
+            code = 1
+            _complain(f"error: {error.name} is not installed; fix: pip install 'stc-trt[{extra}]'")
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+            _complain("interrupted")
+        except ImportError:
+            if not signals.asked():
+                raise
+            code = INTERRUPTED  # NumPy turns a signal while it is imported into this
+            _complain("interrupted")
+        except BrokenPipeError:  # the reader left (`| head`)
+            code = PIPE_CLOSED
+        except OSError as error:
+            code = 1
+            logger.debug("refused by the system", exc_info=True)
+            _complain(f"error: {_refused(error)}")
+        _quieten()
+        return signals.exit_code() if code == INTERRUPTED else code
+
+
+def _call(main: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
+    """Flush stdout as part of the work: now a full disk behind it can still be told of."""
     try:
-        return main(sys.argv[1:] if argv is None else argv)
-    except StcError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except ModuleNotFoundError as error:
-        extra = EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
+        code = main(argv)
+    except SystemExit:  # after --help
+        _flush()
+        raise
+    _flush()
+    return code
+
+
+def _begin_log() -> None:
+    level = os.environ.get("STC_LOG", "").upper() or "WARNING"
+    if level not in LEVELS:
+        raise InputError(f"STC_LOG={os.environ['STC_LOG']}: no level; give one of {', '.join(LEVELS)}")
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+
+
+def _refused(error: OSError) -> str:
+    """Which file, why, and what to look at."""
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{reason(error)}; check paths and free space with: df -h"
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
             raise
-        print(f"error: {error.name} is not installed; fix: pip install 'stc-trt[{extra}]'", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # The reader left (`| head`). Point stdout elsewhere so that the interpreter's final flush stays quiet.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        except OSError as error:
+            raise InputError(f"stdout: {reason(error)}; check free space with: df -h") from error
+
+
+def _complain(line: str) -> None:
+    with suppress(OSError):  # stderr may be on the full disk too
+        print(line, file=sys.stderr)
+
+
+def _quieten() -> None:
+    """What stdout and stderr still hold and do not get rid of goes nowhere; the interpreter's last flush would fail."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        if not _flushed(stream):
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _flushed(stream: TextIO) -> bool:
+    try:
+        stream.flush()
+    except (OSError, ValueError):  # ValueError: closed by the program that runs us
+        return False
+    return True

@@ -1,14 +1,23 @@
-"""Fixtures of a machine with a pretended GPU, and the rule for tests that need a real one."""
+"""Fixtures of a machine with a pretended GPU, the rule for tests that need a real one, and the limit of a fast test."""
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.runtime.backends import engine_bundle
-from tests.runtime.backends.engine_bundle import Gpus
+if TYPE_CHECKING:  # imported where they are used: they cost every test file seconds
+    from tests.runtime.backends.engine_bundle import Gpus
+
+# Threads that wait for each other sleep. By default they spin, which on a busy machine costs ten times the work.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Seconds of CPU, child processes included, that a test without the mark `slow` may take: what keeps the mark true.
+# Not wall time, which other work on the machine stretches. A slower machine widens it.
+LIMIT = float(os.environ.get("STC_TEST_SECONDS", "3"))
 
 
 def pytest_configure() -> None:
@@ -25,6 +34,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="needs an NVIDIA GPU; run: scripts/gpu_check.sh"))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Fail a test that passed, but took longer than `LIMIT` without saying so."""
+    before = sum(os.times()[:4])
+    yield
+    seconds = sum(os.times()[:4]) - before
+    if seconds > LIMIT and not (item.get_closest_marker("slow") or item.get_closest_marker("gpu")):
+        pytest.fail(
+            f"took {seconds:.1f} s of CPU, a fast test may take {LIMIT:g}: make it smaller, share its set-up with a "
+            "fixture of the module, or mark it @pytest.mark.slow (on a slow machine: STC_TEST_SECONDS=10)",
+            pytrace=False,
+        )
+
+
 @pytest.fixture
 def library(tmp_path: Path) -> Path:
     """A plugin library's file; the fake TensorRT does not look into it."""
@@ -35,6 +58,8 @@ def library(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def gpus(monkeypatch: pytest.MonkeyPatch, library: Path, tmp_path: Path) -> Gpus:
+    from tests.runtime.backends import engine_bundle
+
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return engine_bundle.pretend(monkeypatch, library)
 
@@ -42,4 +67,6 @@ def gpus(monkeypatch: pytest.MonkeyPatch, library: Path, tmp_path: Path) -> Gpus
 @pytest.fixture
 def engine(gpus: Gpus, library: Path, tmp_path: Path) -> Path:
     """A bundle with an engine that fits the pretended machine."""
+    from tests.runtime.backends import engine_bundle
+
     return engine_bundle.write(tmp_path / "bundle", library)

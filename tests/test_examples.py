@@ -28,8 +28,11 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return painted(tmp_path_factory.mktemp("clip") / "clip.mkv")
+
+
+def painted(path: Path) -> Path:
     """A cat that moves 2 pixels per frame, and from the fourth frame on a dog that stays; lossless, 25 FPS."""
-    path = tmp_path_factory.mktemp("clip") / "clip.mkv"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=25)
         stream.height, stream.width, stream.pix_fmt = 60, 96, "bgr0"

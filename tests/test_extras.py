@@ -1,4 +1,4 @@
-"""Every extra of pyproject.toml can be installed: pip's own resolver finds versions that fit together.
+"""Every extra can be installed: pip's own resolver finds versions that fit together.
 
 Nothing is installed. TensorRT's libraries alone are not on PyPI: there, `tensorrt-cu12-libs` and `tensorrt-cu13-libs`
 are source packages that download a wheel from NVIDIA's own index when pip asks for their metadata. So that the answer
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -21,7 +20,8 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.installs import copy, pip, wheel_of
+
 LIBRARIES = ("tensorrt-cu12-libs", "tensorrt-cu13-libs")
 BRINGS = {  # by extras
     "pycuda": {"pycuda"},
@@ -38,11 +38,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="some packages exist for Linux only"),
 ]
-
-
-def pip(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -75,31 +70,24 @@ def write_empty_wheel(folder: Path, name: str, version: str) -> None:
         wheel.writestr(f"{info}/RECORD", "")
 
 
-def build(folder: Path, replaced: tuple[str, str] | None = None) -> Path:
-    """A wheel without code that asks for what our pyproject.toml does.
-
-    `replaced`: a text of pyproject.toml and what stands there instead.
-    """
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    if replaced is not None:
-        assert replaced[0] in text
-        text = text.replace(*replaced)
-    project = folder / "project"
-    project.mkdir()
-    (project / "pyproject.toml").write_text(f"{text}\n[tool.setuptools]\npackages = []\n", encoding="utf-8")
-    for name in ("README.md", "LICENSE"):
-        shutil.copy(ROOT / name, project)
-    shutil.copytree(ROOT / "stc", project / "stc", ignore=shutil.ignore_patterns("__pycache__"))
-    built = pip("wheel", "--quiet", "--no-deps", "--wheel-dir", folder, project)
-    assert built.returncode == 0, built.stderr
-    (wheel,) = folder.glob("stc_trt-*.whl")
-    return wheel
+def planted(wheel: Path, folder: Path, replaced: tuple[str, str]) -> Path:
+    """The wheel with one text of its metadata replaced by another."""
+    path = folder / wheel.name
+    with zipfile.ZipFile(wheel) as original, zipfile.ZipFile(path, "w") as changed:
+        for name in original.namelist():
+            content = original.read(name)
+            if name.endswith(".dist-info/METADATA"):
+                before, after = (text.encode() for text in replaced)
+                assert before in content
+                content = content.replace(before, after)
+            changed.writestr(name, content)
+    return path
 
 
 @pytest.fixture(scope="module")
 def wheel(stand_ins: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ours, as it is. After `stand_ins`, which skips without a network: building needs one too."""
-    return build(tmp_path_factory.mktemp("wheel"))
+    return wheel_of(copy(tmp_path_factory.mktemp("tree")), tmp_path_factory.mktemp("wheel"))
 
 
 def resolve(wheel: Path, extras: str, stand_ins: Path) -> subprocess.CompletedProcess[str]:
@@ -140,13 +128,22 @@ def normalised(name: str) -> str:
     ("extra", "replaced"),
     [
         # Against another requirement of ours.
-        ("rtx", ('"tensorrt-rtx>=1.5;', '"numpy<1.26", "tensorrt-rtx>=1.5;')),
+        ("rtx", ("Requires-Dist: numpy>=1.26", "Requires-Dist: numpy>=1.26\nRequires-Dist: numpy<1.26")),
         # Against what TensorRT asks for, two packages further on.
-        ("tensorrt", ('"tensorrt>=10.3;', '"tensorrt-cu13-bindings==10.16.1.11", "tensorrt==11.4.0.106;')),
+        (
+            "tensorrt",
+            (
+                "Requires-Dist: tensorrt>=10.3;",
+                'Requires-Dist: tensorrt-cu13-bindings==10.16.1.11; extra == "tensorrt"\n'
+                "Requires-Dist: tensorrt==11.4.0.106;",
+            ),
+        ),
     ],
 )
-def test_a_planted_conflict_is_found(extra: str, replaced: tuple[str, str], stand_ins: Path, tmp_path: Path) -> None:
-    done = resolve(build(tmp_path, replaced), extra, stand_ins)
+def test_a_planted_conflict_is_found(
+    extra: str, replaced: tuple[str, str], wheel: Path, stand_ins: Path, tmp_path: Path
+) -> None:
+    done = resolve(planted(wheel, tmp_path, replaced), extra, stand_ins)
     assert done.returncode != 0
     assert "ResolutionImpossible" in done.stderr
     assert done.stdout == ""

@@ -1,0 +1,1 @@
+"""`stc-train`: pairs of frames in, a tracked model out."""

@@ -11,7 +11,6 @@ import importlib.util
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -105,7 +104,8 @@ def _train(
 ) -> None:
     from stc.training.loop import train
     from stc.training.pairs import PairSource
-    from stc.training.state import LAST, Length, load_run, new_run
+    from stc.training.run_folder import LAST
+    from stc.training.state import Length, load_run, new_run
 
     if (folder / LAST).is_file():
         run = load_run(folder, dataset.fingerprint)
@@ -114,7 +114,7 @@ def _train(
         config = replace(RECIPES["stc-lite"], seed=seed, batch_pairs=batch_pairs, freeze=init is not None)
         model = initial_model(variant, dataset.classes, seed, init)
         run = new_run(model, replace(config, **variant.settings), Length(steps=steps), dataset.fingerprint)
-    train(run, PairSource(dataset, run.model.config, run.config), folder, threading.Event(), lambda _: None)
+    train(run, PairSource(dataset, run.model.config, run.config), folder, lambda: False, lambda _: None)
 
 
 def initial_model(variant: Variant, classes: tuple[str, ...], seed: int, init: Path | None) -> STC:

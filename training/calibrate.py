@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stc.cli import Parser, run
 from stc.errors import InputError
+from stc.files import check_outputs
 
 
 def parser() -> argparse.ArgumentParser:
@@ -31,6 +32,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser().parse_args(argv)
     if arguments.score is not None and not 0 < arguments.score < 1:
         raise InputError(f"--score {arguments.score:g}: must be between 0 and 1")
+    check_outputs([arguments.output], [arguments.ckpt, arguments.data])
 
     import torch
 

@@ -48,7 +48,7 @@ def _views(model: STC, frames: Sequence[Frame]) -> Iterator[View]:
     size = model.config.input_size
     pictures = PictureCache(2 * max(size), 0)
     for frame in frames:
-        view = render(frame, letterbox(frame.size, size), size, model.config.border_bgr, False, pictures, 0.0)
+        view = render(frame, letterbox(frame.size, size), model.config, False, pictures, 0.0)
         yield drop_slivers(view, RECIPES["stc-lite"])
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args, get_type_hints
 
 from stc.errors import InputError
+from stc.model.config import PRESETS
 
 
 def _setting(default: Any, why: str) -> Any:
@@ -174,7 +175,8 @@ _PUBLISHED = TrainConfig(
     clip_norm=35.0,
     ema_decay=0.9998,
 )
-RECIPES = {"stc-lite": TrainConfig(), "r50": _PUBLISHED, "r101": _PUBLISHED}
+# Of every preset; one without a recipe of its own has that of stc-lite.
+RECIPES = dict.fromkeys(PRESETS, TrainConfig()) | {"r50": _PUBLISHED, "r101": _PUBLISHED}
 
 
 def with_settings(config: TrainConfig, texts: Iterable[str]) -> TrainConfig:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,23 +9,26 @@ from pathlib import Path
 import cv2
 
 from stc.errors import InputError
-from stc.files import atomic_path
+from stc.files import write_bytes
+from stc.frame_names import frame_numbers, video_of
 from stc.problems import Problems
 from stc.training.annotations import Clip, Dataset, Frame
 
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm")
 QUALITY = 95  # JPEG, of frames taken out of videos
 
 
 def locate_frames(clip: Clip, folder: Path, problems: Problems) -> Clip:
     """`clip` with the frames that are there. Missing, undecodable and misshapen ones become `problems`.
 
-    Where `folder` itself is a video, or the clip's folder is missing and a video of its name (`clip.mp4`, ...) stands
-    beside, the number at the end of a file name is the number of the frame in it, from 0.
+    Where they lie in a video, `stc.frame_names` says which frames of it they are.
     """
-    video = _video(clip, folder)
-    if video is not None:
-        return _frames_of_video(clip, video, problems)
+    paths = [frame.path for frame in clip.frames]
+    try:
+        if (video := video_of(clip.name, paths, folder)) is not None:
+            return _frames_of_video(clip, video, frame_numbers([path.name for path in paths], video), problems)
+    except InputError as error:
+        problems.add(f"clip {clip.name}", str(error))
+        return clip
     missing = [frame for frame in clip.frames if not frame.path.is_file()]
     if missing:
         problems.add(
@@ -43,7 +45,7 @@ def locate_frames(clip: Clip, folder: Path, problems: Problems) -> Clip:
 def unpack_videos(dataset: Dataset, folder: Path) -> Dataset:
     """`dataset` with the frames that lie in videos as pictures under `folder`, where they are kept for the next time.
 
-    Raises InputError that lists every video that ends before an annotated frame.
+    Raises InputError that lists every video that ends, or is damaged, before an annotated frame.
     """
     problems = Problems("the videos")
     clips = tuple(
@@ -54,52 +56,31 @@ def unpack_videos(dataset: Dataset, folder: Path) -> Dataset:
     return replace(dataset, clips=clips)
 
 
-def _video(clip: Clip, folder: Path) -> Path | None:
-    if folder.is_file():
-        return folder
-    if (folder / clip.name).exists():
-        return None
-    return next((path for suffix in VIDEO_SUFFIXES if (path := folder / f"{clip.name}{suffix}").is_file()), None)
-
-
-def _frames_of_video(clip: Clip, video: Path, problems: Problems) -> Clip:
+def _frames_of_video(clip: Clip, video: Path, numbers: Sequence[int], problems: Problems) -> Clip:
+    """Raises InputError when `video` is none."""
     from stc.runtime.video.sources import open_source
 
-    numbers = [re.search(r"(\d+)$", frame.path.stem) for frame in clip.frames]
-    unnumbered = [frame.path.name for frame, number in zip(clip.frames, numbers, strict=True) if number is None]
-    if unnumbered:
-        problems.add(f"clip {clip.name}", f"{unnumbered[0]} names no frame of {video}: it ends in no number")
-        return clip
-    try:
-        source = open_source(video)
-    except InputError as error:
-        problems.add(f"clip {clip.name}", str(error))
-        return clip
-    frames = tuple(
-        replace(frame, path=video, number=int(number[1]))
-        for frame, number in zip(clip.frames, numbers, strict=True)
-        if number is not None
-    )
+    source = open_source(video)
+    frames = tuple(replace(frame, path=video, number=n) for frame, n in zip(clip.frames, numbers, strict=True))
     if source.size is not None and not _same_shape(source.size, frames[0].size):
         problems.add(video, _misshapen(source.size, frames[0].size))
-    last = max(frame.number or 0 for frame in frames)
-    if source.length is not None and last >= source.length:
-        problems.add(video, f"has {source.length} frames, but frame {last} (from 0) is annotated")
+    if source.length is not None and numbers[-1] >= source.length:
+        problems.add(video, f"has {source.length} frames, but frame {numbers[-1]} (from 0) is annotated")
     return replace(clip, frames=frames)
 
 
 def _unpack(clip: Clip, folder: Path, problems: Problems) -> Clip:
     paths = {frame.number: folder / f"{frame.number:06d}.jpg" for frame in clip.frames if frame.number is not None}
     if not all(path.is_file() for path in paths.values()):
+        from stc.runtime.video.frame import numbered
         from stc.runtime.video.sources import open_source
 
-        for picture in open_source(clip.frames[0].path):
-            if picture.index in paths:
-                with atomic_path(paths[picture.index]) as temporary:
-                    cv2.imwrite(str(temporary), picture.image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    short = [number for number, path in paths.items() if not path.is_file()]
-    if short:
-        problems.add(clip.frames[0].path, f"ends before frame {short[0]} (from 0), which is annotated")
+        try:
+            for picture in numbered(open_source(clip.frames[0].path), list(paths)):
+                encoded = cv2.imencode(".jpg", picture.image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+                write_bytes(paths[picture.index], encoded.tobytes())  # cv2.imwrite is silent about a full disk
+        except InputError as error:
+            problems.add(f"clip {clip.name}", str(error))
     return replace(clip, frames=tuple(_taken_out(frame, paths) for frame in clip.frames))
 
 
@@ -110,20 +91,19 @@ def _taken_out(frame: Frame, paths: dict[int, Path]) -> Frame:
 
 def _check_picture(frame: Frame, problems: Problems) -> None:
     """Only the header is read."""
-    from PIL import Image, UnidentifiedImageError
+    from stc.runtime.video.pictures import picture_size
 
     try:
-        with Image.open(frame.path) as picture:
-            size = picture.size
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        problems.add(frame.path, f"is no picture ({error}); replace the file")
+        size = picture_size(frame.path)
+    except InputError as error:
+        problems.add(frame.path, str(error).removeprefix(f"{frame.path}: "))
         return
     if not _same_shape(size, frame.size):
         problems.add(frame.path, _misshapen(size, frame.size))
 
 
 def _same_shape(found: Sequence[int], annotated: tuple[int, int]) -> bool:
-    """found: (W, H). Equal up to scale: frames are often stored smaller than they were annotated."""
+    """found: (W, H), upright. Equal up to scale: frames are often stored smaller than they were annotated."""
     (width, height), (annotated_height, annotated_width) = found, annotated
     return abs(width * annotated_height - height * annotated_width) <= max(annotated)
 

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.runtime.preprocess import resized_size
+from stc.model.config import ModelConfig
+from stc.runtime.preprocess import resize_frame, resized_size
 from stc.training.config import TrainConfig
 
 Matrix = NDArray[np.float64]
@@ -81,17 +82,38 @@ def random_motion(rng: np.random.Generator, target: Size, config: TrainConfig, s
     return shift(float(dx), float(dy)) @ about(scaling(scale, scale) @ rotation(turn), width / 2, height / 2)
 
 
-def warp(picture: NDArray[np.uint8], matrix: Matrix, target: Size, border: tuple[int, ...] = (0,)) -> NDArray[np.uint8]:
+def show(picture: NDArray[np.uint8], matrix: Matrix, model: ModelConfig) -> NDArray[np.uint8]:
+    """An (H, W, 3) BGR picture through `matrix` as the model's input: (H, W, 3), the border in the model's colour.
+
+    For the matrix of `letterbox`, mirrored or not, these are the pixels that inference shows; any other view is
+    reduced by the model's resize rule and then moved by bilinear interpolation.
+    """
+    height, width = picture.shape[:2]
+    fitted = int(height * abs(matrix[1, 1]) + 0.5), int(width * abs(matrix[0, 0]) + 0.5)
+    plain = scaling(fitted[1] / width, fitted[0] / height)
+    mirrored = bool(np.allclose(matrix, mirror(fitted[1]) @ plain, atol=1e-6))
+    whole = 0 < fitted[0] <= model.input_size[0] and 0 < fitted[1] <= model.input_size[1]
+    if not whole or not (mirrored or np.allclose(matrix, plain, atol=1e-6)):
+        return warp(picture, matrix, model.input_size, model.border_bgr, model.resize)
+    fit = resize_frame(picture, fitted, model.resize)
+    shown = np.full((*model.input_size, 3), model.border_bgr, dtype=np.uint8)
+    shown[: fitted[0], : fitted[1]] = fit[:, ::-1] if mirrored else fit
+    return shown
+
+
+def warp(
+    picture: NDArray[np.uint8], matrix: Matrix, target: Size, border: tuple[int, ...] = (0,), reduce_by: str = "area"
+) -> NDArray[np.uint8]:
     """Resample an (H, W) or (H, W, 3) uint8 picture into `target`; what lies outside it gets the border colour.
 
-    Reduction is by area averaging (OpenCV's INTER_AREA) first, so that nothing aliases; the rest is bilinear. For
-    the matrix of `letterbox` the second step is the identity and the result is that of inference.
+    Reduction is by the resize rule `reduce_by` first, so that nothing aliases where the rule averages; the rest is
+    bilinear.
     """
     height, width = picture.shape[:2]
     scale_x, scale_y = (float(np.hypot(matrix[0, axis], matrix[1, axis])) for axis in (0, 1))
     reduced = max(1, int(width * min(scale_x, 1.0) + 0.5)), max(1, int(height * min(scale_y, 1.0) + 0.5))
     if reduced != (width, height):
-        picture = np.asarray(cv2.resize(picture, reduced, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        picture = resize_frame(picture, (reduced[1], reduced[0]), reduce_by)
         matrix = matrix @ scaling(width / reduced[0], height / reduced[1])
     indices = shift(-0.5, -0.5) @ matrix @ shift(0.5, 0.5)
     warped = cv2.warpAffine(

@@ -9,13 +9,13 @@ from pathlib import Path
 from torch import Tensor
 
 from stc.errors import CheckpointError, InputError
+from stc.model.backbones import known as backbones
 from stc.model.checkpoint import files, load
-from stc.model.checkpoint.backbones import Backbone, read_backbone
+from stc.model.checkpoint.backbones import BackboneWeights, read_backbone
 from stc.model.checkpoint.infer import BackboneStyle, with_backbone_style
-from stc.model.config import PRESETS, R50, STC_LITE, ModelConfig
+from stc.model.config import PRESET_OF, PRESETS, ModelConfig
 from stc.model.network import STC
 
-PRESET_OF = {"efficientnet-lite0": "stc-lite", "resnet50": "r50", "resnet101": "r101"}
 DEFAULT_PRESET = "stc-lite"
 CLASS_LAYER = "head.cls_logits."
 TRACKING_HEAD = "head.track_"
@@ -57,7 +57,7 @@ def start(
 
 
 def _from_backbone(
-    backbone: Backbone,
+    backbone: BackboneWeights,
     path: Path,
     preset: str | None,
     style: BackboneStyle | None,
@@ -70,10 +70,9 @@ def _from_backbone(
         raise CheckpointError(
             f"{path}: weights of {backbone.name}, but --config {name} has {config.backbone}; leave out --config"
         )
-    notes = [f"backbone from {path.name} ({backbone.source}, {len(backbone.tensors)} tensors); all else random"]
-    if backbone.name != "efficientnet-lite0":
-        # torchvision's names are torchvision's weights; detectron2's carry both kinds.
-        known: BackboneStyle | None = {"torchvision": "torchvision", "caffe2": "msra"}.get(backbone.source)  # type: ignore[assignment]
+    notes = [f"backbone from {path.name} ({backbone.names.source}, {len(backbone.tensors)} tensors); all else random"]
+    if backbones.find(backbone.name).styled:
+        known = backbone.names.style
         if known and style and known != style:
             raise InputError(f"{path}: its names are those of {known} weights; leave out --backbone-style {style}")
         chosen = style or known or "msra"
@@ -131,7 +130,7 @@ def _fine_tune(
 
 
 def _with_tracking_head(config: ModelConfig) -> ModelConfig:
-    like = STC_LITE if config.backbone == "efficientnet-lite0" else R50
+    like = PRESETS[PRESET_OF[config.backbone]]
     return config.with_(
         track_convs=like.track_convs,
         track_dim=like.track_dim,
@@ -141,7 +140,7 @@ def _with_tracking_head(config: ModelConfig) -> ModelConfig:
 
 
 def _for_resnet(config: ModelConfig, style: BackboneStyle) -> BackboneStyle:
-    if config.backbone == "efficientnet-lite0":
+    if not backbones.find(config.backbone).styled:
         raise InputError(f"--backbone-style {style} is for ResNet, the model has {config.backbone}: leave it out")
     return style
 

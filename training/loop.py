@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -33,9 +32,9 @@ class StepReport:
 
 
 def train(
-    run: Run, source: PairSource, folder: Path, stop: threading.Event, report: Callable[[StepReport], None]
+    run: Run, source: PairSource, folder: Path, stop: Callable[[], bool], report: Callable[[StepReport], None]
 ) -> None:
-    """Train until the run's length is reached or `stop` is set; the state is on disk in both cases, and every few
+    """Train until the run's length is reached or `stop` says so; the state is on disk in both cases, and every few
     minutes.
 
     Raises StcError when the loss is not finite; the last saved state stays.
@@ -50,7 +49,7 @@ def train(
 
     with ThreadPoolExecutor(1) as background:
         coming = background.submit(prepare, run.step)
-        while run.progress < 1 and not stop.is_set():
+        while run.progress < 1 and not stop():
             begin = time.monotonic()
             batch = to_device(coming.result(), device)
             wait = time.monotonic() - begin

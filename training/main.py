@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +13,9 @@ from typing import TYPE_CHECKING
 from stc.cli import run as run_cli
 from stc.errors import InputError
 from stc.runtime.processors import threads_to_ask_for
+from stc.signals import Hold
 from stc.training.arguments import DEFAULT_EPOCHS, parser
+from stc.training.run_folder import EMA, FRAMES, PLOT, check
 
 if TYPE_CHECKING:
     from stc.training.annotations import Dataset
@@ -39,10 +38,7 @@ def main(argv: Sequence[str]) -> int:
         if kept := [name for name in given if getattr(arguments, name)]:
             names = ", ".join(f"--{'set' if name == 'settings' else name.replace('_', '-')}" for name in kept)
             raise InputError(f"--resume continues a run with its own weights and settings; leave out {names}")
-    elif (arguments.output / "last.pt").exists():
-        raise InputError(
-            f"{arguments.output} already holds a training; continue it with --resume or choose another --output"
-        )
+    check(arguments.output, resume=arguments.resume)
     _train(arguments)
     return 0
 
@@ -73,8 +69,10 @@ def _train(arguments: argparse.Namespace) -> None:
     ]
     dataset = read_all(sources, exclude=frozenset(arguments.exclude), split=arguments.split)
     run = _begin(arguments, dataset)
-    source = PairSource(unpack_videos(dataset, arguments.output / "frames"), run.model.config, run.config)
     write_config(run, arguments.output)
+    # A run that was killed before it saved starts anew, maybe on other data: their pictures must not mix.
+    frames = unpack_videos(dataset, arguments.output / FRAMES / dataset.fingerprint[:12])
+    source = PairSource(frames, run.model.config, run.config)
     _describe(dataset, run)
     _train_with_progress(run, source, arguments.output)
     _draw(arguments.output)
@@ -135,7 +133,7 @@ def _describe(dataset: Dataset, run: Run) -> None:
 
 
 def _draw(output: Path) -> None:
-    from stc.training.plot import PLOT, plot
+    from stc.training.plot import plot
 
     try:
         plot([output], output / PLOT)
@@ -163,7 +161,7 @@ def _train_with_progress(run: Run, source: PairSource, output: Path) -> None:
         TimeRemainingColumn(),
         TextColumn("{task.description}"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress, _stop_on_signal() as stop:
+    with Progress(*columns, console=Console(stderr=True)) as progress, Hold() as stop:
         task = progress.add_task("reading", total=1.0)
         progress.update(task, completed=min(run.progress, 1.0))
 
@@ -175,18 +173,6 @@ def _train_with_progress(run: Run, source: PairSource, output: Path) -> None:
             )
             progress.update(task, completed=min(step.progress, 1.0), description=text)
 
-        train(run, source, output, stop, show)
-    state = "interrupted; continue with --resume" if stop.is_set() else "done"
-    print(f"{state}: {run.step} steps in {run.elapsed / 60:.1f} min, weights in {output / 'ema.safetensors'}")
-
-
-@contextmanager
-def _stop_on_signal() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set, so that the running step ends and the state is saved."""
-    stop = threading.Event()
-    previous = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        train(run, source, output, lambda: stop.asked, show)
+    state = "interrupted; continue with --resume" if stop.asked else "done"
+    print(f"{state}: {run.step} steps in {run.elapsed / 60:.1f} min, weights in {output / EMA}")

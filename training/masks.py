@@ -24,10 +24,7 @@ def predict_masks(features: Tensor, params: Tensor, points: Tensor, sizes: Tenso
         params[None],
         points[None],
         sizes[None],
-        channels=model.mask_channels,
-        layers=model.mask_layers,
-        stride=model.strides[0],
-        upsample=model.strides[0] // model.mask_out_stride,
+        **model.mask_head,
     )
     return logits[0].sigmoid()
 

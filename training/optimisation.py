@@ -7,25 +7,17 @@ import math
 from itertools import chain
 
 import torch
-from torch import nn
 
-from stc.model.efficientnet import EfficientNetLite0
 from stc.model.network import STC
 from stc.training.config import TrainConfig
 
-FROZEN_BLOCKS = 3  # of EfficientNet-Lite0: up to stride 4
 MOMENTUM = 0.9
 DROPS = (0.65, 0.91)  # of the run: CrossVIS's steps 15,000 and 21,000 of 23,000
 
 
 def freeze(model: STC) -> None:
     """No gradients for the backbone up to stride 4: ImageNet's edges and textures serve as they are; it saves time."""
-    backbone = model.backbone
-    if isinstance(backbone, EfficientNetLite0):
-        early: list[nn.Module] = [backbone.stem, *list(backbone.blocks)[:FROZEN_BLOCKS]]
-    else:
-        early = [backbone.stem, backbone.res2]
-    for parameter in chain.from_iterable(module.parameters() for module in early):
+    for parameter in chain.from_iterable(module.parameters() for module in model.backbone.early()):
         parameter.requires_grad_(False)
 
 

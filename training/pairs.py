@@ -26,8 +26,8 @@ class PairSource:
 
     def __init__(self, dataset: Dataset, model: ModelConfig, config: TrainConfig) -> None:
         self.config = config
+        self.model = model
         self.target = model.input_size
-        self.border = model.border_bgr
         # Twice the input is all that the largest zoom can use.
         self.pictures = PictureCache(2 * max(model.input_size), config.cache_bytes)
         stills = [clip for clip in dataset.clips if len(clip.frames) == 1]
@@ -112,7 +112,7 @@ class PairSource:
         return random_view(rng, frame.size, self.target, boxes, self.config)
 
     def _render(self, frame: Frame, matrix: Matrix, partial: bool) -> View:
-        return render(frame, matrix, self.target, self.border, partial, self.pictures, self.config.partial_margin)
+        return render(frame, matrix, self.model, partial, self.pictures, self.config.partial_margin)
 
 
 def _still_weights(stills: list[Clip], config: TrainConfig) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.errors import InputError
+from stc.runtime.video.pictures import read_picture
 
 
 class PictureCache:
@@ -25,22 +25,20 @@ class PictureCache:
         """(H, W, 3) BGR, read-only use. Raises InputError when the file is no picture."""
         if path in self.pictures:
             return self.pictures[path]
-        picture = read_picture(path, self.max_side)
+        picture = read_reduced(path, self.max_side)
         if picture.nbytes <= self.free:
             self.free -= picture.nbytes
             self.pictures[path] = picture
         return picture
 
 
-def read_picture(path: Path, max_side: int) -> NDArray[np.uint8]:
-    """Decode to (H, W, 3) BGR, reduced by area averaging when longer than `max_side`."""
+def read_reduced(path: Path, max_side: int) -> NDArray[np.uint8]:
+    """A picture (H, W, 3) BGR as the runtime reads it, reduced by area averaging when longer than `max_side`."""
     import cv2
 
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if picture is None:
-        raise InputError(f"{path}: not a picture that OpenCV can decode; replace the file")
+    picture = read_picture(path)
     scale = max_side / max(picture.shape[:2])
     if scale < 1:
         height, width = (max(1, int(side * scale + 0.5)) for side in picture.shape[:2])
-        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(picture, dtype=np.uint8)
+        picture = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    return picture

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.boundary import foreign
 from stc.cli import Parser, run
 from stc.errors import InputError
-from stc.files import atomic_path
-from stc.training.state import LOG
+from stc.files import atomic_path, check_outputs, messages
+from stc.training.run_folder import LOG, PLOT
 
-PLOT = "losses.png"
 SHOWN = ("total", "cls", "box", "centerness", "mask", "contrast", "cosine", "consistency", "norm", "lr")
 SMOOTHED = 0.1  # of the run, that the moving mean is over
 Curves = dict[str, NDArray[np.float64]]
@@ -37,7 +37,8 @@ def plot(folders: Sequence[Path], path: Path) -> None:
         axis.grid(alpha=0.3)
     axes.flat[0].legend()
     with atomic_path(path) as temporary:
-        figure.savefig(temporary)
+        with foreign("Matplotlib", path, "give a name that ends in .png, .svg or .pdf"):
+            figure.savefig(temporary, format=path.suffix[1:] or "png")
 
 
 def read_log(folder: Path) -> Curves:
@@ -67,8 +68,9 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("-o", "--output", type=Path, help=f"picture to write (default: {PLOT} in the first run)")
     arguments = parser.parse_args(argv)
     path = arguments.output or arguments.runs[0] / PLOT
+    check_outputs([path], [run / LOG for run in arguments.runs])
     plot(arguments.runs, path)
-    print(path)
+    print(path, file=messages(path))
     return 0
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from stc.model.outputs import RawOutputs
-from stc.model.precision import widen
+from stc.model.outputs import RawOutputs, join_levels
+from stc.model.precision import at_least_float32
 
 
 @dataclass(frozen=True)
@@ -35,10 +34,10 @@ def gather(raw: RawOutputs) -> Predictions:
         centerness=_join(raw.centerness)[..., 0],
         params=_join(raw.params),
         embeddings=_join(raw.embeddings) if raw.embeddings else None,
-        mask_feats=widen(raw.mask_feats),
+        mask_feats=at_least_float32(raw.mask_feats),
     )
 
 
 def _join(levels: list[Tensor]) -> Tensor:
     """Per level (M, C, h, w) -> (M, L, C)."""
-    return widen(torch.cat([level.flatten(2) for level in levels], dim=2).transpose(1, 2))
+    return at_least_float32(join_levels(levels))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from stc.cli import Parser, run
 from stc.errors import InputError
-from stc.files import write_text
+from stc.files import write_bytes, write_text
 from stc.segmentation import box, encode
 
 CLASSES = ("disc", "square", "triangle")
@@ -69,8 +69,7 @@ def write_shapes(folder: Path, clips: int, seed: int) -> Path:
         files = [f"{number:04d}/{index:05d}.png" for index in range(LENGTH)]
         masks = []
         for picture, visible, file in zip(*draw_clip(rng, shapes), files, strict=True):
-            (folder / file).parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(folder / file), picture)
+            write_bytes(folder / file, cv2.imencode(".png", picture)[1].tobytes())
             masks.append(visible)
         size = {"height": SIZE[0], "width": SIZE[1]}
         videos.append({"id": number, **size, "length": LENGTH, "file_names": files})

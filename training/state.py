@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from stc.boundary import reason
 from stc.errors import CheckpointError, InputError
-from stc.files import atomic_path, write_text
+from stc.files import atomic_path, open_stream, write_text
 from stc.model.checkpoint import save
 from stc.model.config import ModelConfig
 from stc.model.network import STC
 from stc.training.config import TrainConfig
 from stc.training.optimisation import MovingAverage, freeze, make_optimiser
-
-LAST, EMA, LOG, CONFIG = "last.pt", "ema.safetensors", "log.csv", "config.json"
+from stc.training.run_folder import CONFIG, EMA, LAST, LOG
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def new_run(model: STC, config: TrainConfig, length: Length, data: str = "") -> 
 
 
 def save_run(run: Run, folder: Path) -> None:
-    """Write `last.pt` and `ema.safetensors`, each atomically."""
+    """Write `last.pt` and `ema.safetensors`, each atomically. Raises InputError when the disk does not take them."""
     state = {
         "model": run.model.state_dict(),
         "average": run.average.model.state_dict(),
@@ -79,7 +80,13 @@ def save_run(run: Run, folder: Path) -> None:
         "data": run.data,
     }
     with atomic_path(folder / LAST) as temporary:
-        torch.save(state, temporary)
+        try:
+            torch.save(state, temporary)
+        except RuntimeError as error:  # its writer says so of a full disk
+            raise InputError(
+                f"{folder / LAST}: cannot be written ({reason(error)}); check free space with: df -h {folder}, then go "
+                "on with --resume"
+            ) from error
     save(run.average.model, folder / EMA)
 
 
@@ -126,25 +133,43 @@ def write_config(run: Run, folder: Path) -> None:
 
 
 class Log:
-    """`log.csv`, one row per step. Rows after `step`, of a run that ended before it saved, are removed."""
+    """`log.csv`, one row per step, each there whole at once.
+
+    Rows after `step`, of a run that ended before it saved, are removed.
+    """
 
     def __init__(self, folder: Path, step: int) -> None:
         path = folder / LOG
-        rows: list[dict[str, str]] = []
-        if step and path.is_file():
-            with path.open(newline="", encoding="utf-8") as handle:
-                rows = [row for row in csv.DictReader(handle) if int(row["step"]) <= step]
-        self.handle = path.open("w", newline="", encoding="utf-8")
-        self.writer: csv.DictWriter[str] | None = None
-        for row in rows:
-            self.write(row)
+        kept = _rows(path, step)
+        lines = [list(kept[0]), *(list(row.values()) for row in kept)] if kept else []
+        write_text(path, "".join(map(_line, lines)))
+        self._begun = bool(kept)
+        self._stream = open_stream(path, append=True)
 
     def write(self, row: Mapping[str, object]) -> None:
-        if self.writer is None:
-            self.writer = csv.DictWriter(self.handle, list(row))
-            self.writer.writeheader()
-        self.writer.writerow(row)
-        self.handle.flush()
+        """Raises InputError on a full disk."""
+        head = "" if self._begun else _line(list(row))
+        self._stream.write((head + _line(list(row.values()))).encode())
+        self._begun = True
 
     def close(self) -> None:
-        self.handle.close()
+        self._stream.close()
+
+
+def _rows(path: Path, step: int) -> list[dict[str, str]]:
+    """The rows of the first `step` steps, up to one that a power cut left in pieces."""
+    if not step or not path.is_file():
+        return []
+    rows: list[dict[str, str]] = []
+    with path.open(newline="", encoding="utf-8", errors="replace") as handle:
+        for row in csv.DictReader(handle):
+            if None in row or None in row.values() or not str(row.get("step")).isdecimal() or int(row["step"]) > step:
+                break
+            rows.append(row)
+    return rows
+
+
+def _line(values: Sequence[object]) -> str:
+    written = io.StringIO()
+    csv.writer(written).writerow(values)
+    return written.getvalue()

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.model.config import ModelConfig
 from stc.training.annotations import Frame
 from stc.training.config import TrainConfig
-from stc.training.geometry import Matrix, Size, scaling, warp
+from stc.training.geometry import Matrix, Size, scaling, show, warp
 from stc.training.pictures import PictureCache
 
 
@@ -33,19 +34,19 @@ class View:
 def render(
     frame: Frame,
     matrix: Matrix,
-    target: Size,
-    border: tuple[int, int, int],
+    model: ModelConfig,
     partial: bool,
     pictures: PictureCache,
     margin: float,
 ) -> View:
-    """`frame` through `matrix` (frame pixels -> input pixels).
+    """`frame` through `matrix` (frame pixels -> input pixels of `model`).
 
     partial: all of the picture is unknown except the boxes of its objects, grown by `margin` of their size.
     """
     source = pictures.get(frame.path)
     to_frame = scaling(frame.size[1] / source.shape[1], frame.size[0] / source.shape[0])
-    picture = warp(source, matrix @ to_frame, target, border)
+    target = model.input_size
+    picture = show(source, matrix @ to_frame, model)
     unknown = np.zeros(target, dtype=bool)
     if partial:
         unknown = warp(np.full(frame.size, 255, dtype=np.uint8), matrix, target) > 0

@@ -7,11 +7,12 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from stc.cli import Parser, run
 from stc.errors import InputError
+from stc.files import write_text
+from stc.folders import Folder, find
 
 if TYPE_CHECKING:
     from stc.benchmarks.crossings.cutouts import Cutout, Material
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 QUALITY = 95  # JPEG
 FPS = 30.0
+ANNOTATIONS = "annotations.json"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,10 +51,10 @@ def main(argv: Sequence[str]) -> int:
         raise InputError("--scenes must be 1 or more, --seed 0 or more")
     if arguments.output.exists():
         raise InputError(f"{arguments.output} exists; remove it or choose another --output")
+    output = find(arguments.output, "-o OUT")
 
     from stc.benchmarks.crossings.cutouts import find_backgrounds, find_cutouts
     from stc.benchmarks.progress import bar
-    from stc.files import write_text
 
     material, categories = _read(arguments)
     cutouts, backgrounds = find_cutouts(material, categories), find_backgrounds(material)
@@ -64,15 +66,12 @@ def main(argv: Sequence[str]) -> int:
     content: dict[str, Any] = {"info": {"seed": arguments.seed, "crossings": 0}, "videos": [], "annotations": []}
     content["categories"] = [{"id": id, "name": name} for id, name in categories.items()]
     ids = {name: id for id, name in categories.items()}
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=arguments.output.parent, prefix=f".{arguments.output.name}-") as temporary:
-        folder = Path(temporary) / "made"
+    with Folder(output).filled(last=ANNOTATIONS) as folder:
         with bar("composing", arguments.scenes) as advance:
             for number in range(arguments.scenes):
                 _compose(folder, (arguments.seed, number), cutouts, backgrounds, ids, content)
                 advance()
-        write_text(folder / "annotations.json", json.dumps(content))
-        folder.rename(arguments.output)
+        write_text(folder / ANNOTATIONS, json.dumps(content))
     print(
         f"{arguments.scenes} scenes, {len(content['annotations'])} objects, {content['info']['crossings']} crossings, "
         f"in {arguments.output}"
@@ -123,7 +122,8 @@ def _compose(
     background = next(iter(backgrounds[int(rng.integers(len(backgrounds)))]())).image
     wholes, masks = [], []
     for index, frame in enumerate(scene.render(background, objects, scene.lay_out(rng, len(objects)))):
-        cv2.imwrite(str(folder / name / f"{index:05d}.jpg"), frame.picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+        encoded = cv2.imencode(".jpg", frame.picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+        (folder / name / f"{index:05d}.jpg").write_bytes(encoded.tobytes())  # cv2.imwrite is silent about a full disk
         wholes.append(frame.whole)
         masks.append([encode(mask) if mask.any() else None for mask in frame.visible])
     video = seed[1] + 1

@@ -25,7 +25,7 @@ class Identity:
     hits, misses, extras: matched pairs, objects and tracks left over, each counted per frame. association: sum over
     matched pairs of the Jaccard index of their object's and track's frames. id_hits, id_misses, id_extras: the same
     counts under the one-to-one assignment of whole tracks that agrees in most frames. switches: how often an object's
-    track is another than the one it last had.
+    track differs from the one it last had.
     """
 
     hits: NDArray[np.float64] = field(default_factory=_per_alpha)

@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
         "--fps", type=float, default=30.0, metavar="F", help="rate of pictures, for the tracker (default 30)"
     )
     p.add_argument("--tracker", choices=RULE_NAMES, help="tracking rule of --model (default: its own)")
-    p.add_argument("--json", type=Path, metavar="FILE", help="write all numbers, per class and per clip")
+    p.add_argument("--json", type=Path, metavar="FILE", help="write all numbers, per class and per clip (-: to stdout)")
     return p
 
 
@@ -68,8 +68,9 @@ def main(argv: Sequence[str]) -> int:
 
     from stc.annotation_file import read_annotations
     from stc.benchmarks.evaluation.evaluate import Evaluation
-    from stc.files import write_text
+    from stc.files import check_outputs, messages, write_text
 
+    check_outputs([arguments.json], [arguments.data, arguments.results])
     annotations = read_annotations(arguments.data, split=arguments.split)
     chosen = annotations.only(arguments.clips.split(",")) if arguments.clips else annotations
     found = _run(arguments, chosen) if arguments.model else _read(arguments.results, annotations, chosen)
@@ -80,15 +81,10 @@ def main(argv: Sequence[str]) -> int:
     intervals = evaluation.intervals() if arguments.intervals else {}
     # Of hundreds of pictures only the sum says something.
     clips = report.clips[-1:] if all(video.picture for video in chosen.videos) else report.clips
-    print("\n".join([*_clip_lines(clips), "", *_class_lines(report), *_interval_lines(intervals)]))
+    text = "\n".join([*_clip_lines(clips), "", *_class_lines(report), *_interval_lines(intervals)])
+    print(text, file=messages(arguments.json))
     if arguments.json:
-        try:
-            write_text(arguments.json, json.dumps(_plain(report, intervals), indent=1, allow_nan=False) + "\n")
-        except OSError as error:
-            raise InputError(
-                f"{arguments.json}: cannot be written ({error.strerror or error}); check it with: ls -ld "
-                f"{arguments.json.parent}"
-            ) from error
+        write_text(arguments.json, json.dumps(_plain(report, intervals), indent=1, allow_nan=False) + "\n")
     return 0
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from html import escape
-from importlib.resources import files
 
 import numpy as np
 
-from stc.benchmarks.budgets import BUDGETS, limits
+from stc.benchmarks.metrics import BUDGETS, METRICS, Metric
 from stc.benchmarks.report import charts
+from stc.benchmarks.report.html import badge, document, section, table
 from stc.benchmarks.report.pictures import Picture
 from stc.benchmarks.report.structure import INNER, ModelReport, Report, outer_stages
 from stc.benchmarks.report.terminal import (
@@ -21,52 +21,26 @@ from stc.benchmarks.report.terminal import (
     ratio_sentence,
 )
 
-AGREEMENT_ROWS = {
-    "detections_matched": "detections matched",
-    "detections_left_out": "detections decided by rounding",
-    "boxes_max_px": "boxes, largest difference (px)",
-    "scores_max": "scores, largest difference",
-    "masks_max": "mask probabilities, largest difference",
-    "mask_iou_mean": "mask IoU, mean",
-    "mask_iou_p1": "mask IoU, 1st percentile",
-    "mask_iou_min": "mask IoU, minimum",
-    "frame_masks_off": "outlines at frame size off by",
-    "embedding_cos_min": "embeddings, least cosine",
-    "ids_equal": "ids equal",
-    "id_switches": "id switches",
-    "idf1": "IDF1 between the two runs",
-    "not_finite": "numbers that are NaN or infinite",
-}
-
 
 def render(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> str:
     """pictures: of the worst instances, by the model's label."""
-    style = files("stc.benchmarks.report").joinpath("page.css").read_text(encoding="utf-8")
     title = f"stc-bench: {', '.join(model.label for model in report.models)}"
     height, width = report.source_size
     parts = [
-        f"<header><h1>stc-bench {_badge(report.verdict)}</h1>"
+        f"<header><h1>stc-bench {badge(report.verdict)}</h1>"
         f"<p>{escape(report.setting)}; {escape(report.source)}, {width}x{height}</p></header>",
         _cautions(report),
         f'<section class="cards">{"".join(_card(model) for model in report.models)}</section>',
         f"<p>{escape(contents(report))}.</p>",
-        _section("Side by side", _comparison(report)),
-        _section("Stages", _breakdown(report) + "".join(_stages(model) for model in report.models)),
-        _section("Distribution of the end-to-end times", charts.distributions(_whole(report))),
-        _section("Every frame, in the order of measurement", charts.timelines(_turns(report))),
-        _section("Agreement with PyTorch", _agreement(report)),
-        _section("Where they agree least", _pictures(pictures)),
-        _section("What it was measured on", _environment(report)),
+        section("Side by side", _comparison(report)),
+        section("Stages", _breakdown(report) + "".join(_stages(model) for model in report.models)),
+        section("Distribution of the end-to-end times", charts.distributions(_whole(report))),
+        section("Every frame, in the order of measurement", charts.timelines(_turns(report))),
+        section("Agreement with PyTorch", _agreement(report)),
+        section("Where they agree least", _pictures(pictures)),
+        section("What it was measured on", _environment(report)),
     ]
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-        f'content="width=device-width, initial-scale=1"><title>{escape(title)}</title><style>{style}</style></head>'
-        f"<body><main>{''.join(parts)}</main></body></html>\n"
-    )
-
-
-def _section(title: str, body: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{body}</section>" if body else ""
+    return document(title, "".join(parts))
 
 
 def _cautions(report: Report) -> str:
@@ -88,7 +62,7 @@ def _card(model: ModelReport) -> str:
     ]
     lines = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
     return (
-        f"<article><h3>{escape(model.label)} {_badge(model.verdict)}</h3>"
+        f"<article><h3>{escape(model.label)} {badge(model.verdict)}</h3>"
         f'<p class="big">{model.fps:.1f}<small> FPS end to end</small></p><ul>{lines}</ul></article>'
     )
 
@@ -115,9 +89,7 @@ def _stages(model: ModelReport) -> str:
         )
         for name, v in model.stages.items()
     ]
-    return f"<h3>{escape(model.label)}</h3>" + _table(
-        ("stage", "p50 ms", "p90 ms", "p99 ms", "max ms", "mean ms"), rows
-    )
+    return f"<h3>{escape(model.label)}</h3>" + table(("stage", "p50 ms", "p90 ms", "p99 ms", "max ms", "mean ms"), rows)
 
 
 def _whole(report: Report) -> dict[str, np.ndarray]:
@@ -136,28 +108,25 @@ def _agreement(report: Report) -> str:
             agreement = model.proof.agreement
             found += [f"{agreement.detections} detections of {agreement.tracks} tracks"]
             found += [f"first diverging stage: {agreement.first_divergence}"] if agreement.first_divergence else []
-        parts.append(f"<p><b>{escape(model.label)}</b> {_badge(model.verdict)} {escape('; '.join(found))}</p>")
+        parts.append(f"<p><b>{escape(model.label)}</b> {badge(model.verdict)} {escape('; '.join(found))}</p>")
         parts += [f'<p class="missed">missed budget: {escape(failure)}</p>' for failure in model.failures]
     proven = [model for model in report.models if model.proof is not None]
     if not proven:
         return "".join(parts)
-    rows = [(text, *(_compared(model, name) for model in proven)) for name, text in AGREEMENT_ROWS.items()]
+    rows = [(metric.title, *(_compared(model, metric) for model in proven)) for metric in METRICS]
     outputs = proven[0].proof.agreement.required if proven[0].proof else {}
     rows += [
         (f"minimum required tolerance, {name}", *(_tolerance(model, name) for model in proven)) for name in outputs
     ]
-    parts.append(_table(("", *(f"{model.label} ({model.precision})" for model in proven)), rows))
+    parts.append(table(("", *(f"{model.label} ({model.precision})" for model in proven)), rows))
     return "".join(parts) + "".join(_inside(model) for model in proven)
 
 
-def _compared(model: ModelReport, name: str) -> str:
+def _compared(model: ModelReport, metric: Metric) -> str:
     """A value of the agreement, and what its budget allows."""
     assert model.proof is not None
-    value, allowed = getattr(model.proof.agreement, name), limits(BUDGETS[model.precision])
-    if value is None:
-        return "not measured"
-    limit, sign = allowed.get(name, (np.inf, 1))
-    return f"{value:.6g}" if np.isinf(limit) else f"{value:.6g} ({'at most' if sign > 0 else 'at least'} {limit:g})"
+    shown, limit = metric.shown(getattr(model.proof.agreement, metric.name)), BUDGETS[model.precision].limits
+    return f"{shown} ({metric.allowed(limit[metric.name])})" if metric.name in limit else shown
 
 
 def _tolerance(model: ModelReport, output: str) -> str:
@@ -171,8 +140,10 @@ def _inside(model: ModelReport) -> str:
     if not model.proof.stages:
         return ""
     rows = [(s.name, f"{s.relative:.2g}", f"{s.allowed:.2g}") for s in model.proof.stages]
-    table = _table(("tensor (first frame)", "relative error", "explained by rounding"), rows)
-    return f"<details><summary>{escape(model.label)}: {len(rows)} tensors inside the network</summary>{table}</details>"
+    inside = table(("tensor (first frame)", "relative error", "explained by rounding"), rows)
+    return (
+        f"<details><summary>{escape(model.label)}: {len(rows)} tensors inside the network</summary>{inside}</details>"
+    )
 
 
 def _pictures(pictures: Mapping[str, Sequence[Picture]]) -> str:
@@ -198,20 +169,6 @@ def _environment(report: Report) -> str:
         made = model.passport.checkpoint
         rows.append((f"{model.label}: weights", f"{made.get('file', '?')}, sha256 {str(made.get('sha256', '?'))[:16]}"))
     memory = memory_sentence(report.memory)
-    return _table(("", ""), [(name, str(value)) for name, value in rows]) + (
+    return table(("", ""), [(name, str(value)) for name, value in rows]) + (
         f"<p>{escape(memory)}.</p>" if memory else ""
     )
-
-
-def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in header) if any(header) else ""
-    body = "".join(
-        f"<tr><th>{escape(first)}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in rest)}</tr>"
-        for first, *rest in rows
-    )
-    thead = f"<thead><tr>{head}</tr></thead>" if head else ""
-    return f'<div class="scroll"><table>{thead}<tbody>{body}</tbody></table></div>'
-
-
-def _badge(verdict: str) -> str:
-    return f'<span class="{verdict}">{verdict}</span>'

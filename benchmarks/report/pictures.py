@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.benchmarks.budgets import BUDGETS
 from stc.benchmarks.matching import match, thresholds
+from stc.benchmarks.metrics import BUDGETS
 from stc.benchmarks.parity import mask_iou
 from stc.benchmarks.proof import Proof
 from stc.benchmarks.reference import FrameOutputs
 from stc.benchmarks.report.structure import Report
-from stc.errors import InputError
-from stc.files import atomic_path
+from stc.files import write_bytes
 from stc.runtime.passport import Passport
 
 Array = NDArray[Any]
@@ -91,14 +90,10 @@ def write(pictures: dict[str, list[Picture]], folder: Path) -> None:
     """PNG files, each with what it shows in its name. Raises InputError when the folder cannot be written."""
     import cv2
 
-    try:
-        for label, drawn in pictures.items():
-            for rank, picture in enumerate(drawn, 1):
-                name = re.sub(r"[^\w.-]+", "_", f"{label}-{rank}-{picture.name}")
-                with atomic_path(folder / f"{name}.png") as temporary:
-                    temporary.write_bytes(cv2.imencode(".png", picture.pixels)[1].tobytes())
-    except OSError as error:
-        raise InputError(f"--explain {folder}: cannot be written ({error})") from error
+    for label, drawn in pictures.items():
+        for rank, picture in enumerate(drawn, 1):
+            name = re.sub(r"[^\w.-]+", "_", f"{label}-{rank}-{picture.name}")
+            write_bytes(folder / f"{name}.png", cv2.imencode(".png", picture.pixels)[1].tobytes())
 
 
 Row = tuple[int, float, Array, Array]

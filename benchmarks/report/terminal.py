@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from stc.benchmarks.divergence import first_diverged
 from stc.benchmarks.report.structure import INNER, Memory, ModelReport, Ratio, Report, outer_stages
@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def show(report: Report) -> None:
+def show(report: Report, to: TextIO | None = None) -> None:
+    """to: a stream for people; None takes stdout."""
     from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(file=to, highlight=False, soft_wrap=True)
     for model in report.models:
         _model(console, report, model)
     for ratio in report.ratios:
@@ -80,15 +81,7 @@ def agreement_lines(model: ModelReport) -> list[str]:
     if model.proof is None:
         return ["agreement with PyTorch: not compared"]
     found = model.proof.agreement
-    lines = [
-        f"agreement with {model.proof.truth.origin}: {found.detections_matched:.2%} of detections matched "
-        f"({found.detections} in the reference, {found.detections_left_out:.2%} decided by rounding), "
-        f"boxes within {found.boxes_max_px:.3g} px, scores {found.scores_max:.3g}, "
-        f"mask IoU mean {found.mask_iou_mean:.5f}, p1 {found.mask_iou_p1:.5f}, minimum {found.mask_iou_min:.5f}, "
-        f"outlines at frame size off by {found.frame_masks_off or 0.0:.3%}, "
-        f"embeddings cosine {found.embedding_cos_min:.6f}, "
-        f"ids equal {found.ids_equal:.2%}, switches {found.id_switches}, IDF1 {found.idf1:.4f}"
-    ]
+    lines = [f"agreement with {model.proof.truth.origin}: {found.in_words()}"]
     tolerances = "; ".join(f"{name} [abs={a:.3g}] OR [rel={r:.3g}]" for name, (a, r) in found.required.items())
     lines.append(f"minimum required tolerance: {tolerances}")
     first = first_diverged(model.proof.stages)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass
 from typing import Any
 
-from stc.errors import IncompatibleError, MissingDependencyError
+from stc.errors import IncompatibleError, InputError, MissingDependencyError
 from stc.export.engine import audit, embed, engine_layers, network_layers
 from stc.export.engine.audit import Audit
 from stc.export.engine.engine_layers import EngineLayers
@@ -18,7 +19,7 @@ from stc.export.engine.options import EngineOptions, resolve
 from stc.export.engine.parse import Parsed, parse
 from stc.export.engine.progress import Display, Silent, interruptible, monitor
 from stc.export.precision import Precision
-from stc.files import atomic_path
+from stc.files import check_output, write_bytes
 from stc.runtime import plugin as plugin_library
 from stc.runtime.contract import INPUT
 from stc.runtime.engine_record import EngineRecord, PluginRecord
@@ -27,6 +28,7 @@ from stc.runtime.native import Missing
 from stc.runtime.plugin import Plugin
 
 _GIB = 1 << 30
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Engine:
 def check(flavour: Flavour, options: EngineOptions) -> None:
     """Raise what `build` would raise for `options` on any model: InputError, MissingDependencyError, ..."""
     _plugin(resolve(options, flavour))
+    if options.timing_cache is not None:
+        check_output(options.timing_cache)
 
 
 def build(
@@ -117,8 +121,10 @@ def _plan(parsed: Parsed, source: str, flavour: Flavour, options: EngineOptions,
             f"{log.errors() or 'no reason given'}"
         )
     if cache is not None and options.timing_cache is not None:
-        with atomic_path(options.timing_cache) as temporary:
-            temporary.write_bytes(bytes(config.get_timing_cache().serialize()))
+        try:
+            write_bytes(options.timing_cache, bytes(config.get_timing_cache().serialize()))
+        except InputError as error:  # not worth the plan that took so long to build
+            logger.warning("%s; the next build times everything again", error)
     return bytes(plan)
 
 

@@ -58,7 +58,7 @@ class EngineOptions:
 
 
 def parse_targets(texts: Sequence[str]) -> tuple[str, ...]:
-    """`["SM89,sm120", "86"]` -> `("SM86", "SM89", "SM120")`. Raises InputError for what is no compute capability."""
+    """`["SM89,sm120", "86"]` -> `("SM86", "SM89", "SM120")`. Raises InputError for anything else."""
     names = [name for text in texts for name in text.split(",")]
     found = [re.fullmatch(r"(?:sm_?)?(\d{2,3})", name.strip(), re.IGNORECASE) for name in names]
     if None in found:

@@ -67,8 +67,8 @@ def monitor(module: Any, display: Display, cancelled: threading.Event) -> Any:
 def interruptible(work: Callable[[], T], cancelled: threading.Event) -> T:
     """`work()` in a thread of its own, so that Ctrl-C arrives while TensorRT computes.
 
-    On KeyboardInterrupt sets `cancelled`, waits until `work` has stopped, and raises it again. What `work` raises is
-    raised here.
+    On KeyboardInterrupt sets `cancelled`, waits until `work` has stopped, and raises it again; a second one does not
+    wait. What `work` raises is raised here.
     """
     results: list[T] = []
     errors: list[BaseException] = []
@@ -79,7 +79,7 @@ def interruptible(work: Callable[[], T], cancelled: threading.Event) -> T:
         except BaseException as error:
             errors.append(error)
 
-    thread = threading.Thread(target=target, name="tensorrt-build")
+    thread = threading.Thread(target=target, name="tensorrt-build", daemon=True)
     try:
         thread.start()
         while thread.is_alive():

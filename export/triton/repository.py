@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import onnx
 
+from stc import folders
 from stc.boundary import foreign
 from stc.errors import IncompatibleError, InputError
 from stc.export import folder
 from stc.export.batch import Batch
 from stc.export.triton.config import FILES, Platform, config
+from stc.files import sha256, write_text
+from stc.folders import Folder
 from stc.runtime import contract, engine_record, passport, plugin
 from stc.runtime.contract import TensorSpec
 from stc.runtime.engine_record import ENGINE_FILE, EngineRecord
@@ -21,6 +25,8 @@ from stc.runtime.native import Missing
 from stc.runtime.passport import MODEL_FILE, Passport
 
 CLIENT = "stc_client.py"
+MANIFEST = "stc-files.json"  # what is ours in a repository, which may hold models of others
+OPTION = "--triton DIR"
 LOADER = "libstc_triton.so"
 _HERE = Path(__file__).parent
 _DTYPES: dict[int, str] = {
@@ -50,24 +56,46 @@ class _Served:
     sentence: str
 
 
-def check_replaceable(directory: Path) -> None:
-    """Raise InputError unless `directory` is free, empty, or a repository that this module wrote."""
-    folder.check_replaceable(directory, marker=CLIENT, option="--triton DIR")
+def find(directory: Path, *, overwrite: bool = False) -> Folder:
+    """The folder that a repository is written to, checked before the work: free, empty, or with one of ours in it.
+
+    Its manifest lists what may be replaced; other models, versions and files beside it stay. Raises InputError for a
+    folder of others, and for a file of ours that was edited since, unless `overwrite` insists.
+    """
+    real = folders.find(directory, OPTION)
+    if folders.is_empty(real):
+        return Folder(real)
+    known = _read_manifest(real)
+    if overwrite:
+        return Folder(real, frozenset(known))
+    if not known:
+        raise InputError(
+            f"{directory}: a folder with other files in it; choose another with: {OPTION}, or insist with: --overwrite"
+        )
+    for name, digest in known.items():
+        if (real / name).is_file() and digest != sha256(real / name):
+            raise InputError(
+                f"{directory / name}: edited since it was written; choose another folder with: {OPTION}, or insist "
+                "with: --overwrite"
+            )
+    return Folder(real, frozenset({*known, MANIFEST}))
 
 
-def write(bundle: Path, directory: Path) -> Repository:
+def write(bundle: Path, directory: Path, *, overwrite: bool = False) -> Repository:
     """Write a model repository with the bundle's engine.plan, or with its model.onnx where no TensorRT built one.
 
-    The whole folder appears at once. Raises InputError for what is no bundle or a folder with other files,
+    The whole folder appears at once. Raises InputError for what is no bundle or a folder with other files (see `find`),
     IncompatibleError for files that were altered and for another plugin library than the engine was built with.
     """
-    check_replaceable(directory)
+    into = find(directory, overwrite=overwrite)
     known = passport.read(bundle)
     served = _served(bundle, known)
     inputs, outputs = _tensors(served.graph)
     contract.check(known, inputs, outputs, str(served.graph))
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", known.name) or "stc"
-    with folder.replacing(directory) as temporary:
+    names = _names(name, served)
+    into = folder.checked(into, names, directory, OPTION, overwrite=overwrite)
+    with into.filled(last=MANIFEST) as temporary:
         version = temporary / name / "1"
         version.mkdir(parents=True)
         shutil.copyfile(served.file, version / FILES[served.platform])
@@ -79,7 +107,31 @@ def write(bundle: Path, directory: Path) -> Repository:
         shutil.copyfile(_HERE / "client.py", temporary / CLIENT)
         (temporary / "start.sh").write_text(_start(served), encoding="utf-8")
         (temporary / "start.sh").chmod(0o755)
+        manifest = {name: sha256(temporary / name) for name in sorted(names - {MANIFEST})}
+        write_text(temporary / MANIFEST, json.dumps(manifest, indent=1) + "\n")
     return Repository(directory, name, served.sentence)
+
+
+def _names(model: str, served: _Served) -> frozenset[str]:
+    """All files of a repository."""
+    inside = (f"1/{FILES[served.platform]}", f"1/{passport.FILE_NAME}", "config.pbtxt")
+    beside = (CLIENT, "start.sh", MANIFEST, *(library.name for library in served.libraries))
+    return frozenset({*(f"{model}/{file}" for file in inside), *beside})
+
+
+def _read_manifest(directory: Path) -> dict[str, str]:
+    """Name -> SHA-256 of the files that an earlier call wrote; nothing where there is no manifest of ours."""
+    try:
+        values = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(values, dict):
+        return {}
+    return {
+        name: digest
+        for name, digest in values.items()
+        if isinstance(digest, str) and not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts
+    }
 
 
 def _served(bundle: Path, known: Passport) -> _Served:

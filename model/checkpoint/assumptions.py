@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from stc.errors import InputError
+from stc.model.backbones import known as backbones
 from stc.model.checkpoint.infer import BackboneStyle, with_backbone_style
 from stc.model.checkpoint.layout import Layout
-from stc.model.config import ModelConfig
+from stc.model.config import PRESET_OF, ModelConfig
 from stc.model.decode_rules import DecodeRule, with_decode_rule
 
 
@@ -27,11 +29,13 @@ def trained_by(
 
     Raises InputError when the file at `path` is no ResNet and `style` or `rule` was asked for.
     """
-    if config.backbone == "efficientnet-lite0":
+    if not backbones.find(config.backbone).styled:
         if style is not None or rule is not None:
             flag = "--backbone-style" if style is not None else "--decode-rule"
             raise InputError(f"{path}: {flag} is for ResNet; this is {config.backbone}: leave it out")
-        assumed["config"] = "input and decoding of the preset stc-lite, because the file holds no config"
+        assumed["config"] = (
+            f"input and decoding of the preset {PRESET_OF[config.backbone]}, because the file holds no config"
+        )
         return config
     if style is None:
         other = "torchvision" if layout.backbone_style == "msra" else "msra"
@@ -58,16 +62,17 @@ def fill_frozen_statistics(tensors: dict[str, Tensor], assumed: dict[str, str]) 
         assumed["statistics"] = f"mean 0 and variance 1 of {len(bare)} frozen norms, which the file does not hold"
 
 
-def fill_tower_biases(tensors: dict[str, Tensor], assumed: dict[str, str]) -> None:
-    """mmcv leaves out the bias of a convolution that a norm follows: the towers that have no bias at all get zeros."""
-    weights_of = [m for name in tensors if (m := re.fullmatch(r"head\.(\w+_tower)\.convs\.\d+\.weight", name))]
-    bare = [tower for tower in dict.fromkeys(m[1] for m in weights_of) if not _has_bias(tensors, tower)]
-    for match in weights_of:
-        weight = tensors[match[0]]
-        if match[1] in bare and weight.ndim:
-            tensors[match[0].removesuffix("weight") + "bias"] = torch.zeros(()).expand(weight.shape[0])
-    if bare:
-        assumed["tower_biases"] = f"0 in {', '.join(bare)}, whose convolutions have none in the file"
+def fill_tower_biases(tensors: dict[str, Tensor], expected: Mapping[str, Tensor], assumed: dict[str, str]) -> None:
+    """mmcv leaves out the bias of a convolution that a norm follows: towers without any get zeros where one is
+    `expected`."""
+    biases = {name: m[1] for name in expected if (m := re.fullmatch(r"head\.(\w+_tower)\.convs\.\d+\.bias", name))}
+    bare = [tower for tower in dict.fromkeys(biases.values()) if not _has_bias(tensors, tower)]
+    filled = [name for name, tower in biases.items() if tower in bare and name.replace("bias", "weight") in tensors]
+    for name in filled:
+        tensors[name] = torch.zeros(()).expand(expected[name].shape)
+    if filled:
+        towers = dict.fromkeys(biases[name] for name in filled)
+        assumed["tower_biases"] = f"0 in {', '.join(towers)}, whose convolutions have none in the file"
 
 
 def _has_bias(tensors: dict[str, Tensor], tower: str) -> bool:

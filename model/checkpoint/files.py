@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +20,11 @@ from stc.model.checkpoint.pickles import Array, Foreign
 from stc.model.checkpoint.torch_files import View
 
 # Where training frameworks keep the weights, in the order in which they are preferred.
-ENTRIES = ("model", "state_dict", "model_state", "ema_state", "model_ema", "blobs")
+ENTRIES = (
+    *("model", "state_dict", "model_state", "model_state_dict", "module", "net", "network", "weights", "params"),
+    *("ema_state", "ema_state_dict", "model_ema", "ema_model", "ema", "params_ema", "blobs"),
+)
+MAX_NESTING = 4  # of such entries
 MAX_ELEMENTS = 1 << 30  # 30 times R-101; more is a damaged or hostile header
 SAVE_INSTEAD = "save model.state_dict() instead"
 NUMBERS = (
@@ -30,42 +39,76 @@ class StateFile:
 
     tensors: dict[str, Tensor]
     metadata: dict[str, str] = field(default_factory=dict)
-    entry: str = ""  # which of ENTRIES the tensors were under; "" for a bare state dictionary
+    entry: str = ""  # which of ENTRIES the tensors were under, joined by dots; "" for a bare state dictionary
     left_out: tuple[str, ...] = ()  # others of ENTRIES that the file holds as well
 
 
 def read(path: Path) -> StateFile:
-    """Read `.pth`, `.pt`, `.pkl` or `.safetensors`.
+    """Read a weight file of any form, which its content tells and not its name.
 
+    Forms: torch.save's (both), plain pickles of NumPy arrays, safetensors, and a tar archive that holds one of them.
     Dictionaries are unwrapped (`ENTRIES`), a prefix `module.` that all names share is removed.
     Raises CheckpointError for a file that is missing, empty, not a weight file, truncated, or that wants to run code.
     """
-    _refuse_what_is_no_weight_file(path)
-    read_form = {".safetensors": _read_safetensors, ".pkl": _read_pickle}.get(path.suffix, _read_torch)
+    start = _start(path)
+    _refuse_what_is_no_weight_file(path, start)
     try:
-        return read_form(path)
+        if start[257:262] == b"ustar":
+            with _member(path) as content:
+                return _read_form(content, path)
+        return _read_form(path, path)
     except CheckpointError:
         raise
     except Exception as error:  # damage can surface as nearly anything
         raise _damaged(path, error) from error
 
 
-def _refuse_what_is_no_weight_file(path: Path) -> None:
+def _read_form(content: Path, path: Path) -> StateFile:
+    """`content` is the file to read, `path` what a user calls it."""
+    start = _start(content)
+    if start.startswith(b"PK"):
+        with torch_files.archived(content) as file:
+            return _unwrap(path, file.content, file.tensor)
+    # Its first 8 bytes are the length of the JSON that follows.
+    if path.suffix == ".safetensors" or (start[8:9] == b"{" and int.from_bytes(start[:8], "little") < 1 << 32):
+        return _read_safetensors(content, path)
+    return _read_pickle(content, path)
+
+
+@contextmanager
+def _member(path: Path) -> Iterator[Path]:
+    """The one file in a tar archive, as a file of its own."""
+    with tarfile.open(path, "r:") as archive, tempfile.NamedTemporaryFile(suffix=".pth") as copy:
+        members = [member for member in archive if member.isreg()]
+        if len(members) != 1:
+            raise CheckpointError(
+                f"{path}: a tar archive of {len(members)} files; unpack it with: tar -xf {path}, and give one of them"
+            )
+        source = archive.extractfile(members[0])
+        assert source is not None
+        shutil.copyfileobj(source, copy)
+        copy.flush()
+        yield Path(copy.name)
+
+
+def _start(path: Path) -> bytes:
+    """The first 512 bytes of `path`."""
     if path.is_dir():
         raise CheckpointError(f"{path}: a folder, not a weight file; give the file itself: --ckpt {path}/model.pth")
+    if path.exists() and not path.is_file():
+        raise CheckpointError(f"{path}: no regular file; check the path given to --ckpt")
     try:
         with path.open("rb") as handle:
-            start = handle.read(512)
+            return handle.read(512)
     except (OSError, ValueError) as error:
         raise CheckpointError(
             f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); check the path given to --ckpt"
         ) from error
+
+
+def _refuse_what_is_no_weight_file(path: Path, start: bytes) -> None:
     if not start:
         raise CheckpointError(f"{path}: empty (0 bytes); download or copy it again")
-    if path.suffix not in (".pth", ".pt", ".pkl", ".safetensors"):
-        raise CheckpointError(
-            f"{path}: unknown suffix {path.suffix!r}; weight files are .pth, .pt, .pkl or .safetensors"
-        )
     text = start.lstrip().lower()
     if text.startswith(b"version https://git-lfs"):
         raise CheckpointError(f"{path}: a Git LFS pointer, not the weights themselves; fetch them with: git lfs pull")
@@ -73,23 +116,22 @@ def _refuse_what_is_no_weight_file(path: Path) -> None:
         raise CheckpointError(f"{path}: a web page, not weights; the download failed, download the file itself again")
 
 
-def _read_safetensors(path: Path) -> StateFile:
+def _read_safetensors(content: Path, path: Path) -> StateFile:
     from safetensors import safe_open
 
-    with safe_open(path, framework="pt") as file:
+    with safe_open(content, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         metadata = dict(file.metadata() or {})
     return StateFile(_checked(path, tensors), metadata)
 
 
-def _read_torch(path: Path) -> StateFile:
-    with torch_files.opened(path) as file:
-        return _unwrap(path, file.content, file.tensor)
-
-
-def _read_pickle(path: Path) -> StateFile:
-    with pickles.mapped(path) as file:
-        return _unwrap(path, pickles.load(file), _no_views)
+def _read_pickle(content: Path, path: Path) -> StateFile:
+    with pickles.mapped(content) as file:
+        first = pickles.load(file)
+        if torch_files.is_older_form(first):
+            older = torch_files.older_form(file)
+            return _unwrap(path, older.content, older.tensor)
+        return _unwrap(path, first, _no_views)
 
 
 def _no_views(view: View) -> Tensor:
@@ -115,10 +157,13 @@ def _unwrap(path: Path, content: object, read_view: Callable[[View], Tensor]) ->
         raise _refused(path, content)
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds a {_kind(content)}, not a dictionary of weights; {SAVE_INSTEAD}")
-    present = [entry for entry in ENTRIES if isinstance(content.get(entry), dict)]
-    entry, left_out = (present[0], tuple(present[1:])) if present else ("", ())
-    state = content[entry] if entry else content
-    if entry == "blobs":  # Caffe2: a list of names among the arrays
+    state, entries, left_out = content, [], ()
+    while len(entries) < MAX_NESTING and (present := _present(state)):
+        left_out = left_out or tuple(present[1:])
+        entries.append(present[0])
+        state = state[present[0]]
+    entry = ".".join(entries)
+    if entries[-1:] == ["blobs"]:  # Caffe2: a list of names among the arrays
         state.pop("weight_order", None)
     tensors: dict[str, Tensor] = {}
     arrays = _ArrayReader(path)
@@ -134,6 +179,12 @@ def _unwrap(path: Path, content: object, read_view: Callable[[View], Tensor]) ->
             )
         tensors[name] = read_view(value) if isinstance(value, View) else arrays.read(name, value)
     return StateFile(_checked(path, tensors), entry=entry, left_out=left_out)
+
+
+def _present(content: dict[Any, Any]) -> list[str]:
+    """Those of ENTRIES that hold something, else those that at least are dictionaries."""
+    entries = [entry for entry in ENTRIES if isinstance(content.get(entry), dict)]
+    return [entry for entry in entries if content[entry]] or entries
 
 
 class _ArrayReader:
@@ -162,7 +213,7 @@ def _kind(value: object) -> str:
 
 
 def _checked(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Refuse what is no set of plain CPU tensors of a believable size; strip a common `module.`."""
+    """Refuse anything but plain CPU tensors of a believable size; strip a common `module.`."""
     if not tensors:
         raise CheckpointError(f"{path}: holds no tensor; save model.state_dict() instead")
     for name, tensor in tensors.items():

@@ -7,8 +7,8 @@ from typing import Literal
 
 from torch import Tensor
 
-from stc.model.config import R50, STC_LITE, ModelConfig
-from stc.model.resnet import ResNet
+from stc.model.backbones import known as backbones
+from stc.model.config import PRESET_OF, PRESETS, R50, ModelConfig
 
 BackboneStyle = Literal["msra", "torchvision"]
 MAX_MASK_LAYERS = 8
@@ -20,12 +20,12 @@ def infer(tensors: Mapping[str, Tensor]) -> ModelConfig:
     Never raises: where a tensor that decides is missing or has an odd shape, the preset decides, so that the comparison
     with the weights that follows can list everything that is wrong at once.
     """
-    preset = STC_LITE if any(name.startswith("backbone.blocks.") for name in tensors) else R50
-    depth = _count(tensors, "backbone.res4.{}.conv1.weight")
+    backbone = backbones.recognise(tensors) or backbones.find(R50.backbone)
+    preset = PRESETS[PRESET_OF[backbone.name]]
     tracked = "head.track_pred.weight" in tensors
     width = _size(tensors, "fpn.lateral.0.weight", 0, preset.fpn_channels)
     # Only a P6 that plainly reads the backbone is taken for one; any other odd shape is an error of the file.
-    on_backbone = preset is R50 and _size(tensors, "fpn.p6.weight", 1, width) == ResNet.out_channels[-1] != width
+    on_backbone = _size(tensors, "fpn.p6.weight", 1, width) == backbone.channels[-1] != width
     config = preset.with_(
         fpn_channels=width,
         p6_from="c5" if on_backbone else "p5",
@@ -41,8 +41,6 @@ def infer(tensors: Mapping[str, Tensor]) -> ModelConfig:
         mask_branch_convs=_count(tensors, "mask_branch.tower.{}.conv.weight"),
         mask_channels=_size(tensors, "mask_branch.pred.weight", 0, preset.mask_channels),
     )
-    if preset is R50:
-        config = config.with_(backbone="resnet101" if depth > 6 else "resnet50")
     return config.with_(mask_layers=_mask_layers(config, _size(tensors, "head.controller.weight", 0, 0)))
 
 

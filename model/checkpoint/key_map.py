@@ -24,7 +24,7 @@ import torch
 from stc.errors import InputError
 from stc.model.checkpoint.layouts import Layout
 from stc.model.checkpoint.save import weights
-from stc.model.config import R50, STC_LITE
+from stc.model.config import PRESETS
 from stc.model.network import STC
 from stc.problems import Problems
 
@@ -76,6 +76,10 @@ class KeyMap:
             problems.add(ours, f"the name of {len(pairs)} entries: {', '.join(pairs[:5])}")
         problems.check(FIX)
         return found
+
+    def matches(self, theirs: Iterable[str]) -> int:
+        """How many of the names a line matches."""
+        return sum(self._first(name) is not None for name in theirs)
 
     def _first(self, name: str) -> Line | None:
         if len(name) > MAX_KEY:
@@ -179,7 +183,7 @@ def _expanded(line: Line, name: str, problems: Problems) -> str | None:
 def our_forms() -> frozenset[str]:
     """Names of all weights of ours, `*` for every number."""
     with torch.device("meta"):
-        models = [STC(preset.with_(classes=("x",))) for preset in (R50, STC_LITE)]
+        models = [STC(preset.with_(classes=("x",))) for preset in PRESETS.values()]
     # The scales of the levels may come one by one.
     return frozenset({_form(name) for model in models for name in weights(model)} | {"head.scales.*"})
 

@@ -6,7 +6,9 @@ A name may stand for several tables: with a tracking head or without, under Cros
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import takewhile
 
+from stc.model.backbones.known import BACKBONES
 from stc.model.checkpoint import adelaidet, mmdetection
 from stc.model.checkpoint.adelaidet import ADELAIDET, CROSSVIS
 from stc.model.checkpoint.layout import Layout
@@ -18,19 +20,15 @@ STC = Layout(
     tuple(
         (template, template)
         for template in (
-            *(
-                "backbone.stem.{rest*}",
-                "backbone.res{s}.{rest*}",
-                "backbone.blocks.{rest*}",
-                "fpn.{rest*}",
-                "head.{rest*}",
-            ),
+            *dict.fromkeys(f"backbone.{part}.{{rest*}}" for known in BACKBONES.values() for part in known.parts),
+            *("fpn.{rest*}", "head.{rest*}"),
             *("mask_branch.refine.{i}.conv.{p}", "mask_branch.refine.{i}.bn.{p}"),
             *("mask_branch.tower.{i}.conv.{p}", "mask_branch.tower.{i}.bn.{p}", "mask_branch.pred.{p}"),
         )
     ),
 )
 LAYOUTS = (*adelaidet.LAYOUTS, *mmdetection.LAYOUTS, STC)
+MAX_WRAPPERS = 8  # one in another
 NAMES = tuple(dict.fromkeys(layout.name for layout in LAYOUTS))
 
 
@@ -39,3 +37,18 @@ def closest(names: Iterable[str]) -> tuple[Layout, int]:
     kept = list(names)
     counted = [(layout, sum(layout.ours(name) is not None for name in kept)) for layout in LAYOUTS]
     return max(counted, key=lambda pair: pair[1])
+
+
+def wrapping(names: Iterable[str]) -> str:
+    """What wrappers have put before all of `names` of a known layout: "_orig_mod.", "module.model.", mostly "".
+
+    Of all dotted beginnings that the names share, the one behind which a layout knows most of them; the shorter wins a
+    tie.
+    """
+    kept = list(names)
+    first, last = min(kept).split("."), max(kept).split(".")
+    shared = [a for a, b in takewhile(lambda pair: pair[0] == pair[1], zip(first[:-1], last[:-1], strict=False))]
+    if not shared:
+        return ""
+    beginnings = [".".join([*shared[:depth], ""]) for depth in range(min(len(shared), MAX_WRAPPERS) + 1)]
+    return max(beginnings, key=lambda beginning: closest(name.removeprefix(beginning) for name in kept)[1])

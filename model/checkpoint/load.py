@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from stc.errors import CheckpointError, InputError
 from stc.files import sha256
+from stc.model.backbones.known import find as find_backbone
 from stc.model.checkpoint import assumptions, backbones, class_names, files, layouts
 from stc.model.checkpoint import key_map as key_maps
 from stc.model.checkpoint.compare import Differences, differences
@@ -25,7 +26,6 @@ from stc.model.decode_rules import DECODE_RULES, DecodeRule
 from stc.model.network import STC
 
 MAX_CLASSES = 10_000
-MAX_CONVS = 100
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ class Examined:
 
     def suggested_map(self) -> list[str]:
         """A key map for left-over entries that look like a tracking head."""
-        return suggested_map(self.wrong.unexpected, {name: t.shape for name, t in self.file.tensors.items()})
+        entries = set(self.file.tensors)  # what was filled in is none
+        unexpected = [name for name in self.wrong.unexpected if name in entries]
+        return suggested_map(unexpected, {name: t.shape for name, t in self.file.tensors.items()})
 
 
 def load(
@@ -71,7 +73,7 @@ def load(
     decode_rule: DecodeRule | None = None,
     key_map: str | Path | None = None,
 ) -> Checkpoint:
-    """Load `.pth`, `.pt`, `.pkl` or `.safetensors` of any known layout (`layouts.py`).
+    """Load a weight file of any form (`files.py`) and known layout (`layouts.py`), also one that wrappers have renamed.
 
     classes: "coco", "ytvis2019", "ytvis2021", "ovis", a file of names, or the names; needed where the number of classes
     does not tell. backbone_style: stride placement and pixels that the ResNet was trained with, decode_rule: how
@@ -103,7 +105,9 @@ def examine(
         raise InputError(f"--backbone-style {backbone_style}: must be one of {', '.join(get_args(BackboneStyle))}")
     if decode_rule is not None and decode_rule not in DECODE_RULES:
         raise InputError(f"--decode-rule {decode_rule}: must be one of {', '.join(DECODE_RULES)}")
-    mapped = {} if key_map is None else key_maps.read(key_map).names(file.tensors)
+    user_map = None if key_map is None else key_maps.read(key_map)
+    file = _unwrapped(file, user_map)
+    mapped = {} if user_map is None else user_map.names(file.tensors)
     layout, known = layouts.closest(name for name in file.tensors if name not in mapped)
     if mapped:
         layout = key_maps.extended(layout if known else layouts.STC, mapped, file.tensors)
@@ -124,12 +128,21 @@ def examine(
         assumed |= _stored_assumptions(path, file.metadata.get(ASSUMED_KEY, "{}"), named=classes is not None)
     if layout.name != layouts.STC.name:
         assumptions.fill_frozen_statistics(tensors, assumed)
-    if layout.bare_towers:
-        assumptions.fill_tower_biases(tensors, assumed)
 
     model = _empty(path, config)
+    if layout.bare_towers:
+        assumptions.fill_tower_biases(tensors, weights(model), assumed)
     wrong = differences(_expected(model, layout, tensors), _shapes(layout, tensors), unexpected)
     return Examined(path, file, layout, known, tensors, config, assumed, model, wrong)
+
+
+def _unwrapped(file: files.StateFile, user_map: key_maps.KeyMap | None) -> files.StateFile:
+    """Without what wrappers have put before all names, unless the user's map means the names with it."""
+    prefix = layouts.wrapping(file.tensors)
+    short = {name.removeprefix(prefix): tensor for name, tensor in file.tensors.items()}
+    if user_map is not None and user_map.matches(file.tensors) > user_map.matches(short):
+        return file
+    return replace(file, tensors=short)
 
 
 def finish(found: Examined) -> Checkpoint:
@@ -143,10 +156,10 @@ def finish(found: Examined) -> Checkpoint:
 
 
 def _foreign(path: Path, names: list[str]) -> CheckpointError:
-    if source := backbones.source_of(names):
+    if bare := backbones.names_of(names):
         return CheckpointError(
-            f"{path}: only a backbone ({source} names, as of ImageNet weights): the feature pyramid, the class, box "
-            f"and controller head and the mask branch are missing; train a model from it: stc-train --init {path}"
+            f"{path}: only a backbone ({bare.source} names, as of ImageNet weights): the feature pyramid, the class, "
+            f"box and controller head and the mask branch are missing; train a model from it: stc-train --init {path}"
         )
     examples = {layout.name: layout.theirs("head.cls_logits.weight") for layout in layouts.LAYOUTS}
     known = "; ".join(f"{name} (such as {example})" for name, example in examples.items())
@@ -184,9 +197,8 @@ def _stored_config(
         raise InputError(f"{path}: says itself how it is decoded; leave out --decode-rule")
     try:
         config = ModelConfig.from_dict(json.loads(stored))
-        if max(config.cls_convs, config.box_convs, config.track_convs, config.mask_branch_convs) > MAX_CONVS:
-            raise ValueError(f"more than {MAX_CONVS} convolutions in a tower")
-    except (ValueError, TypeError, AttributeError) as error:
+        find_backbone(config.backbone)
+    except (ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: its {CONFIG_KEY} cannot be used ({error}); save it again with this version of stc"
         ) from error

@@ -56,7 +56,7 @@ class Foreign:
 
 
 class Dtype:
-    """Stand-in for `numpy.dtype`. `value` is None for what is no plain number (objects, texts, times)."""
+    """Stand-in for `numpy.dtype`. `value` is None for types that are not plain numbers (objects, texts, times)."""
 
     value: np.dtype[Any] | None
 

@@ -52,5 +52,5 @@ def save(
     try:
         with atomic_path(path) as temporary:
             save_file(tensors, temporary, metadata=metadata)
-    except (OSError, SafetensorError) as error:
+    except SafetensorError as error:
         raise InputError(f"{path}: cannot be written ({error}); choose another place") from error

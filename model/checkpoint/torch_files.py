@@ -73,14 +73,15 @@ class TorchFile:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[TorchFile]:
-    """Open `path`. A damaged file raises UnpicklingError or nearly anything, on entry or from `tensor`."""
-    with pickles.mapped(path) as file:
-        if file[:4] == b"PK\x03\x04":
-            with zipfile.ZipFile(path) as archive:
-                yield _of_archive(archive, len(file))
-        else:
-            yield _of_older_form(file)
+def archived(path: Path) -> Iterator[TorchFile]:
+    """The zip archive at `path`. A damaged one raises UnpicklingError or nearly anything, on entry or from `tensor`."""
+    with zipfile.ZipFile(path) as archive:
+        yield _of_archive(archive, path.stat().st_size)
+
+
+def is_older_form(first: object) -> bool:
+    """Whether a file whose first pickle is `first` is one of the older form."""
+    return isinstance(first, int) and first == MAGIC
 
 
 def _of_archive(archive: zipfile.ZipFile, size: int) -> TorchFile:
@@ -99,9 +100,8 @@ def _of_archive(archive: zipfile.ZipFile, size: int) -> TorchFile:
     return TorchFile(content, _reader(lambda storage: archive.read(f"{root}data/{storage.key}")))
 
 
-def _of_older_form(file: mmap) -> TorchFile:
-    if pickles.load(file) != MAGIC:
-        raise pickle.UnpicklingError("not a file of torch.save")
+def older_form(file: mmap) -> TorchFile:
+    """The older form in `file`, whose first pickle is read already. Raises as `archived` does."""
     pickles.load(file)  # version of the form: there is one
     system = pickles.load(file)
     if not isinstance(system, dict) or system.get("little_endian") is not True:

@@ -58,7 +58,7 @@ class Pool {
     job.work(0);
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      free_lanes_ = 0;  // who has not woken up yet is not needed
+      free_lanes_ = 0;  // helpers that have not woken up yet are not needed
     }
     look_out([this] { return busy_ == 0; });
     std::unique_lock<std::mutex> lock(mutex_);

@@ -45,7 +45,7 @@ class Connection:
             raise EOFError(self._how_it_ended()) from None
 
     def kill(self) -> None:
-        """From any thread; the connection then ends for who receives."""
+        """From any thread; the connection then ends for its receiver."""
         self._process.kill()
 
     def __enter__(self) -> Connection:

@@ -6,16 +6,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from stc.errors import InputError
+from stc.opencv import cv2
 from stc.runtime.video.frame import Frame, Image
 from stc.runtime.video.picture_writer import write_picture
 from stc.runtime.video.sinks import Writer
 
 COUNT = 12
 CELL_WIDTH = 640
+CELL_HEIGHT = 1280  # at most: of pictures that are taller, a cell is narrower
 GAP = 6
 BACKGROUND = 24
 
@@ -62,10 +63,10 @@ def contact_sheet(frames: Sequence[Image], path: Path, columns: int = 4) -> None
 
 
 def _cell(picture: Image, time: float) -> Image:
-    """A copy at cell width with its time in the lower left corner."""
+    """A copy as large as a cell with its time in the lower left corner."""
     height, width = picture.shape[:2]
-    scale = CELL_WIDTH / width
-    size = CELL_WIDTH, max(1, round(height * scale))
+    scale = min(CELL_WIDTH / width, CELL_HEIGHT / height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
     cell = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     place = 8, size[1] - 8
     for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):

@@ -1,96 +1,70 @@
-"""Decoding by PyAV: video files, and what a file and a live source have in common."""
+"""Decoding by PyAV: what a video file and a live source have in common.
+
+Frames come out as a viewer shows them: turned by the display matrix, and with square pixels (the side that grows is
+stretched, so no pixel is thrown away).
+"""
 
 from __future__ import annotations
 
-import logging
-import math
-from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import cast
 
 import av
-import numpy as np
 from av.container import InputContainer
+from av.sidedata.sidedata import SideData
 from av.video.stream import VideoStream
 
 from stc.errors import InputError
-from stc.runtime.video.frame import FileSource, Frame, Image
-from stc.runtime.video.timeline import Clock
-
-log = logging.getLogger(__name__)
+from stc.runtime.video.frame import MAX_PIXELS, Damaged, Image
+from stc.runtime.video.orientation import UPRIGHT, Orientation, of_display_matrix
 
 FALLBACK_FPS = 30.0  # where the container states no usable rate
+MOST_ASPECT = 8  # width to height of a pixel or the other way round; beyond is a damaged header
+ATTACHED_PICTURE = 0x400  # FFmpeg's AV_DISPOSITION_ATTACHED_PIC: the cover of a song or film
 
 
-def open_file(path: Path, every: int) -> FileSource:
-    """A video file. A decoding error in the middle ends it with a warning; what was decoded before counts.
+def video_streams(container: InputContainer) -> list[VideoStream]:
+    """Those that are no attached pictures, in their order."""
+    return [s for s in container.streams.video if not _is_attached_picture(s)]
 
-    Raises InputError when it is no video, and while iterating when not one frame can be decoded.
+
+def video_stream(container: InputContainer, shown: str, number: int | None = None) -> VideoStream:
+    """The video stream to read, ready for decoding: the `number`-th from 0, or the one that FFmpeg thinks best.
+
+    Raises InputError when there is none, and for one that cannot be decoded or is larger than MAX_PIXELS.
     """
-    with _open_path(path) as container:
-        stream = _video_stream(container, str(path))
-        fps, size, stated = nominal_fps(stream), frame_size(stream), stream.frames or None
-    length = None if stated is None else math.ceil(stated / every)
-    return FileSource(path.name, fps / every, size, length, partial(_read_file, path, every))
-
-
-def _read_file(path: Path, every: int) -> Iterator[Frame]:
-    with _open_path(path) as container:
-        stream = _video_stream(container, str(path))
-        fps = nominal_fps(stream)
-        decoded, end = 0, 0.0
-        problem = None
-        try:
-            for picture, time in _pictures(container, stream, fps):
-                decoded, end = decoded + 1, time + 1 / fps
-                if (decoded - 1) % every == 0:
-                    yield Frame(to_image(picture), time, decoded - 1, path.name)
-        except av.FFmpegError as error:
-            problem = error.strerror or str(error)
-        # A truncated file often just ends; only its header tells that more was meant.
-        duration = (container.duration or 0) / av.time_base
-        if problem is None and (decoded < stream.frames or (stream.frames == 0 and end < duration - 1)):
-            problem = f"the header states {stream.frames or '?'} frames, {duration:.1f} s"
-    if decoded == 0:
-        raise InputError(
-            f"{path}: not one frame could be decoded ({problem or 'no picture in it'}); check it with: ffprobe {path}"
-        )
-    if problem is not None:
-        log.warning("%s: truncated or damaged, ends after %d frames, %.1f s (%s)", path, decoded, end, problem)
-
-
-def _pictures(container: InputContainer, stream: VideoStream, fps: float) -> Iterator[tuple[av.VideoFrame, float]]:
-    stream.thread_type = "AUTO"
-    clock = Clock(1 / fps)
-    for picture in container.decode(stream):
-        yield picture, clock(stamp(picture))
-
-
-def _open_path(path: Path) -> InputContainer:
-    # `file:` keeps a colon in the name from being read as a protocol; the whitelist keeps a playlist off the network.
-    try:
-        return av.open(f"file:{path}", "r", options={"protocol_whitelist": "file"})
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: cannot be opened as video ({reason(error)}); check that it plays: ffplay {path}"
-        ) from None
-
-
-def _video_stream(container: InputContainer, shown: str) -> VideoStream:
-    stream = container.streams.best("video")
-    if not isinstance(stream, VideoStream):
+    streams = video_streams(container)
+    if not streams:
         raise InputError(f"{shown}: no video in it, only {kinds(container)}; check it with: ffprobe {shown}")
+    if number is None:
+        best = container.streams.best("video")
+        stream = next((s for s in streams if s is best), streams[0])
+    elif number < len(streams):
+        stream = streams[number]
+    else:
+        raise InputError(
+            f"{shown}: no video stream #{number} among {len(streams)}, counted from #0; see: ffprobe {shown}"
+        )
+    convert = f"convert it with: ffmpeg -i {shown}"
+    if stream.codec_context is None:
+        raise InputError(f"{shown}: its codec is unknown to this build of PyAV; {convert} out.mp4")
+    if stream.width * stream.height > MAX_PIXELS:
+        size = f"{stream.width}x{stream.height}"
+        raise InputError(f"{shown}: {size} is more than {MAX_PIXELS:,} pixels; {convert} -vf scale=3840:-2 out.mp4")
+    # The header may lie, and a frame may be larger than it says: the decoder has the same limit.
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
     return stream
 
 
+def _is_attached_picture(stream: VideoStream) -> bool:
+    return bool(int(getattr(stream, "disposition", 0)) & ATTACHED_PICTURE)  # PyAV 13 does not tell
+
+
 def kinds(container: InputContainer) -> str:
-    """What streams there are: "audio, data"."""
-    return ", ".join(sorted({s.type for s in container.streams})) or "nothing"
-
-
-def reason(error: Exception) -> str:
-    """Why PyAV failed, without the address that the text of its errors holds."""
-    return getattr(error, "strerror", None) or "this build of PyAV cannot read it"
+    """What streams there are that are no video: "audio, cover picture"."""
+    found = {"cover picture" if s.type == "video" else s.type for s in container.streams}
+    return ", ".join(sorted(found)) or "nothing"
 
 
 def nominal_fps(stream: VideoStream) -> float:
@@ -98,8 +72,45 @@ def nominal_fps(stream: VideoStream) -> float:
     return rate if 0 < rate <= 1000 else FALLBACK_FPS
 
 
+def pixel_aspect(stream: VideoStream) -> Fraction:
+    """Width to height of a pixel as it is shown; 1 where nothing sensible is stated."""
+    aspect = Fraction(stream.sample_aspect_ratio or 1)
+    return aspect if Fraction(1, MOST_ASPECT) <= aspect <= MOST_ASPECT else Fraction(1)
+
+
+def squared(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
+    """(W, H) of the frame once its pixels, which are `aspect` times as wide as high, are square."""
+    wide, high = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+    return (wide, high) if wide * high <= MAX_PIXELS else (width, height)
+
+
 def frame_size(stream: VideoStream) -> tuple[int, int] | None:
-    return (stream.width, stream.height) if stream.width and stream.height else None
+    """(W, H) before a turn, which only frames tell of."""
+    if not (stream.width and stream.height):
+        return None
+    return squared(stream.width, stream.height, pixel_aspect(stream))
+
+
+def decoded(
+    packets: Iterator[av.Packet[VideoStream]], flush: Callable[[None], list[av.VideoFrame]]
+) -> Iterator[av.VideoFrame | Damaged]:
+    """The frames of `packets`, and Damaged for one that cannot be decoded. What the decoder holds when the packets end
+    by an error is given before the error goes on."""
+
+    def attempt(decode: Callable[[], list[av.VideoFrame]]) -> Iterator[av.VideoFrame | Damaged]:
+        try:
+            yield from decode()
+        except av.EOFError:  # flushed twice
+            return
+        except av.FFmpegError:
+            yield Damaged()
+
+    try:
+        for packet in packets:
+            yield from attempt(packet.decode)
+    except av.FFmpegError:
+        yield from attempt(lambda: flush(None))
+        raise
 
 
 def stamp(picture: av.VideoFrame) -> float | None:
@@ -107,6 +118,21 @@ def stamp(picture: av.VideoFrame) -> float | None:
     return None if picture.pts is None or picture.time_base is None else float(picture.pts * picture.time_base)
 
 
-def to_image(picture: av.VideoFrame) -> Image:
-    """Any pixel format to uint8 (H, W, 3) BGR: gray is repeated, alpha dropped, more than 8 bits reduced to 8."""
-    return np.ascontiguousarray(picture.to_ndarray(format="bgr24"))
+def shown_size(picture: av.VideoFrame, aspect: Fraction) -> tuple[int, int]:
+    """(W, H) of `to_image`."""
+    return _upright(picture).size(*squared(picture.width, picture.height, aspect))
+
+
+def to_image(picture: av.VideoFrame, aspect: Fraction) -> Image:
+    """Any pixel format to uint8 (H, W, 3) BGR: gray is repeated, alpha dropped, more than 8 bits reduced to 8.
+
+    aspect: of the stream's pixels, see `pixel_aspect`.
+    """
+    width, height = squared(picture.width, picture.height, aspect)
+    pixels = cast(Image, picture.to_ndarray(format="bgr24", width=width, height=height))
+    return _upright(picture).apply(pixels)
+
+
+def _upright(picture: av.VideoFrame) -> Orientation:
+    matrix = picture.side_data.get("DISPLAYMATRIX")
+    return UPRIGHT if matrix is None else of_display_matrix(bytes(cast(SideData, matrix)))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import colorsys
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from stc.opencv import cv2
 from stc.runtime.video.frame import Image
 
 if TYPE_CHECKING:

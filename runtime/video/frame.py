@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from stc.errors import InputError
+
 Image: TypeAlias = npt.NDArray[np.uint8]
+MAX_PIXELS = 100_000_000  # of a frame or picture: three times 8K; decoding one takes about 1 GB
 State: TypeAlias = Literal["opening", "live", "stalled", "reconnecting", "ended", "failed"]
 
 
@@ -25,7 +28,8 @@ class Gap:
 
 @dataclass(frozen=True)
 class Frame:
-    """`image` uint8 (H, W, 3) BGR; `time` seconds since the first frame of the source; `index` in the source, from 0.
+    """`image` uint8 (H, W, 3) BGR, as a viewer shows it: upright, mirrored where the file asks for it, and with square
+    pixels. `time` seconds since the first frame of the source; `index` in the source, from 0.
 
     Times grow strictly. With `every=N` the frames N apart keep the time and index they have in the source. `gaps`: what
     is missing between the frame that was given before and this one; of a live source only, and each gap once.
@@ -39,12 +43,23 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Damaged:
+    """A packet or frame that gave no picture."""
+
+
+@dataclass(frozen=True)
+class CutShort:
+    """A recording that ends before the length that its header states."""
+
+
+@dataclass(frozen=True)
 class Stats:
     """What a source counted so far.
 
     received: frames that were decoded for the consumer (those left out by `every` are not). dropped: of these, replaced
     by newer ones before anybody took them. decode_errors: packets and damaged frames that gave no picture. reconnects:
-    connections after the first that gave frames. gaps: times that video is missing.
+    connections after the first that gave frames. gaps: times that video is missing. cut_short: a file ended before the
+    length that its header states.
     """
 
     received: int = 0
@@ -52,6 +67,13 @@ class Stats:
     decode_errors: int = 0
     reconnects: int = 0
     gaps: int = 0
+    cut_short: bool = False
+
+    @property
+    def damage(self) -> str:
+        """What a recording has lost, for a summary: "2 damaged packets skipped, cut short"; empty when nothing."""
+        skipped = f"{self.decode_errors} damaged packet{'s' * (self.decode_errors > 1)} skipped"
+        return ", ".join([skipped] * (self.decode_errors > 0) + ["cut short"] * self.cut_short)
 
 
 class Source(ABC):
@@ -60,7 +82,8 @@ class Source(ABC):
     Attributes:
         name: fit for messages: a file's name, or a URL without credentials.
         fps: nominal frames per second that iteration gives (those left out by `every` are not in it).
-        size: (W, H) of the first frame; None where only reading can tell. Later frames may have another.
+        size: (W, H) of the first frame, upright and with square pixels; None where only reading can tell. Later frames
+            may have another.
         length: frames that iteration gives, as a file or folder states it; None where only reading can tell.
         live: has no stated end and cannot be read again.
 
@@ -80,6 +103,11 @@ class Source(ABC):
     @property
     @abstractmethod
     def stats(self) -> Stats: ...
+
+    @property
+    def loss(self) -> str:
+        """What damage took from a recording so far, for a summary. Empty for a live source, which always loses some."""
+        return "" if self.live else self.stats.damage
 
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]: ...
@@ -106,9 +134,9 @@ class FileSource(Source):
         fps: float,
         size: tuple[int, int] | None,
         length: int | None,
-        read: Callable[[], Iterator[Frame]],
+        read: Callable[[], Iterator[Frame | Damaged | CutShort]],
     ) -> None:
-        """`read` gives the frames from the first one on; it is called once per iteration."""
+        """`read` gives the frames from the first one on, and what is damaged; it is called once per iteration."""
         self.name, self.fps, self.size, self.length = name, fps, size, length
         self._read = read
         self._state: State = "opening"
@@ -126,11 +154,18 @@ class FileSource(Source):
     def __iter__(self) -> Iterator[Frame]:
         self._state, self._stats = "opening", Stats()
         try:
-            for frame in self._read():
+            for found in self._read():
                 if self._closed:
                     break
-                self._state, self._stats = "live", replace(self._stats, received=self._stats.received + 1)
-                yield frame
+                stats = self._stats
+                match found:
+                    case Damaged():
+                        self._stats = replace(stats, decode_errors=stats.decode_errors + 1)
+                    case CutShort():
+                        self._stats = replace(stats, cut_short=True)
+                    case frame:
+                        self._state, self._stats = "live", replace(stats, received=stats.received + 1)
+                        yield frame
             self._state = "ended"
         except Exception:
             self._state = "failed"
@@ -138,3 +173,25 @@ class FileSource(Source):
 
     def close(self) -> None:
         self._closed = True
+
+
+def numbered(source: Source, numbers: Sequence[int]) -> Iterator[Frame]:
+    """The frames with these indices, which increase.
+
+    Raises InputError when `source` ends before one, and where packets were damaged before it: which frame of those that
+    are left an index means is not certain then.
+    """
+    waiting = iter(numbers)
+    wanted = next(waiting, None)
+    for frame in source:
+        if frame.index == wanted:
+            if source.stats.decode_errors:
+                raise InputError(
+                    f"{source.name}: {source.stats.damage} before frame {wanted}, so its number is not certain; give "
+                    "an undamaged copy, or leave the clip out"
+                )
+            yield frame
+            if (wanted := next(waiting, None)) is None:
+                return
+    if wanted is not None:
+        raise InputError(f"{source.name}: ends before frame {wanted} (from 0), which is annotated")

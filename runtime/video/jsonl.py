@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from stc.runtime.video.frame import Frame
+from stc.runtime.video.lines import LineFile, Rotation, is_regular
 from stc.runtime.video.sinks import Sink
 
 if TYPE_CHECKING:
@@ -17,26 +19,34 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def jsonl_sink(path: Path) -> Iterator[Sink]:
+def jsonl_sink(
+    path: Path, *, append: bool = False, overwrite: bool = False, rotation: Rotation | None = None
+) -> Iterator[Sink]:
     """Write each frame to `path` as it comes, so that another program can follow the file.
 
     A line: `time` (s), `index`, `source`, `objects`: each `track_id` (-1 before confirmation), `handle` (the same
     number from the first detection of a tracklet on, so that a reader can join the frames before confirmation; -1
     without a tracklet), `label`, `score`, `box` (xyxy, frame pixels) and `rle` (COCO, compressed). After missing video
-    also `gaps`: each `start`, `end` (s) and `reason`. The file grows line by line under its final name: it is whole
-    after every line.
+    also `gaps`: each `start`, `end` (s) and `reason`. What is no number (NaN, infinite) is null. The file grows line by
+    line under its final name: it is whole after every line. `append`, `overwrite`, `rotation`: see `LineFile`.
+
+    Raises InputError when a line cannot be written: a full disk, or a reader of a pipe that takes nothing.
     """
-    with ExitStack() as files:
-        file: TextIO | None = None
+    # A file is not begun before there is a line: a run that fails at once leaves an older one as it is. A pipe is
+    # opened now: its reader may have to be waited for.
+    file = None if is_regular(path) else LineFile(path)
 
-        def sink(frame: Frame, result: Result) -> None:
-            nonlocal file
-            if file is None:  # not before there is a line: a run that fails at once leaves an older file as it is
-                path.parent.mkdir(parents=True, exist_ok=True)
-                file = files.enter_context(path.open("w", encoding="utf-8", buffering=1))
-            print(json.dumps(_record(frame, result)), file=file)
+    def sink(frame: Frame, result: Result) -> None:
+        nonlocal file
+        if file is None:
+            file = LineFile(path, append=append, overwrite=overwrite, rotation=rotation)
+        file.write(json.dumps(_record(frame, result), allow_nan=False))
 
+    try:
         yield sink
+    finally:
+        if file is not None:
+            file.close()
 
 
 def _record(frame: Frame, result: Result) -> dict[str, object]:
@@ -44,7 +54,7 @@ def _record(frame: Frame, result: Result) -> dict[str, object]:
         result.track_ids, result.handles, result.labels, result.scores, result.boxes, result.masks.rle(), strict=True
     )
     record: dict[str, object] = {
-        "time": round(frame.time, 6),
+        "time": number(frame.time, 6),
         "index": frame.index,
         "source": frame.source,
         "objects": [
@@ -52,13 +62,21 @@ def _record(frame: Frame, result: Result) -> dict[str, object]:
                 "track_id": int(track_id),
                 "handle": int(handle),
                 "label": result.classes[label],
-                "score": round(float(score), 6),
-                "box": [round(float(v), 2) for v in box],
+                "score": number(score, 6),
+                "box": [number(v, 2) for v in box],
                 "rle": rle,
             }
             for track_id, handle, label, score, box, rle in rows
         ],
     }
     if frame.gaps:
-        record["gaps"] = [asdict(gap) for gap in frame.gaps]
+        record["gaps"] = [{**asdict(gap), "start": number(gap.start), "end": number(gap.end)} for gap in frame.gaps]
     return record
+
+
+def number(value: float, digits: int | None = None) -> float | None:
+    """`value` as JSON can hold it: rounded, and None where it is none (NaN, infinite)."""
+    value = float(value)
+    if not math.isfinite(value):
+        return None
+    return value if digits is None else round(value, digits)

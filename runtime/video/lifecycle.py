@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from stc.errors import InputError
 from stc.runtime.video.frame import State
 
-GRACE = 2.0  # seconds that the reader, which has the same time limits, gets to say why before it is killed
+GRACE = 2.0  # seconds that a reader gets to start, and to say why, at its own time limits, before it is killed
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class ReconnectPolicy:
     open_timeout: to connect and find the video. read_timeout: without a frame; the connection is then given up.
     stall_after: without a frame; the state is then "stalled". first_delay: before the first attempt to reconnect;
     it doubles with each attempt that fails, up to max_delay, and each is shortened at random by up to half, so that
-    many cameras behind one switch do not come back at once. give_up: without a frame; the source has then failed.
+    many cameras behind one switch do not come back at once. give_up: without a frame, from the start or the last frame
+    on, however long the other limits are; the source has then failed.
     retry_first: go on trying when the very first connection fails too, instead of raising an error: for a box that
     boots before its cameras.
     """
@@ -60,6 +61,7 @@ class Lifecycle:
         self._tries = policy.retry_first  # whether a connection that breaks is made again
         self._had_frame = False
         self._framed = now  # when any connection last gave a frame
+        self._missed = now + GRACE  # since when none came although the consumer was ready; a reader must start first
         self._delay = 0.0  # before this connection
         self.connecting(now)
 
@@ -70,7 +72,17 @@ class Lifecycle:
     @property
     def patience_ends(self) -> float:
         """When `quiet` has something to decide if nothing comes before."""
-        return self._heard + (min(self._policy.stall_after, self._limit) if self.state == "live" else self._limit)
+        patience = min(self._policy.stall_after, self._limit) if self.state == "live" else self._limit
+        return min(self._heard + patience, self._last_call)
+
+    @property
+    def _given_up(self) -> float:
+        return self._missed + self._policy.give_up
+
+    @property
+    def _last_call(self) -> float:
+        """As `_given_up`, but a connection that was begun before gets the time to start."""
+        return max(self._given_up, self._begun + GRACE) if self._first is None else self._given_up
 
     @property
     def _timeout(self) -> float:
@@ -82,6 +94,7 @@ class Lifecycle:
 
     def connecting(self, now: float) -> None:
         """A connection is being made."""
+        self._begun = now
         self._heard = now  # when it last gave a sign of life
         self._connected = False
         self._first: float | None = None  # when it gave its first frame
@@ -90,6 +103,8 @@ class Lifecycle:
         """It is made, and video was found in it. A recording is not made again: it would start anew."""
         self._heard = now
         self._connected = True
+        if not self._had_frame:
+            self._missed = now
         self._tries = not recording
 
     def frame(self, now: float) -> None:
@@ -98,15 +113,17 @@ class Lifecycle:
         if self._first is None:
             self._first = now
         self._had_frame = True
-        self._heard = self._framed = now
+        self._heard = self._framed = self._missed = now
         self.state = "live"
 
     def ready(self, now: float) -> None:
         """Until now the consumer was waited for, and not the source."""
-        self._heard = now
+        self._heard = self._missed = now
 
     def quiet(self, now: float) -> str | None:
         """Nothing came until `now`: why the connection must be given up, or None to wait on."""
+        if now >= self._last_call:
+            return "still connected" if self._connected else "no answer"
         waited = now - self._heard
         if waited >= self._limit:
             what = "no frame" if self._connected else "no answer"
@@ -117,9 +134,10 @@ class Lifecycle:
 
     def lost(self, now: float, reason: str) -> float | None:
         """The connection broke: seconds until the next attempt, or None when there is none; then `failure` is set."""
-        left = self._framed + self._policy.give_up - now
+        left = self._given_up - now
         if not self._tries or left <= 0:
-            self.fail(f"no frame for {now - self._framed:.0f} s; {reason}" if self._tries else reason)
+            waited = f"no frame for {round(now - self._missed, 1):g} s; "
+            self.fail(f"{waited if self._tries or left <= 0 else ''}{reason}")
             return None
         self.state = "reconnecting"
         # A connection that held longer than the wait before it was sound: begin anew. One that breaks at once is not.

@@ -10,11 +10,11 @@ from time import monotonic
 
 from stc.errors import InputError
 from stc.runtime.video.connection import Connection
-from stc.runtime.video.frame import Frame, Gap, Source, State, Stats
+from stc.runtime.video.frame import Damaged, Frame, Gap, Image, Source, State, Stats
 from stc.runtime.video.handover import DropPolicy, Handover
 from stc.runtime.video.lifecycle import Lifecycle, ReconnectPolicy
 from stc.runtime.video.timeline import Clock, Timeline
-from stc.runtime.video.wire import Damaged, Ended, Lost, Message, Opened, Picture, Silent, Task
+from stc.runtime.video.wire import Ended, Lost, Message, Opened, Picture, Silent, Task
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class LiveSource(Source):
         self._handover = Handover(policy, capacity)
         self._lifecycle = Lifecycle(reconnect, monotonic())
         self._timeline = Timeline(FPS)
-        self._clock: Clock | None = None  # of a recording
+        self._clock: Clock[Image | None] | None = None  # of a recording
         self._index = 0  # of the next frame
         self._received = self._decode_errors = self._gaps = 0
         self._pending: tuple[Gap, ...] = ()  # before the next frame that is handed over
@@ -102,6 +102,8 @@ class LiveSource(Source):
                     break
                 if not self._reconnect(reason):
                     break
+            if self._clock is not None:
+                self._hand_over_all(self._clock.rest())
         except Exception as error:  # a bug; its text may hold the address
             self._lifecycle.fail(f"{type(error).__name__} in the reading thread")
             raise
@@ -163,16 +165,29 @@ class LiveSource(Source):
                 if self.state == "reconnecting":
                     log.warning("%s: connected again", self.name)
                 self._lifecycle.frame(now)
-                frame_time, gap = self._place(stamp, now)
-                if gap is not None:
-                    self._gaps += 1
-                    self._pending += (gap,)
-                if image is not None:
-                    self._received += 1
-                    gaps, self._pending = self._pending, ()
-                    self._handover.put(Frame(image, frame_time, self._index, self.name, gaps))
-                    self._lifecycle.ready(monotonic())
-                self._index += 1
+                if self._clock is None:
+                    frame_time, gap = self._timeline.place(stamp, now)
+                    self._hand_over(frame_time, image, gap)
+                else:
+                    self._hand_over_all(self._clock.place(stamp, image))
+
+    def _hand_over_all(self, placed: list[tuple[float, Image | None]]) -> None:
+        for frame_time, image in placed:
+            self._hand_over(frame_time, image, None)
+
+    def _hand_over(self, frame_time: float, image: Image | None, gap: Gap | None) -> None:
+        """image: None for a frame that `every` leaves out."""
+        if gap is not None:
+            self._gaps += 1
+            self._pending += (gap,)
+        if image is not None:
+            if self._received == 0:
+                self.size = image.shape[1], image.shape[0]  # only a frame tells how it is turned
+            self._received += 1
+            gaps, self._pending = self._pending, ()
+            self._handover.put(Frame(image, frame_time, self._index, self.name, gaps))
+            self._lifecycle.ready(monotonic())
+        self._index += 1
 
     def _describe(self, fps: float, size: tuple[int, int] | None, stated: bool) -> None:
         if self._found.is_set():
@@ -183,8 +198,3 @@ class LiveSource(Source):
             self._clock = Clock(1 / fps)
             self._handover.never_drop()
         self._found.set()
-
-    def _place(self, stamp: float | None, now: float) -> tuple[float, Gap | None]:
-        if self._clock is not None:
-            return self._clock(stamp), None
-        return self._timeline.place(stamp, now)

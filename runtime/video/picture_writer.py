@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import cv2
-
 from stc.errors import InputError
-from stc.files import atomic_path
+from stc.files import write_bytes
+from stc.opencv import cv2
+from stc.runtime.video import made
 from stc.runtime.video.frame import Frame, Image
 from stc.runtime.video.sinks import Writer
 
@@ -18,23 +18,49 @@ JPEG_QUALITY = 95
 
 @contextmanager
 def picture_writer(path: Path) -> Iterator[Writer]:
-    """Write the one frame of a source to `path`; the format follows its suffix."""
-    yield lambda picture, frame: write_picture(path, picture)
+    """Write the one frame of a source to `path`; the format follows its suffix. Raises InputError for a second one."""
+    written = False
+
+    def write(picture: Image, frame: Frame) -> None:
+        nonlocal written
+        if written:
+            raise InputError(f"{path}: one picture cannot hold many frames; use -o out.mp4 or -o FOLDER")
+        written = True
+        write_picture(path, picture)
+
+    yield write
 
 
 @contextmanager
 def folder_writer(folder: Path) -> Iterator[Writer]:
-    """Write frames as `folder/000000.jpg` …, named by their index in the source. Each file is whole at any moment."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write frames as `folder/000000.jpg` …, named by their index in the source. Each file is whole at any moment.
+
+    The first one removes the pictures of an earlier run, and no other files: `made.check_folder` tells of those.
+    """
+    begun = False
 
     def write(picture: Image, frame: Frame) -> None:
+        nonlocal begun
+        if not begun:
+            _clear(folder)
+            begun = True
         write_picture(folder / f"{frame.index:06d}.jpg", picture)
 
     yield write
 
 
+def _clear(folder: Path) -> None:
+    try:
+        for name in made.pictures(folder):
+            (folder / name).unlink()
+    except OSError as error:
+        raise InputError(
+            f"{error.filename}: of an earlier run, cannot be removed ({error.strerror}); check it with: ls -ld {folder}"
+        ) from error
+
+
 def write_picture(path: Path, picture: Image) -> None:
-    """Write uint8 (H, W, 3) BGR atomically. Raises InputError when the format cannot hold it."""
+    """Write uint8 (H, W, 3) BGR, whole or not at all. Raises InputError when the format cannot hold it."""
     suffix = path.suffix.lower()
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix in (".jpg", ".jpeg") else []
     try:
@@ -43,5 +69,4 @@ def write_picture(path: Path, picture: Image) -> None:
         raise InputError(f"{path}: cannot be encoded ({error.err}); use a .png") from error
     if not written:
         raise InputError(f"{path}: cannot be encoded at {picture.shape[1]}x{picture.shape[0]}; use a .png")
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(encoded.tobytes())
+    write_bytes(path, made.marked(encoded.tobytes()))

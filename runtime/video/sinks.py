@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from stc.errors import InputError
+from stc.errors import InputError, StcError
 from stc.runtime.video.frame import Frame, Image, Source
 from stc.runtime.video.sources import PICTURE_SUFFIXES
 
@@ -41,11 +41,18 @@ def drawing(writers: Sequence[Writer], delay: int = DELAY) -> Iterator[Sink]:
     waiting: deque[tuple[Frame, Result]] = deque()
 
     def release() -> None:
+        """Into every writer, also where one fails."""
         frame, result = waiting[0]
         picture = annotate(frame.image, with_later_ids(result, (later for _, later in waiting)))
         waiting.popleft()
+        problem = None
         for write in writers:
-            write(picture, frame)
+            try:
+                write(picture, frame)
+            except StcError as error:  # noqa: PERF203
+                problem = problem or error
+        if problem is not None:
+            raise problem
 
     def sink(frame: Frame, result: Result) -> None:
         waiting.append((frame, result))
@@ -53,8 +60,14 @@ def drawing(writers: Sequence[Writer], delay: int = DELAY) -> Iterator[Sink]:
             release()
 
     yield sink
+    problem = None
     while waiting:
-        release()
+        try:
+            release()
+        except StcError as error:  # noqa: PERF203  (of one writer; the others get all frames)
+            problem = problem or error
+    if problem is not None:
+        raise problem
 
 
 def with_later_ids(result: Result, later: Iterable[Result]) -> Result:
@@ -69,30 +82,47 @@ def with_later_ids(result: Result, later: Iterable[Result]) -> Result:
     return replace(result, track_ids=np.array(ids, np.int64))
 
 
-def open_writer(path: Path, source: Source) -> AbstractContextManager[Writer]:
+def takes_pictures(path: Path) -> bool:
+    """Whether `path` means a folder of pictures: one that is there, or a name without a suffix."""
+    return path.is_dir() or not path.suffix
+
+
+def open_writer(
+    path: Path, source: Source, *, overwrite: bool = False, beside: Sequence[Path] = ()
+) -> AbstractContextManager[Writer]:
     """The writer that the suffix of `path` asks for: a video, one picture, or (no suffix) a folder of pictures.
 
-    Raises InputError for another suffix, and for one picture from a source of several frames.
+    overwrite: replace the earlier video of a live source, which is kept under another name otherwise, and write into a
+    folder that holds other files. beside: other outputs, which may be in that folder. Raises InputError for another
+    suffix, for one picture from a source of several frames, and as the writers say.
     """
     suffix = path.suffix.lower()
-    if path.is_dir() or not suffix:
+    if takes_pictures(path):
+        from stc.runtime.video.made import check_folder
         from stc.runtime.video.picture_writer import folder_writer
 
+        check_folder(path, live=source.live, overwrite=overwrite, beside=beside)
         return folder_writer(path)
     if suffix in VIDEO_SUFFIXES:
         from stc.runtime.video.video_writer import video_writer
 
-        return video_writer(path, source.fps)
+        return video_writer(path, source.fps, keep=source.live and not overwrite)
     if suffix not in PICTURE_SUFFIXES:
         known = ", ".join(VIDEO_SUFFIXES + PICTURE_SUFFIXES)
         raise InputError(f"{path}: unknown output suffix {suffix!r}; known: {known}, or none for a folder of pictures")
-    if source.length != 1:
+    single = source.length == 1 or (source.length is None and _names_a_picture(source))
+    if not single:
         raise InputError(
             f"{path}: one picture cannot hold {source.length or 'many'} frames; use -o out.mp4 or -o FOLDER"
         )
     from stc.runtime.video.picture_writer import picture_writer
 
     return picture_writer(path)
+
+
+def _names_a_picture(source: Source) -> bool:
+    """Whether a URL, which states no length, is that of a picture: `http://cam/snapshot.jpg?***`."""
+    return source.name.partition("?")[0].lower().endswith(PICTURE_SUFFIXES)
 
 
 def open_contact(path: Path) -> AbstractContextManager[Writer]:

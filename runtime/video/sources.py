@@ -12,7 +12,7 @@ from stc.runtime.video.lifecycle import ReconnectPolicy
 from stc.runtime.video.live import LiveSource
 from stc.runtime.video.wire import Task
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 URL_SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp")
 
 
@@ -27,7 +27,8 @@ def open_source(
     """Open `spec` and check that it can be read; `every=N` keeps frames 0, N, 2N, …
 
     `spec`: a video file, a picture, a folder of pictures, a camera (`0` or `/dev/video0`), or a URL
-    (rtsp, rtmp, http(s), udp; credentials in it never reach a message or the source's name).
+    (rtsp, rtmp, http(s), udp; credentials in it never reach a message or the source's name). `clip.mp4#1` is the second
+    video stream of a file. An animated picture (GIF, PNG, WebP) is a video.
 
     The rest is for cameras and live URLs; files, folders and recordings on a server give every frame:
 
@@ -50,16 +51,22 @@ def open_source(
 def _live_task(spec: str, every: int, timeouts: tuple[float, float]) -> Task | None:
     """How a URL or a camera is read; None for a path."""
     if "://" in spec:
-        scheme = spec.split("://", 1)[0].lower()
+        scheme, address = spec.split("://", 1)
+        scheme = scheme.lower()
         if scheme not in URL_SCHEMES:
             raise InputError(f"{redact(spec)}: scheme {scheme!r} is not one of {', '.join(URL_SCHEMES)}")
         options = {"rtsp_transport": "tcp"} if scheme.startswith("rtsp") else {}
         # A web server ends a stream as agreed or hangs up, and FFmpeg tells; of the others an end is always a loss.
-        return Task(spec, None, options, timeouts, scheme.startswith("http"), every)
-    if spec.isdecimal() or spec.startswith("/dev/video"):
+        return Task(f"{scheme}://{address}", None, options, timeouts, scheme.startswith("http"), every)
+    if is_live(spec):
         device = _camera(f"/dev/video{spec}" if spec.isdecimal() else spec)
         return Task(device, "v4l2", {}, timeouts, False, every)
     return None
+
+
+def is_live(spec: str) -> bool:
+    """Whether `spec` is a camera or a URL. Only opening a URL tells whether there is a recording behind it."""
+    return "://" in spec or spec.isdecimal() or spec.startswith("/dev/video")
 
 
 def _camera(device: str) -> str:
@@ -75,17 +82,50 @@ def _open_path(path: Path, every: int) -> Source:
         from stc.runtime.video import pictures
 
         return pictures.open_folder(path, every)
+    path, number = _stream_number(path)
     if not path.exists():
-        raise InputError(f"{path}: no such file or folder; check it with: ls {path.parent}")
+        shown = shown_spec(str(path))
+        raise InputError(f"{shown}: no such file or folder; check it with: ls {Path(shown).parent}")
     if not path.is_file():
         raise InputError(f"{path}: neither a file nor a folder; give a video, a picture, a folder, a camera or a URL")
-    if path.suffix.lower() in PICTURE_SUFFIXES:
+    if is_picture(path):
         from stc.runtime.video import pictures
 
         return pictures.open_picture(path)
-    from stc.runtime.video import decode
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        from stc.runtime.video import pictures
 
-    return decode.open_file(path, every)
+        return pictures.open_animation(path, every)
+    from stc.runtime.video import video_file
+
+    return video_file.open_file(path, every, number)
+
+
+def is_picture(path: Path) -> bool:
+    """Whether the file `path` is read as one still picture: by its suffix, unless it is animated."""
+    if path.suffix.lower() not in PICTURE_SUFFIXES or not path.is_file():
+        return False
+    from stc.runtime.video import pictures
+
+    return not pictures.is_animated(path)
+
+
+def _stream_number(path: Path) -> tuple[Path, int | None]:
+    """`clip.mp4#1`, unless a file is called so, is stream 1 of clip.mp4."""
+    name, mark, number = path.name.rpartition("#")
+    if path.exists() or not mark or not name or not (number.isascii() and number.isdecimal()):
+        return path, None
+    return path.with_name(name), int(number)
+
+
+def shown_spec(spec: str) -> str:
+    """What a user typed, fit for a message: a URL, also one with a slip of the pen, without its credentials."""
+    scheme = re.match(rf"(?i)({'|'.join(URL_SCHEMES)})(:/*|/{{2,}})", spec)
+    if "://" in spec:
+        return redact(spec)
+    if scheme is not None:
+        return redact(f"://{spec[scheme.end() :]}").replace("://", scheme[0], 1)
+    return re.sub(r"[^/:]+:[^/]*@", "***@", spec)
 
 
 def redact(url: str) -> str:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from stc.runtime.video.frame import Image
+from stc.runtime.video.frame import Damaged, Image
 
 HEADER = struct.Struct("<BI")  # kind, and the bytes that follow it
 PICTURE = struct.Struct("<dII")  # stamp (nan: none), height, width
@@ -63,11 +63,6 @@ class Picture:
 
     stamp: float | None
     image: Image | None
-
-
-@dataclass(frozen=True)
-class Damaged:
-    """A packet or frame that gave no picture."""
 
 
 @dataclass(frozen=True)

@@ -11,20 +11,19 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from time import monotonic
-from typing import TypeAlias
 
 import av
-from av.video.stream import VideoStream
 
+from stc.boundary import reason
+from stc.errors import InputError
 from stc.runtime.video import decode
-from stc.runtime.video.wire import Damaged, Ended, Lost, Message, Opened, Picture, Task, pack
+from stc.runtime.video.frame import Damaged
+from stc.runtime.video.wire import Ended, Lost, Message, Opened, Picture, Task, pack
 
 # Multipart JPEG carries no times; FFmpeg makes them up.
 UNTIMED_FORMATS = ("mpjpeg", "mjpeg")
-
-Packets: TypeAlias = "Iterator[av.Packet[VideoStream]]"
 
 
 def main() -> None:
@@ -50,24 +49,26 @@ def _messages(task: Task) -> Iterator[Message]:
     except (av.FFmpegError, OSError, ValueError) as error:
         yield Lost(_reason(error, since, open_timeout))
         return
-    stream = container.streams.best("video")
-    if not isinstance(stream, VideoStream):
-        yield Lost(f"no video in it, only {decode.kinds(container)}")
+    try:
+        stream = decode.video_stream(container, "this stream")
+    except InputError as error:
+        yield Lost(str(error).partition("; ")[0].removeprefix("this stream: "))
         return
     stated = container.duration is not None
     yield Opened(decode.nominal_fps(stream), decode.frame_size(stream), stated)
     stream.thread_type = "AUTO" if stated else "SLICE"  # threads by frame hold frames back
     timed = stated or container.format.name not in UNTIMED_FORMATS
+    aspect = decode.pixel_aspect(stream)
     index = task.offset
     since = monotonic()
     try:
-        for picture in _pictures(container.demux(stream), stream.codec_context.decode):
+        for found in decode.decoded(container.demux(stream), stream.codec_context.decode):
             # A decoder conceals what is missing with what it knows: of a live source that is no frame.
-            if picture is None or (picture.is_corrupt and not stated):
+            if isinstance(found, Damaged) or (found.is_corrupt and not stated):
                 yield Damaged()
             else:
-                image = decode.to_image(picture) if index % task.every == 0 else None
-                yield Picture(decode.stamp(picture) if timed else None, image)
+                image = decode.to_image(found, aspect) if index % task.every == 0 else None
+                yield Picture(decode.stamp(found) if timed else None, image)
                 index += 1
             since = monotonic()
     except av.FFmpegError as error:
@@ -76,31 +77,11 @@ def _messages(task: Task) -> Iterator[Message]:
     yield Ended() if task.ends or stated else Lost("closed by the other side")
 
 
-def _pictures(packets: Packets, flush: Callable[[None], list[av.VideoFrame]]) -> Iterator[av.VideoFrame | None]:
-    """Decoded frames, and None for a packet that cannot be decoded. What the decoder holds when the connection breaks
-    is given before the error goes on."""
-
-    def decoded(decode: Callable[[], list[av.VideoFrame]]) -> Iterator[av.VideoFrame | None]:
-        try:
-            yield from decode()
-        except av.EOFError:  # flushed twice
-            return
-        except av.FFmpegError:
-            yield None
-
-    try:
-        for packet in packets:
-            yield from decoded(packet.decode)
-    except av.FFmpegError:
-        yield from decoded(lambda: flush(None))
-        raise
-
-
 def _reason(error: Exception, since: float, limit: float) -> str:
     """A protocol that is interrupted at its time limit gives any error it likes."""
     if isinstance(error, av.ExitError) or monotonic() - since >= limit:
         return f"nothing came for {limit:g} s"
-    return decode.reason(error)
+    return reason(error)
 
 
 def _send(pipe: int, message: Message) -> None:

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import groupby
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
 from stc.errors import InputError
-from stc.files import atomic_path
+from stc.files import atomic_path, scratch_folder
 from stc.runtime.video.frame import Frame
+from stc.runtime.video.jsonl import number
 from stc.runtime.video.sinks import Sink
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ CREATE TABLE tracks (handle INTEGER PRIMARY KEY, track_id INTEGER);
 INSERT_DETECTION = "INSERT INTO detections VALUES (?, ?, ?, ?, ?)"
 INSERT_TRACK = "INSERT OR IGNORE INTO tracks VALUES (?, ?)"
 VOTES = """
-SELECT track_id, label, SUM(score), COUNT(*) FROM detections JOIN tracks USING (handle)
+SELECT track_id, label, TOTAL(score), COUNT(score) FROM detections JOIN tracks USING (handle)
     GROUP BY track_id, label ORDER BY track_id, label
 """
 SEGMENTATIONS = """
@@ -46,13 +46,13 @@ def ytvis_sink(path: Path, video_id: int = 1) -> Iterator[Sink]:
 
     `category_id` is 1-based and the score-weighted vote over the frames of the track (a tie goes to the lower class),
     `score` the mean of its frame scores. Frames before the confirmation belong to the track: detections are kept by
-    `handle` and joined with the track id when the video is over. Raises InputError when the disk is full.
+    `handle` and joined with the track id when the video is over. A score that is no number (NaN, infinite) has no vote,
+    and is null where a track has no other. Raises InputError when the disk is full.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with (
-            TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder,
-            closing(sqlite3.connect(Path(folder) / "spool.sqlite")) as spool,
+            scratch_folder(path) as folder,
+            closing(sqlite3.connect(folder / "spool.sqlite")) as spool,
         ):
             spool.executescript(SCHEMA)
             length = 0
@@ -65,7 +65,7 @@ def ytvis_sink(path: Path, video_id: int = 1) -> Iterator[Sink]:
             yield sink
             with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
                 _write(spool, length, video_id, file)
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:
         raise InputError(
             f"{path}: the spool beside it failed ({error}); check the disk with: df -h {path.parent}"
         ) from error
@@ -73,7 +73,9 @@ def ytvis_sink(path: Path, video_id: int = 1) -> Iterator[Sink]:
 
 def _spool(spool: sqlite3.Connection, frame: int, result: Result) -> None:
     rows = zip(result.handles.tolist(), result.labels.tolist(), result.scores.tolist(), result.masks.rle(), strict=True)
-    detections = [(handle, frame, label, score, json.dumps(rle)) for handle, label, score, rle in rows if handle >= 0]
+    detections = [
+        (handle, frame, label, number(score), json.dumps(rle)) for handle, label, score, rle in rows if handle >= 0
+    ]
     confirmed = [(int(result.handles[i]), int(result.track_ids[i])) for i in np.flatnonzero(result.track_ids >= 0)]
     with spool:
         spool.executemany(INSERT_DETECTION, detections)
@@ -87,7 +89,8 @@ def _write(spool: sqlite3.Connection, length: int, video_id: int, file: TextIO) 
     for track_id, group in groupby(spool.execute(VOTES), key=lambda row: row[0]):
         votes = list(group)
         label = max(votes, key=lambda row: row[2])[1]
-        score = sum(row[2] for row in votes) / sum(row[3] for row in votes)
+        count = sum(row[3] for row in votes)
+        score = sum(row[2] for row in votes) / count if count else None
         head = {"video_id": video_id, "category_id": label + 1, "score": score}
         file.write(f'{separator}{json.dumps(head)[:-1]}, "segmentations": [')
         separator = ",\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stc.benchmarks.intervals import Percentiles, agree, percentile, ratio, variation
+from stc.benchmarks.intervals import CONFIDENCE, Percentiles, agree, interval, percentile, picks, ratio, variation
 
 TURNS, FRAMES = 20, 10
 
@@ -46,6 +46,17 @@ def test_a_ratio_needs_the_same_turns() -> None:
 def test_the_interval_of_a_median_holds_it() -> None:
     held = sum(1.0 in percentile(turns(seed), 50) for seed in range(100))
     assert held >= 88  # 95 % nominal; the truth is the median of the distribution, exp(0)
+
+
+@pytest.mark.parametrize("q", [0, 50, 90, 99, 100])
+def test_intervals_are_those_of_joined_resamples(q: float) -> None:
+    """Turns of different lengths, with equal samples among them."""
+    rng = np.random.default_rng(5)
+    uneven = [np.round(rng.normal(10, 1, size), 1) for size in (3, 10, 1, 7, 10, 2)]
+    draws = [np.percentile(np.concatenate([uneven[i] for i in pick]), q) for pick in picks(len(uneven))]
+    joined = interval(float(np.percentile(np.concatenate(uneven), q)), np.array(draws), CONFIDENCE)
+    found = percentile(uneven, q)
+    assert (found.value, found.low, found.high) == pytest.approx((joined.value, joined.low, joined.high), rel=1e-12)
 
 
 def test_an_interval_is_wider_when_turns_differ() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,8 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-
-from stc.benchmarks.stop import Stop
 
 # A frame of this model takes a quarter of a second more than it needs, so that there is time to interrupt.
 SLOW = """
@@ -63,14 +60,3 @@ def test_before_anything_is_measured_it_says_so(proven_bundle: Path) -> None:
     assert code == 130
     assert "interrupted before anything was measured" in errors
     assert not output
-
-
-def test_the_first_signal_asks_and_the_second_interrupts() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with Stop() as stop:
-        assert not stop.asked
-        os.kill(os.getpid(), signal.SIGINT)
-        assert stop.asked
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before

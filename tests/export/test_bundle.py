@@ -16,7 +16,6 @@ from stc.benchmarks import reference
 from stc.cli import run
 from stc.errors import InputError
 from stc.export import Export, export
-from stc.export.folder import check_replaceable, replacing
 from stc.export.frames import MIN_FRAMES, default_frames
 from stc.export.main import main
 from stc.model.config import STC_LITE
@@ -151,29 +150,6 @@ def test_frames_of_too_short_a_video_are_refused(lite_checkpoint: Path, tmp_path
         cv2.imwrite(str(tmp_path / "short" / f"{index}.png"), frame)
     with pytest.raises(InputError, match="at least 8"):
         export(lite_checkpoint, tmp_path / "out", frames=tmp_path / "short")
-
-
-def test_only_a_bundle_or_an_empty_folder_is_replaced(tmp_path: Path) -> None:
-    (tmp_path / "thesis").mkdir()
-    (tmp_path / "thesis" / "chapter1.tex").touch()
-    with pytest.raises(InputError, match="other files"):
-        check_replaceable(tmp_path / "thesis")
-    (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="no folder"):
-        check_replaceable(tmp_path / "file")
-    (tmp_path / "empty").mkdir()
-    check_replaceable(tmp_path / "empty")
-
-
-def test_replacing_swaps_the_whole_folder(tmp_path: Path) -> None:
-    target = tmp_path / "bundle"
-    target.mkdir()
-    (target / "old").touch()
-    with replacing(target) as temporary:
-        (temporary / "new").touch()
-        assert (target / "old").exists()  # the old one serves until the new one is complete
-    assert [path.name for path in target.iterdir()] == ["new"]
-    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 
 def test_passport_states_all_the_runtime_needs(lite_bundle: Export) -> None:

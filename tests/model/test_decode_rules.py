@@ -149,5 +149,5 @@ def test_the_published_statements_on_a_picture_that_is_worked_out_by_hand() -> N
 
 @pytest.mark.parametrize("field", ["score_form", "level_topk", "p6_from"])
 def test_a_word_that_is_no_choice_is_refused(field: str) -> None:
-    with pytest.raises(ValueError, match=f"{field} must be one of .*; got 'other'"):
+    with pytest.raises(ValueError, match=f"{field}: must be one of .*; got 'other'"):
         CONFIG.with_(**{field: "other"})

@@ -77,7 +77,31 @@ def fails(module: str, expression: str) -> Imported:
             "overwrite each other",
             "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'stc-trt[gpu]'",
         ),
-        (health.opencv(works), "ok", "1.2.3", None),
+        (health.opencv({}, works), "missing", "not installed", "pip install opencv-python-headless"),
+        (health.opencv({Path("/a/cv2"): ("opencv-python",)}, works), "ok", "1.2.3 (opencv-python)", None),
+        (health.opencv({Path("/usr/lib/cv2"): ()}, works), "ok", "1.2.3 (/usr/lib/cv2)", None),
+        (health.opencv({Path("/a/cv2"): ("opencv-python",)}, fails), "broken", "does not import", "--force-reinstall"),
+        (
+            health.opencv(
+                {Path("/a/cv2"): ("opencv-python",)},
+                lambda *_: Imported(error="ImportError: libGL.so.1: cannot open shared object file: No such file"),
+            ),
+            "broken",
+            "libGL.so.1",
+            "pip uninstall -y opencv-python && pip install opencv-python-headless",
+        ),
+        (
+            health.opencv({Path("/a/cv2"): ("opencv-python", "opencv-python-headless")}, works),
+            "broken",
+            "opencv-python and opencv-python-headless overwrite each other",
+            "pip uninstall -y opencv-python opencv-python-headless && pip install opencv-python",
+        ),
+        (
+            health.opencv({Path("/a/cv2"): ("opencv-python-headless",), Path("/usr/lib/cv2"): ()}, works),
+            "ok",
+            "1.2.3 (opencv-python-headless), which hides /usr/lib/cv2",
+            "pip uninstall -y opencv-python-headless",
+        ),
         (
             health.package("PyAV", "av", "x", "pip install av", lambda *_: Imported(error="No module named 'av'")),
             "missing",
@@ -92,10 +116,37 @@ def test_findings(finding: Finding, status: str, detail: str, fix: str | None) -
     assert finding.fix is None if fix is None else finding.fix is not None and fix in finding.fix
 
 
-def test_two_opencvs_are_broken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "_version", lambda name: "4.1" if name.startswith("opencv-python") else None)
-    finding = health.opencv(works)
-    assert finding.status == "broken" and "opencv-python-headless and opencv-python" in finding.detail
+def write_distribution(site: Path, name: str, *files: str) -> None:
+    """An installed package as pip leaves it."""
+    info = site / f"{name.replace('-', '_')}-4.1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 4.1\n")
+    (info / "RECORD").write_text("".join(f"{file},,\n" for file in files))
+    for file in files:
+        (site / file).parent.mkdir(parents=True, exist_ok=True)
+        (site / file).touch()
+
+
+def test_opencvs_are_told_by_who_wrote_where(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Two packages in one folder, one without a package on a later path (JetPack's), and names that only look alike."""
+    first, system = tmp_path / "site", tmp_path / "dist"
+    write_distribution(first, "opencv-python", "cv2/__init__.py", "cv2/cv2.abi3.so")
+    write_distribution(first, "opencv-python-headless", "cv2/__init__.py", "cv2/version.py")
+    write_distribution(first, "cv2-tools", "cv2_tools/__init__.py")
+    (system / "cv2").mkdir(parents=True)
+    monkeypatch.setattr(sys, "path", [str(first), str(tmp_path / "none"), str(system)])
+    assert list(health.opencvs().items()) == [
+        (first / "cv2", ("opencv-python", "opencv-python-headless")),
+        (system / "cv2", ()),
+    ]
+
+
+def test_an_opencv_of_one_file_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As Debian and older systems have it."""
+    library = tmp_path / "cv2.cpython-310-aarch64-linux-gnu.so"
+    library.touch()
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    assert health.opencvs() == {library: ()}
 
 
 def test_the_native_library_is_found_missing_or_broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

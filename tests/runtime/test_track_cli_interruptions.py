@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import math
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +17,7 @@ import pytest
 from stc.errors import InputError
 from stc.runtime.video import Frame, open_source
 from tests.runtime.track_cli import Track, give_source, written
-from tests.runtime.video.clips import make_frame
+from tests.runtime.video.clips import BrightSession, make_frame
 
 
 def all_outputs(folder: Path) -> list[str]:
@@ -99,3 +102,62 @@ def test_bug_in_the_middle_leaves_no_half_file(tmp_path: Path, track: Track, mon
     with pytest.raises(RuntimeError, match="bug"):
         track("clip", *all_outputs(tmp_path))
     assert written(tmp_path) == ["t.jsonl"], "lines that were whole stay"
+
+
+def test_a_file_that_cannot_be_completed_harms_no_other(
+    tmp_path: Path, track: Track, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At the end of a disk, the result JSON does not fit; the video and the lines do."""
+    from stc.runtime.video import ytvis
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(ytvis, "_write", full)
+    give_source(monkeypatch, lambda: (make_frame(i) for i in range(5)))
+    assert track("clip", *all_outputs(tmp_path)) == 1
+    assert "t.json: cannot be written (No space left on device)" in capsys.readouterr().err
+    assert written(tmp_path) == ["t.jsonl", "t.mp4"]
+    assert len(list(open_source(tmp_path / "t.mp4"))) == len((tmp_path / "t.jsonl").read_text().splitlines()) == 5
+
+
+def test_an_output_that_fails_in_the_middle_completes_the_others(
+    tmp_path: Path, track: Track, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The disk of the video is full after five frames: everything holds these, and the exit code says so."""
+    usage = iter([(10**9, 0, 10**9)] * 5 + [(10**9, 0, 0)] * 100)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: next(usage))
+    give_source(monkeypatch, lambda: (make_frame(i) for i in range(20)))
+    outputs = [*all_outputs(tmp_path), f"--contact={tmp_path / 't.png'}"]
+    assert track("clip", *outputs) == 1
+    assert "t.mp4: the disk is nearly full (0.0 MB free); it ends after 5 frames" in capsys.readouterr().err
+    assert written(tmp_path) == ["t.json", "t.jsonl", "t.mp4", "t.png"]
+    assert len(list(open_source(tmp_path / "t.mp4"))) == 5
+    assert len((tmp_path / "t.jsonl").read_text().splitlines()) > 5, "drawn pictures come later than lines"
+
+
+def test_numbers_that_json_does_not_know_never_reach_a_file(
+    tmp_path: Path, track: Track, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_source(monkeypatch, lambda: (make_frame(i) for i in range(6)))
+    monkeypatch.setattr(BrightSession, "score", math.inf)
+    assert track("clip", "--json", tmp_path / "t.json", "--jsonl", tmp_path / "t.jsonl") == 0
+
+    def strict(text: str) -> Any:
+        return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+    (entry,) = strict((tmp_path / "t.json").read_text())
+    assert entry["score"] is None and len(entry["segmentations"]) == 6
+    for line in (tmp_path / "t.jsonl").read_text().splitlines():
+        assert [thing["score"] for thing in strict(line)["objects"]] == [None]
+
+
+def test_lines_on_stdout_are_alone_there(
+    tmp_path: Path, clip: Path, track: Track, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("--jsonl", "--json"):
+        assert track(clip, name, "-", "-o", tmp_path / "t.mp4") == 0
+        shown = capfd.readouterr()
+        records = [json.loads(shown.out)] if name == "--json" else [json.loads(line) for line in shown.out.splitlines()]
+        assert len(records) == (1 if name == "--json" else 12)
+        assert shown.err.startswith("12 frames in ") and not (Path("-")).exists()

@@ -122,6 +122,62 @@ def test_interrupt_completes_the_files_of_all(
     assert shown.out.count("ended") == 2 and shown.err.endswith("interrupted\n")
 
 
+def test_recorded_inputs_take_turns(
+    tmp_path: Path, track: Track, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However many there are, only a few are open, on few threads."""
+    lock, open_now, most, threads = threading.Lock(), 0, 0, 0
+
+    def read() -> Iterator[Frame]:
+        nonlocal open_now, most, threads
+        with lock:
+            open_now += 1
+            most, threads = max(most, open_now), max(threads, threading.active_count())
+        yield from (make_frame(index) for index in range(3))
+        with lock:
+            open_now -= 1
+
+    give_source(monkeypatch, read)
+    before = threading.active_count()
+    assert track(*(f"clip{i}.mp4" for i in range(30)), "--jsonl", tmp_path / "out") == 0
+    assert 2 <= most <= 4 and threads - before <= 4
+    assert len(written(tmp_path / "out")) == 30
+    assert capsys.readouterr().out.count("ended") == 30
+
+
+def test_live_inputs_do_not_wait_for_each_other_or_for_recorded_ones(
+    tmp_path: Path, track: Track, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = threading.Barrier(6)
+
+    def read() -> Iterator[Frame]:
+        together.wait(20)
+        yield make_frame(0)
+
+    give_source(monkeypatch, read, live=True, length=None)
+    assert track(*(f"rtsp://cam{i}/live" for i in range(6)), "--jsonl", tmp_path / "out") == 0
+    assert len(written(tmp_path / "out")) == 6
+
+
+def test_recordings_behind_urls_take_turns_too(
+    tmp_path: Path, track: Track, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock, open_now, most = threading.Lock(), 0, 0
+
+    def read() -> Iterator[Frame]:
+        nonlocal open_now, most
+        with lock:
+            open_now, most = open_now + 1, max(most, open_now + 1)
+        sleep(0.01)
+        yield make_frame(0)
+        with lock:
+            open_now -= 1
+
+    give_source(monkeypatch, read, live=False)
+    assert track(*(f"http://server/{i}.mp4" for i in range(12)), "--jsonl", tmp_path / "out") == 0
+    assert most <= 4 and len(written(tmp_path / "out")) == 12
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -82,3 +84,58 @@ def test_a_closed_pipe_is_quiet() -> None:
     assert writer.stderr is not None
     assert writer.stderr.read() == b""
     assert writer.wait(timeout=30) == 141
+
+
+def test_what_the_system_refuses_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def main(argv: Sequence[str]) -> int:
+        Path("/proc/none").write_text("text")
+        return 0
+
+    assert run(main, []) == 1
+    assert capsys.readouterr().err == (
+        "error: /proc/none: No such file or directory; check paths and free space with: df -h\n"
+    )
+
+
+@pytest.mark.parametrize("level", ["garbage", "10", "NOTSET", " "])
+def test_a_log_level_that_is_none_is_one_line(
+    level: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STC_LOG", level)
+    assert run(lambda _: 0, []) == 1
+    assert capsys.readouterr().err == (
+        f"error: STC_LOG={level}: no level; give one of DEBUG, INFO, WARNING, ERROR, CRITICAL\n"
+    )
+
+
+@pytest.mark.parametrize("level", ["", "debug", "Info"])
+def test_any_spelling_of_a_log_level_is_taken(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STC_LOG", level)
+    assert run(lambda _: 0, []) == 0
+
+
+COMMANDS = [
+    *("stc.export.main", "stc.runtime.main", "stc.benchmarks.main", "stc.benchmarks.evaluation.main"),
+    *("stc.training.main", "stc.runtime.doctor", "stc.benchmarks.crossings.main", "stc.training.calibrate"),
+]
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+def test_stdout_on_a_full_disk_is_one_line(module: str) -> None:
+    program = f"import sys; from {module} import entry; sys.argv[1:] = ['--help']; entry()"
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        done = subprocess.run(
+            [sys.executable, "-c", program], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+        )
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: .*No space left on device; check .*: df -h\n", done.stderr)
+
+
+def test_without_stdout_and_stderr_a_command_still_ends_with_its_code() -> None:
+    program = (
+        "import sys; from stc.cli import run; sys.exit(run(lambda _: print('x') or print('y', file=sys.stderr) or 3))"
+    )
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        full_ones = subprocess.run([sys.executable, "-c", program], stdout=full, stderr=full, check=False, timeout=60)
+    closed = subprocess.run(["sh", "-c", 'exec "$@" >&- 2>&-', "sh", sys.executable, "-c", program], check=False)
+    assert (full_ones.returncode, closed.returncode) == (1, 3)

@@ -16,7 +16,7 @@ from stc.errors import InputError
 from stc.training.annotations import Source
 from stc.training.frame_files import unpack_videos
 from stc.training.index import read_all
-from stc.training.pictures import read_picture
+from stc.training.pictures import read_reduced
 from tests.training.conftest import SIZE
 
 
@@ -50,7 +50,7 @@ def test_a_video_stands_for_the_folder_of_its_name(filmed: Source, tmp_path: Pat
     frames = unpacked.clips[0].frames
     assert all(frame.number is None for frame in frames)
     for frame, value in zip(frames, (40, 80, 120, 160), strict=True):
-        assert abs(read_picture(frame.path, 999).mean() - value) < 4  # two lossy encodings
+        assert abs(read_reduced(frame.path, 999).mean() - value) < 4  # two lossy encodings
     assert unpacked.clips[1] == dataset.clips[1]
     (filmed.frames / "moving.mp4").unlink()  # a second time nothing is decoded
     assert unpack_videos(dataset, tmp_path / "out") == unpacked

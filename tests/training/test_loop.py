@@ -61,10 +61,11 @@ def _train(run: Run, source: PairSource, folder: Path, pause_at: int | None = No
             stop.set()
 
     folder.mkdir(exist_ok=True)
-    train(run, source, folder, stop, report)
+    train(run, source, folder, stop.is_set, report)
     return losses
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_an_uninterrupted_one(stills: Source, tmp_path: Path) -> None:
     """Same pictures, samples and optimiser state: the same losses, bit for bit on one machine and thread count."""
     straight = _train(_run(), _source(stills), tmp_path / "one")
@@ -228,7 +229,7 @@ def test_a_model_learns_two_pictures(stills: Source) -> None:
     run, source = _run(config), _source(stills, config)
     frame = _dataset(stills).clips[0].frames[0]
     matrix = letterbox(frame.size, MODEL.input_size)
-    view = render(frame, matrix, MODEL.input_size, MODEL.border_bgr, False, PictureCache(999, 0), 0.2)
+    view = render(frame, matrix, MODEL, False, PictureCache(999, 0), 0.2)
     assert max(_mask_ious(run.model, view)) < 0.3
 
     train_mode(run.model, config)

@@ -102,7 +102,7 @@ def test_all_problems_of_the_data_are_told_before_anything_is_written(
         arguments += ["--data", str(source.annotations), "--frames", str(source.frames)]
     assert run(main, arguments) == 1
     error = capsys.readouterr().err
-    for part in ("3 problems", "a.png", "00001.png: is no picture", "no clip named nobody"):
+    for part in ("3 problems", "a.png", "00001.png: unreadable picture", "no clip named nobody"):
         assert part in error
     assert not (tmp_path / "run").exists()
 

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from stc.errors import InputError
-from stc.model.config import STC_LITE
+from stc.model.config import STC_LITE, Resize
+from stc.runtime.preprocess import Letterbox
 from stc.training.annotations import Dataset
 from stc.training.composites import find_cutouts, paste
 from stc.training.config import TrainConfig
-from stc.training.geometry import letterbox, mirror, random_motion, random_view, rotation, shift, warp
+from stc.training.geometry import letterbox, mirror, random_motion, random_view, rotation, shift, show
 from stc.training.index import read_all
 from stc.training.pairs import PairSource
 from stc.training.photometric import distort
@@ -33,17 +34,38 @@ def _dataset(*sources: Source) -> Dataset:
 
 @pytest.mark.parametrize("size", [(480, 854), (640, 480), (37, 91), (128, 192), (1, 300)])
 def test_letterbox_is_area_resize_and_border(size: tuple[int, int]) -> None:
-    """The rule of inference, spelled out; pictures that are enlarged are interpolated by OpenCV's warp instead."""
+    """The rule of the small model's inference, spelled out."""
     picture = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     scale = min(TARGET[0] / size[0], TARGET[1] / size[1])
     height, width = (max(1, int(side * scale + 0.5)) for side in size)
-    found = warp(picture, letterbox(size, TARGET), TARGET, BORDER)
-    if scale <= 1:
-        expected = np.full((*TARGET, 3), BORDER, dtype=np.uint8)
-        expected[:height, :width] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-        assert (found == expected).all()
-    assert (found[height + 1 :] == BORDER).all()
-    assert (found[:, width + 1 :] == BORDER).all()
+    expected = np.full((*TARGET, 3), BORDER, dtype=np.uint8)
+    expected[:height, :width] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    assert (show(picture, letterbox(size, TARGET), MODEL) == expected).all()
+
+
+@pytest.mark.parametrize("resize", ["pil-bilinear", "linear", "area"])
+@pytest.mark.parametrize("size", [(480, 854), (97, 53), (128, 192)])
+def test_a_plain_view_shows_what_inference_shows(size: tuple[int, int], resize: Resize) -> None:
+    """Of every model: resizing is a part of it. Mirrored ones are the mirror image of that, and nothing else."""
+    model = MODEL.with_(resize=resize)
+    picture = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
+    inference = Letterbox.fit(size, TARGET, resize, BORDER).apply(picture)
+    assert (show(picture, letterbox(size, TARGET), model) == inference).all()
+    width = int(size[1] * min(TARGET[0] / size[0], TARGET[1] / size[1]) + 0.5)
+    mirrored = show(picture, mirror(width) @ letterbox(size, TARGET), model)
+    assert (mirrored[:, :width] == inference[:, :width][:, ::-1]).all()
+    assert (mirrored[:, width:] == inference[:, width:]).all()
+
+
+def test_other_views_are_reduced_by_the_models_rule() -> None:
+    """A quarter of a pixel to the right: all that differs between the models is how they average four pixels."""
+    size = (256, 384)
+    picture = np.random.default_rng(2).integers(0, 256, (*size, 3), dtype=np.uint8)
+    moved = shift(0.25, 0) @ letterbox(size, TARGET)
+    reduced = Letterbox.fit(size, TARGET, "pil-bilinear", BORDER).apply(picture).astype(float)
+    expected = 0.75 * reduced[:, 1:] + 0.25 * reduced[:, :-1]
+    found = show(picture, moved, MODEL.with_(resize="pil-bilinear"))[:, 1:]
+    assert np.abs(found - expected).max() <= 1  # rounding
 
 
 def test_mirror_maps_edges_to_edges() -> None:
@@ -73,7 +95,7 @@ def test_masks_follow_the_picture(stills: Source) -> None:
     seen = 0
     for _ in range(30):
         matrix = random_motion(rng, TARGET, CONFIG) @ random_view(rng, frame.size, TARGET, [], CONFIG)
-        view = render(frame, matrix, TARGET, BORDER, False, pictures, 0.2)
+        view = render(frame, matrix, MODEL, False, pictures, 0.2)
         picture = view.picture.astype(int)
         red = (picture[..., 2] > 165) & (picture[..., 1] < 70)
         disc = view.masks[0]
@@ -89,8 +111,8 @@ def test_reduced_pictures_keep_their_masks(stills: Source) -> None:
     """A cache that halves pictures changes their resolution, not where things are."""
     frame = _dataset(stills).clips[0].frames[0]
     matrix = letterbox(frame.size, TARGET)
-    full = render(frame, matrix, TARGET, BORDER, False, PictureCache(1000, 1 << 20), 0.2)
-    half = render(frame, matrix, TARGET, BORDER, False, PictureCache(64, 1 << 20), 0.2)
+    full = render(frame, matrix, MODEL, False, PictureCache(1000, 1 << 20), 0.2)
+    half = render(frame, matrix, MODEL, False, PictureCache(64, 1 << 20), 0.2)
     assert (full.masks == half.masks).all()
     inside = cv2.erode(full.masks[0].astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
     assert abs(full.picture[inside].astype(int) - half.picture[inside]).max() < 5
@@ -100,7 +122,7 @@ def test_partial_frames_know_only_the_surroundings_of_their_object(clips: Source
     clip = _dataset(clips).clips[0]
     frame = clip.frames[0]
     matrix = letterbox(frame.size, TARGET)
-    view = render(frame, matrix, TARGET, BORDER, True, PictureCache(1000, 0), 0.2)
+    view = render(frame, matrix, MODEL, True, PictureCache(1000, 0), 0.2)
     x1, y1, x2, y2 = tight_boxes(view.masks)[0]
     assert not view.unknown[int(y1) : int(y2), int(x1) : int(x2)].any()
     assert view.unknown[int((y1 + y2) / 2), int(x2 + 0.3 * (x2 - x1))]
@@ -110,7 +132,7 @@ def test_partial_frames_know_only_the_surroundings_of_their_object(clips: Source
 
 def test_crowds_are_unknown(stills: Source) -> None:
     frame = _dataset(stills).clips[1].frames[0]
-    view = render(frame, letterbox(frame.size, TARGET), TARGET, BORDER, False, PictureCache(1000, 0), 0.2)
+    view = render(frame, letterbox(frame.size, TARGET), MODEL, False, PictureCache(1000, 0), 0.2)
     assert len(view.masks) == 1
     assert view.unknown[115:127, 2:50].all()
     assert not view.unknown[:100].any()
@@ -138,7 +160,7 @@ def test_pasted_objects_occlude_in_order_and_keep_their_identity(
     assert len(cutouts) == 3
     pictures = PictureCache(1000, 1 << 20)
     frame = dataset.clips[1].frames[0]
-    base = render(frame, letterbox(frame.size, TARGET), TARGET, BORDER, False, pictures, 0.2)
+    base = render(frame, letterbox(frame.size, TARGET), MODEL, False, pictures, 0.2)
     chosen = [cutouts[0], cutouts[1]]
     overlaps = 0
     for seed in range(20):

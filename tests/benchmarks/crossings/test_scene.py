@@ -63,11 +63,17 @@ def test_an_object_is_as_large_as_its_path_says_unless_its_pixels_do_not_suffice
     assert small.whole[0].sum() == pytest.approx(60**2, rel=0.05)
 
 
-def test_crossings_are_pairs_that_change_places_where_one_hides_the_other() -> None:
-    assert crossings(straight(100, 500), straight(500, 100)) == 1
-    assert crossings(straight(100, 200), straight(500, 400)) == 0  # they only approach
-    assert crossings(straight(100, 500, y=60), straight(500, 100, y=300)) == 0  # one passes above the other
-    assert crossings(straight(100, 500), straight(320, 320), straight(500, 100)) == 3
+@pytest.mark.parametrize(
+    ("paths", "count"),
+    [
+        ((straight(100, 500), straight(500, 100)), 1),
+        ((straight(100, 200), straight(500, 400)), 0),  # they only approach
+        ((straight(100, 500, y=60), straight(500, 100, y=300)), 0),  # one passes above the other
+        ((straight(100, 500), straight(320, 320), straight(500, 100)), 3),
+    ],
+)
+def test_crossings_are_pairs_that_change_places_where_one_hides_the_other(paths: tuple[Path, ...], count: int) -> None:
+    assert crossings(*paths) == count
 
 
 def test_equal_seeds_choose_equal_objects_and_rare_classes_as_often() -> None:

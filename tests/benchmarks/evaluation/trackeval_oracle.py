@@ -46,7 +46,7 @@ def identity(folder: Path, truth: dict[str, Any], found: list[dict[str, Any]]) -
 
 
 def identity_of(iou: np.ndarray[Any, Any], objects: np.ndarray[Any, Any], tracks: np.ndarray[Any, Any]) -> list[float]:
-    """HOTA, DetA, AssA, IDF1, IDSW of overlaps (T, g, d) and of who is there, bool (T, g) and (T, d)."""
+    """HOTA, DetA, AssA, IDF1, IDSW of overlaps (T, g, d); objects (T, g) and tracks (T, d): whether they are there."""
     data = {
         "num_gt_dets": objects.sum(),
         "num_tracker_dets": tracks.sum(),

@@ -78,6 +78,7 @@ def test_a_bundle_without_engine_is_served_by_onnx_runtime(bundle: Path, tmp_pat
     written = write(bundle, tmp_path / "models")
     assert files(tmp_path / "models") == {
         "stc_client.py",
+        "stc-files.json",
         "start.sh",
         "tiny/config.pbtxt",
         "tiny/1/model.onnx",
@@ -115,6 +116,7 @@ def test_an_engine_comes_with_its_plugin_and_the_line_that_loads_it(tmp_path: Pa
     written = write(bundle, tmp_path / "models")
     assert files(tmp_path / "models") == {
         "stc_client.py",
+        "stc-files.json",
         "start.sh",
         "libstc_tensorrt.so",
         "libstc_triton.so",
@@ -180,14 +182,45 @@ def test_an_altered_model_is_refused(bundle: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [bundle]
 
 
-def test_a_repository_of_ours_is_replaced_and_one_of_others_is_not(bundle: Path, tmp_path: Path) -> None:
+def test_a_repository_of_ours_is_replaced_and_what_others_put_there_stays(bundle: Path, tmp_path: Path) -> None:
     write(bundle, tmp_path / "models")
     (tmp_path / "models/tiny/2").mkdir()
+    (tmp_path / "models/other/1").mkdir(parents=True)
+    (tmp_path / "models/other/1/model.onnx").write_text("another model")
+    replace(passport.read(bundle), name="small").write(bundle)
     write(bundle, tmp_path / "models")
-    assert not (tmp_path / "models/tiny/2").exists()
+    assert files(tmp_path / "models") == {
+        "stc_client.py",
+        "stc-files.json",
+        "start.sh",
+        "small/config.pbtxt",
+        "small/1/model.onnx",
+        "small/1/passport.json",
+        "other/1/model.onnx",
+    }
+    assert (tmp_path / "models/tiny/2").is_dir()
+    assert not (tmp_path / "models/tiny/1").exists()
+
+
+def test_a_folder_of_others_is_refused_and_filled_when_one_insists(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "theirs/resnet/1").mkdir(parents=True)
     with pytest.raises(InputError, match=r"a folder with other files in it; choose another with: --triton DIR"):
         write(bundle, tmp_path / "theirs")
+    (tmp_path / "theirs/stc_client.py").write_text("a client of theirs")
+    write(bundle, tmp_path / "theirs", overwrite=True)
+    assert (tmp_path / "theirs/resnet/1").is_dir()
+    assert "theirs" not in (tmp_path / "theirs/stc_client.py").read_text()
+
+
+def test_a_configuration_that_was_edited_is_not_lost(bundle: Path, tmp_path: Path) -> None:
+    write(bundle, tmp_path / "models")
+    edited = tmp_path / "models/tiny/config.pbtxt"
+    edited.write_text(edited.read_text() + "# two instances\n")
+    with pytest.raises(InputError, match=r"config\.pbtxt: edited since it was written.*--overwrite"):
+        write(bundle, tmp_path / "models")
+    assert edited.read_text().endswith("# two instances\n")
+    write(bundle, tmp_path / "models", overwrite=True)
+    assert "two instances" not in edited.read_text()
 
 
 def test_the_client_tracks_a_video(bundle: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import tarfile
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
@@ -256,14 +257,64 @@ def test_every_truncation_is_an_error(tmp_path: Path, suffix: str) -> None:
             files.read(path)
 
 
-def test_missing_folder_and_unknown_suffix(tmp_path: Path) -> None:
+def test_what_is_missing_or_no_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="cannot be read"):
         files.read(tmp_path / "none.pth")
     with pytest.raises(CheckpointError, match="a folder"):
         files.read(tmp_path)
+    os.mkfifo(tmp_path / "pipe.pth")
+    with pytest.raises(CheckpointError, match="no regular file"):
+        files.read(tmp_path / "pipe.pth")
     (tmp_path / "weights.h5").write_bytes(b"x")
-    with pytest.raises(CheckpointError, match=r"unknown suffix '\.h5'"):
+    with pytest.raises(CheckpointError, match="damaged or not a weight file"):
         files.read(tmp_path / "weights.h5")
+
+
+WRITERS: dict[str, Callable[[Path], None]] = {
+    "zip": lambda path: torch.save(STATE, path),
+    "older": lambda path: torch.save(STATE, path, _use_new_zipfile_serialization=False),
+    "pickle": lambda path: path.write_bytes(pickle.dumps({"model": arrays()})) and None,
+    "safetensors": lambda path: save_file(STATE, path),
+}
+
+
+@pytest.mark.parametrize("name", ["m.ckpt", "m.pth.tar", "m.bin", "m.pth", "m.pkl", "model", "m.safetensors"])
+@pytest.mark.parametrize("form", WRITERS)
+def test_the_content_tells_the_form_and_not_the_name(tmp_path: Path, name: str, form: str) -> None:
+    if name == "m.safetensors" and form in ("older", "pickle"):
+        return  # a file of that name which is neither safetensors nor an archive is a damaged one
+    WRITERS[form](tmp_path / name)
+    assert_state(files.read(tmp_path / name).tensors)
+
+
+def test_a_tar_archive_of_one_weight_file_is_read(tmp_path: Path) -> None:
+    torch.save(STATE, tmp_path / "m.pth")
+    with tarfile.open(tmp_path / "m.pth.tar", "w") as archive:
+        archive.add(tmp_path / "m.pth", "m.pth")
+    assert_state(files.read(tmp_path / "m.pth.tar").tensors)
+    with tarfile.open(tmp_path / "two.tar", "w") as archive:
+        archive.add(tmp_path / "m.pth", "m.pth")
+        archive.add(tmp_path / "m.pth", "n.pth")
+    with pytest.raises(CheckpointError, match="a tar archive of 2 files; unpack it with: tar -xf"):
+        files.read(tmp_path / "two.tar")
+
+
+@pytest.mark.parametrize(
+    ("content", "entry"),
+    [
+        ({"weights": STATE}, "weights"),
+        ({"model": None, "ema": STATE, "optimizer": {}}, "ema"),
+        ({"model": {}, "ema": STATE}, "ema"),
+        ({"state_dict": {"model": STATE}, "epoch": 3}, "state_dict.model"),
+        ({"ema": {"module": {f"module.{name}": tensor for name, tensor in STATE.items()}}}, "ema.module"),
+        ({"model_state_dict": STATE, "optimizer_state_dict": {"state": {}}}, "model_state_dict"),
+    ],
+)
+def test_what_frameworks_wrap_weights_in_is_unwrapped(tmp_path: Path, content: Any, entry: str) -> None:
+    torch.save(content, tmp_path / "m.pt")
+    file = files.read(tmp_path / "m.pt")
+    assert_state(file.tensors)
+    assert file.entry == entry
 
 
 @pytest.mark.parametrize(

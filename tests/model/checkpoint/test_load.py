@@ -88,7 +88,7 @@ def test_crossvis_from_a_pickle(tmp_path: Path, crossvis: State) -> None:
 
 def test_architecture_is_read_off_the_weights(tmp_path: Path) -> None:
     """101 layers, another number of classes, and the auxiliary semantic head, which is left out."""
-    state = hollow(adelaidet_state(0, depth=101, num_classes=7, sem=True))
+    state = adelaidet_state(None, depth=101, num_classes=7, sem=True)
     config = load(saved(tmp_path / "c.pth", state)).config
     assert config == R50.with_(
         backbone="resnet101",
@@ -245,4 +245,13 @@ def test_a_config_that_cannot_be_used(tmp_path: Path, text: str) -> None:
     path = tmp_path / "c.safetensors"
     save_file({"head.cls_logits.weight": torch.zeros(3, 64, 3, 3)}, path, metadata={"stc.config": text})
     with pytest.raises(CheckpointError, match=r"stc\.config cannot be used|make no network"):
+        load(path)
+
+
+@pytest.mark.parametrize("backbone", ["vgg16", "", None, 50, {}, ["resnet50"]])
+def test_a_config_of_an_unknown_backbone_names_those_there_are(tmp_path: Path, backbone: object) -> None:
+    path = tmp_path / "c.safetensors"
+    text = json.dumps({"backbone": backbone})
+    save_file({"head.cls_logits.weight": torch.zeros(3, 64, 3, 3)}, path, metadata={"stc.config": text})
+    with pytest.raises(CheckpointError, match=r"stc\.config cannot be used .*resnet101, resnet50"):
         load(path)

@@ -88,7 +88,7 @@ def test_ytvis_spool_is_on_disk_and_writes_in_pieces(tmp_path: Path, monkeypatch
     with ytvis_sink(tmp_path / "out.json") as sink:
         for index in range(40):
             sink(make_frame(index), make_result(random.random((1, *SIZE)) > 0.5, [1], [0]))
-            (spool,) = tmp_path.glob(".out-*/spool.sqlite")
+            (spool,) = tmp_path.glob(".stc-part-*/made/spool.sqlite")
             sizes.append(spool.stat().st_size)
     largest = max(len(json.dumps(s)) for s in json.loads((tmp_path / "out.json").read_text())[0]["segmentations"])
     assert all(b >= a for a, b in pairwise(sizes))

@@ -129,6 +129,35 @@ def test_it_gives_up_after_its_time_without_a_frame_and_not_before() -> None:
     assert life.state == "failed" and life.failure == "no frame for 10 s; Connection refused"
 
 
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 3.0, 8.0])
+def test_giving_up_cuts_short_a_connection_that_may_be_silent_for_longer(seconds: float) -> None:
+    life = living(ReconnectPolicy(read_timeout=10, give_up=seconds))
+    assert life.patience_ends == min(3.0, 1.0 + seconds)
+    life.quiet(1.0 + seconds - 0.01)
+    assert life.quiet(1.0 + seconds - 0.01) is None
+    reason = life.quiet(1.0 + seconds)
+    assert reason == "still connected" and life.lost(1.0 + seconds, reason) is None
+    assert life.state == "failed" and life.failure == f"no frame for {seconds:g} s; still connected"
+
+
+def test_giving_up_counts_across_connections_and_not_while_the_consumer_is_waited_for() -> None:
+    life = living(ReconnectPolicy(give_up=3))
+    life.ready(50.0)  # the frame of second 1 was taken only now
+    assert life.quiet(52.9) is None and life.lost(51.0, "hung up") == 0.5
+    life.connecting(51.5)
+    assert life.patience_ends == 51.5 + GRACE, "its reader must start"
+    life.opened(52.0)
+    assert life.patience_ends == 51.5 + GRACE, "connected is not yet a frame"
+    assert life.quiet(53.5) == "still connected" and life.lost(53.5, "still connected") is None
+    assert life.failure == "no frame for 3.5 s; still connected"
+
+
+def test_giving_up_on_a_source_that_never_answers_leaves_time_to_start_the_reader() -> None:
+    life = Lifecycle(ReconnectPolicy(give_up=1), 0.0)
+    assert life.patience_ends == 1 + GRACE and life.quiet(1 + GRACE) == "no answer"
+    assert life.lost(1 + GRACE, "no answer") is None and life.failure == "no frame for 1 s; no answer"
+
+
 @pytest.mark.parametrize("name", ["open_timeout", "read_timeout", "stall_after", "first_delay", "max_delay", "give_up"])
 def test_times_must_be_positive(name: str) -> None:
     for value in (0.0, -1.0, math.nan):

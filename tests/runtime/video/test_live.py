@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -157,6 +158,23 @@ def test_a_stall_that_lasts(server: Server, watch: Callable[..., Watch]) -> None
     watched.more()
     received(watched, server.sent)
     assert watched.source.stats.reconnects >= 1 and len(watched.gaps) == watched.source.stats.gaps == 1
+
+
+@pytest.mark.parametrize("seconds", [1.0, 3.0])
+@pytest.mark.parametrize("misbehave", ["stalled", "down", "deaf"])
+def test_giving_up_takes_its_time_and_not_that_of_the_connection(
+    server: Server, watch: Callable[..., Watch], seconds: float, misbehave: str
+) -> None:
+    watched = watch(reconnect=ReconnectPolicy(read_timeout=30, open_timeout=30, give_up=seconds))
+    watched.more()
+    setattr(server, misbehave, True)
+    if misbehave == "deaf":
+        server.hang_up()
+    last = monotonic()
+    watched.state("failed")
+    assert monotonic() - last < seconds + lifecycle.GRACE + 2, "two seconds for a loaded machine"
+    watched.thread.join(2)
+    assert re.search(r"lost after \d+ frames \(no frame for [\d.]+ s; ", str(watched.error))
 
 
 def test_hang_ups(server: Server, watch: Callable[..., Watch]) -> None:

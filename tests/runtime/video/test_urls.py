@@ -21,8 +21,9 @@ import pytest
 
 from stc.errors import InputError
 from stc.runtime.video import ReconnectPolicy, Stats, open_source
-from stc.runtime.video.sources import redact
+from stc.runtime.video.sources import redact, shown_spec
 from tests.runtime.video.clips import encode, square_picture, steady
+from tests.runtime.video.zoo import CLIPS, ffmpeg
 
 
 @pytest.mark.parametrize("scheme", ["rtsp", "http"])
@@ -138,6 +139,42 @@ def test_a_recording_on_a_server_is_read_whole(
     assert all(np.array_equal(a.image, b.image) for a, b in zip(frames, expected, strict=True))
 
 
+@pytest.mark.parametrize("name", ["turned90m.mp4", "sar2.mp4", "damaged.mp4", "cover-first.mp4", "edit-list.mp4"])
+def test_a_recording_on_a_server_is_read_as_from_a_file(
+    name: str, tmp_path: Path, served: Callable[[bytes, dict[str, str], float], str]
+) -> None:
+    path = next(clip for clip in CLIPS if clip.name == name).make(tmp_path)
+    body = faststart(path).read_bytes()
+    with open_source(served(body, {"Content-Length": str(len(body))}, 0)) as source:
+        frames = list(source)
+    file = open_source(path)
+    expected = list(file)
+    assert source.size == file.size == expected[0].image.shape[1::-1]
+    assert (source.stats.decode_errors, source.loss) == (file.stats.decode_errors, file.loss)
+    assert [f.time for f in frames] == [f.time for f in expected]
+    assert all(np.array_equal(a.image, b.image) for a, b in zip(frames, expected, strict=True))
+
+
+def test_a_stray_time_stamp_of_a_recording_on_a_server(
+    tmp_path: Path, served: Callable[[bytes, dict[str, str], float], str]
+) -> None:
+    path = tmp_path / "stray.mkv"
+    stray = "setts=pts='if(eq(N,8),PTS+37600/TB,PTS)'"
+    ffmpeg(["-i", str(encode(tmp_path / "clip.mkv", steady(20))), "-c", "copy", "-bsf:v", stray, str(path)])
+    url = served(path.read_bytes(), {"Content-Length": str(path.stat().st_size)}, 0)
+    with open_source(url, reconnect=ReconnectPolicy(give_up=1.0)) as source:
+        frames = list(source)
+    assert [f.index for f in frames] == list(range(20))
+    assert [f.time for f in frames] == pytest.approx(steady(20), abs=1e-3)
+
+
+def faststart(path: Path) -> Path:
+    """The same with its index in front, so that it can be read without seeking."""
+    out = path.with_name(f"fast-{path.name}")
+    ffmpeg(["-i", str(path), "-map", "0", "-c", "copy", "-movflags", "faststart", str(out)])
+    return out
+
+
 def test_a_recording_that_breaks_off_is_not_begun_anew(
     tmp_path: Path, served: Callable[[bytes, dict[str, str], float], str]
 ) -> None:
@@ -210,6 +247,37 @@ def test_redaction(url: str) -> None:
 
 def test_redaction_leaves_a_plain_url_alone() -> None:
     assert redact("rtsp://cam:554/live/1") == "rtsp://cam:554/live/1"
+
+
+def test_the_scheme_may_be_in_capitals() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(InputError, match="Connection refused"):
+        open_source(f"HTTP://127.0.0.1:{port}/clip.mp4")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "rtsp:/admin:hunter2@cam/live",
+        "rtsp:admin:hunter2@cam/live",
+        "rtsp//admin:hunter2@cam/live",
+        "RTSP:/admin:hun/hunter2@cam/live",
+        "https:/cam/live?password=hunter2",
+        "admin:hunter2@cam/live",
+        "://admin:hunter2@cam/live",
+    ],
+)
+def test_a_mistyped_url_hides_credentials(spec: str) -> None:
+    with pytest.raises(InputError) as caught:
+        open_source(spec)
+    assert "hunter2" not in str(caught.value) and "admin" not in str(caught.value)
+    assert "cam" in str(caught.value)
+
+
+def test_a_plain_path_is_shown_as_it_was_typed() -> None:
+    for spec in ("clips/a.mp4", "/data/user@host/a.mp4", "take 2: b.mp4", "http_clip.mp4"):
+        assert shown_spec(spec) == spec
 
 
 def test_unknown_scheme() -> None:

@@ -5,18 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from itertools import pairwise
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from stc.errors import InputError
 from stc.runtime.video import open_source
-from stc.runtime.video.timeline import Clock
 from tests.runtime.video.clips import CODING_ERROR, encode, square_picture, steady
 
 
@@ -49,19 +45,6 @@ def test_variable_rate_keeps_presentation_times(tmp_path: Path, suffix: str) -> 
 def test_times_start_at_the_first_frame(tmp_path: Path) -> None:
     path = encode(tmp_path / "late.mkv", [5.0, 5.1, 5.25])
     assert [f.time for f in open_source(path)] == pytest.approx([0, 0.1, 0.25], abs=1e-6)
-
-
-@given(st.lists(st.none() | st.floats(-1e6, 1e6), max_size=30))
-def test_any_time_stamps_become_strictly_increasing(stamps: list[float | None]) -> None:
-    clock = Clock(1 / 25)
-    times = [clock(stamp) for stamp in stamps]
-    assert times[:1] in ([], [0.0])
-    assert all(b > a for a, b in pairwise(times))
-
-
-def test_repeated_and_missing_time_stamps_advance_by_one_frame() -> None:
-    clock = Clock(0.5)
-    assert [clock(s) for s in (10.0, 10.0, None, 10.2, 13.0)] == pytest.approx([0, 0.5, 1.0, 1.5, 3.0])
 
 
 def test_every_keeps_time_and_index_of_the_source(tmp_path: Path) -> None:

@@ -1,0 +1,117 @@
+"""What agreement with PyTorch consists of: every number once, with the stage it judges and the words for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number of an `Agreement`.
+
+    name: its field. stage: the part of the computation that it judges. title: in words. form: how its value is shown,
+    with its unit. limit: whether a budget may state the most or the least that is allowed; None: it is only reported.
+    """
+
+    name: str
+    stage: str
+    title: str
+    form: str
+    limit: Literal["most", "least"] | None = None
+
+    def shown(self, value: Any) -> str:
+        return "not measured" if value is None else self.form.format(value)
+
+    @property
+    def sign(self) -> str:
+        return "<=" if self.limit == "most" else ">="
+
+    def allowed(self, limit: float) -> str:
+        return f"at {self.limit} {self.form.format(limit)}"
+
+    def meets(self, value: Any, limit: float) -> bool:
+        """Whether `value` keeps to `limit`; NaN never does, and what was not measured always."""
+        if value is None:
+            return True
+        return bool(value <= limit if self.limit == "most" else value >= limit)
+
+
+# In the order of the computation: the stage of the first limit that is missed is where the runs part.
+METRICS = (
+    Metric("not_finite", "numbers", "numbers that are NaN or infinite", "{:.0f}", "most"),
+    Metric("detections_left_out", "detections", "detections decided by rounding", "{:.2%}", "most"),
+    Metric("detections_matched", "detections", "detections matched", "{:.2%}", "least"),
+    Metric("boxes_max_px", "boxes", "boxes, largest difference", "{:.3g} px", "most"),
+    Metric("scores_max", "scores", "scores, largest difference", "{:.3g}"),
+    Metric("masks_max", "masks", "mask probabilities, largest difference", "{:.3g}", "most"),
+    Metric("mask_iou_mean", "masks", "mask IoU, mean", "{:.5f}"),
+    Metric("mask_iou_p1", "masks", "mask IoU, 1st percentile", "{:.5f}", "least"),
+    Metric("mask_iou_min", "masks", "mask IoU, minimum", "{:.5f}", "least"),
+    Metric("frame_masks_off", "masks at frame size", "outlines at frame size off by", "{:.3%}", "most"),
+    Metric("embedding_cos_min", "embeddings", "embeddings, least cosine", "{:.6f}"),
+    Metric("ids_equal", "ids", "ids equal", "{:.2%}", "least"),
+    Metric("id_switches", "ids", "id switches", "{:d}"),
+    Metric("idf1", "ids", "IDF1 between the two runs", "{:.4f}"),
+)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How far a precision may be from PyTorch float32. margin: how far rounding may move a score or an IoU across a
+    threshold. limits: by the name of a metric."""
+
+    margin: float
+    limits: dict[str, float]
+
+
+# Rounded storage moves scores by several thousandths: what exists at all may differ there. The promise is about what
+# it finds: the masks of matched objects and their ids. Boxes and probabilities are reported, not limited.
+_ROUNDED = Budget(
+    margin=1e-2,
+    limits={
+        "not_finite": 0,
+        "detections_left_out": 0.05,
+        "detections_matched": 0.99,
+        "mask_iou_p1": 0.95,
+        "frame_masks_off": 0.25,
+        "ids_equal": 0.99,
+    },
+)
+BUDGETS = {
+    "fp32": Budget(
+        margin=1e-4,
+        limits={
+            "not_finite": 0,
+            "detections_left_out": 0.01,
+            "detections_matched": 1.0,
+            "boxes_max_px": 0.05,
+            "masks_max": 1e-4,
+            "mask_iou_p1": 1.0,
+            "mask_iou_min": 1.0,
+            "frame_masks_off": 0.01,
+            "ids_equal": 1.0,
+        },
+    ),
+    "fp16": _ROUNDED,
+    "bf16": _ROUNDED,
+    "int8": _ROUNDED,
+}
+
+
+@dataclass(frozen=True)
+class Miss:
+    """A limit that was missed, in words that begin with the metric's name."""
+
+    stage: str
+    text: str
+
+
+def misses(values: Mapping[str, Any], budget: Budget) -> tuple[Miss, ...]:
+    """What misses the budget, in the order of the computation."""
+    return tuple(
+        Miss(metric.stage, f"{metric.name} {values[metric.name]:.6g}, allowed {metric.sign} {limit:g}")
+        for metric in METRICS
+        if (limit := budget.limits.get(metric.name)) is not None and not metric.meets(values[metric.name], limit)
+    )

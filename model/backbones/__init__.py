@@ -1,0 +1,1 @@
+"""The backbones: ResNet and EfficientNet-Lite, each from pictures to C3, C4 and C5."""

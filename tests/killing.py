@@ -1,0 +1,82 @@
+"""Ends commands at random moments, in every way that commands end in the field, and looks at what they leave.
+
+The moments are drawn from a seed, so that a failure comes again; `STC_FUZZ` kills more often than the default.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from stc.temporaries import PREFIX
+
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+BOUND = 120  # seconds after which a command that was asked to end counts as hanging
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended; `told` is what it wrote to stderr."""
+
+    code: int
+    told: str
+
+
+def moments(seed: str, within: tuple[float, float], count: int = 4) -> list[float]:
+    """Seconds after the start; `STC_FUZZ` gives how many."""
+    drawn = random.Random(seed)
+    return [drawn.uniform(*within) for _ in range(int(os.environ.get("STC_FUZZ", count)))]
+
+
+def end(command: Sequence[object], seconds: float, number: int, *, ready: bool = False, **options: object) -> Ended:
+    """Send the signal after `seconds`, unless the command is done before; `ready`: after its first line, that is.
+
+    Fails when it does not end, and, but for SIGKILL, when it ends with a traceback.
+    """
+    with subprocess.Popen(
+        [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    ) as process:  # type: ignore[call-overload]
+        try:
+            if ready:
+                assert process.stdout.readline(), process.stderr.read()
+            process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(number)
+        try:
+            _, told = process.communicate(timeout=BOUND)
+        finally:
+            process.kill()
+    assert "Traceback" not in told, told
+    return Ended(process.returncode, told)
+
+
+def temporaries(folder: Path) -> list[Path]:
+    """Unfinished files at any depth."""
+    return [path for path in folder.rglob("*") if path.name.startswith(PREFIX)]
+
+
+def small_files(size: int) -> dict[str, object]:
+    """Options of a process whose writes fail when a file grows beyond `size` bytes."""
+    return {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))}
+
+
+@contextmanager
+def small_disk(folder: Path, size: int) -> Iterator[None]:
+    """A disk of `size` bytes at `folder`; skips where mounting is not allowed."""
+    folder.mkdir(exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]
+    if os.getuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mounting needs root")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
