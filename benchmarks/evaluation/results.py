@@ -56,7 +56,7 @@ def read_results(path: Path, annotations: VideoAnnotations) -> dict[int, list[Pr
         if not isinstance(entry, dict):
             problems.add(where, f"not an object: {shown(entry)}")
             continue
-        key = "image_id" if pictures and "image_id" in entry else "video_id"
+        key = "image_id" if pictures and "video_id" not in entry else "video_id"
         if (video := known(entry, key, videos)) is None:
             whose = "pictures" if key == "image_id" else "videos"
             problems.add(where, f"{key} {shown(entry.get(key))} is none of the annotations' {whose}")
