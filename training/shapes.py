@@ -4,6 +4,8 @@
 class differ in colour and pattern only, so that ids have to come from appearance wherever paths cross.
 """
 
+# ruff: noqa: T201
+
 from __future__ import annotations
 
 import json
