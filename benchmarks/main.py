@@ -13,8 +13,8 @@ from stc.benchmarks.arguments import parse, scenario_of
 from stc.cli import run
 
 if TYPE_CHECKING:
+    from stc.benchmarks.agreement.proof import Proof, Truth
     from stc.benchmarks.candidates import Candidate
-    from stc.benchmarks.proof import Proof, Truth
     from stc.benchmarks.report.structure import Report
     from stc.benchmarks.scenarios import Scenario
     from stc.benchmarks.schedule import Measurement
@@ -51,7 +51,8 @@ def entry() -> None:
 
 
 def _bench(arguments: Namespace, scenario: Scenario, close: Callable[[Callable[[], None]], object]) -> Report | None:
-    from stc.benchmarks import environment, proof, source
+    from stc.benchmarks import environment, source
+    from stc.benchmarks.agreement import proof
     from stc.benchmarks.candidates import open_all
     from stc.benchmarks.progress import bar
     from stc.benchmarks.schedule import measure, planned
@@ -92,8 +93,8 @@ def _check_batches(candidates: Sequence[Candidate], scenario: Scenario) -> None:
 def _prove(
     candidates: Sequence[Candidate], truths: Sequence[Truth | None], pictures: Pictures, asked: Callable[[], bool]
 ) -> list[Proof | None]:
+    from stc.benchmarks.agreement.proof import prove
     from stc.benchmarks.progress import bar
-    from stc.benchmarks.proof import prove
 
     with bar("comparing", sum(len(truth.reference.frames) for truth in truths if truth is not None)) as advance:
         return [

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.benchmarks.identity import NO_TRACK
+from stc.benchmarks.agreement.ids import NO_TRACK
 from stc.benchmarks.reference import FrameOutputs
 from stc.runtime import tracker_config
 from stc.runtime.detections import Detections, kept

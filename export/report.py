@@ -9,8 +9,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from stc.benchmarks.metrics import METRICS
-from stc.benchmarks.parity import Agreement
+from stc.benchmarks.agreement.metrics import METRICS
+from stc.benchmarks.agreement.parity import Agreement
 from stc.benchmarks.report.html import badge, document, paragraph, section, table
 from stc.export.ranges import FLOAT16_MAX, Extreme, Ranges
 from stc.export.speed import Speed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from stc.benchmarks.parity import Agreement
+from stc.benchmarks.agreement.parity import Agreement
 from stc.export.precision import Precision
 from stc.export.ranges import FLOAT16_MAX, Ranges
 from stc.export.speed import Speed

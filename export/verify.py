@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.benchmarks.parity import compare
+from stc.benchmarks.agreement.parity import compare
 from stc.benchmarks.reference import Reference, valid_rows
 from stc.errors import MissingDependencyError
 from stc.export import speed

@@ -8,7 +8,7 @@ from html import escape
 
 import numpy as np
 
-from stc.benchmarks.metrics import BUDGETS, METRICS, Metric
+from stc.benchmarks.agreement.metrics import BUDGETS, METRICS, Metric
 from stc.benchmarks.report import charts
 from stc.benchmarks.report.html import badge, document, section, table
 from stc.benchmarks.report.pictures import Picture

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.benchmarks.matching import match, thresholds
-from stc.benchmarks.metrics import BUDGETS
-from stc.benchmarks.parity import mask_iou
-from stc.benchmarks.proof import Proof
+from stc.benchmarks.agreement.matching import match, thresholds
+from stc.benchmarks.agreement.metrics import BUDGETS
+from stc.benchmarks.agreement.parity import mask_iou
+from stc.benchmarks.agreement.proof import Proof
 from stc.benchmarks.reference import FrameOutputs
 from stc.benchmarks.report.structure import Report
 from stc.files import write_bytes

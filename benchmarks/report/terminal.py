@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
-from stc.benchmarks.divergence import first_diverged
+from stc.benchmarks.agreement.divergence import first_diverged
 from stc.benchmarks.report.structure import INNER, Memory, ModelReport, Ratio, Report, outer_stages
 
 if TYPE_CHECKING:

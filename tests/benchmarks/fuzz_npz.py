@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from stc.benchmarks import proof, reference
+from stc.benchmarks import reference
+from stc.benchmarks.agreement import proof
 from stc.benchmarks.candidates import Candidate
 from stc.runtime import Session
 from tests.benchmarks.proven import prove

@@ -15,7 +15,7 @@ from numpy.lib import format as npy
 from stc.benchmarks import npz
 from stc.benchmarks.reference import FrameOutputs, read, valid_rows
 from stc.errors import InputError
-from tests.benchmarks.test_parity import reference
+from tests.benchmarks.agreement.test_parity import reference
 
 
 def test_round_trip(tmp_path: Path) -> None:

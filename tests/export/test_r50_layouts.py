@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from stc.benchmarks.parity import compare
+from stc.benchmarks.agreement.parity import compare
 from stc.benchmarks.reference import FrameOutputs, Reference, read, valid_rows
 from stc.cli import run
 from stc.export.main import main

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from stc.benchmarks import reference
-from stc.benchmarks.parity import Agreement, compare
+from stc.benchmarks.agreement.parity import Agreement, compare
 from stc.benchmarks.reference import valid_rows
 from stc.runtime import Session, machine
 

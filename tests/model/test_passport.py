@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stc.benchmarks.matching import thresholds
+from stc.benchmarks.agreement.matching import thresholds
 from stc.model.checkpoint import Checkpoint
 from stc.model.config import STC_LITE
 from stc.model.decode_rules import DecodeRule, with_decode_rule

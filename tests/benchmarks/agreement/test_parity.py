@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stc.benchmarks.identity import consistent_fraction
-from stc.benchmarks.matching import Thresholds, box_iou, match
-from stc.benchmarks.parity import compare
+from stc.benchmarks.agreement.ids import consistent_fraction
+from stc.benchmarks.agreement.matching import Thresholds, box_iou, match
+from stc.benchmarks.agreement.parity import compare
 from stc.benchmarks.reference import FrameOutputs, Reference
 from stc.runtime.passport import Passport
 

@@ -13,7 +13,7 @@ import onnx
 import pytest
 
 from stc.benchmarks import reference
-from stc.benchmarks.divergence import PREFIX, first_diverged, stage_errors
+from stc.benchmarks.agreement.divergence import PREFIX, first_diverged, stage_errors
 from stc.benchmarks.main import main
 from stc.benchmarks.torch_session import open_checkpoint
 from stc.cli import run

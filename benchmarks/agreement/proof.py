@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.benchmarks import divergence, reference
+from stc.benchmarks import reference
+from stc.benchmarks.agreement import divergence
+from stc.benchmarks.agreement.divergence import StageError
+from stc.benchmarks.agreement.parity import Agreement, Shown, compare
 from stc.benchmarks.candidates import Candidate, is_checkpoint
-from stc.benchmarks.divergence import StageError
 from stc.benchmarks.frame_masks import FrameMasks
-from stc.benchmarks.parity import Agreement, Shown, compare
 from stc.benchmarks.reference import FrameOutputs, Reference, valid_rows
 from stc.benchmarks.tracklets import scatter
 from stc.errors import InputError

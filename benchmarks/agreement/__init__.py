@@ -1,0 +1,1 @@
+"""Whether a model still says what PyTorch said: detections, masks and ids, held to budgets."""
