@@ -1,4 +1,6 @@
-"""Which detections of two runs are the same, and which differences mean nothing."""
+"""Which detections of two runs are the same, which differences mean nothing, and how their masks differ in the
+frame.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.benchmarks.reference import FrameOutputs
+from stc.runtime.masks import Masks
+from stc.runtime.native import Library
 from stc.runtime.passport import Passport
+from stc.runtime.preprocess import Letterbox
 
 Array = NDArray[Any]
 # The same detection, not merely the same object: where rounding made another of two rivals win NMS, their boxes differ.
 # Rounding alone moves boxes by less (fp16: IoU of at least 0.92 in what was measured).
 SAME_DETECTION_IOU = 0.8
+
+
+@dataclass(frozen=True)
+class FrameMasks:
+    """Where masks end up: a frame of `letterbox.frame_size`, by the candidate's own route (`native`) or NumPy's."""
+
+    letterbox: Letterbox
+    stride: int
+    native: Library | None
+
+    def differences(self, expected: Array, found: Array) -> tuple[int, int]:
+        """Pixels of masks that differ, and pixels on the outline of the expected ones.
+
+        expected, found: probabilities (n, Hm, Wm). The expected ones take NumPy's route. Their ratio does not depend on
+        how large an object is: a shift by one pixel gives more than 0.3, rounding 0.00002 (float32) to 0.04 (float16).
+        """
+        different = outline = 0
+        for a, b in zip(expected, found, strict=True):  # one by one: dense masks of a large frame are large
+            mask = Masks(a[None], self.letterbox, self.stride, None).dense()[0]
+            other = Masks(b[None], self.letterbox, self.stride, self.native).dense()[0]
+            different += int((mask != other).sum())
+            outline += int((mask & ~_inner(mask)).sum())
+        return different, outline
+
+
+def _inner(mask: Array) -> Array:
+    """Pixels whose four neighbours are all in the mask; beyond the frame there is no mask."""
+    padded = np.pad(mask, 1)
+    inner: Array = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return inner
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.benchmarks.agreement.ids import NO_TRACK, FrameIds, compare_ids
+from stc.benchmarks.agreement.ids import NO_TRACK, FrameIds, compare_ids, track
 from stc.benchmarks.agreement.matching import match, thresholds
 from stc.benchmarks.agreement.metrics import BUDGETS, METRICS, misses
 from stc.benchmarks.reference import FrameOutputs, Reference
-from stc.benchmarks.tracklets import track
 from stc.runtime.passport import Passport
 
 Array = NDArray[Any]

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from stc.benchmarks import reference
 from stc.benchmarks.agreement import divergence
 from stc.benchmarks.agreement.divergence import StageError
+from stc.benchmarks.agreement.ids import scatter
+from stc.benchmarks.agreement.matching import FrameMasks
 from stc.benchmarks.agreement.parity import Agreement, Shown, compare
 from stc.benchmarks.candidates import Candidate, is_checkpoint
-from stc.benchmarks.frame_masks import FrameMasks
 from stc.benchmarks.reference import FrameOutputs, Reference, valid_rows
-from stc.benchmarks.tracklets import scatter
 from stc.errors import InputError
 from stc.runtime.detections import kept
 from stc.runtime.passport import FIX, verify_file
