@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from stc.benchmarks import drawn_scenes
 from stc.benchmarks.drawn_scenes import Moment
-from stc.benchmarks.evaluation.identity import identity
+from stc.benchmarks.evaluation.hota import identity
 from stc.benchmarks.evaluation.overlap import Overlap
 from stc.benchmarks.progress import bar
 from stc.cli import Parser, run

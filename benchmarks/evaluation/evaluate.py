@@ -11,7 +11,7 @@ import numpy as np
 from stc.benchmarks.evaluation.average_precision import Matches, accumulate, match
 from stc.benchmarks.evaluation.bootstrap import mean_intervals
 from stc.benchmarks.evaluation.clip_score import ClipScore, clip_score, overall
-from stc.benchmarks.evaluation.identity import Identity, identity
+from stc.benchmarks.evaluation.hota import Identity, identity
 from stc.benchmarks.evaluation.occlusion import occlusion_score
 from stc.benchmarks.evaluation.overlap import Overlap, overlap
 from stc.benchmarks.evaluation.results import Prediction

@@ -11,7 +11,7 @@ import pytest
 
 from stc.benchmarks import drawn_scenes
 from stc.benchmarks.drawn_scenes import Moment, scene
-from stc.benchmarks.evaluation.identity import identity
+from stc.benchmarks.evaluation.hota import identity
 from stc.benchmarks.trackers import COLUMNS, CONFIGS, main, measure, overlap_of
 from stc.cli import run
 from stc.runtime.tracker import RULES, TrackerConfig

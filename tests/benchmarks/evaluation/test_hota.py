@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stc.benchmarks.evaluation.identity import identity
+from stc.benchmarks.evaluation.hota import identity
 from stc.benchmarks.evaluation.overlap import Overlap
 from tests.benchmarks.evaluation import scenes, trackeval_oracle
 
