@@ -1,4 +1,7 @@
-"""AP and AR of mask tracks, as youtubevos/cocoapi computes them: COCO's rules with the IoU of whole mask sequences."""
+"""AP and AR of mask tracks, as youtubevos/cocoapi computes them: COCO's rules with the IoU of whole mask sequences.
+
+The bands of occlusion are those that OVIS grades objects by.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.benchmarks.evaluation.occlusion import BANDS
+SCORES = {"no_occlusion": 0.0, "slight_occlusion": 0.25, "severe_occlusion": 0.75}
+BANDS = {"light": (0.0, 0.25), "medium": (0.25, 0.5), "heavy": (0.5, 1.0)}  # both ends belong to a band
 
 IOU = np.linspace(0.5, 0.95, 10)
 RECALL = np.linspace(0.0, 1.0, 101)
 MAX_TRACKS = (1, 10, 100)  # best ones of a class in a video that count
 AREAS = {"all": (0.0, 1e10), "small": (0.0, 128.0**2), "medium": (128.0**2, 256.0**2), "large": (256.0**2, 1e10)}
+
+
+def occlusion_score(levels: Sequence[str | None]) -> float:
+    """Mean over the more hidden half of the graded frames, 0..0.75; 0 without any graded frame."""
+    scores = sorted(SCORES[level] for level in levels if level is not None)
+    worst = scores[len(scores) // 2 :]
+    return sum(worst) / len(worst) if worst else 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stc.benchmarks.evaluation.average_precision import Matches, accumulate, match
+from stc.benchmarks.evaluation.average_precision import Matches, accumulate, match, occlusion_score
 from stc.benchmarks.evaluation.bootstrap import mean_intervals
 from stc.benchmarks.evaluation.clip_score import ClipScore, clip_score, overall
 from stc.benchmarks.evaluation.hota import Identity, identity
-from stc.benchmarks.evaluation.occlusion import occlusion_score
 from stc.benchmarks.evaluation.overlap import Overlap, overlap
 from stc.benchmarks.evaluation.results import Prediction
 from stc.benchmarks.intervals import Interval

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stc.benchmarks.evaluation.occlusion import occlusion_score
+from stc.benchmarks.evaluation.average_precision import occlusion_score
 from tests.benchmarks.evaluation import scenes
 
 NONE, SLIGHT, SEVERE = "no_occlusion", "slight_occlusion", "severe_occlusion"
