@@ -49,7 +49,7 @@ required:
 
 # Registers, spills, occupancy, instructions and modelled bytes of the CUDA kernels, per architecture; fails on spills.
 kernel-report: plugin
-	$(BIN)/python -m stc.benchmarks.kernel_report
+	$(BIN)/python -m stc.benchmarks.kernels.report
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

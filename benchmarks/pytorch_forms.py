@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stc.benchmarks import frame_mask_baselines
-from stc.benchmarks.mask_head_baselines import grouped_convolution
+from stc.benchmarks.kernels import frame_mask_baselines
+from stc.benchmarks.kernels.mask_head_baselines import grouped_convolution
 from stc.benchmarks.torch_session import Network
 from stc.model.config import MaskHeadAttributes
 from stc.model.fold import fold_batch_norms

@@ -22,6 +22,6 @@ for tool in memcheck racecheck initcheck synccheck; do
 done
 
 echo "== time"
-$bin/python -m stc.benchmarks.roofline
+$bin/python -m stc.benchmarks.kernels.roofline
 $bin/stc-export --ckpt assets/stc-lite.safetensors --fp16 -o out/gpu/stc-lite
 $bin/stc-bench out/gpu/stc-lite/engine.plan --json out/gpu/bench.json

@@ -39,7 +39,12 @@ FILES = (
     "export/engine/parse.py",
     "export/engine/progress.py",
 )
-CUDA_FILES = ("benchmarks/roofline.py", "runtime/machine.py", "runtime/backends/cuda.py", "export/engine/gpu.py")
+CUDA_FILES = (
+    "benchmarks/kernels/roofline.py",
+    "runtime/machine.py",
+    "runtime/backends/cuda.py",
+    "export/engine/gpu.py",
+)
 CUDA_RECEIVERS = {"cudart", "runtime"}
 
 

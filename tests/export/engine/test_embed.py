@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stc.benchmarks import kernel_report
+from stc.benchmarks.kernels import report as kernel_report
 from stc.errors import InputError
 from stc.export.engine import embed
 from tests.export.engine.conftest import Bindings

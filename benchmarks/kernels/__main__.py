@@ -70,7 +70,7 @@ def _seconds(call: Callable[[], Any]) -> float:
 
 
 def mask_heads(library: Library) -> list[Comparison]:
-    from stc.benchmarks import mask_head_baselines as baselines
+    from stc.benchmarks.kernels import mask_head_baselines as baselines
 
     found = []
     for height, width in SIZES:
@@ -82,7 +82,7 @@ def mask_heads(library: Library) -> list[Comparison]:
 
 
 def frame_masks(library: Library) -> list[Comparison]:
-    from stc.benchmarks import frame_mask_baselines as baselines
+    from stc.benchmarks.kernels import frame_mask_baselines as baselines
 
     found = []
     height, width = baselines.FRAME

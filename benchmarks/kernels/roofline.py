@@ -1,4 +1,5 @@
-"""`python -m stc.benchmarks.roofline`: the CUDA mask head on this GPU against what its memory traffic would take.
+"""`python -m stc.benchmarks.kernels.roofline`: the CUDA mask head on this GPU against what its memory traffic would
+take.
 
 Never executed on a GPU.
 """
@@ -12,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from stc.benchmarks.kernel_report import Traffic
+from stc.benchmarks.kernels.report import Traffic
 from stc.cli import Parser, run
 from stc.errors import DeviceError, IncompatibleError
 from stc.runtime import plugin
@@ -26,7 +27,7 @@ HEAD = MaskHead()
 
 
 def main(argv: Sequence[str]) -> int:
-    Parser(prog="python -m stc.benchmarks.roofline", description=__doc__).parse_args(argv)
+    Parser(prog="python -m stc.benchmarks.kernels.roofline", description=__doc__).parse_args(argv)
     found = plugin.find()
     if not isinstance(found, Plugin):
         raise IncompatibleError(f"no kernels to time: {found.reason}")

@@ -1,4 +1,4 @@
-"""`python -m stc.benchmarks.kernel_report`: what can be said of the compiled CUDA kernels without a GPU.
+"""`python -m stc.benchmarks.kernels.report`: what can be said of the compiled CUDA kernels without a GPU.
 
 Registers, spills, occupancy and instructions are read from the built library; bytes are a model: what the kernel asks
 of memory against the least that the op's inputs and outputs need. Nothing here is a measurement on a GPU.
@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stc.benchmarks.kernel_facts import KINDS, Kernel, count_instructions, resource_usage
+from stc.benchmarks.kernels.facts import KINDS, Kernel, count_instructions, resource_usage
 from stc.cli import run
 from stc.errors import InputError, MissingDependencyError
 
-LIBRARY = Path(__file__).parents[1] / "runtime" / "libstc_tensorrt.so"
+LIBRARY = Path(__file__).parents[2] / "runtime" / "libstc_tensorrt.so"
 THREADS, BAND, PARAM_ROOM = 128, 8, 256  # kThreads, kBand and kParamRoom of plugins/cuda/mask_head.cuh
 WIDTH = 168  # cells of the longest row that the table's occupancy is given for: an input of 800x1344
 
@@ -52,7 +52,7 @@ class Traffic:
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m stc.benchmarks.kernel_report", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m stc.benchmarks.kernels.report", description=__doc__)
     parser.add_argument("--library", type=Path, default=LIBRARY, help="the built plugin (default: runtime's)")
     arguments = parser.parse_args(argv)
     kernels = read(arguments.library)

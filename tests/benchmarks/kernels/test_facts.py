@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from stc.benchmarks.kernel_facts import Kernel, count_instructions, resource_usage
-from stc.benchmarks.kernel_report import Traffic, readable
+from stc.benchmarks.kernels.facts import Kernel, count_instructions, resource_usage
+from stc.benchmarks.kernels.report import Traffic, readable
 
 NAME = "_ZN3stc4cuda16mask_head_kernelILi8ELi3ELi2E6__halfEEvNS_15DynamicMaskHeadE"
 USAGE = f"""

@@ -1,4 +1,4 @@
-"""The dynamic mask head as others compute it, on the same inputs: baselines of `benchmarks/kernels.py`."""
+"""The dynamic mask head as others compute it, on the same inputs: baselines of `benchmarks/kernels/__main__.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Masks at frame size as AdelaiDet computes them: baselines of `benchmarks/kernels.py`."""
+"""Masks at frame size as AdelaiDet computes them: baselines of `benchmarks/kernels/__main__.py`."""
 
 from __future__ import annotations
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from stc.benchmarks.kernel_report import main, read
+from stc.benchmarks.kernels.report import main, read
 from stc.cli import run
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.slow
 
 
