@@ -14,7 +14,7 @@ from stc.cli import run
 
 if TYPE_CHECKING:
     from stc.benchmarks.agreement.proof import Proof, Truth
-    from stc.benchmarks.candidates import Candidate
+    from stc.benchmarks.models.candidates import Candidate
     from stc.benchmarks.report.structure import Report
     from stc.benchmarks.scenarios import Scenario
     from stc.benchmarks.schedule import Measurement
@@ -53,7 +53,7 @@ def entry() -> None:
 def _bench(arguments: Namespace, scenario: Scenario, close: Callable[[Callable[[], None]], object]) -> Report | None:
     from stc.benchmarks import environment, source
     from stc.benchmarks.agreement import proof
-    from stc.benchmarks.candidates import open_all
+    from stc.benchmarks.models.candidates import open_all
     from stc.benchmarks.progress import bar
     from stc.benchmarks.schedule import measure, planned
     from stc.signals import Hold
@@ -124,7 +124,8 @@ def _report(
     during: Any,
     interrupted: bool,
 ) -> Report:
-    from stc.benchmarks import cautions, environment, memory
+    from stc.benchmarks import cautions, environment
+    from stc.benchmarks.models import memory
     from stc.benchmarks.report.structure import Memory, Report, function_body, model_report, ratios
     from stc.benchmarks.scenarios import MASKS
     from stc.runtime.processors import processors

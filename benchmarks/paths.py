@@ -94,7 +94,7 @@ def slower(now: dict[str, list[float]], before: dict[str, list[float]]) -> list[
 
 def _open(arguments: Namespace, stack: ExitStack) -> tuple[dict[str, Session], tuple[tuple[Session, MaskMaker], ...]]:
     from stc.benchmarks import pytorch_forms
-    from stc.benchmarks.torch_session import TorchBackend
+    from stc.benchmarks.models.pytorch import TorchBackend
     from stc.model.checkpoint.load import load
     from stc.model.passport import passport_of
     from stc.runtime.session import Session

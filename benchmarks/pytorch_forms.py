@@ -12,7 +12,7 @@ from torch import Tensor
 
 from stc.benchmarks.kernels import frame_mask_baselines
 from stc.benchmarks.kernels.mask_head_baselines import grouped_convolution
-from stc.benchmarks.torch_session import Network
+from stc.benchmarks.models.pytorch import Network
 from stc.model.config import MaskHeadAttributes
 from stc.model.fold import fold_batch_norms
 from stc.model.network import STC, STCDeploy

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.benchmarks import memory
 from stc.benchmarks.intervals import agree
+from stc.benchmarks.models import memory
 from stc.benchmarks.scenarios import Scenario, Turn
 from stc.runtime.session import Session
 from stc.runtime.stream import Stream

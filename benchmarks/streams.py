@@ -123,7 +123,8 @@ def lines(costs: Sequence[Cost], fps: float) -> list[str]:
 def main(argv: Sequence[str]) -> int:
     arguments = _parse(argv)
     check_outputs([arguments.json], [arguments.model, arguments.source])
-    from stc.benchmarks import candidates, source
+    from stc.benchmarks import source
+    from stc.benchmarks.models import candidates
     from stc.benchmarks.progress import bar
 
     with ExitStack() as stack:

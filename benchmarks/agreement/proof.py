@@ -16,7 +16,7 @@ from stc.benchmarks.agreement.divergence import StageError
 from stc.benchmarks.agreement.ids import scatter
 from stc.benchmarks.agreement.matching import FrameMasks
 from stc.benchmarks.agreement.parity import Agreement, Shown, compare
-from stc.benchmarks.candidates import Candidate, is_checkpoint
+from stc.benchmarks.models.candidates import Candidate, is_checkpoint
 from stc.benchmarks.reference import FrameOutputs, Reference, valid_rows
 from stc.errors import InputError
 from stc.runtime.detections import kept
@@ -24,7 +24,7 @@ from stc.runtime.passport import FIX, verify_file
 from stc.runtime.preprocess import Letterbox
 
 if TYPE_CHECKING:
-    from stc.benchmarks.torch_session import TorchBackend
+    from stc.benchmarks.models.pytorch import TorchBackend
 
 Array = NDArray[Any]
 LIVE_FRAMES = 24  # of the source, where PyTorch runs here
@@ -143,7 +143,7 @@ def _read(path: Path) -> Truth:
 
 
 def _live(path: Path, pictures: Sequence[Array], threads: int | None) -> Truth:
-    from stc.benchmarks.torch_session import open_checkpoint
+    from stc.benchmarks.models.pytorch import open_checkpoint
 
     session, backend = open_checkpoint(path, threads)
     frames, outputs = [], []

@@ -14,7 +14,7 @@ import numpy as np
 
 from stc.benchmarks import reference
 from stc.benchmarks.agreement import proof
-from stc.benchmarks.candidates import Candidate
+from stc.benchmarks.models.candidates import Candidate
 from stc.runtime import Session
 from tests.benchmarks.proven import prove
 from tests.mutations import EXTREMES, damaged

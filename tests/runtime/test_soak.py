@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stc.benchmarks import memory
+from stc.benchmarks.models import memory
 from stc.runtime import Result, Session, Tracker, TrackerConfig
 from stc.runtime.detections import select
 from stc.runtime.preprocess import Letterbox

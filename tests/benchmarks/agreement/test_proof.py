@@ -15,7 +15,7 @@ import pytest
 from stc.benchmarks import reference
 from stc.benchmarks.agreement.divergence import PREFIX, first_diverged, stage_errors
 from stc.benchmarks.main import main
-from stc.benchmarks.torch_session import open_checkpoint
+from stc.benchmarks.models.pytorch import open_checkpoint
 from stc.cli import run
 from stc.export import Export, export
 from stc.export.engine.options import EngineOptions
@@ -105,7 +105,7 @@ def test_the_first_tensor_that_parts_from_pytorch_is_named(exported: Export, wei
 
 
 def _stages(weights: Path, exported: Export) -> Any:
-    from stc.benchmarks.torch_session import TorchBackend
+    from stc.benchmarks.models.pytorch import TorchBackend
     from stc.export.configure import configured
     from stc.model.checkpoint.load import load
 

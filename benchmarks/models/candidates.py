@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stc.benchmarks import memory
+from stc.benchmarks.models import memory
 from stc.errors import InputError
 from stc.runtime.engine_record import ENGINE_FILE
 from stc.runtime.model_files import PLAN_SUFFIXES
@@ -16,7 +16,7 @@ from stc.runtime.passport import MODEL_FILE, Passport
 from stc.runtime.session import Session
 
 if TYPE_CHECKING:
-    from stc.benchmarks.torch_session import TorchBackend
+    from stc.benchmarks.models.pytorch import TorchBackend
 
 CHECKPOINT_SUFFIXES = {".pth", ".pt", ".pkl", ".safetensors", ".ckpt", ".bin", ".tar"}
 
@@ -70,7 +70,7 @@ def _open(path: Path, label: str, threads: int | None, trust: bool) -> Candidate
     if is_checkpoint(path):
         if not path.is_file():
             raise InputError(f"{path}: no such file")
-        from stc.benchmarks.torch_session import open_checkpoint
+        from stc.benchmarks.models.pytorch import open_checkpoint
 
         session, torch = open_checkpoint(path, threads)
         return Candidate(label, path, session, "fp32", _less(memory.resident(), before), None, torch)

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from stc.benchmarks import memory
+from stc.benchmarks.models import memory
 
 MIB = 2**20
 
