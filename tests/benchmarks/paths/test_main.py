@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stc.benchmarks import paths
-from stc.benchmarks.paths import slower
+from stc.benchmarks.paths import __main__ as paths
+from stc.benchmarks.paths.__main__ import slower
 from stc.cli import run
 from tests.seeded import stc_lite_model
 
@@ -28,7 +28,7 @@ def test_adelaidets_form_gives_our_masks() -> None:
     """float32 in another order of sums: 1e-4 in a probability."""
     import torch
 
-    from stc.benchmarks.pytorch_forms import adelaidet
+    from stc.benchmarks.paths.pytorch_forms import adelaidet
     from stc.model.network import STCDeploy
 
     model = stc_lite_model(0)
@@ -42,7 +42,7 @@ def test_adelaidets_form_gives_our_masks() -> None:
 
 
 def test_adelaidets_form_is_refused_for_another_mask_network() -> None:
-    from stc.benchmarks.pytorch_forms import adelaidet
+    from stc.benchmarks.paths.pytorch_forms import adelaidet
 
     model = stc_lite_model(0)
     model.config = model.config.with_(mask_out_stride=8)
@@ -54,7 +54,7 @@ def test_adelaidets_post_process_gives_our_pixels(proven_bundle: Path) -> None:
     """A pixel exactly at the threshold may fall either way: at most one in a thousand of a mask."""
     from pycocotools import mask
 
-    from stc.benchmarks.pytorch_forms import adelaidet_masks
+    from stc.benchmarks.paths.pytorch_forms import adelaidet_masks
     from stc.runtime import Session
     from tests.runtime import tiny_model
 
@@ -103,7 +103,9 @@ def test_all_paths_are_measured_recorded_and_compared(
 
 
 def test_help_is_there_without_torch() -> None:
-    program = "import sys; sys.modules['torch'] = None; from stc.benchmarks.paths import main; main(['--help'])"
+    program = (
+        "import sys; sys.modules['torch'] = None; from stc.benchmarks.paths.__main__ import main; main(['--help'])"
+    )
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr
     assert "--regression" in shown.stdout

@@ -1,4 +1,4 @@
-"""A model run by PyTorch in the forms that others use: baselines of `benchmarks/paths.py`."""
+"""A model run by PyTorch in the forms that others use: baselines of `benchmarks/paths/__main__.py`."""
 
 from __future__ import annotations
 

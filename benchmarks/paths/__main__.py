@@ -4,8 +4,6 @@ Our native op, the op's function body and int8 in ONNX Runtime, PyTorch eager an
 All take turns on the same frames with the same tracker; ratios are kept in a file that later runs are compared with.
 """
 
-# ruff: noqa: T201
-
 from __future__ import annotations
 
 import json
@@ -93,8 +91,8 @@ def slower(now: dict[str, list[float]], before: dict[str, list[float]]) -> list[
 
 
 def _open(arguments: Namespace, stack: ExitStack) -> tuple[dict[str, Session], tuple[tuple[Session, MaskMaker], ...]]:
-    from stc.benchmarks import pytorch_forms
     from stc.benchmarks.models.pytorch import TorchBackend
+    from stc.benchmarks.paths import pytorch_forms
     from stc.model.checkpoint.load import load
     from stc.model.passport import passport_of
     from stc.runtime.session import Session
