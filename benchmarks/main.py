@@ -124,8 +124,9 @@ def _report(
     during: Any,
     interrupted: bool,
 ) -> Report:
-    from stc.benchmarks import cautions, environment
+    from stc.benchmarks import environment
     from stc.benchmarks.models import memory
+    from stc.benchmarks.report import cautions
     from stc.benchmarks.report.structure import Memory, Report, function_body, model_report, ratios
     from stc.benchmarks.scenarios import MASKS
     from stc.runtime.processors import processors

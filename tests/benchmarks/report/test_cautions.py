@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from stc.benchmarks import cautions
 from stc.benchmarks.environment import Disturbance
 from stc.benchmarks.intervals import Percentiles
+from stc.benchmarks.report import cautions
 from stc.benchmarks.report.structure import ModelReport
 
 QUIET = Disturbance(throttled=0.0, stolen=0.0, waiting=0.5)
