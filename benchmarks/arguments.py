@@ -12,7 +12,7 @@ from stc.cli import Parser
 from stc.errors import InputError
 
 if TYPE_CHECKING:
-    from stc.benchmarks.scenarios import Scenario
+    from stc.benchmarks.timing.scenarios import Scenario
 
 SCENARIOS = ("single-stream", "multi-stream", "offline", "paced")
 FPS, STREAMS = 30.0, 4
@@ -34,7 +34,7 @@ def parse(argv: Sequence[str]) -> Namespace:
 
 
 def scenario_of(arguments: Namespace) -> Scenario:
-    from stc.benchmarks.scenarios import MASKS, MultiStream, Offline, Paced, SingleStream
+    from stc.benchmarks.timing.scenarios import MASKS, MultiStream, Offline, Paced, SingleStream
 
     masks = MASKS[arguments.masks][1]
     if arguments.scenario == "multi-stream":

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from stc.benchmarks.agreement.proof import Proof, Truth
     from stc.benchmarks.models.candidates import Candidate
     from stc.benchmarks.report.structure import Report
-    from stc.benchmarks.scenarios import Scenario
-    from stc.benchmarks.schedule import Measurement
-    from stc.benchmarks.source import Pictures
+    from stc.benchmarks.timing.scenarios import Scenario
+    from stc.benchmarks.timing.schedule import Measurement
+    from stc.benchmarks.timing.source import Pictures
     from stc.runtime.session import Session
 
 
@@ -51,11 +51,11 @@ def entry() -> None:
 
 
 def _bench(arguments: Namespace, scenario: Scenario, close: Callable[[Callable[[], None]], object]) -> Report | None:
-    from stc.benchmarks import environment, source
     from stc.benchmarks.agreement import proof
     from stc.benchmarks.models.candidates import open_all
     from stc.benchmarks.progress import bar
-    from stc.benchmarks.schedule import measure, planned
+    from stc.benchmarks.timing import environment, source
+    from stc.benchmarks.timing.schedule import measure, planned
     from stc.signals import Hold
 
     candidates = open_all(arguments.models, arguments.threads, arguments.trust, close)
@@ -124,11 +124,11 @@ def _report(
     during: Any,
     interrupted: bool,
 ) -> Report:
-    from stc.benchmarks import environment
     from stc.benchmarks.models import memory
     from stc.benchmarks.report import cautions
     from stc.benchmarks.report.structure import Memory, Report, function_body, model_report, ratios
-    from stc.benchmarks.scenarios import MASKS
+    from stc.benchmarks.timing import environment
+    from stc.benchmarks.timing.scenarios import MASKS
     from stc.runtime.processors import processors
 
     serial = scenario.name in {"single-stream", "paced"}

@@ -123,9 +123,9 @@ def lines(costs: Sequence[Cost], fps: float) -> list[str]:
 def main(argv: Sequence[str]) -> int:
     arguments = _parse(argv)
     check_outputs([arguments.json], [arguments.model, arguments.source])
-    from stc.benchmarks import source
     from stc.benchmarks.models import candidates
     from stc.benchmarks.progress import bar
+    from stc.benchmarks.timing import source
 
     with ExitStack() as stack:
         [model] = candidates.open_all([arguments.model], arguments.threads, False, stack.callback)

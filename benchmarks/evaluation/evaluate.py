@@ -14,7 +14,7 @@ from stc.benchmarks.evaluation.clip_score import ClipScore, clip_score, overall
 from stc.benchmarks.evaluation.hota import Identity, identity
 from stc.benchmarks.evaluation.overlap import Overlap, overlap
 from stc.benchmarks.evaluation.results import Prediction
-from stc.benchmarks.intervals import Interval
+from stc.benchmarks.timing.intervals import Interval
 from stc.errors import InputError
 from stc.video_annotations import Track, Video, VideoAnnotations
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stc.benchmarks.evaluation.clip_score import ClipScore
     from stc.benchmarks.evaluation.evaluate import Report
     from stc.benchmarks.evaluation.results import Prediction
-    from stc.benchmarks.intervals import Interval
+    from stc.benchmarks.timing.intervals import Interval
     from stc.video_annotations import Video, VideoAnnotations
 
 COLUMNS = (

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stc.benchmarks.scenarios import MASKS, MaskMaker, SingleStream, Turn, serve, turn_of
+from stc.benchmarks.timing.scenarios import MASKS, MaskMaker, SingleStream, Turn, serve, turn_of
 from stc.cli import Parser, run
 from stc.errors import InputError
 from stc.files import check_outputs, write_text
 
 if TYPE_CHECKING:
-    from stc.benchmarks.intervals import Interval
+    from stc.benchmarks.timing.intervals import Interval
     from stc.runtime.session import Session
 
 FIRST = "native op"
@@ -47,10 +47,10 @@ def main(argv: Sequence[str]) -> int:
     known = _known(arguments)
     if arguments.update and arguments.regression is not None:
         check_outputs([arguments.regression])
-    from stc.benchmarks import environment, source
     from stc.benchmarks.progress import bar
     from stc.benchmarks.report.structure import ratios
-    from stc.benchmarks.schedule import measure, planned
+    from stc.benchmarks.timing import environment, source
+    from stc.benchmarks.timing.schedule import measure, planned
 
     with ExitStack() as stack:
         sessions, makers = _open(arguments, stack)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stc.benchmarks.environment import Disturbance
-from stc.benchmarks.intervals import AGREE, WINDOWS
 from stc.benchmarks.report.structure import ModelReport
-from stc.benchmarks.schedule import MOST_WINDOWS
+from stc.benchmarks.timing.environment import Disturbance
+from stc.benchmarks.timing.intervals import AGREE, WINDOWS
+from stc.benchmarks.timing.schedule import MOST_WINDOWS
 
 ADD_UP = 0.03  # of a serial frame's time may be in no stage
 ENQUEUE_BOUND = 0.8  # of the engine's time

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.benchmarks.intervals import Interval
+from stc.benchmarks.timing.intervals import Interval
 
 Array = NDArray[Any]
 WIDTH, HEIGHT = 1000, 100  # of a drawing's own coordinates

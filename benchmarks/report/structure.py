@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.benchmarks.agreement.proof import Proof
-from stc.benchmarks.intervals import Interval, Percentiles, percentile, ratio, variation
 from stc.benchmarks.models.candidates import Candidate
 from stc.benchmarks.models.memory import growth
-from stc.benchmarks.schedule import Samples
+from stc.benchmarks.timing.intervals import Interval, Percentiles, percentile, ratio, variation
+from stc.benchmarks.timing.schedule import Samples
 from stc.runtime.passport import Passport
 
 Array = NDArray[Any]

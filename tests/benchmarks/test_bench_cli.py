@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from stc.benchmarks import reference
-from stc.benchmarks.intervals import Percentiles
 from stc.benchmarks.main import main
 from stc.benchmarks.reference import Reference
+from stc.benchmarks.timing.intervals import Percentiles
 from stc.cli import run
 from stc.runtime import passport
 from stc.runtime.machine import Machine
@@ -183,7 +183,7 @@ def test_other_scenarios_have_the_same_report(scenario: str, proven_bundle: Path
 def test_unstable_timing_is_an_error_only_when_strict(
     proven_bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("stc.benchmarks.schedule.agree", lambda medians: False)
+    monkeypatch.setattr("stc.benchmarks.timing.schedule.agree", lambda medians: False)
     assert run(main, [str(proven_bundle), "--frames", "1"]) == 0
     assert "caution: unstable" in capsys.readouterr().out
     assert run(main, [str(proven_bundle), "--frames", "1", "--strict"]) == 4

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stc.benchmarks import scenarios
 from stc.benchmarks.main import main
+from stc.benchmarks.timing import scenarios
 from stc.cli import run
 from stc.errors import IncompatibleError
 from stc.runtime import Session

@@ -13,7 +13,7 @@ from stc.benchmarks.evaluation import bootstrap
 from stc.benchmarks.evaluation.average_precision import Matches, match
 from stc.benchmarks.evaluation.evaluate import Evaluation
 from stc.benchmarks.evaluation.results import read_results
-from stc.benchmarks.intervals import picks
+from stc.benchmarks.timing.intervals import picks
 from tests.benchmarks.evaluation import scenes
 
 

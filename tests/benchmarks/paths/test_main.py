@@ -90,7 +90,7 @@ def test_all_paths_are_measured_recorded_and_compared(
         cv2.imwrite(str(clip / f"{i}.png"), np.random.default_rng(i).integers(0, 256, (64, 96, 3), np.uint8))
     command = ["--ckpt", str(weights), "--bundle", str(bundle), "--source", str(clip), "--frames", "1"]
     command += ["--regression", str(file)]
-    monkeypatch.setattr("stc.benchmarks.schedule.agree", lambda medians: True)
+    monkeypatch.setattr("stc.benchmarks.timing.schedule.agree", lambda medians: True)
     assert run(paths.main, command) == 1
     assert "knows nothing of lite" in capsys.readouterr().err
     assert run(paths.main, [*command, "--update"]) == 0

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from stc.benchmarks.environment import Disturbance
-from stc.benchmarks.intervals import Percentiles
 from stc.benchmarks.report import cautions
 from stc.benchmarks.report.structure import ModelReport
+from stc.benchmarks.timing.environment import Disturbance
+from stc.benchmarks.timing.intervals import Percentiles
 
 QUIET = Disturbance(throttled=0.0, stolen=0.0, waiting=0.5)
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stc.benchmarks.intervals import CONFIDENCE, Percentiles, agree, interval, percentile, picks, ratio, variation
+from stc.benchmarks.timing.intervals import (
+    CONFIDENCE,
+    Percentiles,
+    agree,
+    interval,
+    percentile,
+    picks,
+    ratio,
+    variation,
+)
 
 TURNS, FRAMES = 20, 10
 

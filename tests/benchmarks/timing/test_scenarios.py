@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stc.benchmarks.scenarios import MASKS, MultiStream, Offline, Paced, Scenario, SingleStream, Turn
+from stc.benchmarks.timing.scenarios import MASKS, MultiStream, Offline, Paced, Scenario, SingleStream, Turn
 from stc.errors import InputError
 from stc.runtime import Session
 from tests.benchmarks.proven import pictures

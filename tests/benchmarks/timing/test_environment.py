@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stc.benchmarks import environment
-from stc.benchmarks.environment import GPU_FIELDS, Disturbance, describe, gpu
+from stc.benchmarks.timing import environment
+from stc.benchmarks.timing.environment import GPU_FIELDS, Disturbance, describe, gpu
 
 
 def pretend_nvidia_smi(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:

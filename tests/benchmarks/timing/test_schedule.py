@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from stc.benchmarks.scenarios import Turn
-from stc.benchmarks.schedule import MOST_WINDOWS, WARM_UP, measure, planned
+from stc.benchmarks.timing.scenarios import Turn
+from stc.benchmarks.timing.schedule import MOST_WINDOWS, WARM_UP, measure, planned
 
 TURN = 5
 

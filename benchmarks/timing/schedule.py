@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.benchmarks.intervals import agree
 from stc.benchmarks.models import memory
-from stc.benchmarks.scenarios import Scenario, Turn
+from stc.benchmarks.timing.intervals import agree
+from stc.benchmarks.timing.scenarios import Scenario, Turn
 from stc.runtime.session import Session
 from stc.runtime.stream import Stream
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from stc.benchmarks import reference
 from stc.benchmarks.agreement.proof import recorded
-from stc.benchmarks.intervals import Percentiles
 from stc.benchmarks.models.candidates import Candidate, is_checkpoint
+from stc.benchmarks.timing.intervals import Percentiles
 from stc.errors import InputError
 
 MAX_DECODED = 300  # frames; of 1280x720 these are 0.8 GB
