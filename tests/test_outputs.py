@@ -15,7 +15,7 @@ import pytest
 
 from stc.benchmarks.evaluation.main import main as evaluate
 from stc.benchmarks.main import main as bench
-from stc.benchmarks.trackers import main as trackers
+from stc.benchmarks.trackers.__main__ import main as trackers
 from stc.cli import run
 from stc.export.main import main as export
 from stc.model import checkpoint
@@ -136,7 +136,7 @@ def test_what_cannot_be_written_is_refused_before_the_work(
 ) -> None:
     for work in (
         *("stc.benchmarks.main._bench", "stc.annotation_file.read_annotations", "stc.training.plot.read_log"),
-        *("stc.benchmarks.trackers.measure", "stc.model.checkpoint.load"),
+        *("stc.benchmarks.trackers.__main__.measure", "stc.model.checkpoint.load"),
     ):
         monkeypatch.setattr(work, lambda *_, **__: pytest.fail("the work had begun"))
     (tmp_path / "file").touch()

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stc.benchmarks import drawn_scenes
-from stc.benchmarks.drawn_scenes import Moment, scene
 from stc.benchmarks.evaluation.hota import identity
-from stc.benchmarks.trackers import COLUMNS, CONFIGS, main, measure, overlap_of
+from stc.benchmarks.trackers import drawn_scenes
+from stc.benchmarks.trackers.__main__ import COLUMNS, CONFIGS, main, measure, overlap_of
+from stc.benchmarks.trackers.drawn_scenes import Moment, scene
 from stc.cli import run
 from stc.runtime.tracker import RULES, TrackerConfig
 from tests.benchmarks.evaluation.trackeval_oracle import identity_of
