@@ -149,8 +149,8 @@ def precision(arguments: argparse.Namespace) -> Precision:
 
 def engine_options(arguments: argparse.Namespace) -> EngineOptions:
     """Raises InputError for a value out of range."""
-    from stc.export.batch import Batch, parse
     from stc.export.engine.options import EngineOptions, parse_targets
+    from stc.export.sizes import Batch, parse
 
     return EngineOptions(
         trt=arguments.trt,

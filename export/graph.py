@@ -13,9 +13,9 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from stc.export.batch import Batch
 from stc.export.names import name_nodes
 from stc.export.precision import OPSETS, Precision
+from stc.export.sizes import Batch
 from stc.model.fold import fold_batch_norms
 from stc.model.function_body import DOMAIN, OP, OP_VERSION, PLUGIN_ATTRIBUTES, function_body
 from stc.model.network import STC, STCDeploy

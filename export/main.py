@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
 def _inspect(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from stc.export.inspection import show
+    from stc.export.checkpoints import show
     from stc.model.checkpoint.inspection import inspect
 
     found = inspect(arguments.ckpt, **_reading(arguments))
@@ -92,8 +92,8 @@ def _work(arguments: argparse.Namespace, progress: Any) -> Export:
     engine, display = options.engine_options(arguments), Bars(progress)
     if arguments.onnx is not None:  # on a device that has no PyTorch and needs no extra with it
         _need_onnx()
-        from stc.export.batch import parse
         from stc.export.rebuild import rebuild
+        from stc.export.sizes import parse
 
         batch = None if arguments.batch is None else parse(arguments.batch)
         return rebuild(

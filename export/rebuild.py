@@ -10,7 +10,6 @@ import onnx
 
 from stc.errors import IncompatibleError, InputError, MissingDependencyError
 from stc.export import folder, report
-from stc.export.batch import Batch
 from stc.export.engine import describe
 from stc.export.engine.build import build, check
 from stc.export.engine.flavour import choose
@@ -19,6 +18,7 @@ from stc.export.engine.parse import load
 from stc.export.engine.progress import Display, Silent, Step
 from stc.export.finish import Export, finish
 from stc.export.precision import FILES, Precision
+from stc.export.sizes import Batch
 from stc.runtime import passport as passports
 from stc.runtime.engine_record import ENGINE_FILE
 from stc.runtime.native import Missing

@@ -13,10 +13,10 @@ from stc.benchmarks.agreement.parity import compare
 from stc.benchmarks.reference import Reference, valid_rows
 from stc.errors import MissingDependencyError
 from stc.export import speed
-from stc.export.batch import Batch, batches
 from stc.export.graph import STAGE, Graph
 from stc.export.precision import Precision
 from stc.export.ranges import measure
+from stc.export.sizes import Batch, batches
 from stc.export.speed import Speed
 from stc.export.verification import NotCompared, Stage, Verification
 from stc.runtime.passport import Passport

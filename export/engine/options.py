@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from stc.errors import IncompatibleError, InputError
-from stc.export.batch import Batch
 from stc.export.engine.flavour import OLDEST_EMBED, Asked, Flavour
+from stc.export.sizes import Batch
 
 Plugin = Literal["auto", "library", "embed", "none"]
 HardwareCompatibility = Literal["none", "ampere_plus", "same_compute_capability"]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from stc.export.batch import Batch
+from stc.export.sizes import Batch
 from stc.runtime.contract import INPUT, TensorSpec
 from stc.runtime.passport import Passport
 from stc.runtime.triton_parameters import BATCH, PASSPORT

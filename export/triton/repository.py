@@ -14,7 +14,7 @@ from stc import folders
 from stc.boundary import foreign
 from stc.errors import IncompatibleError, InputError
 from stc.export import folder
-from stc.export.batch import Batch
+from stc.export.sizes import Batch
 from stc.export.triton.config import FILES, Platform, config
 from stc.files import sha256, write_text
 from stc.folders import Folder

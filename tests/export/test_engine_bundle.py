@@ -16,11 +16,11 @@ import pytest
 from stc.cli import run
 from stc.errors import IncompatibleError, InputError
 from stc.export import Export, export
-from stc.export.batch import Batch
 from stc.export.engine.options import EngineOptions
 from stc.export.engine.progress import Bars
 from stc.export.main import main
 from stc.export.rebuild import rebuild
+from stc.export.sizes import Batch
 from stc.files import sha256
 from stc.runtime import engine_record, passport
 from stc.runtime.machine import gather

@@ -11,9 +11,9 @@ import onnxruntime
 import pytest
 import torch
 
-from stc.export.batch import Batch
 from stc.export.frames import reference_frames
 from stc.export.graph import trace
+from stc.export.sizes import Batch
 from stc.model import checkpoint
 from stc.model.decode_rules import with_decode_rule
 from stc.model.network import STC, STCDeploy

@@ -13,13 +13,13 @@ import pytest
 import torch
 
 from stc.errors import AccuracyError, IncompatibleError, MissingDependencyError
-from stc.export.batch import Batch
 from stc.export.engine import build as building
 from stc.export.engine.build import build, check
 from stc.export.engine.flavour import Flavour
 from stc.export.engine.options import RTX_TARGETS, EngineOptions
 from stc.export.graph import trace
 from stc.export.precision import Precision
+from stc.export.sizes import Batch
 from stc.model import checkpoint
 from stc.runtime import engine_record
 from tests.seeded import crossvis_state

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from stc.errors import IncompatibleError, InputError, StcError
-from stc.export.batch import Batch, parse
 from stc.export.engine.flavour import Flavour
 from stc.export.engine.options import RTX_TARGETS, EngineOptions, parse_targets, resolve
+from stc.export.sizes import Batch, parse
 
 LEVELS = SimpleNamespace(__members__={"NONE": 0, "AMPERE_PLUS": 1})
 CAPABILITIES = SimpleNamespace(__members__=dict.fromkeys(["NONE", "CURRENT", "SM80", "SM86", "SM89", "SM120"]))

@@ -9,7 +9,7 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from stc.export.batch import Batch
+from stc.export.sizes import Batch
 from stc.export.triton.config import Platform, config
 from stc.runtime import passport
 from stc.runtime.contract import INPUT, TensorSpec, input_spec, output_specs
