@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stc.export.bundle import export as export
-    from stc.export.finish import Export as Export
+    from stc.export.folder import Export as Export
 
 __all__ = ["Export", "export"]
 
@@ -16,7 +16,7 @@ __all__ = ["Export", "export"]
 def __getattr__(name: str) -> Any:
     # Lazy: `stc-export --help` must not wait for torch, and `stc-export --onnx` does without it.
     if name == "Export":
-        from stc.export.finish import Export
+        from stc.export.folder import Export
 
         return Export
     if name == "export":

@@ -14,17 +14,17 @@ from stc import __version__
 from stc.benchmarks import reference as reference_file
 from stc.errors import InputError
 from stc.export import folder, reference
-from stc.export.configure import configured
 from stc.export.engine import describe
 from stc.export.engine.build import Engine, build, check
 from stc.export.engine.flavour import Flavour, choose
 from stc.export.engine.options import EngineOptions
 from stc.export.engine.progress import Display, Silent, Step
-from stc.export.finish import Export, finish
+from stc.export.folder import Export, finish
 from stc.export.frames import calibration_frames, reference_frames
 from stc.export.graph import Graph, trace, with_passport
 from stc.export.precision import FILES, OPSETS, Precision, fp32_islands
 from stc.export.quantise import quantise
+from stc.export.sizes import configured
 from stc.export.verification import Verification
 from stc.export.verify import compare_speed, load_onnxruntime, runs, verify
 from stc.model import checkpoint

@@ -1,17 +1,24 @@
-"""Where a bundle goes: a folder that is free, or one whose bundle's own files may be replaced."""
+"""A bundle folder appears whole or not at all; its last files are the passport and the reports."""
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stc.errors import InputError, StcError
 from stc.export import report
+from stc.export.report import write_report
+from stc.export.verification import NotCompared, Verification
+from stc.files import sha256
 from stc.folders import Folder, find, is_empty
 from stc.runtime import passport
+from stc.runtime.passport import Passport
 
 OPTION = "-o DIR"
 ALWAYS = frozenset({passport.FILE_NAME, *report.FILES})  # in every bundle; its passport lists the others
+
+_VERDICTS = ("fail", "unproven", NotCompared.verdict, "pass")  # the worst first
 
 
 def bundle(path: Path, names: Set[str], *, overwrite: bool = False) -> Folder:
@@ -46,3 +53,38 @@ def checked(folder: Folder, names: Set[str], path: Path, option: str, *, overwri
             "--overwrite"
         )
     return folder
+
+
+@dataclass(frozen=True)
+class Export:
+    """A finished bundle and what it was compared with.
+
+    `verdict` is the worst of all precisions, `engine` a sentence.
+    """
+
+    path: Path
+    passport: Passport
+    verifications: tuple[Verification | NotCompared, ...]
+    engine: str
+
+    @property
+    def verdict(self) -> str:
+        verdicts = {agreement["verdict"] for agreement in self.passport.agreement.values()}
+        return next(v for v in _VERDICTS if v in verdicts)
+
+
+def finish(
+    temporary: Path,
+    passport: Passport,
+    names: Iterable[str],
+    verifications: Sequence[Verification | NotCompared],
+    engine: str,
+) -> Passport:
+    """Write passport and reports into a bundle whose other files are complete; the passport with the hashes of `names`.
+
+    engine: a sentence for the report.
+    """
+    passport = replace(passport, files={name: sha256(temporary / name) for name in sorted(names)})
+    passport.write(temporary)
+    write_report(temporary, passport, verifications, engine)
+    return passport

@@ -15,7 +15,7 @@ from stc.errors import MissingDependencyError
 from stc.export import arguments as options
 
 if TYPE_CHECKING:
-    from stc.export.finish import Export
+    from stc.export.folder import Export
     from stc.export.verification import Verification
 
 
@@ -66,7 +66,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
 
 def _convert(arguments: argparse.Namespace) -> int:
-    from stc.export.convert import to_safetensors
+    from stc.export.checkpoints import to_safetensors
     from stc.files import check_outputs
 
     check_outputs([Path(arguments.to_safetensors)])
@@ -107,7 +107,7 @@ def _work(arguments: argparse.Namespace, progress: Any) -> Export:
         )
 
     from stc.export.bundle import export
-    from stc.export.configure import parse_size
+    from stc.export.sizes import parse_size
 
     return export(
         arguments.ckpt,

@@ -16,7 +16,7 @@ from stc.export.engine.flavour import choose
 from stc.export.engine.options import EngineOptions
 from stc.export.engine.parse import load
 from stc.export.engine.progress import Display, Silent, Step
-from stc.export.finish import Export, finish
+from stc.export.folder import Export, finish
 from stc.export.precision import FILES, Precision
 from stc.export.sizes import Batch
 from stc.runtime import passport as passports

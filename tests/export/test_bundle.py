@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 import stc.export.bundle
-import stc.export.finish
+import stc.export.folder
 from stc.benchmarks import reference
 from stc.cli import run
 from stc.errors import InputError
@@ -124,7 +124,7 @@ def test_an_export_that_fails_midway_leaves_nothing(
     def full_disk(*_: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(stc.export.finish, "write_report", full_disk)
+    monkeypatch.setattr(stc.export.folder, "write_report", full_disk)
     with pytest.raises(OSError, match="no space"):
         export(lite_checkpoint, tmp_path / "lite")
     assert list(tmp_path.iterdir()) == []

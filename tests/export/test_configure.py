@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stc.errors import InputError
-from stc.export.configure import configured, parse_size
+from stc.export.sizes import configured, parse_size
 from stc.model import checkpoint
 from stc.model.checkpoint import Checkpoint
 

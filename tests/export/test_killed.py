@@ -23,7 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from stc.cli import run
 from stc.export import folder
-from stc.export.finish import finish
+from stc.export.folder import finish
 from stc.export.triton.repository import write
 from stc.runtime import passport
 def main(argv):

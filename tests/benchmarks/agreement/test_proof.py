@@ -106,7 +106,7 @@ def test_the_first_tensor_that_parts_from_pytorch_is_named(exported: Export, wei
 
 def _stages(weights: Path, exported: Export) -> Any:
     from stc.benchmarks.models.pytorch import TorchBackend
-    from stc.export.configure import configured
+    from stc.export.sizes import configured
     from stc.model.checkpoint.load import load
 
     source = configured(load(weights), exported.passport.input_size, None)
