@@ -14,7 +14,7 @@ from stc import __version__
 from stc.benchmarks import reference as reference_file
 from stc.errors import InputError
 from stc.export import folder, reference
-from stc.export.engine import describe
+from stc.export.engine import build as describe
 from stc.export.engine.build import Engine, build, check
 from stc.export.engine.flavour import Flavour, choose
 from stc.export.engine.options import EngineOptions

@@ -10,7 +10,7 @@ import onnx
 
 from stc.errors import IncompatibleError, InputError, MissingDependencyError
 from stc.export import folder, report
-from stc.export.engine import describe
+from stc.export.engine import build as describe
 from stc.export.engine.build import build, check
 from stc.export.engine.flavour import choose
 from stc.export.engine.options import EngineOptions

@@ -1,4 +1,4 @@
-"""ONNX bytes -> the bytes of a TensorRT plan, with the proof of its precision."""
+"""ONNX bytes -> the bytes of a TensorRT plan with the proof of its precision, and what came of it in words."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from stc.errors import IncompatibleError, MissingDependencyError, OutputError
-from stc.export.engine import audit, embed, engine_layers, network_layers
+from stc.export.engine import audit, embed, engine_layers
 from stc.export.engine.audit import Audit
-from stc.export.engine.engine_layers import EngineLayers
-from stc.export.engine.flavour import Flavour
-from stc.export.engine.gpu import compute_capability
-from stc.export.engine.inspector import ask_inspector
+from stc.export.engine.engine_layers import EngineLayers, ask_inspector
+from stc.export.engine.flavour import Flavour, compute_capability
 from stc.export.engine.log import collector
 from stc.export.engine.options import EngineOptions, resolve
 from stc.export.engine.parse import Parsed, parse
@@ -22,13 +20,15 @@ from stc.export.precision import Precision
 from stc.files import check_output, write_bytes
 from stc.runtime import plugin as plugin_library
 from stc.runtime.contract import INPUT
-from stc.runtime.engine_record import EngineRecord, PluginRecord
-from stc.runtime.machine import gather
+from stc.runtime.engine_record import ENGINE_FILE, EngineRecord, PluginRecord
+from stc.runtime.machine import NAMES, gather
 from stc.runtime.native import Missing
 from stc.runtime.plugin import Plugin
 
 _GIB = 1 << 30
 logger = logging.getLogger(__name__)
+
+NEVER_RUN = "the engine itself was not run: that takes a GPU"
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def build(
     options = resolve(options, flavour)
     plugin = _plugin(options)
     parsed = parse(model, source, flavour, plugin)
-    counted = audit.count(network_layers.read(flavour.module, parsed.network), precision)
+    counted = audit.count(audit.read(flavour.module, parsed.network), precision)
     audit.check(counted, source)
     plan = _plan(parsed, source, flavour, options, display)
     layers = _inspect(plan, source, flavour, precision)
@@ -161,3 +161,18 @@ def _read_timing_cache(config: Any, options: EngineOptions) -> Any:
     cache = config.create_timing_cache(path.read_bytes() if path.is_file() else b"")
     config.set_timing_cache(cache, ignore_mismatch=False)
     return cache
+
+
+def sentence(built: Engine | Missing) -> str:
+    """One sentence for the terminal and the report."""
+    if isinstance(built, Missing):
+        return f"no TensorRT engine was built: {built.reason}. model.onnx runs in ONNX Runtime as it is."
+    record = built.record
+    least, optimal, largest = record.batch
+    batch = str(least) if least == largest else f"{least} to {largest}, best at {optimal}"
+    plugin = "from standard operators" if record.plugin is None else f"by plugin ({record.plugin.route})"
+    return (
+        f"{ENGINE_FILE}: {NAMES[record.flavour]} {record.version} for {', '.join(record.targets)}, batch {batch}, of "
+        f"{record.source}; mask head {plugin}; {built.audit}; "
+        f"{engine_layers.sentence(built.layers)}; {NEVER_RUN}."
+    )

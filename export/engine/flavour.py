@@ -1,4 +1,4 @@
-"""The one place where TensorRT 10, TensorRT 11 and TensorRT-RTX differ."""
+"""The one place where TensorRT 10, TensorRT 11 and TensorRT-RTX differ, and the GPU that they build for."""
 
 from __future__ import annotations
 
@@ -14,6 +14,29 @@ from stc.runtime.native import Missing
 Asked = Literal["auto", "tensorrt", "rtx", "none"]
 OLDEST = (10, 3)  # TensorRT of JetPack 6
 OLDEST_EMBED = (10, 9)  # the first with ahead-of-time plugins
+
+
+def compute_capability() -> str:
+    """Of the current device, such as "SM89".
+
+    Raises MissingDependencyError without cuda-bindings, IncompatibleError when CUDA does not answer.
+    """
+    try:
+        from cuda.bindings import runtime
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"cuda-bindings is not installed ({error}); fix: pip install 'stc-trt[tensorrt]'"
+        ) from error
+    status, device = runtime.cudaGetDevice()
+    numbers = []
+    for attribute in ("cudaDevAttrComputeCapabilityMajor", "cudaDevAttrComputeCapabilityMinor"):
+        if status == runtime.cudaError_t.cudaSuccess:
+            kind = getattr(runtime.cudaDeviceAttr, attribute)
+            status, number = runtime.cudaDeviceGetAttribute(kind, device)
+            numbers.append(number)
+    if status != runtime.cudaError_t.cudaSuccess:
+        raise IncompatibleError(f"CUDA does not tell this machine's GPU ({status.name}); check it with: nvidia-smi")
+    return f"SM{numbers[0]}{numbers[1]}"
 
 
 @dataclass(frozen=True)

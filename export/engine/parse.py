@@ -9,7 +9,7 @@ import onnx
 
 from stc.boundary import foreign
 from stc.errors import IncompatibleError, InputError
-from stc.export.engine import embed, network_layers
+from stc.export.engine import audit, embed
 from stc.export.engine.flavour import Flavour
 from stc.export.engine.log import collector
 from stc.export.engine.plugin_node import attributes, for_plugin
@@ -52,7 +52,7 @@ def parse(model: bytes, source: str, flavour: Flavour, plugin: Plugin | embed.Ke
     parser = module.OnnxParser(network, log)
     if not parser.parse(model):
         raise IncompatibleError(f"{source}: {flavour.title} cannot parse it: {_errors(parser, log)}")
-    found, expected = network_layers.plugins(network), 0 if plugin is None else 1
+    found, expected = audit.plugins(network), 0 if plugin is None else 1
     if found != expected:
         raise IncompatibleError(f"{source}: parsed to {found} plugin layers, expected {expected} ({flavour.title})")
     return Parsed(builder, network, parser)

@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from stc.cli import run
-from stc.export.engine import network_layers
+from stc.export.engine import audit as network_layers
 from stc.export.engine.audit import count
 from stc.export.engine.flavour import Flavour
 from stc.export.engine.parse import parse

@@ -33,9 +33,9 @@ FILES = (
     "runtime/backends/execution.py",
     "export/engine/build.py",
     "export/engine/flavour.py",
-    "export/engine/inspector.py",
+    "export/engine/engine_layers.py",
     "export/engine/log.py",
-    "export/engine/network_layers.py",
+    "export/engine/audit.py",
     "export/engine/parse.py",
     "export/engine/progress.py",
 )
@@ -43,7 +43,7 @@ CUDA_FILES = (
     "benchmarks/kernels/roofline.py",
     "runtime/machine.py",
     "runtime/backends/cuda.py",
-    "export/engine/gpu.py",
+    "export/engine/flavour.py",
 )
 CUDA_RECEIVERS = {"cudart", "runtime"}
 

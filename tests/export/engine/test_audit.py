@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from stc.errors import AccuracyError
-from stc.export.engine import network_layers
+from stc.export.engine import audit as network_layers
 from stc.export.engine.audit import Audit, Layer, check, count
 from stc.export.engine.flavour import Flavour
 from stc.export.engine.log import collector

@@ -9,8 +9,8 @@ import pytest
 
 from stc.errors import AccuracyError, IncompatibleError
 from stc.export.engine import build as building
+from stc.export.engine.engine_layers import ask_inspector
 from stc.export.engine.flavour import Flavour
-from stc.export.engine.inspector import ask_inspector
 from stc.runtime.machine import Driver, Gpu, Machine
 from stc.runtime.native import Missing
 from tests.export.engine.test_engine_layers import layer, text
