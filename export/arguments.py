@@ -11,7 +11,7 @@ from stc.errors import InputError
 
 if TYPE_CHECKING:
     from stc.export.engine.options import EngineOptions
-    from stc.export.precision import Precision
+    from stc.export.graph.precision import Precision
 
 # Baked into an ONNX file: only an export can change them.
 _OF_THE_EXPORT = (

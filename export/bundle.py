@@ -21,9 +21,9 @@ from stc.export.engine.options import EngineOptions
 from stc.export.engine.progress import Display, Silent, Step
 from stc.export.folder import Export, finish
 from stc.export.frames import calibration_frames, reference_frames
-from stc.export.graph import Graph, trace, with_passport
-from stc.export.precision import FILES, OPSETS, Precision, fp32_islands
-from stc.export.quantise import quantise
+from stc.export.graph.graph import Graph, trace, with_passport
+from stc.export.graph.precision import FILES, OPSETS, Precision, fp32_islands
+from stc.export.graph.quantise import quantise
 from stc.export.sizes import configured
 from stc.export.verification import Verification
 from stc.export.verify import compare_speed, load_onnxruntime, runs, verify

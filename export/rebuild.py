@@ -17,7 +17,7 @@ from stc.export.engine.options import EngineOptions
 from stc.export.engine.parse import load
 from stc.export.engine.progress import Display, Silent, Step
 from stc.export.folder import Export, finish
-from stc.export.precision import FILES, Precision
+from stc.export.graph.precision import FILES, Precision
 from stc.export.sizes import Batch
 from stc.runtime import passport as passports
 from stc.runtime.engine_record import ENGINE_FILE

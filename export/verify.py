@@ -13,8 +13,8 @@ from stc.benchmarks.agreement.parity import compare
 from stc.benchmarks.reference import Reference, valid_rows
 from stc.errors import MissingDependencyError
 from stc.export import speed
-from stc.export.graph import STAGE, Graph
-from stc.export.precision import Precision
+from stc.export.graph.graph import STAGE, Graph
+from stc.export.graph.precision import Precision
 from stc.export.ranges import measure
 from stc.export.sizes import Batch, batches
 from stc.export.speed import Speed

@@ -18,7 +18,7 @@ from stc.runtime.passport import Passport
 from tests.runtime import tiny_model
 
 if TYPE_CHECKING:
-    from stc.export.precision import Precision
+    from stc.export.graph.precision import Precision
 
 PAGE = Path("docs/graph.md").read_text()
 
@@ -106,7 +106,7 @@ def test_what_the_page_says_of_the_decode_rule_is_in_the_config(rule: DecodeRule
     ("rule", "precision", "free"), [("adelaidet", "fp32", True), ("mmdet3", "fp16", False), ("mmdet-pr", "fp32", False)]
 )
 def test_an_exported_graph_is_what_the_page_says(rule: DecodeRule, precision: Precision, free: bool) -> None:
-    from stc.export.graph import trace
+    from stc.export.graph.graph import trace
     from stc.export.sizes import Batch
     from stc.model.checkpoint.load import Checkpoint
     from stc.model.network import STC

@@ -13,7 +13,7 @@ from stc.boundary import foreign
 from stc.runtime.passport import FIX
 
 Array = NDArray[Any]
-PREFIX = "stage/"  # of the exporter's names for the intermediate tensors (stc.export.graph.STAGE)
+PREFIX = "stage/"  # of the exporter's names for the intermediate tensors (stc.export.graph.graph.STAGE)
 # Largest error over largest value that rounding explains; measured on the demo model: 5e-6, 0.015, int8 0.1.
 ALLOWED = {"fp32": 1e-4, "fp16": 5e-2, "bf16": 2e-1, "int8": 3e-1}
 

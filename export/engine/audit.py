@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from stc.errors import AccuracyError
-from stc.export.precision import Precision
+from stc.export.graph.precision import Precision
 
 _TYPES = {"FLOAT": "float32", "HALF": "float16", "BF16": "bfloat16"}
 # Layers that move or convert numbers and compute none.

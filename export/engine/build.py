@@ -16,7 +16,7 @@ from stc.export.engine.log import collector
 from stc.export.engine.options import EngineOptions, resolve
 from stc.export.engine.parse import Parsed, parse
 from stc.export.engine.progress import Display, Silent, interruptible, monitor
-from stc.export.precision import Precision
+from stc.export.graph.precision import Precision
 from stc.files import check_output, write_bytes
 from stc.runtime import plugin as plugin_library
 from stc.runtime.contract import INPUT

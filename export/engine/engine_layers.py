@@ -14,7 +14,7 @@ from stc.errors import AccuracyError, IncompatibleError
 from stc.export.engine.audit import TYPES
 from stc.export.engine.flavour import Flavour
 from stc.export.engine.log import collector
-from stc.export.precision import Precision
+from stc.export.graph.precision import Precision
 from stc.runtime.machine import Machine
 from stc.runtime.native import Missing
 

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from stc.export.graph import trace, with_passport
+from stc.export.graph.graph import trace, with_passport
 from stc.model import checkpoint
 from stc.model.passport import passport_of
 from stc.runtime import Passport, Session, contract

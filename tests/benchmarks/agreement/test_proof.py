@@ -19,7 +19,7 @@ from stc.benchmarks.models.pytorch import open_checkpoint
 from stc.cli import run
 from stc.export import Export, export
 from stc.export.engine.options import EngineOptions
-from stc.export.graph import STAGE
+from stc.export.graph.graph import STAGE
 from stc.model import checkpoint
 from tests.seeded import stc_lite_model
 

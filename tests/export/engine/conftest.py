@@ -13,8 +13,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from stc.export.graph import trace
-from stc.export.precision import Precision
+from stc.export.graph.graph import trace
+from stc.export.graph.precision import Precision
 from stc.export.sizes import Batch
 from stc.model import checkpoint
 from stc.model.function_body import DOMAIN, OP, PLUGIN_ATTRIBUTES, function_body

@@ -17,8 +17,8 @@ from stc.export.engine import build as building
 from stc.export.engine.build import build, check
 from stc.export.engine.flavour import Flavour
 from stc.export.engine.options import RTX_TARGETS, EngineOptions
-from stc.export.graph import trace
-from stc.export.precision import Precision
+from stc.export.graph.graph import trace
+from stc.export.graph.precision import Precision
 from stc.export.sizes import Batch
 from stc.model import checkpoint
 from stc.runtime import engine_record

@@ -7,8 +7,8 @@ from pathlib import Path
 import onnx
 import pytest
 
-from stc.export.graph import Graph, trace
-from stc.export.precision import Precision, fp32_islands
+from stc.export.graph.graph import Graph, trace
+from stc.export.graph.precision import Precision, fp32_islands
 from stc.model import checkpoint
 from stc.model.config import ModelConfig
 from stc.model.network import STC

@@ -13,8 +13,8 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from stc.export.graph.precision import OPSETS, Precision
 from stc.export.names import name_nodes
-from stc.export.precision import OPSETS, Precision
 from stc.export.sizes import Batch
 from stc.model.fold import fold_batch_norms
 from stc.model.function_body import DOMAIN, OP, OP_VERSION, PLUGIN_ATTRIBUTES, function_body

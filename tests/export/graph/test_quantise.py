@@ -19,9 +19,9 @@ from stc.export.engine.audit import count
 from stc.export.engine.flavour import Flavour
 from stc.export.engine.parse import parse
 from stc.export.frames import default_frames
-from stc.export.graph import STAGE, Graph, graph_of
+from stc.export.graph.graph import STAGE, Graph, graph_of
+from stc.export.graph.quantise import calibrate, quantise, quantised_nodes
 from stc.export.main import main
-from stc.export.quantise import calibrate, quantise, quantised_nodes
 from stc.runtime import passport
 
 Array = np.ndarray[Any, Any]
@@ -133,7 +133,7 @@ def test_int8_is_held_to_its_budget_and_timed(tmp_path: Path, capsys: pytest.Cap
 
 @pytest.mark.slow
 def test_tensorrt_sees_as_many_int8_convolutions_as_were_quantised(rtx: Flavour) -> None:
-    from stc.export.graph import trace
+    from stc.export.graph.graph import trace
     from stc.model import checkpoint
 
     graph = trace(checkpoint.load(Path("assets/stc-lite.safetensors")).model)

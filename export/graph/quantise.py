@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from stc.export.graph import Graph, graph_of
+from stc.export.graph.graph import Graph, graph_of
 
 Array = NDArray[Any]
 Run = Callable[[bytes, Array], Iterator[dict[str, Array]]]

@@ -1,0 +1,1 @@
+"""From the PyTorch model to ONNX: the graph, its precision, its quantisation."""
