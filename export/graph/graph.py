@@ -1,7 +1,8 @@
-"""From the PyTorch model to one ONNX file with the op `stc::DynamicMaskHead` and its function body."""
+"""From the PyTorch model to one ONNX file with the op `stc::DynamicMaskHead`, its function body, and names to read."""
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
 import logging
@@ -14,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from stc.export.graph.precision import OPSETS, Precision
-from stc.export.names import name_nodes
 from stc.export.sizes import Batch
 from stc.model.fold import fold_batch_norms
 from stc.model.function_body import DOMAIN, OP, OP_VERSION, PLUGIN_ATTRIBUTES, function_body
@@ -22,8 +22,29 @@ from stc.model.network import STC, STCDeploy
 from stc.model.precision import Island, enter, islands_entered, widen
 from stc.runtime.passport import METADATA_KEY, Passport
 
+_SCOPES = "pkg.torch.onnx.name_scopes"  # the exporter's note at each node: the modules around it, outermost first
+_WRAPPER = "deploy.model."
+
 _DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 STAGE = "stage/"  # prefix of the intermediate tensors that only the comparison asks for
+
+
+def name_nodes(model: onnx.ModelProto) -> None:
+    """Name every node `module/operation`, such as `backbone.res2.0/relu_1`, and drop the exporter's notes, in place.
+
+    TensorRT calls its layers so, and so do the audit, the range check and parser errors. The notes also hold stack
+    traces, with paths of the machine that exported.
+    """
+    for node in model.graph.node:
+        notes = {entry.key: entry.value for entry in node.metadata_props}
+        scopes = [str(scope) for scope in ast.literal_eval(notes.get(_SCOPES, "[]"))]
+        inside = [scope.removeprefix(_WRAPPER) for scope in scopes[:-1] if scope.startswith(_WRAPPER)]
+        own = node.name.removeprefix("node_") or node.output[0]
+        node.name = f"{inside[-1]}/{own}" if inside else own
+        del node.metadata_props[:]
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info, *model.graph.initializer):
+        del value.metadata_props[:]
+    del model.graph.metadata_props[:]
 
 
 @dataclass(frozen=True)
