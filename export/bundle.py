@@ -20,13 +20,13 @@ from stc.export.engine.flavour import Flavour, choose
 from stc.export.engine.options import EngineOptions
 from stc.export.engine.progress import Display, Silent, Step
 from stc.export.folder import Export, finish
-from stc.export.frames import calibration_frames, reference_frames
 from stc.export.graph.graph import Graph, trace, with_passport
 from stc.export.graph.precision import FILES, OPSETS, Precision, fp32_islands
 from stc.export.graph.quantise import quantise
+from stc.export.proof.frames import calibration_frames, reference_frames
+from stc.export.proof.verification import Verification
+from stc.export.proof.verify import compare_speed, load_onnxruntime, runs, verify
 from stc.export.sizes import configured
-from stc.export.verification import Verification
-from stc.export.verify import compare_speed, load_onnxruntime, runs, verify
 from stc.model import checkpoint
 from stc.model.checkpoint import Checkpoint
 from stc.model.checkpoint.infer import BackboneStyle

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from stc.errors import InputError, StcError
 from stc.export import report
+from stc.export.proof.verification import NotCompared, Verification
 from stc.export.report import write_report
-from stc.export.verification import NotCompared, Verification
 from stc.files import sha256
 from stc.folders import Folder, find, is_empty
 from stc.runtime import passport

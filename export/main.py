@@ -16,7 +16,7 @@ from stc.export import arguments as options
 
 if TYPE_CHECKING:
     from stc.export.folder import Export
-    from stc.export.verification import Verification
+    from stc.export.proof.verification import Verification
 
 
 def main(argv: Sequence[str]) -> int:
@@ -146,7 +146,7 @@ def _print(result: Export) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from stc.export.verification import NotCompared
+    from stc.export.proof.verification import NotCompared
 
     console = Console()
     for verification in result.verifications:

@@ -16,8 +16,8 @@ from stc.benchmarks import reference
 from stc.cli import run
 from stc.errors import InputError
 from stc.export import Export, export
-from stc.export.frames import MIN_FRAMES, default_frames
 from stc.export.main import main
+from stc.export.proof.frames import MIN_FRAMES, default_frames
 from stc.model.config import STC_LITE
 from stc.runtime import Session, passport
 from tests.seeded import stc_lite_model

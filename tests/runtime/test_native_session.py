@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stc.export import export
-from stc.export.frames import default_frames
+from stc.export.proof.frames import default_frames
 from stc.runtime import Result, Session
 from stc.runtime.geometry import composed_axis
 

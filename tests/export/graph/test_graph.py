@@ -11,8 +11,8 @@ import onnxruntime
 import pytest
 import torch
 
-from stc.export.frames import reference_frames
 from stc.export.graph.graph import trace
+from stc.export.proof.frames import reference_frames
 from stc.export.sizes import Batch
 from stc.model import checkpoint
 from stc.model.decode_rules import with_decode_rule

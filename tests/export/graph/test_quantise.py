@@ -18,10 +18,10 @@ from stc.export.engine import audit as network_layers
 from stc.export.engine.audit import count
 from stc.export.engine.flavour import Flavour
 from stc.export.engine.parse import parse
-from stc.export.frames import default_frames
 from stc.export.graph.graph import STAGE, Graph, graph_of
 from stc.export.graph.quantise import calibrate, quantise, quantised_nodes
 from stc.export.main import main
+from stc.export.proof.frames import default_frames
 from stc.runtime import passport
 
 Array = np.ndarray[Any, Any]

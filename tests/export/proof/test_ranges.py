@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from stc.export.ranges import Extreme, measure
+from stc.export.proof.ranges import Extreme, measure
 
 
 def model(scale: float, kind: int) -> onnx.ModelProto:

@@ -15,10 +15,10 @@ from stc.errors import MissingDependencyError
 from stc.export import speed
 from stc.export.graph.graph import STAGE, Graph
 from stc.export.graph.precision import Precision
-from stc.export.ranges import measure
+from stc.export.proof.ranges import measure
+from stc.export.proof.verification import NotCompared, Stage, Verification
 from stc.export.sizes import Batch, batches
 from stc.export.speed import Speed
-from stc.export.verification import NotCompared, Stage, Verification
 from stc.runtime.passport import Passport
 
 Array = NDArray[Any]

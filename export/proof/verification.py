@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from stc.benchmarks.agreement.parity import Agreement
 from stc.export.graph.precision import Precision
-from stc.export.ranges import FLOAT16_MAX, Ranges
+from stc.export.proof.ranges import FLOAT16_MAX, Ranges
 from stc.export.speed import Speed
 
 
