@@ -13,7 +13,7 @@ from pathlib import Path
 from stc import __version__
 from stc.benchmarks import reference as reference_file
 from stc.errors import InputError
-from stc.export import folder, reference
+from stc.export import folder
 from stc.export.engine import build as describe
 from stc.export.engine.build import Engine, build, check
 from stc.export.engine.flavour import Flavour, choose
@@ -23,6 +23,7 @@ from stc.export.folder import Export, finish
 from stc.export.graph.graph import Graph, trace, with_passport
 from stc.export.graph.precision import FILES, OPSETS, Precision, fp32_islands
 from stc.export.graph.quantise import quantise
+from stc.export.proof import frames as reference
 from stc.export.proof.frames import calibration_frames, reference_frames
 from stc.export.proof.verification import Verification
 from stc.export.proof.verify import compare_speed, load_onnxruntime, runs, verify

@@ -13,8 +13,7 @@ from stc.benchmarks.agreement.metrics import METRICS
 from stc.benchmarks.agreement.parity import Agreement
 from stc.benchmarks.report.html import badge, document, paragraph, section, table
 from stc.export.proof.ranges import FLOAT16_MAX, Extreme, Ranges
-from stc.export.proof.verification import NotCompared, Stage, Verification
-from stc.export.speed import Speed
+from stc.export.proof.verification import NotCompared, Speed, Stage, Verification
 from stc.files import write_text
 from stc.runtime.passport import Passport
 

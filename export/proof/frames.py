@@ -1,4 +1,4 @@
-"""The frames that an export is proven on."""
+"""The frames that an export is proven on, and what PyTorch float32 makes of them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from stc.benchmarks.reference import FrameOutputs, Reference, valid_rows
 from stc.errors import InputError
 from stc.model.config import ModelConfig
+from stc.model.network import STC, STCDeploy
 from stc.runtime.preprocess import Letterbox
 
 FRAMES = 12
@@ -71,3 +74,16 @@ def _video_frames(video: Path) -> list[Array]:
 def _letterbox(picture: Array, config: ModelConfig) -> Array:
     height, width = picture.shape[:2]
     return Letterbox.fit((height, width), config.input_size, config.resize, config.border_bgr).apply(picture)
+
+
+def run(model: STC, frames: Array) -> tuple[Reference, dict[str, Array]]:
+    """Outputs of all frames (uint8 (T, H, W, 3) at the input size), and every intermediate tensor of the first one."""
+    deploy = STCDeploy(model.eval())
+    outputs: list[FrameOutputs] = []
+    first_stages: dict[str, Array] = {}
+    with torch.inference_mode():
+        for frame in frames:
+            stages, tensors = deploy.trace(torch.from_numpy(np.ascontiguousarray(frame))[None])
+            outputs.append(valid_rows({name: value.numpy() for name, value in tensors.items()}))
+            first_stages = first_stages or {name: value.numpy() for name, value in stages.items()}
+    return Reference(frames, tuple(outputs)), first_stages

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from stc.benchmarks.agreement.parity import compare
 from stc.benchmarks.reference import Reference, valid_rows
 from stc.errors import MissingDependencyError
-from stc.export import speed
 from stc.export.graph.graph import STAGE, Graph
 from stc.export.graph.precision import Precision
+from stc.export.proof import verification
 from stc.export.proof.ranges import measure
-from stc.export.proof.verification import NotCompared, Stage, Verification
+from stc.export.proof.verification import NotCompared, Speed, Stage, Verification
 from stc.export.sizes import Batch, batches
-from stc.export.speed import Speed
 from stc.runtime.passport import Passport
 
 Array = NDArray[Any]
@@ -71,7 +70,7 @@ def compare_speed(candidate: Graph, fp32: Graph, frames: Array, batch: Batch) ->
     """Time two graphs on the first frames, by one run of the largest batch each."""
     pictures, _ = next(batches(frames, batch))
     first, second = (_session(graph.deployed.SerializeToString()) for graph in (candidate, fp32))
-    return speed.measure(lambda: _run(first, pictures), lambda: _run(second, pictures))
+    return verification.measure(lambda: _run(first, pictures), lambda: _run(second, pictures))
 
 
 def load_onnxruntime() -> Any:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stc.export import speed
-from stc.export.speed import WARM_UP, Speed, measure
+from stc.export.proof import verification
+from stc.export.proof.verification import WARM_UP, Speed, measure
 
 
 def test_runs_take_turns_and_the_median_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,7 +15,7 @@ def test_runs_take_turns_and_the_median_counts(monkeypatch: pytest.MonkeyPatch) 
         order.append(name)
         now[0] += seconds.pop(0)
 
-    monkeypatch.setattr(speed, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(verification, "perf_counter", lambda: now[0])
     ours = [9.0] * WARM_UP + [0.002, 0.004, 5.0]
     theirs = [9.0] * WARM_UP + [0.008, 0.001, 0.006]
     found = measure(lambda: run("int8", ours), lambda: run("fp32", theirs), rounds=3)
