@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from stc.model.head import Tower
+from stc.model.layers import FrozenBatchNorm2d
 from stc.model.network import STC
-from stc.model.norm import FrozenBatchNorm2d
 
 
 def fold_batch_norms(model: STC) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from stc.model.config import ModelConfig
-from stc.model.norm import GroupNorm
+from stc.model.layers import GroupNorm
 
 
 class Tower(nn.Module):

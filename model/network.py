@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from stc.model.backbones import known as backbones
 from stc.model.config import ModelConfig
 from stc.model.decode import TopK, decode, stable_top_k
-from stc.model.fpn import FPN
 from stc.model.head import Head
 from stc.model.mask_branch import MaskBranch
 from stc.model.mask_head import dynamic_mask_head
+from stc.model.normalise import normalise
 from stc.model.outputs import RawOutputs
-from stc.model.preprocess import normalise
+from stc.model.pyramid import FPN
 
 
 class STC(nn.Module):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
 from stc.model.backbones.backbone import Backbone, BackboneNetwork, ImageNet
-from stc.model.norm import FrozenBatchNorm2d
+from stc.model.layers import FrozenBatchNorm2d
 
 BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
 

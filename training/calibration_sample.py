@@ -14,7 +14,7 @@ from stc.benchmarks.evaluation.average_precision import match
 from stc.benchmarks.progress import bar
 from stc.model.decode import decode
 from stc.model.network import STC
-from stc.model.preprocess import normalise
+from stc.model.normalise import normalise
 from stc.training.annotations import Dataset, Frame
 from stc.training.calibration import Sample
 from stc.training.config import RECIPES

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from stc.errors import StcError
-from stc.model.preprocess import normalise
+from stc.model.normalise import normalise
 from stc.training.losses import Losses, compute_losses
 from stc.training.optimisation import mixed_precision, set_learning_rate, train_mode
 from stc.training.pairs import PairSource

@@ -21,7 +21,7 @@ from stc.model import checkpoint
 from stc.model.config import ModelConfig
 from stc.model.decode_rules import decode_rule
 from stc.model.network import STC
-from stc.model.preprocess import normalise
+from stc.model.normalise import normalise
 from stc.runtime import Session, passport
 from tests.foreign_layouts import CASES
 from tests.reference.condinst import Raw, decode_deployed, mask_head, rules_of

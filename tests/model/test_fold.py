@@ -10,8 +10,8 @@ from torch import nn
 
 from stc.model.config import R50
 from stc.model.fold import fold_batch_norms, folded
+from stc.model.layers import FrozenBatchNorm2d
 from stc.model.network import STC
-from stc.model.norm import FrozenBatchNorm2d
 from tests.seeded import stc_lite_model
 
 

@@ -13,7 +13,7 @@ import torch
 from stc.model.checkpoint import load
 from stc.model.decode_rules import decode_rule
 from stc.model.network import STC, STCDeploy
-from stc.model.preprocess import normalise
+from stc.model.normalise import normalise
 from tests.foreign_layouts import CASES
 from tests.reference import condinst
 from tests.seeded import SLIM, adelaidet_state, crossvis_state, stc_lite_model

@@ -16,7 +16,7 @@ from stc.model.checkpoint import load
 from stc.model.config import STC_LITE
 from stc.model.network import STC, STCDeploy
 from stc.model.nms import pairwise_iou
-from stc.model.preprocess import normalise
+from stc.model.normalise import normalise
 from stc.training.annotations import Dataset
 from stc.training.config import TrainConfig
 from stc.training.geometry import letterbox
