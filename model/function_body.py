@@ -155,7 +155,7 @@ def _layer(layer: int, inputs: int, outputs: int) -> str:
 
 
 def _upsample(source: str, target: str, axis: int, factor: int) -> str:
-    """`aligned_bilinear` along one axis, in closed form (see stc.model.aligned_bilinear)."""
+    """`aligned_bilinear` along one axis, in closed form (see stc.model.layers)."""
     if factor == 1:
         return f"{target} = Identity ({source})"
     steps = "".join(

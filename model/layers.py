@@ -1,12 +1,86 @@
-"""Normalisation layers whose behaviour the deployment depends on."""
+"""The small parts that the network is made of: norms, upsampling, cell centres, and where it computes in float32."""
 
 from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import group_norm
 
-from stc.model.precision import widen
+Island: TypeAlias = Literal["normalise", "group_norm", "decode", "nms", "dynamic_mask_head"]
+REASONS: dict[Island, str] = {
+    "normalise": "uint8 pixels minus mean over std, one pass over the input, before the first rounding",
+    "group_norm": "sums of squares over a level overflow float16",
+    "decode": "scores are compared with each other and with thresholds; boxes need more than 11 bits",
+    "nms": "IoU against a threshold",
+    "dynamic_mask_head": "relative coordinates and accumulation; storage is float16 (bfloat16 graph: float32)",
+}
+_entered: ContextVar[Counter[Island] | None] = ContextVar("_entered", default=None)
+
+
+def level_locations(height: int, width: int, stride: int, device: torch.device | None = None) -> Tensor:
+    """(height*width, 2) float32 xy in input pixels, row-major: `index * stride + stride // 2` (FCOS, section 3.1)."""
+    y = torch.arange(height, dtype=torch.float32, device=device) * stride + stride // 2
+    x = torch.arange(width, dtype=torch.float32, device=device) * stride + stride // 2
+    return torch.stack([x.repeat(height), y.repeat_interleave(width)], dim=1)
+
+
+def aligned_bilinear(x: Tensor, factor: int) -> Tensor:
+    """Upsample (..., h, w) to (..., h*factor, w*factor).
+
+    CondInst defines it as replicate padding, align-corners bilinear and a crop. Per axis and for output o that equals
+    `s = max(o - factor // 2, 0) / factor`, `i = floor(s)`, `(1 - (s - i)) * in[i] + (s - i) * in[min(i + 1, n - 1)]`:
+    `factor // 2` copies of the first value, then a ramp of `factor` values from every value to the next.
+    """
+    if factor == 1:
+        return x
+    return _along(_along(x, factor, x.ndim - 2), factor, x.ndim - 1)
+
+
+def _along(x: Tensor, factor: int, dim: int) -> Tensor:
+    """Slices and weighted sums only: an index per output would be ten times slower in ONNX Runtime."""
+    size = x.shape[dim]
+    following = torch.cat([x.narrow(dim, 1, size - 1), x.narrow(dim, size - 1, 1)], dim)
+    ramp = [x, *(x * (1 - step / factor) + following * (step / factor) for step in range(1, factor))]
+    ramps = torch.stack(ramp, dim + 1).flatten(dim, dim + 1)
+    before = [x.narrow(dim, 0, 1)] * (factor // 2)
+    return torch.cat([*before, ramps.narrow(dim, 0, size * factor - factor // 2)], dim)
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Integers, float16 and bfloat16 become float32; float32 and float64 stay as they are."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def widen(x: Tensor, island: Island) -> Tensor:
+    """`x` as an input of `island`, in float32 (float64 for a float64 model)."""
+    wide = at_least_float32(x)
+    # A graph stores weights in the type that it computes with, so only activations are cast in it.
+    enter(island, casts=int(wide.dtype != x.dtype and not isinstance(x, nn.Parameter)))
+    return wide
+
+
+def enter(island: Island, casts: int = 0) -> None:
+    """Note that the computation is in `island` from here; `casts`: activations that were widened for it."""
+    entered = _entered.get()
+    if entered is not None:
+        entered[island] += casts
+
+
+@contextmanager
+def islands_entered() -> Iterator[Counter[Island]]:
+    """Within the block: the islands that a model enters, with the number of activations that each widened."""
+    entered: Counter[Island] = Counter()
+    token = _entered.set(entered)
+    try:
+        yield entered
+    finally:
+        _entered.reset(token)
 
 
 class FrozenBatchNorm2d(nn.Module):

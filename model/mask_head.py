@@ -5,9 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from stc.model.aligned_bilinear import aligned_bilinear
-from stc.model.locations import level_locations
-from stc.model.precision import widen
+from stc.model.layers import aligned_bilinear, level_locations, widen
 
 
 def mask_logits(

@@ -8,13 +8,11 @@ from torch import Tensor, nn
 
 from stc.model.backbones import known as backbones
 from stc.model.config import ModelConfig
-from stc.model.decode import TopK, decode, stable_top_k
+from stc.model.decode import RawOutputs, TopK, decode, stable_top_k
 from stc.model.head import Head
-from stc.model.mask_branch import MaskBranch
 from stc.model.mask_head import dynamic_mask_head
 from stc.model.normalise import normalise
-from stc.model.outputs import RawOutputs
-from stc.model.pyramid import FPN
+from stc.model.pyramid import FPN, MaskBranch
 
 
 class STC(nn.Module):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from stc.model.precision import widen
+from stc.model.layers import widen
 
 
 def pairwise_iou(boxes: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from stc.model.config import ModelConfig
-from stc.model.precision import widen
+from stc.model.layers import widen
 
 
 def normalise(frames: Tensor, config: ModelConfig) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from stc.model.config import ModelConfig
-from stc.model.outputs import RawOutputs
+from stc.model.decode import RawOutputs
 from stc.training.config import TrainConfig
 from stc.training.consistency import consistency_loss
 from stc.training.contrastive import embedding_losses

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from stc.model.outputs import RawOutputs, join_levels
-from stc.model.precision import at_least_float32
+from stc.model.decode import RawOutputs, join_levels
+from stc.model.layers import at_least_float32
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stc.model.config import ModelConfig
-from stc.model.locations import level_locations
+from stc.model.layers import level_locations
 from stc.training.config import TrainConfig
 from stc.training.pairs import Pair
 from stc.training.views import View, tight_boxes

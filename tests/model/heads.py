@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from stc.model.config import ModelConfig
-from stc.model.outputs import Decoded, RawOutputs
+from stc.model.decode import Decoded, RawOutputs
 from tests.reference.condinst import Detections
 
 CONFIG = ModelConfig(classes=tuple("abcde"), track_dim=6)

@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from stc.model.config import STC_LITE
-from stc.model.decode import decode
+from stc.model.decode import RawOutputs, decode
 from stc.model.network import STC
-from stc.model.outputs import RawOutputs
 from tests.model.heads import CONFIG, assert_same, coarse_raw, random_raw
 from tests.reference.condinst import decode_adelaidet, decode_design, one_image, rules_of
 from tests.seeded import stc_lite_model

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from stc.model.config import ModelConfig
-from stc.model.decode import decode
+from stc.model.decode import RawOutputs, decode
 from stc.model.decode_rules import DECODE_RULES, DecodeRule, decode_rule, with_decode_rule
-from stc.model.outputs import RawOutputs
 from tests.model.heads import CONFIG, assert_same, coarse_raw, random_raw
 from tests.reference.condinst import (
     Detections,

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from stc.model.aligned_bilinear import aligned_bilinear
-from stc.model.mask_branch import MaskBranch
+from stc.model.layers import aligned_bilinear
 from stc.model.mask_head import dynamic_mask_head, mask_logits
+from stc.model.pyramid import MaskBranch
 from tests.reference import condinst
 
 SIZES = torch.tensor([64.0, 128, 256, 512, 1024])

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from stc.model.config import STC_LITE, ModelConfig
-from stc.model.outputs import RawOutputs
+from stc.model.decode import RawOutputs
 from stc.training.config import TrainConfig
 from stc.training.targets import Batch, collate
 from stc.training.views import View

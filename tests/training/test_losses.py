@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stc.model.outputs import RawOutputs
+from stc.model.decode import RawOutputs
 from stc.training.config import TrainConfig
 from stc.training.losses import Losses, compute_losses
 from tests.training.batches import MODEL, leaves, pair_batch, random_outputs
