@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from stc.errors import CheckpointError, InputError
+from stc.model.backbones.resnet import ResNet
 from stc.model.checkpoint import layouts, save
 from stc.model.checkpoint.backbones import read_backbone
 from stc.model.config import R50, STC_LITE, ModelConfig
 from stc.model.network import STC
-from stc.model.resnet import ResNet
 from stc.training.initial import start
 
 CLASSES = ("cat", "dog")
