@@ -31,9 +31,9 @@ from stc.export.sizes import configured
 from stc.model import checkpoint
 from stc.model.checkpoint import Checkpoint
 from stc.model.checkpoint.infer import BackboneStyle
+from stc.model.checkpoint.passport import passport_of
 from stc.model.decode_rules import DecodeRule
 from stc.model.function_body import DOMAIN, OP, OP_VERSION
-from stc.model.passport import passport_of
 from stc.runtime.engine_record import ENGINE_FILE
 from stc.runtime.native import Missing
 from stc.runtime.passport import FILE_NAME, Passport

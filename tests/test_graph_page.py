@@ -109,8 +109,8 @@ def test_an_exported_graph_is_what_the_page_says(rule: DecodeRule, precision: Pr
     from stc.export.graph.graph import trace
     from stc.export.sizes import Batch
     from stc.model.checkpoint.load import Checkpoint
+    from stc.model.checkpoint.passport import passport_of
     from stc.model.network import STC
-    from stc.model.passport import passport_of
 
     config = with_decode_rule(STC_LITE, rule).with_(input_size=(100, 128), pre_nms_topk=64, max_detections=20)
     passport = passport_of(Checkpoint(STC(config), config, "stc", "", {}), "seeded.pth", "seeded")

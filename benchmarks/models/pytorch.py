@@ -14,8 +14,8 @@ from torch import Tensor
 from stc.benchmarks.reference import FrameOutputs, valid_rows
 from stc.errors import InputError
 from stc.model.checkpoint.load import load
+from stc.model.checkpoint.passport import passport_of
 from stc.model.network import STC, STCDeploy
-from stc.model.passport import passport_of
 from stc.runtime.contract import INPUT, TensorSpec, input_spec, output_specs
 from stc.runtime.passport import Passport
 from stc.runtime.processors import threads_to_ask_for

@@ -94,7 +94,7 @@ def _open(arguments: Namespace, stack: ExitStack) -> tuple[dict[str, Session], t
     from stc.benchmarks.models.pytorch import TorchBackend
     from stc.benchmarks.paths import pytorch_forms
     from stc.model.checkpoint.load import load
-    from stc.model.passport import passport_of
+    from stc.model.checkpoint.passport import passport_of
     from stc.runtime.session import Session
 
     path, threads = Path(arguments.ckpt), arguments.threads

@@ -11,7 +11,7 @@ import numpy as np
 
 from stc.export.graph.graph import trace, with_passport
 from stc.model import checkpoint
-from stc.model.passport import passport_of
+from stc.model.checkpoint.passport import passport_of
 from stc.runtime import Passport, Session, contract
 from stc.runtime.contract import FILL
 

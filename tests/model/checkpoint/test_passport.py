@@ -6,10 +6,10 @@ import pytest
 
 from stc.benchmarks.agreement.matching import thresholds
 from stc.model.checkpoint import Checkpoint
+from stc.model.checkpoint.passport import passport_of
 from stc.model.config import STC_LITE
 from stc.model.decode_rules import DecodeRule, with_decode_rule
 from stc.model.network import STC
-from stc.model.passport import passport_of
 from stc.runtime.passport import Passport
 
 
