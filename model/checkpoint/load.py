@@ -17,8 +17,8 @@ from stc.model.backbones.known import find as find_backbone
 from stc.model.checkpoint import assumptions, backbones, class_names, files, layouts
 from stc.model.checkpoint import key_map as key_maps
 from stc.model.checkpoint.compare import Differences, differences
-from stc.model.checkpoint.foreign_heads import suggested_map
 from stc.model.checkpoint.infer import BackboneStyle, class_count, infer
+from stc.model.checkpoint.key_map import suggested_map
 from stc.model.checkpoint.layouts import Layout
 from stc.model.checkpoint.save import ASSUMED_KEY, CONFIG_KEY, weights
 from stc.model.config import ModelConfig
