@@ -12,7 +12,7 @@ from torch import Tensor
 from stc.errors import InputError
 from stc.model.backbones import known as backbones
 from stc.model.checkpoint.infer import BackboneStyle, with_backbone_style
-from stc.model.checkpoint.layout import Layout
+from stc.model.checkpoint.layouts.layout import Layout
 from stc.model.config import PRESET_OF, ModelConfig
 from stc.model.decode_rules import DecodeRule, with_decode_rule
 

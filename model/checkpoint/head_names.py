@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stc.model.checkpoint.layout import MAX_TOWER, Pairs
+from stc.model.checkpoint.layouts.layout import MAX_TOWER, Pairs
 
 
 def sequential(theirs: str, ours: str) -> Pairs:

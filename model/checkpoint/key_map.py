@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 
 from stc.errors import InputError
-from stc.model.checkpoint.layouts import Layout
+from stc.model.checkpoint.layouts.known import Layout
 from stc.model.checkpoint.save import weights
 from stc.model.config import PRESETS
 from stc.model.network import STC

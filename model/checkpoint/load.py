@@ -14,12 +14,14 @@ from torch import Tensor
 from stc.errors import CheckpointError, InputError
 from stc.files import sha256
 from stc.model.backbones.known import find as find_backbone
-from stc.model.checkpoint import assumptions, backbones, class_names, files, layouts
+from stc.model.checkpoint import assumptions, class_names, files
 from stc.model.checkpoint import key_map as key_maps
 from stc.model.checkpoint.compare import Differences, differences
 from stc.model.checkpoint.infer import BackboneStyle, class_count, infer
 from stc.model.checkpoint.key_map import suggested_map
-from stc.model.checkpoint.layouts import Layout
+from stc.model.checkpoint.layouts import imagenet
+from stc.model.checkpoint.layouts import known as layouts
+from stc.model.checkpoint.layouts.known import Layout
 from stc.model.checkpoint.save import ASSUMED_KEY, CONFIG_KEY, weights
 from stc.model.config import ModelConfig
 from stc.model.decode_rules import DECODE_RULES, DecodeRule
@@ -34,7 +36,7 @@ class Checkpoint:
 
     model: STC
     config: ModelConfig
-    layout: str  # one of stc.model.checkpoint.layouts.NAMES
+    layout: str  # one of stc.model.checkpoint.layouts.known.NAMES
     sha256: str
     assumed: dict[str, str]  # topic -> in words, what was assumed because the file does not tell
 
@@ -73,7 +75,7 @@ def load(
     decode_rule: DecodeRule | None = None,
     key_map: str | Path | None = None,
 ) -> Checkpoint:
-    """Load a weight file of any form (`files.py`) and known layout (`layouts.py`), also one that wrappers have renamed.
+    """Load a weight file of any form (`files.py`) and known layout (`layouts/`), also one that wrappers have renamed.
 
     classes: "coco", "ytvis2019", "ytvis2021", "ovis", a file of names, or the names; needed where the number of classes
     does not tell. backbone_style: stride placement and pixels that the ResNet was trained with, decode_rule: how
@@ -156,7 +158,7 @@ def finish(found: Examined) -> Checkpoint:
 
 
 def _foreign(path: Path, names: list[str]) -> CheckpointError:
-    if bare := backbones.names_of(names):
+    if bare := imagenet.names_of(names):
         return CheckpointError(
             f"{path}: only a backbone ({bare.source} names, as of ImageNet weights): the feature pyramid, the class, "
             f"box and controller head and the mask branch are missing; train a model from it: stc-train --init {path}"

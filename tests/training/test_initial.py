@@ -14,8 +14,9 @@ from torch import Tensor
 
 from stc.errors import CheckpointError, InputError
 from stc.model.backbones.resnet import ResNet
-from stc.model.checkpoint import layouts, save
-from stc.model.checkpoint.backbones import read_backbone
+from stc.model.checkpoint import save
+from stc.model.checkpoint.layouts import known as layouts
+from stc.model.checkpoint.layouts.imagenet import read_backbone
 from stc.model.config import R50, STC_LITE, ModelConfig
 from stc.model.network import STC
 from stc.training.initial import start

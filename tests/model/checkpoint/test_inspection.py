@@ -16,7 +16,7 @@ from stc.files import sha256
 from stc.model.checkpoint import load
 from stc.model.checkpoint.infer import infer
 from stc.model.checkpoint.inspection import FLAGS, INFERRED, Told, inspect
-from stc.model.checkpoint.layouts import CROSSVIS
+from stc.model.checkpoint.layouts.known import CROSSVIS
 from stc.model.config import ModelConfig
 from tests.seeded import HEAD, adelaidet_state, crossvis_state
 

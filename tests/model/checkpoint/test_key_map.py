@@ -13,7 +13,7 @@ from torch import Tensor
 from stc.errors import CheckpointError, InputError
 from stc.model.checkpoint import key_map, load
 from stc.model.checkpoint.key_map import suggested_map
-from stc.model.checkpoint.layouts import ADELAIDET
+from stc.model.checkpoint.layouts.known import ADELAIDET
 from stc.model.decode import decode
 from tests.seeded import HEAD, crossvis_state
 

@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from stc.errors import CheckpointError
-from stc.model.checkpoint import files, inspection, layouts, load
+from stc.model.checkpoint import files, inspection, load
+from stc.model.checkpoint.layouts import known as layouts
 from stc.model.checkpoint.load import examine
 from stc.model.config import STC_LITE, ModelConfig
 

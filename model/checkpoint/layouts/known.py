@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from itertools import takewhile
 
 from stc.model.backbones.known import BACKBONES
-from stc.model.checkpoint import adelaidet, mmdetection
-from stc.model.checkpoint.adelaidet import ADELAIDET, CROSSVIS
-from stc.model.checkpoint.layout import Layout
+from stc.model.checkpoint.layouts import adelaidet, mmdetection
+from stc.model.checkpoint.layouts.adelaidet import ADELAIDET, CROSSVIS
+from stc.model.checkpoint.layouts.layout import Layout
 
 __all__ = ["ADELAIDET", "CROSSVIS", "LAYOUTS", "NAMES", "STC", "Layout", "closest"]
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stc.model.checkpoint import layouts
+from stc.model.checkpoint.layouts import known as layouts
 from stc.model.checkpoint.save import weights
 from stc.model.config import R50, STC_LITE
 from stc.model.network import STC

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stc.model.checkpoint.layout import Pairs
+from stc.model.checkpoint.layouts.layout import Pairs
 
 
 def detectron2(root: str) -> Pairs:
