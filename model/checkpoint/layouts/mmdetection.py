@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from stc.model.checkpoint.head_names import conv_modules, crossvis_tracking, mask_tower, our_tracking, sequential
 from stc.model.checkpoint.layouts import names as resnet_names
 from stc.model.checkpoint.layouts.layout import Layout, Pairs
+from stc.model.checkpoint.layouts.names import conv_modules, crossvis_tracking, mask_tower, our_tracking, sequential
 
 _IGNORED = (r".*num_batches_tracked", r"data_preprocessor\..*")
 _COMMON: Pairs = (
