@@ -11,10 +11,10 @@ from typing import Any
 
 from stc.errors import CheckpointError, InputError
 from stc.files import sha256
-from stc.model.checkpoint import files
 from stc.model.checkpoint.compare import Differences
 from stc.model.checkpoint.infer import BackboneStyle
 from stc.model.checkpoint.load import Examined, examine, finish
+from stc.model.checkpoint.reading import files
 from stc.model.checkpoint.save import CONFIG_KEY, weights
 from stc.model.config import ModelConfig
 from stc.model.decode_rules import DecodeRule

@@ -14,7 +14,7 @@ from torch import Tensor
 from stc.errors import CheckpointError, InputError
 from stc.files import sha256
 from stc.model.backbones.known import find as find_backbone
-from stc.model.checkpoint import assumptions, class_names, files
+from stc.model.checkpoint import assumptions, class_names
 from stc.model.checkpoint import key_map as key_maps
 from stc.model.checkpoint.compare import Differences, differences
 from stc.model.checkpoint.infer import BackboneStyle, class_count, infer
@@ -22,6 +22,7 @@ from stc.model.checkpoint.key_map import suggested_map
 from stc.model.checkpoint.layouts import imagenet
 from stc.model.checkpoint.layouts import known as layouts
 from stc.model.checkpoint.layouts.known import Layout
+from stc.model.checkpoint.reading import files
 from stc.model.checkpoint.save import ASSUMED_KEY, CONFIG_KEY, weights
 from stc.model.config import ModelConfig
 from stc.model.decode_rules import DECODE_RULES, DecodeRule

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stc.errors import StcError
-from stc.model.checkpoint import files, load
+from stc.model.checkpoint import load
+from stc.model.checkpoint.reading import files
 from tests.fuzzing import status
 from tests.model.checkpoint.mutations import MARK, mutated
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stc.errors import CheckpointError
-from stc.model.checkpoint import files
+from stc.model.checkpoint.reading import files
 from tests.model.checkpoint.mutations import mutated
 
 

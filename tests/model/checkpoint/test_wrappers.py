@@ -13,9 +13,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from stc.errors import CheckpointError
-from stc.model.checkpoint import files, inspection, load
+from stc.model.checkpoint import inspection, load
 from stc.model.checkpoint.layouts import known as layouts
 from stc.model.checkpoint.load import examine
+from stc.model.checkpoint.reading import files
 from stc.model.config import STC_LITE, ModelConfig
 
 LITE = Path(__file__).parents[3] / "assets" / "stc-lite.safetensors"

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from stc.errors import CheckpointError
-from stc.model.checkpoint import pickles, torch_files
-from stc.model.checkpoint.pickles import Array, Foreign
-from stc.model.checkpoint.torch_files import View
+from stc.model.checkpoint.reading import pickles, torch_files
+from stc.model.checkpoint.reading.pickles import Array, Foreign
+from stc.model.checkpoint.reading.torch_files import View
 
 # Where training frameworks keep the weights, in the order in which they are preferred.
 ENTRIES = (

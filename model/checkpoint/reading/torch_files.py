@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stc.model.checkpoint import pickles
+from stc.model.checkpoint.reading import pickles
 
 MAGIC = 0x1950A86A20F9469CFC6C  # first thing in a file of the older form
 STORAGES = {

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save_file
 
 from stc.errors import CheckpointError
-from stc.model.checkpoint import files, pickles
+from stc.model.checkpoint.reading import files, pickles
 
 STATE = {
     "a.weight": torch.arange(6, dtype=torch.float32).reshape(2, 3),
