@@ -180,8 +180,8 @@ setup(
     ext_modules=[
         Extension(
             "stc.runtime.libstc_cpu",
-            sources=sorted(str(path) for path in CPU.glob("*.cpp")),
-            depends=sorted(str(path) for path in (*CPU.glob("*.h"), *Path("plugins/include").rglob("*.h"))),
+            sources=sorted(str(path) for path in CPU.rglob("*.cpp")),
+            depends=sorted(str(path) for path in (*CPU.rglob("*.h"), *Path("plugins/include").rglob("*.h"))),
             include_dirs=["plugins/include"],
             language="c++",
             extra_compile_args=["-std=c++17", "-O3", "-fvisibility=hidden", "-pthread", "-g0"],

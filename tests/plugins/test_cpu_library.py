@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 def build(folder: Path, compiler: str, *options: str) -> Path:
     """Compile the library and its check into one program. Warnings are errors."""
     program = folder / "check"
-    sources = [*sorted(CPU.glob("*.cpp")), ROOT / "plugins" / "tests" / "cpu_check.cpp"]
+    sources = [*sorted(CPU.rglob("*.cpp")), ROOT / "plugins" / "tests" / "cpu_check.cpp"]
     common = ("-std=c++17", "-g", "-Wall", "-Wextra", "-Werror", "-pthread")
     includes = ("-I", str(ROOT / "plugins" / "include"))  # after those of the options
     command = [compiler, *common, *options, *includes, *map(str, sources), "-o", str(program)]

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "resize.h"
+#include "../resize.h"
 
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)

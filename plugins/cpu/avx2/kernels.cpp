@@ -16,8 +16,8 @@
 #pragma GCC target("avx2,fma,f16c")
 #endif
 
-#include "kernels.h"
-#include "lanes_avx2.h"
+#include "../kernels.h"
+#include "lanes.h"
 
 namespace stc::cpu {
 Kernels avx2_kernels() { return kernels<Avx2>(avx2_resize()); }
