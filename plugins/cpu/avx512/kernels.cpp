@@ -17,8 +17,8 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 warns of its own intrinsics (bug 105593)
 #endif
 
-#include "kernels.h"
-#include "lanes_avx512.h"
+#include "../kernels.h"
+#include "lanes.h"
 
 namespace stc::cpu {
 Kernels avx512_kernels() { return kernels<Avx512>(avx2_resize()); }
