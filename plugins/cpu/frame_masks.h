@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "lanes.h"
-#include "spread.h"
+#include "simd/lanes.h"
+#include "simd/spread.h"
 #include "stc/frame_mask.h"
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__

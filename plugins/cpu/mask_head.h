@@ -5,8 +5,8 @@
 #include <cstring>
 #include <type_traits>
 
-#include "lanes.h"
-#include "sigmoid.h"
+#include "simd/lanes.h"
+#include "simd/sigmoid.h"
 #include "stc/aligned_bilinear.h"
 #include "stc/dynamic_mask_head.h"
 

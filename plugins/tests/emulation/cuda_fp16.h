@@ -1,7 +1,7 @@
 // CUDA's half type on the host, with the conversions of the CPU library.
 #pragma once
 
-#include "../../cpu/half.h"
+#include "../../cpu/simd/half.h"
 
 using __half = stc::cpu::Half;
 

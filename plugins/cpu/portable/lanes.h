@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <cstring>
 
-#include "half.h"
-#include "spread.h"
+#include "../simd/half.h"
+#include "../simd/spread.h"
 #include "stc/arithmetic.h"
 
 namespace stc::cpu {

@@ -1,5 +1,5 @@
-#include "kernels.h"
-#include "lanes_portable.h"
+#include "../kernels.h"
+#include "lanes.h"
 
 namespace stc::cpu {
 Kernels portable_kernels() { return kernels<Portable>(portable_resize()); }

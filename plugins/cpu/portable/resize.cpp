@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "resize.h"
+#include "../resize.h"
 
 namespace stc::cpu {
 namespace {
