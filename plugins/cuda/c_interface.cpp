@@ -1,7 +1,6 @@
 #include <cstring>
 
-#include "frame_masks.h"
-#include "mask_head.h"
+#include "launch.h"
 #include "stc/same_layout.h"
 #include "stc_cuda.h"
 

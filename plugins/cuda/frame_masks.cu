@@ -1,4 +1,4 @@
-#include "frame_masks.h"
+#include "launch.h"
 
 #include "frame_masks.cuh"
 

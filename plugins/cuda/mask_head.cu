@@ -1,4 +1,4 @@
-#include "mask_head.h"
+#include "launch.h"
 
 #include "mask_head.cuh"
 

@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "mask_head.h"
+#include "launch.h"
 
 namespace stc::tensorrt {
 namespace {

@@ -3,8 +3,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "launch.h"
 #include "logging.h"
-#include "mask_head.h"
 
 namespace stc::tensorrt {
 namespace {

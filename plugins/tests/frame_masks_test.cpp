@@ -1,6 +1,6 @@
 // The CUDA kernel for masks at frame size, on the host, against AdelaiDet's two resamplings in double precision, under
 // a sanitizer. Buffers are exactly as large as the kernel may touch. Ends with 1 and a line per difference.
-#include "../cuda/frame_masks.h"
+#include "../cuda/launch.h"
 
 #include <cmath>
 #include <cstdio>

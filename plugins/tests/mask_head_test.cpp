@@ -1,6 +1,6 @@
 // The CUDA kernel, on the host, against the published formulas in double precision, under a sanitizer. Buffers are
 // exactly as large as the op may touch. Ends with 1 and a line per difference.
-#include "../cuda/mask_head.h"
+#include "../cuda/launch.h"
 
 #include <cstdio>
 #include <limits>
