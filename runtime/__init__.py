@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stc.runtime.device_array import DeviceArray
+    from stc.runtime.letterbox import Letterbox
     from stc.runtime.masks import Masks
     from stc.runtime.passport import Passport
-    from stc.runtime.preprocess import Letterbox
     from stc.runtime.result import Result
     from stc.runtime.session import Session
     from stc.runtime.stream import Stream
@@ -38,7 +38,7 @@ __all__ = [
 _HOMES = {
     "Detections": "tracker",
     "DeviceArray": "device_array",
-    "Letterbox": "preprocess",
+    "Letterbox": "letterbox",
     "Masks": "masks",
     "Passport": "passport",
     "Result": "result",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError
-from stc.runtime.preprocess import Letterbox
+from stc.runtime.letterbox import Letterbox
 from stc.runtime.result import Result
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import IncompatibleError
-from stc.runtime.preprocess import Letterbox
+from stc.runtime.letterbox import Letterbox
 
 
 @dataclass(frozen=True, eq=False)

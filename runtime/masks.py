@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from stc.errors import InputError
 from stc.runtime.geometry import composed_axis
+from stc.runtime.letterbox import Letterbox
 from stc.runtime.native import Library
 from stc.runtime.native_masks import NativeComposer
 from stc.runtime.numpy_masks import NumpyComposer, packed
 from stc.runtime.outlines import outlines
-from stc.runtime.preprocess import Letterbox
 from stc.segmentation import decode
 
 _Index = int | slice | NDArray[Any] | list[int] | list[bool]

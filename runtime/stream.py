@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from stc.errors import InputError, ProcessBoundError
 from stc.runtime.batch import step
 from stc.runtime.detections import Detections, select
+from stc.runtime.letterbox import Letterbox, check_frame
 from stc.runtime.masks import Masks
-from stc.runtime.preprocess import Letterbox, check_frame
 from stc.runtime.result import Result
 from stc.runtime.tracker import Tracker, TrackerConfig, TrackEvent
 

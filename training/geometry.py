@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.model.config import ModelConfig
-from stc.runtime.preprocess import resize_frame, resized_size
+from stc.runtime.letterbox import resize_frame, resized_size
 from stc.training.config import TrainConfig
 
 Matrix = NDArray[np.float64]

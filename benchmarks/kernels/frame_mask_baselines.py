@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from stc.benchmarks.reference import valid_rows
 from stc.model.checkpoint.load import load
 from stc.model.network import STCDeploy
+from stc.runtime.letterbox import Letterbox
 from stc.runtime.masks import Masks
 from stc.runtime.native import Library
-from stc.runtime.preprocess import Letterbox
 from stc.runtime.video.pictures import read_picture
 
 FRAME = (720, 1280)  # (H, W)

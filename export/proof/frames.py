@@ -15,7 +15,7 @@ from stc.benchmarks.reference import FrameOutputs, Reference, valid_rows
 from stc.errors import InputError
 from stc.model.config import ModelConfig
 from stc.model.network import STC, STCDeploy
-from stc.runtime.preprocess import Letterbox
+from stc.runtime.letterbox import Letterbox
 
 FRAMES = 12
 MIN_FRAMES = 8  # fewer say nothing about ids

@@ -17,7 +17,7 @@ import pytest
 from stc.benchmarks.models import memory
 from stc.runtime import Result, Session, Tracker, TrackerConfig
 from stc.runtime.detections import select
-from stc.runtime.preprocess import Letterbox
+from stc.runtime.letterbox import Letterbox
 from tests.runtime.replay import Array, Recording, ReplayBackend, camera, demo_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(memory.resident() is None, reason="reads /proc")]

@@ -10,7 +10,7 @@ import pytest
 
 from stc.errors import InputError
 from stc.model.config import STC_LITE, Resize
-from stc.runtime.preprocess import Letterbox
+from stc.runtime.letterbox import Letterbox
 from stc.training.annotations import Dataset
 from stc.training.composites import find_cutouts, paste
 from stc.training.config import TrainConfig

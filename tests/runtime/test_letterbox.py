@@ -14,7 +14,7 @@ from PIL import Image
 
 from stc.errors import InputError
 from stc.runtime import Letterbox
-from stc.runtime.preprocess import check_frame
+from stc.runtime.letterbox import check_frame
 
 BORDER = (104, 116, 124)
 
