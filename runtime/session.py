@@ -15,13 +15,12 @@ from stc.runtime import contract, model_files, tracker_config
 from stc.runtime.backends.backend import Backend
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from stc.runtime.backends.tensorrt import TensorRtBackend
-from stc.runtime.batch import step
 from stc.runtime.device_array import DeviceArray
 from stc.runtime.model_files import EngineFile, OnnxFile
 from stc.runtime.native import Library, Missing, find
 from stc.runtime.passport import Passport
 from stc.runtime.result import Result
-from stc.runtime.stream import Stream
+from stc.runtime.stream import Stream, step
 from stc.runtime.tracker_config import TrackerConfig
 
 
