@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from stc.export.sizes import Batch
+from stc.runtime.backends.triton import BATCH, PASSPORT
 from stc.runtime.contract import INPUT, TensorSpec
 from stc.runtime.passport import Passport
-from stc.runtime.triton_parameters import BATCH, PASSPORT
 
 Platform = Literal["tensorrt_plan", "onnxruntime_onnx"]
 FILES: dict[Platform, str] = {"tensorrt_plan": "model.plan", "onnxruntime_onnx": "model.onnx"}  # Triton's own names

@@ -20,7 +20,9 @@ from stc.runtime import contract, schema
 from stc.runtime import passport as passports
 from stc.runtime.backends.triton_clients import CLIENTS, Client, NoAnswerError
 from stc.runtime.contract import COUNT, MAX_BATCH, TensorSpec
-from stc.runtime.triton_parameters import BATCH, PASSPORT
+
+PASSPORT = "stc.passport"  # the whole passport.json
+BATCH = "stc.batch"  # least, optimal and largest number of pictures at once, as a JSON list
 
 _DTYPES = {"UINT8": "uint8", "INT32": "int32", "FP32": "float32", "FP16": "float16"}
 _JSON = 4  # times as long is a tensor in JSON, from a server that gives no binary ones

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from stc.runtime import Session
-from stc.runtime.backends.triton import TritonBackend
-from stc.runtime.triton_parameters import BATCH, PASSPORT
+from stc.runtime.backends.triton import BATCH, PASSPORT, TritonBackend
 from tests.mutations import damaged, odd_json
 from tests.runtime import tiny_model
 from tests.runtime.backends.lying_server import Arrays, Lies, serve
