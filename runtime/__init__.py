@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stc.runtime.device_array import DeviceArray
+    from stc.runtime.backends.tensorrt.device_array import DeviceArray
     from stc.runtime.letterbox import Letterbox
     from stc.runtime.masks import Masks
     from stc.runtime.passport import Passport
@@ -37,7 +37,7 @@ __all__ = [
 
 _HOMES = {
     "Detections": "tracker",
-    "DeviceArray": "device_array",
+    "DeviceArray": "backends.tensorrt.device_array",
     "Letterbox": "letterbox",
     "Masks": "masks",
     "Passport": "passport",

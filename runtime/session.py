@@ -14,8 +14,8 @@ from stc.errors import InputError, ProcessBoundError
 from stc.runtime import contract, model_files, tracker_config
 from stc.runtime.backends.backend import Backend
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
-from stc.runtime.backends.tensorrt import TensorRtBackend
-from stc.runtime.device_array import DeviceArray
+from stc.runtime.backends.tensorrt.backend import TensorRtBackend
+from stc.runtime.backends.tensorrt.device_array import DeviceArray
 from stc.runtime.model_files import EngineFile, OnnxFile
 from stc.runtime.native import Library, Missing, find
 from stc.runtime.passport import Passport

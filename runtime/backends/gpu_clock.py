@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any
 
-from stc.runtime.backends.cuda import Cuda
+from stc.runtime.backends.tensorrt.cuda import Cuda
 
 POINTS = ("begin", "uploaded", "computed", "fetched")
 

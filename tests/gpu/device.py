@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.runtime.backends.cuda import Cuda
+from stc.runtime.backends.tensorrt.cuda import Cuda
 from stc.runtime.native_interface import Op
 from stc.runtime.native_mask_head import MaskHead
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from stc.runtime.backends.cuda import STICKY
+from stc.runtime.backends.tensorrt.cuda import STICKY
 from tests.tensorrt_api import inspect_bindings
 from tests.tensorrt_api.usage import ROOT, Use, cuda_uses, tensorrt_uses
 
@@ -150,7 +150,7 @@ def test_our_log_is_one_that_tensorrt_takes(version: str) -> None:
     """TensorRT's binding accepts the object as its logger, and calls reach it."""
     code = (
         "import tensorrt_bindings as trt\n"
-        "from stc.runtime.backends.tensorrt_engine import make_log\n"
+        "from stc.runtime.backends.tensorrt.engine import make_log\n"
         "log = make_log(trt)\n"
         "assert isinstance(log, trt.ILogger)\n"
         "log.log(trt.ILogger.Severity.ERROR, 'first'); log.log(trt.ILogger.Severity.INFO, 'second')\n"

@@ -28,9 +28,9 @@ RECEIVERS: dict[str, tuple[str, ...]] = {
 }
 FILES = (
     "runtime/plugin.py",
-    "runtime/backends/tensorrt.py",
-    "runtime/backends/tensorrt_engine.py",
-    "runtime/backends/execution.py",
+    "runtime/backends/tensorrt/backend.py",
+    "runtime/backends/tensorrt/engine.py",
+    "runtime/backends/tensorrt/execution.py",
     "export/engine/build.py",
     "export/engine/flavour.py",
     "export/engine/engine_layers.py",
@@ -42,7 +42,7 @@ FILES = (
 CUDA_FILES = (
     "benchmarks/kernels/roofline.py",
     "runtime/machine.py",
-    "runtime/backends/cuda.py",
+    "runtime/backends/tensorrt/cuda.py",
     "export/engine/flavour.py",
 )
 CUDA_RECEIVERS = {"cudart", "runtime"}

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from stc.errors import DeviceError, FatalError, OutputError
 from stc.files import write_bytes
-from stc.runtime.backends.bindings import Bindings
-from stc.runtime.backends.cuda import Cuda
+from stc.runtime.backends.tensorrt.bindings import Bindings
+from stc.runtime.backends.tensorrt.cuda import Cuda
 
 logger = logging.getLogger(__name__)
 

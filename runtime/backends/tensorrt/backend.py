@@ -20,14 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import FatalError, InputError
-from stc.runtime import device_array
-from stc.runtime.backends import bindings
-from stc.runtime.backends.cuda import Cuda, import_cudart
-from stc.runtime.backends.execution import CapturedGraphs, Execution, OwnGraphs, Site
 from stc.runtime.backends.gpu_clock import GpuClock
-from stc.runtime.backends.tensorrt_engine import describe, deserialize, import_tensorrt, make_log
+from stc.runtime.backends.tensorrt import bindings, device_array
+from stc.runtime.backends.tensorrt.cuda import Cuda, import_cudart
+from stc.runtime.backends.tensorrt.device_array import DeviceArray
+from stc.runtime.backends.tensorrt.engine import describe, deserialize, import_tensorrt, make_log
+from stc.runtime.backends.tensorrt.execution import CapturedGraphs, Execution, OwnGraphs, Site
 from stc.runtime.contract import COUNT, INPUT
-from stc.runtime.device_array import DeviceArray
 from stc.runtime.machine import NAMES
 from stc.runtime.model_files import EngineFile
 

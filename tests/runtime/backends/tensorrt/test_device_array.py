@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from stc.errors import InputError
-from stc.runtime import device_array
-from stc.runtime.device_array import CPU, CUDA, DeviceArray, wrap
+from stc.runtime.backends.tensorrt import device_array
+from stc.runtime.backends.tensorrt.device_array import CPU, CUDA, DeviceArray, wrap
 
 VALUES = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 

@@ -21,7 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 import tensorrt_rtx as trt
 from stc.errors import IncompatibleError
-from stc.runtime.backends.tensorrt_engine import deserialize, make_log
+from stc.runtime.backends.tensorrt.engine import deserialize, make_log
 
 log = make_log(trt)
 builder = trt.Builder(log)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from stc.errors import DeviceError, FatalError, IncompatibleError
-from stc.runtime.backends import cuda
-from stc.runtime.backends.bindings import EngineTensor, Span, Tensor, plan, valid_spans
+from stc.runtime.backends.tensorrt import cuda
+from stc.runtime.backends.tensorrt.bindings import EngineTensor, Span, Tensor, plan, valid_spans
 
 FRAMES = EngineTensor("frames", True, "UINT8", (-1, 360, 640, 3))
 COUNT = EngineTensor("num_detections", False, "INT32", (-1,))
