@@ -12,13 +12,13 @@ from stc.export.engine import audit, embed, engine_layers
 from stc.export.engine.audit import Audit
 from stc.export.engine.engine_layers import EngineLayers, ask_inspector
 from stc.export.engine.flavour import Flavour, compute_capability
-from stc.export.engine.log import collector
 from stc.export.engine.options import EngineOptions, resolve
 from stc.export.engine.parse import Parsed, parse
 from stc.export.engine.progress import Display, Silent, interruptible, monitor
 from stc.export.graph.precision import Precision
 from stc.files import check_output, write_bytes
 from stc.runtime import plugin as plugin_library
+from stc.runtime.backends.tensorrt.engine import collector
 from stc.runtime.contract import INPUT
 from stc.runtime.engine_record import ENGINE_FILE, EngineRecord, PluginRecord
 from stc.runtime.machine import NAMES, gather

@@ -13,8 +13,8 @@ from typing import Any
 from stc.errors import AccuracyError, IncompatibleError
 from stc.export.engine.audit import TYPES
 from stc.export.engine.flavour import Flavour
-from stc.export.engine.log import collector
 from stc.export.graph.precision import Precision
+from stc.runtime.backends.tensorrt.engine import collector
 from stc.runtime.machine import Machine
 from stc.runtime.native import Missing
 

@@ -11,10 +11,10 @@ from stc.boundary import foreign
 from stc.errors import IncompatibleError, InputError
 from stc.export.engine import audit, embed
 from stc.export.engine.flavour import Flavour
-from stc.export.engine.log import collector
 from stc.export.engine.plugin_node import attributes, for_plugin
 from stc.runtime import passport as passports
 from stc.runtime import plugin as plugins
+from stc.runtime.backends.tensorrt.engine import collector
 from stc.runtime.plugin import Plugin
 
 _SHOWN = 5

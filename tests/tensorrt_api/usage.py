@@ -34,7 +34,6 @@ FILES = (
     "export/engine/build.py",
     "export/engine/flavour.py",
     "export/engine/engine_layers.py",
-    "export/engine/log.py",
     "export/engine/audit.py",
     "export/engine/parse.py",
     "export/engine/progress.py",

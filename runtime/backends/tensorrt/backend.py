@@ -20,9 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import FatalError, InputError
-from stc.runtime.backends.gpu_clock import GpuClock
 from stc.runtime.backends.tensorrt import bindings, device_array
-from stc.runtime.backends.tensorrt.cuda import Cuda, import_cudart
+from stc.runtime.backends.tensorrt.cuda import Cuda, GpuClock, import_cudart
 from stc.runtime.backends.tensorrt.device_array import DeviceArray
 from stc.runtime.backends.tensorrt.engine import describe, deserialize, import_tensorrt, make_log
 from stc.runtime.backends.tensorrt.execution import CapturedGraphs, Execution, OwnGraphs, Site

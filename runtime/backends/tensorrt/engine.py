@@ -1,9 +1,10 @@
-"""From the bytes of a plan to TensorRT's engine object, for TensorRT 10, 11 and RTX alike."""
+"""From the bytes of a plan to TensorRT's engine object, for TensorRT 10, 11 and RTX alike, and what TensorRT says."""
 
 from __future__ import annotations
 
 import logging
 from collections import deque
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,40 @@ from stc.runtime.engine_record import Flavour
 from stc.runtime.machine import MODULES, NAMES
 from stc.runtime.plugin import Plugin
 
+_SHOWN = 6
+_LENGTH = 400
+
 logger = logging.getLogger(__name__)
+
+
+@lru_cache(maxsize=2)
+def collector(module: Any) -> Any:
+    """The one `ILogger` of a TensorRT module: TensorRT keeps the first logger of a process and ignores later ones.
+
+    It has `clear()`, and `errors()`: the error messages since then.
+    """
+
+    class Collector(module.ILogger):  # type: ignore[misc]  # the base is known at run time only
+        def __init__(self) -> None:
+            super().__init__()
+            self._errors: list[str] = []
+
+        def log(self, severity: Any, message: str) -> None:
+            """Called by TensorRT, from any of its threads."""
+            if severity <= module.ILogger.Severity.ERROR:
+                self._errors.append(message)
+            logger.debug("%s: %s", severity, message)
+
+        def clear(self) -> None:
+            self._errors.clear()
+
+        def errors(self) -> str:
+            """The first messages on one line, without repetition."""
+            distinct = list(dict.fromkeys(" ".join(message.split())[:_LENGTH] for message in self._errors))
+            hidden = len(distinct) - _SHOWN
+            return "; ".join([*distinct[:_SHOWN], *([f"and {hidden} messages more"] if hidden > 0 else [])])
+
+    return Collector()
 
 
 def import_tensorrt(flavour: Flavour) -> Any:

@@ -11,7 +11,7 @@ from stc.errors import AccuracyError
 from stc.export.engine import audit as network_layers
 from stc.export.engine.audit import Audit, Layer, check, count
 from stc.export.engine.flavour import Flavour
-from stc.export.engine.log import collector
+from stc.runtime.backends.tensorrt.engine import collector
 
 
 def layers(half: int, single: int) -> list[Layer]:
