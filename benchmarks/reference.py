@@ -14,7 +14,7 @@ from stc.benchmarks import npz
 from stc.benchmarks.npz import Wanted
 from stc.errors import InputError
 from stc.files import atomic_path
-from stc.runtime.passport import FIX
+from stc.runtime.bundle.passport import FIX
 
 FILE_NAME = "reference.npz"
 Array = NDArray[Any]

@@ -34,9 +34,9 @@ from stc.model.checkpoint.infer import BackboneStyle
 from stc.model.checkpoint.passport import passport_of
 from stc.model.decode_rules import DecodeRule
 from stc.model.function_body import DOMAIN, OP, OP_VERSION
-from stc.runtime.engine_record import ENGINE_FILE
+from stc.runtime.bundle.engine_record import ENGINE_FILE
+from stc.runtime.bundle.passport import FILE_NAME, Passport
 from stc.runtime.native import Missing
-from stc.runtime.passport import FILE_NAME, Passport
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from stc.export.proof.verification import NotCompared, Verification
 from stc.export.report import write_report
 from stc.files import sha256
 from stc.folders import Folder, find, is_empty
-from stc.runtime import passport
-from stc.runtime.passport import Passport
+from stc.runtime.bundle import passport
+from stc.runtime.bundle.passport import Passport
 
 OPTION = "-o DIR"
 ALWAYS = frozenset({passport.FILE_NAME, *report.FILES})  # in every bundle; its passport lists the others

@@ -19,8 +19,8 @@ from stc.export.engine.progress import Display, Silent, Step
 from stc.export.folder import Export, finish
 from stc.export.graph.precision import FILES, Precision
 from stc.export.sizes import Batch
-from stc.runtime import passport as passports
-from stc.runtime.engine_record import ENGINE_FILE
+from stc.runtime.bundle import passport as passports
+from stc.runtime.bundle.engine_record import ENGINE_FILE
 from stc.runtime.native import Missing
 
 

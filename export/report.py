@@ -15,7 +15,7 @@ from stc.benchmarks.report.html import badge, document, paragraph, section, tabl
 from stc.export.proof.ranges import FLOAT16_MAX, Extreme, Ranges
 from stc.export.proof.verification import NotCompared, Speed, Stage, Verification
 from stc.files import write_text
-from stc.runtime.passport import Passport
+from stc.runtime.bundle.passport import Passport
 
 FP16_NOTE = (
     "float16 was run by ONNX Runtime on a CPU, which computes in float32 and rounds what it stores: "

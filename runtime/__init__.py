@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stc.runtime.backends.tensorrt.device_array import DeviceArray
+    from stc.runtime.bundle.passport import Passport
     from stc.runtime.letterbox import Letterbox
     from stc.runtime.masks import Masks
-    from stc.runtime.passport import Passport
     from stc.runtime.result import Result
     from stc.runtime.session import Session
     from stc.runtime.stream import Stream
@@ -40,7 +40,7 @@ _HOMES = {
     "DeviceArray": "backends.tensorrt.device_array",
     "Letterbox": "letterbox",
     "Masks": "masks",
-    "Passport": "passport",
+    "Passport": "bundle.passport",
     "Result": "result",
     "Session": "session",
     "Stream": "stream",

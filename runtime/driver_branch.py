@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stc.runtime.engine_record import Flavour
+from stc.runtime.bundle.engine_record import Flavour
 
 BRANCHES = {12: 535, 13: 580}  # CUDA major -> oldest driver branch for TensorRT's packages of that CUDA
 _FIRST_FOR_CUDA_13 = (10, 13, 2)

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 from stc import __version__
 from stc.errors import FatalError, InputError, OutputError, StcError
 from stc.files import sha256, write_text
-from stc.runtime import model_files, passport
-from stc.runtime.model_files import PLAN_SUFFIXES
+from stc.runtime.bundle import files as model_files
+from stc.runtime.bundle import passport
+from stc.runtime.bundle.files import PLAN_SUFFIXES
 from stc.runtime.rule_names import RuleName
 from stc.runtime.track_outputs import Outputs, file_names
 from stc.runtime.track_run import Summary, track

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stc.runtime import machine, native
+from stc.runtime.bundle.engine_record import Flavour
 from stc.runtime.driver_branch import BRANCHES, required_driver
-from stc.runtime.engine_record import Flavour
 from stc.runtime.machine import MODULES, NAMES, Machine
 from stc.runtime.plugin import VARIABLE, Plugin
 

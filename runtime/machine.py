@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from stc.runtime import plugin
-from stc.runtime.engine_record import Flavour
+from stc.runtime.bundle.engine_record import Flavour
 from stc.runtime.native import Missing
 from stc.runtime.plugin import Plugin
 

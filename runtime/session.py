@@ -11,14 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError, ProcessBoundError
-from stc.runtime import contract, model_files, tracker_config
+from stc.runtime import tracker_config
 from stc.runtime.backends.backend import Backend
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from stc.runtime.backends.tensorrt.backend import TensorRtBackend
 from stc.runtime.backends.tensorrt.device_array import DeviceArray
-from stc.runtime.model_files import EngineFile, OnnxFile
+from stc.runtime.bundle import contract
+from stc.runtime.bundle import files as model_files
+from stc.runtime.bundle.files import EngineFile, OnnxFile
+from stc.runtime.bundle.passport import Passport
 from stc.runtime.native import Library, Missing, find
-from stc.runtime.passport import Passport
 from stc.runtime.result import Result
 from stc.runtime.stream import Stream, step
 from stc.runtime.tracker_config import TrackerConfig

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError, ProcessBoundError
+from stc.runtime.bundle.passport import Passport
 from stc.runtime.detections import Detections, select
 from stc.runtime.letterbox import Letterbox, check_frame
 from stc.runtime.masks import Masks
 from stc.runtime.native import Library
-from stc.runtime.passport import Passport
 from stc.runtime.result import Result
 from stc.runtime.tracker import Tracker, TrackerConfig, TrackEvent
 

@@ -25,8 +25,9 @@ from stc.cli import run
 from stc.export import folder
 from stc.export.triton import repository
 from stc.files import sha256, write_text
-from stc.runtime import Session, Stream, TrackerConfig, passport
+from stc.runtime import Session, Stream, TrackerConfig
 from stc.runtime.backends.triton import TritonBackend
+from stc.runtime.bundle import passport
 from stc.runtime.machine import Driver, Gpu
 from stc.runtime.native import Missing
 from stc.runtime.plugin import Plugin

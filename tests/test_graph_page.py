@@ -12,9 +12,9 @@ import pytest
 
 from stc.model.config import R50, STC_LITE, ModelConfig
 from stc.model.decode_rules import DecodeRule, decode_rule, with_decode_rule
-from stc.runtime import contract
-from stc.runtime.contract import TensorSpec
-from stc.runtime.passport import Passport
+from stc.runtime.bundle import contract
+from stc.runtime.bundle.contract import TensorSpec
+from stc.runtime.bundle.passport import Passport
 from tests.runtime import tiny_model
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.boundary import foreign
-from stc.runtime.passport import FIX
+from stc.runtime.bundle.passport import FIX
 
 Array = NDArray[Any]
 PREFIX = "stage/"  # of the exporter's names for the intermediate tensors (stc.export.graph.graph.STAGE)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from stc.benchmarks.reference import FrameOutputs
 from stc.runtime import tracker_config
+from stc.runtime.bundle.passport import Passport
 from stc.runtime.detections import Detections, kept
 from stc.runtime.letterbox import Letterbox
-from stc.runtime.passport import Passport
 from stc.runtime.tracker import Tracker
 
 Array = NDArray[Any]

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.benchmarks.reference import FrameOutputs
+from stc.runtime.bundle.passport import Passport
 from stc.runtime.letterbox import Letterbox
 from stc.runtime.masks import Masks
 from stc.runtime.native import Library
-from stc.runtime.passport import Passport
 
 Array = NDArray[Any]
 # The same detection, not merely the same object: where rounding made another of two rivals win NMS, their boxes differ.

@@ -19,9 +19,9 @@ from stc.benchmarks.agreement.parity import Agreement, Shown, compare
 from stc.benchmarks.models.candidates import Candidate, is_checkpoint
 from stc.benchmarks.reference import FrameOutputs, Reference, valid_rows
 from stc.errors import InputError
+from stc.runtime.bundle.passport import FIX, verify_file
 from stc.runtime.detections import kept
 from stc.runtime.letterbox import Letterbox
-from stc.runtime.passport import FIX, verify_file
 
 if TYPE_CHECKING:
     from stc.benchmarks.models.pytorch import TorchBackend

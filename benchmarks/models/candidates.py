@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from stc.benchmarks.models import memory
 from stc.errors import InputError
-from stc.runtime.engine_record import ENGINE_FILE
-from stc.runtime.model_files import PLAN_SUFFIXES
-from stc.runtime.passport import MODEL_FILE, Passport
+from stc.runtime.bundle.engine_record import ENGINE_FILE
+from stc.runtime.bundle.files import PLAN_SUFFIXES
+from stc.runtime.bundle.passport import MODEL_FILE, Passport
 from stc.runtime.session import Session
 
 if TYPE_CHECKING:

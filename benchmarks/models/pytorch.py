@@ -16,8 +16,8 @@ from stc.errors import InputError
 from stc.model.checkpoint.load import load
 from stc.model.checkpoint.passport import passport_of
 from stc.model.network import STC, STCDeploy
-from stc.runtime.contract import INPUT, TensorSpec, input_spec, output_specs
-from stc.runtime.passport import Passport
+from stc.runtime.bundle.contract import INPUT, TensorSpec, input_spec, output_specs
+from stc.runtime.bundle.passport import Passport
 from stc.runtime.processors import threads_to_ask_for
 from stc.runtime.session import Session
 

@@ -17,7 +17,7 @@ from stc.benchmarks.agreement.proof import Proof
 from stc.benchmarks.reference import FrameOutputs
 from stc.benchmarks.report.structure import Report
 from stc.files import write_bytes
-from stc.runtime.passport import Passport
+from stc.runtime.bundle.passport import Passport
 
 Array = NDArray[Any]
 WORST = 6

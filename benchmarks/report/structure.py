@@ -14,7 +14,7 @@ from stc.benchmarks.models.candidates import Candidate
 from stc.benchmarks.models.memory import growth
 from stc.benchmarks.timing.intervals import Interval, Percentiles, percentile, ratio, variation
 from stc.benchmarks.timing.schedule import Samples
-from stc.runtime.passport import Passport
+from stc.runtime.bundle.passport import Passport
 
 Array = NDArray[Any]
 SCHEMA = 1  # of the JSON file; docs/bench-report.md

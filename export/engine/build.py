@@ -19,8 +19,8 @@ from stc.export.graph.precision import Precision
 from stc.files import check_output, write_bytes
 from stc.runtime import plugin as plugin_library
 from stc.runtime.backends.tensorrt.engine import collector
-from stc.runtime.contract import INPUT
-from stc.runtime.engine_record import ENGINE_FILE, EngineRecord, PluginRecord
+from stc.runtime.bundle.contract import INPUT
+from stc.runtime.bundle.engine_record import ENGINE_FILE, EngineRecord, PluginRecord
 from stc.runtime.machine import NAMES, gather
 from stc.runtime.native import Missing
 from stc.runtime.plugin import Plugin

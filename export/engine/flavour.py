@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from stc.errors import IncompatibleError, MissingDependencyError
-from stc.runtime.engine_record import Flavour as Name
+from stc.runtime.bundle.engine_record import Flavour as Name
 from stc.runtime.machine import MODULES, NAMES
 from stc.runtime.native import Missing
 

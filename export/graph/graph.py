@@ -20,7 +20,7 @@ from stc.model.fold import fold_batch_norms
 from stc.model.function_body import DOMAIN, OP, OP_VERSION, PLUGIN_ATTRIBUTES, function_body
 from stc.model.layers import Island, enter, islands_entered, widen
 from stc.model.network import STC, STCDeploy
-from stc.runtime.passport import METADATA_KEY, Passport
+from stc.runtime.bundle.passport import METADATA_KEY, Passport
 
 _SCOPES = "pkg.torch.onnx.name_scopes"  # the exporter's note at each node: the modules around it, outermost first
 _WRAPPER = "deploy.model."

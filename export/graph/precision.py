@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from stc.model.layers import REASONS, Island
-from stc.runtime.passport import MODEL_FILE
+from stc.runtime.bundle.passport import MODEL_FILE
 
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
 FILES: dict[Precision, str] = {

@@ -18,7 +18,7 @@ from stc.export.proof import verification
 from stc.export.proof.ranges import measure
 from stc.export.proof.verification import NotCompared, Speed, Stage, Verification
 from stc.export.sizes import Batch, batches
-from stc.runtime.passport import Passport
+from stc.runtime.bundle.passport import Passport
 
 Array = NDArray[Any]
 RANGE_FRAMES = 4  # at most; evenly spread, because neighbours are alike

@@ -8,8 +8,8 @@ from typing import Literal
 
 from stc.export.sizes import Batch
 from stc.runtime.backends.triton import BATCH, PASSPORT
-from stc.runtime.contract import INPUT, TensorSpec
-from stc.runtime.passport import Passport
+from stc.runtime.bundle.contract import INPUT, TensorSpec
+from stc.runtime.bundle.passport import Passport
 
 Platform = Literal["tensorrt_plan", "onnxruntime_onnx"]
 FILES: dict[Platform, str] = {"tensorrt_plan": "model.plan", "onnxruntime_onnx": "model.onnx"}  # Triton's own names

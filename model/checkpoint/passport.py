@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 from stc.model.checkpoint.load import Checkpoint
 from stc.model.decode_rules import decode_rule
-from stc.runtime.passport import Passport
+from stc.runtime.bundle.passport import Passport
 from stc.runtime.tracker import TrackerConfig
 
 

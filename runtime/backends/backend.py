@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from stc.runtime.contract import TensorSpec
+from stc.runtime.bundle.contract import TensorSpec
 
 
 class Backend(Protocol):

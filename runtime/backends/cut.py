@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from stc.boundary import foreign
 from stc.errors import InputError
-from stc.runtime.contract import MASKS, TensorSpec
+from stc.runtime.bundle.contract import MASKS, TensorSpec
+from stc.runtime.bundle.passport import FIX
 from stc.runtime.mask_head_op import DOMAIN, OP, attributes
 from stc.runtime.native import Library
 from stc.runtime.native_mask_head import MaskHead
-from stc.runtime.passport import FIX
 
 INPUTS = 5  # of the op
 

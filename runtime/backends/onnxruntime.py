@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from stc.boundary import foreign
 from stc.errors import IncompatibleError, InputError, MissingDependencyError
-from stc.runtime import contract
-from stc.runtime import passport as passports
 from stc.runtime.backends.cut import Cut, Whole, cut
-from stc.runtime.contract import TensorSpec
+from stc.runtime.bundle import contract
+from stc.runtime.bundle import passport as passports
+from stc.runtime.bundle.contract import TensorSpec
+from stc.runtime.bundle.passport import METADATA_KEY, Passport
 from stc.runtime.native import Library, Missing
-from stc.runtime.passport import METADATA_KEY, Passport
 from stc.runtime.processors import threads_to_ask_for
 
 logger = logging.getLogger(__name__)

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from stc.boundary import foreign, reason
 from stc.errors import IncompatibleError, InputError
-from stc.runtime import contract, schema
-from stc.runtime import passport as passports
+from stc.runtime import schema
 from stc.runtime.backends.triton_clients import CLIENTS, Client, NoAnswerError
-from stc.runtime.contract import COUNT, MAX_BATCH, TensorSpec
+from stc.runtime.bundle import contract
+from stc.runtime.bundle import passport as passports
+from stc.runtime.bundle.contract import COUNT, MAX_BATCH, TensorSpec
 
 PASSPORT = "stc.passport"  # the whole passport.json
 BATCH = "stc.batch"  # least, optimal and largest number of pictures at once, as a JSON list

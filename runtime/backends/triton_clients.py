@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from stc.errors import InputError, MissingDependencyError
 from stc.runtime.backends.bounded_http import Connection
-from stc.runtime.contract import INPUT
+from stc.runtime.bundle.contract import INPUT
 
 METADATA_BYTES = 64 << 20  # a passport may be 16 MiB
 Outputs = dict[str, NDArray[Any] | None]  # None: the answer has none of that name

@@ -10,7 +10,8 @@ import numpy as np
 from stc.benchmarks import reference
 from stc.benchmarks.reference import Reference, valid_rows
 from stc.files import sha256
-from stc.runtime import Session, passport
+from stc.runtime import Session
+from stc.runtime.bundle import passport
 from tests.runtime import tiny_model
 
 

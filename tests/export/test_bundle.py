@@ -19,7 +19,8 @@ from stc.export import Export, export
 from stc.export.main import main
 from stc.export.proof.frames import MIN_FRAMES, default_frames
 from stc.model.config import STC_LITE
-from stc.runtime import Session, passport
+from stc.runtime import Session
+from stc.runtime.bundle import passport
 from tests.seeded import stc_lite_model
 
 pytestmark = pytest.mark.slow  # one export of stc-lite, about fifteen seconds, serves most of these

@@ -14,7 +14,7 @@ import torch
 from stc.cli import run
 from stc.export.main import main
 from stc.model import checkpoint
-from stc.runtime import passport
+from stc.runtime.bundle import passport
 from tests.seeded import crossvis_state, stc_lite_model
 
 

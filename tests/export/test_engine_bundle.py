@@ -22,7 +22,7 @@ from stc.export.main import main
 from stc.export.rebuild import rebuild
 from stc.export.sizes import Batch
 from stc.files import sha256
-from stc.runtime import engine_record, passport
+from stc.runtime.bundle import engine_record, passport
 from stc.runtime.machine import gather
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 
 from stc.errors import InputError
 from stc.export.folder import ALWAYS, bundle
-from stc.runtime import passport
+from stc.runtime.bundle import passport
 from tests.runtime import tiny_model
 
 NAMES = ALWAYS | {"model.onnx", "reference.npz"}

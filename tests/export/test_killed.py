@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stc.runtime import passport
+from stc.runtime.bundle import passport
 from tests import killing
 from tests.runtime import tiny_model
 

@@ -22,7 +22,8 @@ from stc.model.config import ModelConfig
 from stc.model.decode_rules import decode_rule
 from stc.model.network import STC
 from stc.model.normalise import normalise
-from stc.runtime import Session, passport
+from stc.runtime import Session
+from stc.runtime.bundle import passport
 from tests.foreign_layouts import CASES
 from tests.reference.condinst import Raw, decode_deployed, mask_head, rules_of
 from tests.seeded import SLIM, adelaidet_state, crossvis_state

@@ -12,8 +12,9 @@ import numpy as np
 from stc.export.graph.graph import trace, with_passport
 from stc.model import checkpoint
 from stc.model.checkpoint.passport import passport_of
-from stc.runtime import Passport, Session, contract
-from stc.runtime.contract import FILL
+from stc.runtime import Passport, Session
+from stc.runtime.bundle import contract
+from stc.runtime.bundle.contract import FILL
 
 ASSETS = Path(__file__).parents[2] / "assets"
 WINDOW = (504, 896)  # (H, W) of the camera's picture

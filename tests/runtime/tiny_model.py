@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from stc.files import sha256
-from stc.runtime.passport import Passport
+from stc.runtime.bundle.passport import Passport
 
 COLOURS = ((250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0))  # BGR, one per detection slot
 SCORES = (0.9, 0.8, 0.6, 0.5)

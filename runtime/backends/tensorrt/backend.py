@@ -25,9 +25,9 @@ from stc.runtime.backends.tensorrt.cuda import Cuda, GpuClock, import_cudart
 from stc.runtime.backends.tensorrt.device_array import DeviceArray
 from stc.runtime.backends.tensorrt.engine import describe, deserialize, import_tensorrt, make_log
 from stc.runtime.backends.tensorrt.execution import CapturedGraphs, Execution, OwnGraphs, Site
-from stc.runtime.contract import COUNT, INPUT
+from stc.runtime.bundle.contract import COUNT, INPUT
+from stc.runtime.bundle.files import EngineFile
 from stc.runtime.machine import NAMES
-from stc.runtime.model_files import EngineFile
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import IncompatibleError
-from stc.runtime.contract import COUNT, FILL, INPUT, TensorSpec
+from stc.runtime.bundle.contract import COUNT, FILL, INPUT, TensorSpec
 
 # TensorRT's names of types that NumPy has.
 _DTYPES = {

@@ -12,8 +12,8 @@ from typing import Any
 from stc.errors import IncompatibleError
 from stc.runtime import plugin as plugin_library
 from stc.runtime.backends.tensorrt.bindings import EngineTensor
-from stc.runtime.contract import INPUT
-from stc.runtime.engine_record import Flavour
+from stc.runtime.bundle.contract import INPUT
+from stc.runtime.bundle.engine_record import Flavour
 from stc.runtime.machine import MODULES, NAMES
 from stc.runtime.plugin import Plugin
 

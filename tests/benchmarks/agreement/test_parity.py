@@ -12,7 +12,7 @@ from stc.benchmarks.agreement.ids import consistent_fraction
 from stc.benchmarks.agreement.matching import Thresholds, box_iou, match
 from stc.benchmarks.agreement.parity import compare
 from stc.benchmarks.reference import FrameOutputs, Reference
-from stc.runtime.passport import Passport
+from stc.runtime.bundle.passport import Passport
 
 PASSPORT = Passport(
     name="made up",

@@ -21,7 +21,7 @@ from stc.export.graph.graph import trace
 from stc.export.graph.precision import Precision
 from stc.export.sizes import Batch
 from stc.model import checkpoint
-from stc.runtime import engine_record
+from stc.runtime.bundle import engine_record
 from tests.seeded import crossvis_state
 
 Exported = Callable[[Precision, Batch], bytes]

@@ -22,7 +22,7 @@ from stc.export.graph.graph import STAGE, Graph, graph_of
 from stc.export.graph.quantise import calibrate, quantise, quantised_nodes
 from stc.export.main import main
 from stc.export.proof.frames import default_frames
-from stc.runtime import passport
+from stc.runtime.bundle import passport
 
 Array = np.ndarray[Any, Any]
 NAMES = ("backbone.stem/conv0", "backbone.a/conv1", "backbone.b/conv2", "fpn.p3/conv3", "head.cls/conv4")

@@ -11,8 +11,8 @@ from tritonclient.grpc import model_config_pb2
 
 from stc.export.sizes import Batch
 from stc.export.triton.config import Platform, config
-from stc.runtime import passport
-from stc.runtime.contract import INPUT, TensorSpec, input_spec, output_specs
+from stc.runtime.bundle import passport
+from stc.runtime.bundle.contract import INPUT, TensorSpec, input_spec, output_specs
 from tests.runtime.tiny_model import PASSPORT
 
 

@@ -19,7 +19,7 @@ from stc.errors import IncompatibleError, InputError
 from stc.export import Export
 from stc.export.main import main
 from stc.export.triton.repository import write
-from stc.runtime import passport
+from stc.runtime.bundle import passport
 from stc.runtime.plugin import VARIABLE
 from tests.runtime import tiny_model
 from tests.runtime.backends import engine_bundle

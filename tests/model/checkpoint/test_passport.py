@@ -10,7 +10,7 @@ from stc.model.checkpoint.passport import passport_of
 from stc.model.config import STC_LITE
 from stc.model.decode_rules import DecodeRule, with_decode_rule
 from stc.model.network import STC
-from stc.runtime.passport import Passport
+from stc.runtime.bundle.passport import Passport
 
 
 def passport(rule: DecodeRule) -> Passport:

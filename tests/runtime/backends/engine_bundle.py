@@ -13,9 +13,9 @@ import pytest
 
 from stc.files import sha256
 from stc.runtime import plugin
-from stc.runtime.engine_record import EngineRecord, Flavour, PluginRecord
+from stc.runtime.bundle.engine_record import EngineRecord, Flavour, PluginRecord
+from stc.runtime.bundle.passport import Passport
 from stc.runtime.machine import MODULES, Driver, Gpu, Machine, TensorRt
-from stc.runtime.passport import Passport
 from stc.runtime.plugin import Plugin
 from tests.runtime import tiny_model
 from tests.runtime.backends import fake_tensorrt

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.runtime import contract
 from stc.runtime.backends.triton import BATCH, PASSPORT
+from stc.runtime.bundle import contract
 from tests.runtime import tiny_model
 
 DATATYPES = {"uint8": "UINT8", "float32": "FP32", "int32": "INT32", "float16": "FP16", "float64": "FP64"}

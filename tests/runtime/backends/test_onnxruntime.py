@@ -14,7 +14,7 @@ import pytest
 
 from stc.errors import IncompatibleError, InputError, MissingDependencyError
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
-from stc.runtime.contract import output_specs
+from stc.runtime.bundle.contract import output_specs
 from stc.runtime.processors import processors
 from tests.runtime import tiny_model
 

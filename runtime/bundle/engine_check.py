@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from stc.errors import IncompatibleError
+from stc.runtime.bundle.engine_record import EngineRecord, Flavour
+from stc.runtime.bundle.passport import MODEL_FILE
 from stc.runtime.driver_branch import BRANCHES, required_driver
-from stc.runtime.engine_record import EngineRecord, Flavour
 from stc.runtime.machine import NAMES, Machine, TensorRt
-from stc.runtime.passport import MODEL_FILE
 from stc.runtime.plugin import VARIABLE, Plugin
 
 EXTRAS: dict[Flavour, str] = {"tensorrt": "tensorrt", "rtx": "rtx"}

@@ -11,7 +11,8 @@ from typing import Any
 from stc.boundary import reason
 from stc.errors import IncompatibleError, InputError
 from stc.files import sha256, write_text
-from stc.runtime import engine_record, schema, tracker_config
+from stc.runtime import schema, tracker_config
+from stc.runtime.bundle import engine_record
 
 SCHEMA = 1
 FILE_NAME = "passport.json"

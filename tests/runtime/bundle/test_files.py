@@ -16,10 +16,12 @@ import pytest
 
 from stc.errors import IncompatibleError, InputError
 from stc.files import sha256
-from stc.runtime import Session, model_files, passport
+from stc.runtime import Session
 from stc.runtime.backends import onnxruntime as onnx_backend
+from stc.runtime.bundle import files as model_files
+from stc.runtime.bundle import passport
+from stc.runtime.bundle.files import EngineFile, OnnxFile
 from stc.runtime.machine import MODULES, TensorRt
-from stc.runtime.model_files import EngineFile, OnnxFile
 from stc.runtime.plugin import Plugin
 from tests.runtime import tiny_model
 from tests.runtime.backends import engine_bundle

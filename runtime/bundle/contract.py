@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import IncompatibleError
-from stc.runtime.passport import FIX, Passport
+from stc.runtime.bundle.passport import FIX, Passport
 
 INPUT = "frames"
 COUNT = "num_detections"

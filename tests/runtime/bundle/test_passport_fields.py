@@ -12,7 +12,8 @@ import onnx
 import pytest
 
 from stc.errors import IncompatibleError, InputError
-from stc.runtime import Session, TrackerConfig, passport
+from stc.runtime import Session, TrackerConfig
+from stc.runtime.bundle import passport
 from tests.runtime import tiny_model
 
 # A field's path, a value that is none, and what the message says of it.

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from stc.errors import IncompatibleError
+from stc.runtime.bundle.engine_check import check
+from stc.runtime.bundle.engine_record import EngineRecord, PluginRecord
 from stc.runtime.driver_branch import required_driver
-from stc.runtime.engine_check import check
-from stc.runtime.engine_record import EngineRecord, PluginRecord
 from stc.runtime.machine import Driver, Gpu, Machine, TensorRt
 from stc.runtime.native import Missing
 from stc.runtime.plugin import Plugin

@@ -1,0 +1,1 @@
+"""What a bundle is and whether it may run here: passport, graph contract, files, and the engine's record."""
