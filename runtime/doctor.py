@@ -17,7 +17,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     arguments = parser.parse_args(argv)
 
-    from stc.runtime.health import examine
+    from stc.runtime.machine.doctor import examine
 
     report = examine()
     if arguments.json:

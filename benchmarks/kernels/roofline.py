@@ -16,11 +16,11 @@ from typing import Any
 from stc.benchmarks.kernels.report import Traffic
 from stc.cli import Parser, run
 from stc.errors import DeviceError, IncompatibleError
-from stc.runtime import plugin
 from stc.runtime.backends.tensorrt.cuda import import_cudart
+from stc.runtime.machine import plugin
+from stc.runtime.machine.plugin import Plugin
 from stc.runtime.native_interface import Op
 from stc.runtime.native_mask_head import MaskHead
-from stc.runtime.plugin import Plugin
 
 WARM_UP, RUNS = 50, 500
 HEAD = MaskHead()

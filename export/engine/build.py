@@ -17,13 +17,13 @@ from stc.export.engine.parse import Parsed, parse
 from stc.export.engine.progress import Display, Silent, interruptible, monitor
 from stc.export.graph.precision import Precision
 from stc.files import check_output, write_bytes
-from stc.runtime import plugin as plugin_library
 from stc.runtime.backends.tensorrt.engine import collector
 from stc.runtime.bundle.contract import INPUT
 from stc.runtime.bundle.engine_record import ENGINE_FILE, EngineRecord, PluginRecord
-from stc.runtime.machine import NAMES, gather
+from stc.runtime.machine import plugin as plugin_library
+from stc.runtime.machine.machine import NAMES, gather
+from stc.runtime.machine.plugin import Plugin
 from stc.runtime.native import Missing
-from stc.runtime.plugin import Plugin
 
 _GIB = 1 << 30
 logger = logging.getLogger(__name__)

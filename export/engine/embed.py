@@ -15,7 +15,7 @@ from typing import Any
 from stc.errors import InputError
 from stc.files import sha256
 from stc.model.function_body import DOMAIN, OP
-from stc.runtime import plugin
+from stc.runtime.machine import plugin
 from stc.runtime.mask_head_op import Attributes
 from stc.runtime.native import Missing
 

@@ -15,7 +15,7 @@ from stc.export.engine.audit import TYPES
 from stc.export.engine.flavour import Flavour
 from stc.export.graph.precision import Precision
 from stc.runtime.backends.tensorrt.engine import collector
-from stc.runtime.machine import Machine
+from stc.runtime.machine.machine import Machine
 from stc.runtime.native import Missing
 
 # Layers that move or convert numbers and compute none.

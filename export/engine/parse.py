@@ -12,10 +12,10 @@ from stc.errors import IncompatibleError, InputError
 from stc.export.engine import audit, embed
 from stc.export.engine.flavour import Flavour
 from stc.export.engine.plugin_node import attributes, for_plugin
-from stc.runtime import plugin as plugins
 from stc.runtime.backends.tensorrt.engine import collector
 from stc.runtime.bundle import passport as passports
-from stc.runtime.plugin import Plugin
+from stc.runtime.machine import plugin as plugins
+from stc.runtime.machine.plugin import Plugin
 
 _SHOWN = 5
 

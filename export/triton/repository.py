@@ -18,11 +18,11 @@ from stc.export.sizes import Batch
 from stc.export.triton.config import FILES, Platform, config
 from stc.files import sha256, write_text
 from stc.folders import Folder
-from stc.runtime import plugin
 from stc.runtime.bundle import contract, engine_record, passport
 from stc.runtime.bundle.contract import TensorSpec
 from stc.runtime.bundle.engine_record import ENGINE_FILE, EngineRecord
 from stc.runtime.bundle.passport import MODEL_FILE, Passport
+from stc.runtime.machine import plugin
 from stc.runtime.native import Missing
 
 CLIENT = "stc_client.py"

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stc.errors import IncompatibleError, InputError
-from stc.runtime import machine
 from stc.runtime.bundle import engine_check, engine_record, passport
 from stc.runtime.bundle.engine_record import ENGINE_FILE, EngineRecord, Flavour
 from stc.runtime.bundle.passport import MODEL_FILE, Passport
-from stc.runtime.machine import NAMES, Machine
-from stc.runtime.plugin import Plugin
+from stc.runtime.machine import machine
+from stc.runtime.machine.machine import NAMES, Machine
+from stc.runtime.machine.plugin import Plugin
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from stc.benchmarks.reference import Reference
 from stc.benchmarks.timing.intervals import Percentiles
 from stc.cli import run
 from stc.runtime.bundle import passport
-from stc.runtime.machine import Machine
+from stc.runtime.machine.machine import Machine
 from tests.benchmarks.proven import prove, put_reference
 from tests.runtime import tiny_model
 from tests.runtime.backends.engine_bundle import Gpus

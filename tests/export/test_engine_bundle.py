@@ -23,7 +23,7 @@ from stc.export.rebuild import rebuild
 from stc.export.sizes import Batch
 from stc.files import sha256
 from stc.runtime.bundle import engine_record, passport
-from stc.runtime.machine import gather
+from stc.runtime.machine.machine import gather
 
 pytestmark = pytest.mark.slow
 LITE = Path("assets/stc-lite.safetensors")

@@ -18,7 +18,8 @@ import pytest
 from stc.benchmarks import reference
 from stc.benchmarks.agreement.parity import Agreement, compare
 from stc.benchmarks.reference import valid_rows
-from stc.runtime import Session, machine
+from stc.runtime import Session
+from stc.runtime.machine import machine
 
 pytestmark = pytest.mark.gpu
 ROOT = Path(__file__).parents[2]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from stc.runtime import plugin
 from stc.runtime.backends.tensorrt.cuda import Cuda, import_cudart
-from stc.runtime.plugin import Plugin
+from stc.runtime.machine import plugin
+from stc.runtime.machine.plugin import Plugin
 from tests.gpu.device import mask_head
 from tests.plugins.test_agreement import Case, cases, formulas
 

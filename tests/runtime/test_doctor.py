@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from stc.cli import run
-from stc.runtime import doctor, health, machine, native
-from stc.runtime.health import Finding, Imported
-from stc.runtime.machine import Driver, Gpu, Machine, TensorRt
+from stc.runtime import doctor, native
+from stc.runtime.machine import doctor as health
+from stc.runtime.machine import machine
+from stc.runtime.machine.doctor import Finding, Imported
+from stc.runtime.machine.machine import Driver, Gpu, Machine, TensorRt
+from stc.runtime.machine.plugin import Plugin
 from stc.runtime.native import Missing
-from stc.runtime.plugin import Plugin
 
 WHOLE = Machine(
     driver=Driver("580.95.05", "13.0"),

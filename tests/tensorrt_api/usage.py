@@ -27,7 +27,7 @@ RECEIVERS: dict[str, tuple[str, ...]] = {
     "inspector": ("EngineInspector",),
 }
 FILES = (
-    "runtime/plugin.py",
+    "runtime/machine/plugin.py",
     "runtime/backends/tensorrt/backend.py",
     "runtime/backends/tensorrt/engine.py",
     "runtime/backends/tensorrt/execution.py",
@@ -40,7 +40,7 @@ FILES = (
 )
 CUDA_FILES = (
     "benchmarks/kernels/roofline.py",
-    "runtime/machine.py",
+    "runtime/machine/machine.py",
     "runtime/backends/tensorrt/cuda.py",
     "export/engine/flavour.py",
 )

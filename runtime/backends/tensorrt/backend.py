@@ -27,7 +27,7 @@ from stc.runtime.backends.tensorrt.engine import describe, deserialize, import_t
 from stc.runtime.backends.tensorrt.execution import CapturedGraphs, Execution, OwnGraphs, Site
 from stc.runtime.bundle.contract import COUNT, INPUT
 from stc.runtime.bundle.files import EngineFile
-from stc.runtime.machine import NAMES
+from stc.runtime.machine.machine import NAMES
 
 logger = logging.getLogger(__name__)
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from stc.errors import IncompatibleError
-from stc.runtime import plugin as plugin_library
 from stc.runtime.backends.tensorrt.bindings import EngineTensor
 from stc.runtime.bundle.contract import INPUT
 from stc.runtime.bundle.engine_record import Flavour
-from stc.runtime.machine import MODULES, NAMES
-from stc.runtime.plugin import Plugin
+from stc.runtime.machine import plugin as plugin_library
+from stc.runtime.machine.machine import MODULES, NAMES
+from stc.runtime.machine.plugin import Plugin
 
 _SHOWN = 6
 _LENGTH = 400

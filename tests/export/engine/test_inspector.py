@@ -11,7 +11,7 @@ from stc.errors import AccuracyError, IncompatibleError
 from stc.export.engine import build as building
 from stc.export.engine.engine_layers import ask_inspector
 from stc.export.engine.flavour import Flavour
-from stc.runtime.machine import Driver, Gpu, Machine
+from stc.runtime.machine.machine import Driver, Gpu, Machine
 from stc.runtime.native import Missing
 from tests.export.engine.test_engine_layers import layer, text
 

@@ -20,7 +20,7 @@ from stc.export import Export
 from stc.export.main import main
 from stc.export.triton.repository import write
 from stc.runtime.bundle import passport
-from stc.runtime.plugin import VARIABLE
+from stc.runtime.machine.plugin import VARIABLE
 from tests.runtime import tiny_model
 from tests.runtime.backends import engine_bundle
 from tests.runtime.backends.triton_server import Model, read_config, serve_grpc

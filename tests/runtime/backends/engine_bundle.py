@@ -12,11 +12,11 @@ import onnx
 import pytest
 
 from stc.files import sha256
-from stc.runtime import plugin
 from stc.runtime.bundle.engine_record import EngineRecord, Flavour, PluginRecord
 from stc.runtime.bundle.passport import Passport
-from stc.runtime.machine import MODULES, Driver, Gpu, Machine, TensorRt
-from stc.runtime.plugin import Plugin
+from stc.runtime.machine import plugin
+from stc.runtime.machine.machine import MODULES, Driver, Gpu, Machine, TensorRt
+from stc.runtime.machine.plugin import Plugin
 from tests.runtime import tiny_model
 from tests.runtime.backends import fake_tensorrt
 from tests.runtime.backends.fake_cuda import FakeCuda
@@ -50,7 +50,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, library: Path) -> Gpus:
             plugin=Plugin(library, sha256(library)),
         ),
     )
-    monkeypatch.setattr("stc.runtime.machine.gather", lambda: gpus.machine)
+    monkeypatch.setattr("stc.runtime.machine.machine.gather", lambda: gpus.machine)
     modules: dict[str, Any] = {MODULES["tensorrt"]: gpus.tensorrt, MODULES["rtx"]: gpus.rtx}
     bindings = ModuleType("cuda.bindings")
     bindings.runtime = cuda  # type: ignore[attr-defined]

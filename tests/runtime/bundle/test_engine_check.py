@@ -12,9 +12,9 @@ from stc.errors import IncompatibleError
 from stc.runtime.bundle.engine_check import check
 from stc.runtime.bundle.engine_record import EngineRecord, PluginRecord
 from stc.runtime.driver_branch import required_driver
-from stc.runtime.machine import Driver, Gpu, Machine, TensorRt
+from stc.runtime.machine.machine import Driver, Gpu, Machine, TensorRt
+from stc.runtime.machine.plugin import Plugin
 from stc.runtime.native import Missing
-from stc.runtime.plugin import Plugin
 
 BUNDLE = Path("out/model")
 PLUGIN = Plugin(Path("/lib/libstc_tensorrt.so"), "a" * 64)

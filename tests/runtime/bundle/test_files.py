@@ -21,8 +21,8 @@ from stc.runtime.backends import onnxruntime as onnx_backend
 from stc.runtime.bundle import files as model_files
 from stc.runtime.bundle import passport
 from stc.runtime.bundle.files import EngineFile, OnnxFile
-from stc.runtime.machine import MODULES, TensorRt
-from stc.runtime.plugin import Plugin
+from stc.runtime.machine.machine import MODULES, TensorRt
+from stc.runtime.machine.plugin import Plugin
 from tests.runtime import tiny_model
 from tests.runtime.backends import engine_bundle
 from tests.runtime.backends.engine_bundle import Gpus

@@ -9,8 +9,8 @@ import pytest
 
 from stc.errors import IncompatibleError
 from stc.files import sha256
-from stc.runtime import plugin
-from stc.runtime.plugin import Plugin
+from stc.runtime.machine import plugin
+from stc.runtime.machine.plugin import Plugin
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from stc.files import sha256
-from stc.runtime import machine, plugin
-from stc.runtime.machine import Cuda, Gpu, Machine, TensorRt
+from stc.runtime.machine import machine, plugin
+from stc.runtime.machine.machine import Cuda, Gpu, Machine, TensorRt
+from stc.runtime.machine.plugin import Plugin
 from stc.runtime.native import Missing
-from stc.runtime.plugin import Plugin
 from tests.runtime.backends.fake_cuda import FakeCuda, cudaError_t
 
 
@@ -86,7 +86,7 @@ def test_a_broken_probe_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_looking_around_imports_no_tensorrt_and_no_numpy_user() -> None:
     code = (
-        "import sys; from stc.runtime.machine import gather; gather();"
+        "import sys; from stc.runtime.machine.machine import gather; gather();"
         "print([name for name in ('tensorrt', 'tensorrt_rtx', 'onnxruntime', 'torch', 'cv2') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,7 +12,7 @@ from stc.errors import IncompatibleError
 from stc.files import sha256
 from stc.runtime.native import Missing
 
-FILE = Path(__file__).with_name("libstc_tensorrt.so")
+FILE = Path(__file__).parents[1] / "libstc_tensorrt.so"
 VARIABLE = "STC_TENSORRT_PLUGIN"
 
 

@@ -15,10 +15,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stc.runtime import plugin
 from stc.runtime.bundle.engine_record import Flavour
+from stc.runtime.machine import plugin
+from stc.runtime.machine.plugin import Plugin
 from stc.runtime.native import Missing
-from stc.runtime.plugin import Plugin
 
 logger = logging.getLogger(__name__)
 

@@ -11,11 +11,12 @@ from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import Any, Literal
 
-from stc.runtime import machine, native
+from stc.runtime import native
 from stc.runtime.bundle.engine_record import Flavour
 from stc.runtime.driver_branch import BRANCHES, required_driver
-from stc.runtime.machine import MODULES, NAMES, Machine
-from stc.runtime.plugin import VARIABLE, Plugin
+from stc.runtime.machine import machine
+from stc.runtime.machine.machine import MODULES, NAMES, Machine
+from stc.runtime.machine.plugin import VARIABLE, Plugin
 
 Status = Literal["ok", "missing", "broken"]
 TIMEOUT = 60  # seconds for importing one package; a hanging one is broken

@@ -1,0 +1,1 @@
+"""What this machine has (driver, GPUs, TensorRT, plugin library), and `stc-doctor`, which tells what is missing."""
