@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from stc.errors import IncompatibleError, MissingDependencyError
-from stc.runtime.bundle.engine_record import Flavour as Name
 from stc.runtime.machine.machine import MODULES, NAMES
+from stc.runtime.machine.machine import Flavour as Name
 from stc.runtime.native import Missing
 
 Asked = Literal["auto", "tensorrt", "rtx", "none"]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from stc.errors import IncompatibleError
-from stc.runtime.bundle.engine_record import EngineRecord, Flavour
+from stc.runtime.bundle.engine_record import EngineRecord
 from stc.runtime.bundle.passport import MODEL_FILE
-from stc.runtime.driver_branch import BRANCHES, required_driver
-from stc.runtime.machine.machine import NAMES, Machine, TensorRt
+from stc.runtime.machine.machine import BRANCHES, NAMES, Flavour, Machine, TensorRt, required_driver
 from stc.runtime.machine.plugin import VARIABLE, Plugin
 
 EXTRAS: dict[Flavour, str] = {"tensorrt": "tensorrt", "rtx": "rtx"}

@@ -7,9 +7,9 @@ from typing import Any, Literal, get_args
 
 from stc.errors import IncompatibleError, InputError
 from stc.runtime import schema
+from stc.runtime.machine.machine import Flavour
 
 ENGINE_FILE = "engine.plan"
-Flavour = Literal["tensorrt", "rtx"]
 Route = Literal["library", "embed"]
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from stc.errors import IncompatibleError, InputError
 from stc.runtime.bundle import engine_check, engine_record, passport
-from stc.runtime.bundle.engine_record import ENGINE_FILE, EngineRecord, Flavour
+from stc.runtime.bundle.engine_record import ENGINE_FILE, EngineRecord
 from stc.runtime.bundle.passport import MODEL_FILE, Passport
 from stc.runtime.machine import machine
-from stc.runtime.machine.machine import NAMES, Machine
+from stc.runtime.machine.machine import NAMES, Flavour, Machine
 from stc.runtime.machine.plugin import Plugin
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,9 @@
-"""The findings of `stc-doctor`, each decided on its own, so that one broken package hides no other."""
+"""`stc-doctor`: what is installed here, what is broken, and the command that mends it.
+
+Each finding is decided on its own, so that one broken package hides no other.
+"""
+
+# ruff: noqa: T201
 
 from __future__ import annotations
 
@@ -6,16 +11,15 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import Any, Literal
 
+from stc.cli import Parser, run
 from stc.runtime import native
-from stc.runtime.bundle.engine_record import Flavour
-from stc.runtime.driver_branch import BRANCHES, required_driver
 from stc.runtime.machine import machine
-from stc.runtime.machine.machine import MODULES, NAMES, Machine
+from stc.runtime.machine.machine import BRANCHES, MODULES, NAMES, Flavour, Machine, required_driver
 from stc.runtime.machine.plugin import VARIABLE, Plugin
 
 Status = Literal["ok", "missing", "broken"]
@@ -270,3 +274,25 @@ def package(name: str, module: str, expression: str, fix: str, importer: Importe
         status: Status = "missing" if "No module named" in imported.error else "broken"
         return Finding(name, status, imported.error, fix)
     return Finding(name, "ok", str(imported.value))
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = Parser(prog="stc-doctor", description="Check what this machine can run, and how to mend what it cannot.")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    arguments = parser.parse_args(argv)
+
+    report = examine()
+    if arguments.json:
+        print(json.dumps(asdict(report), indent=1))
+    else:
+        width = max(len(finding.name) for finding in report.findings)
+        for finding in report.findings:
+            print(f"{finding.status:8}{finding.name:{width}}  {finding.detail}")
+            if finding.fix:
+                print(f"{'':8}{'':{width}}  fix: {finding.fix}")
+        print(f"verdict: {report.verdict}")
+    return 0 if report.engines else 2
+
+
+def entry() -> None:
+    sys.exit(run(main))

@@ -1,4 +1,7 @@
-"""What is here: driver, GPUs, TensorRT, the plugin. Nothing heavy is imported and nothing is loaded to find out."""
+"""What is here: driver, GPUs, TensorRT, the plugin. Nothing heavy is imported and nothing is loaded to find out.
+
+Also which driver a TensorRT needs, from NVIDIA's installation guides (Linux).
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,14 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-from stc.runtime.bundle.engine_record import Flavour
 from stc.runtime.machine import plugin
 from stc.runtime.machine.plugin import Plugin
 from stc.runtime.native import Missing
+
+BRANCHES = {12: 535, 13: 580}  # CUDA major -> oldest driver branch for TensorRT's packages of that CUDA
+_FIRST_FOR_CUDA_13 = (10, 13, 2)
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +37,19 @@ _PACKAGES: dict[Flavour, tuple[str, ...]] = {
 NOT_LOOKED_FOR = Missing("not looked for")
 _KERNEL_MODULE = Path("/proc/driver/nvidia/version")
 _T = TypeVar("_T")
+Flavour = Literal["tensorrt", "rtx"]
+
+
+def cuda_versions(flavour: Flavour, version: str) -> tuple[int, ...]:
+    """The CUDA majors that a TensorRT version ("": any) was released for, oldest first."""
+    parts = tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
+    return (12,) if flavour == "tensorrt" and () < parts < _FIRST_FOR_CUDA_13 else (12, 13)
+
+
+def required_driver(flavour: Flavour, version: str, cuda: int | None = None) -> str:
+    """In words, for TensorRT's packages of CUDA `cuda`; None: for all that exist of that version."""
+    majors = (cuda,) if cuda in BRANCHES else cuda_versions(flavour, version)
+    return " or ".join(f"branch R{BRANCHES[major]} or newer for CUDA {major}" for major in majors if major in BRANCHES)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,8 @@ from typing import Any
 from stc.errors import IncompatibleError
 from stc.runtime.backends.tensorrt.bindings import EngineTensor
 from stc.runtime.bundle.contract import INPUT
-from stc.runtime.bundle.engine_record import Flavour
 from stc.runtime.machine import plugin as plugin_library
-from stc.runtime.machine.machine import MODULES, NAMES
+from stc.runtime.machine.machine import MODULES, NAMES, Flavour
 from stc.runtime.machine.plugin import Plugin
 
 _SHOWN = 6

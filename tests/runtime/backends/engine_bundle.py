@@ -12,10 +12,10 @@ import onnx
 import pytest
 
 from stc.files import sha256
-from stc.runtime.bundle.engine_record import EngineRecord, Flavour, PluginRecord
+from stc.runtime.bundle.engine_record import EngineRecord, PluginRecord
 from stc.runtime.bundle.passport import Passport
 from stc.runtime.machine import plugin
-from stc.runtime.machine.machine import MODULES, Driver, Gpu, Machine, TensorRt
+from stc.runtime.machine.machine import MODULES, Driver, Flavour, Gpu, Machine, TensorRt
 from stc.runtime.machine.plugin import Plugin
 from tests.runtime import tiny_model
 from tests.runtime.backends import fake_tensorrt

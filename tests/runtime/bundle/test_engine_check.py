@@ -11,8 +11,7 @@ import pytest
 from stc.errors import IncompatibleError
 from stc.runtime.bundle.engine_check import check
 from stc.runtime.bundle.engine_record import EngineRecord, PluginRecord
-from stc.runtime.driver_branch import required_driver
-from stc.runtime.machine.machine import Driver, Gpu, Machine, TensorRt
+from stc.runtime.machine.machine import Driver, Gpu, Machine, TensorRt, required_driver
 from stc.runtime.machine.plugin import Plugin
 from stc.runtime.native import Missing
 

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from stc.cli import run
-from stc.runtime import doctor, native
-from stc.runtime.machine import doctor as health
-from stc.runtime.machine import machine
+from stc.runtime import native
+from stc.runtime.machine import doctor, machine
 from stc.runtime.machine.doctor import Finding, Imported
 from stc.runtime.machine.machine import Driver, Gpu, Machine, TensorRt
 from stc.runtime.machine.plugin import Plugin
@@ -40,51 +39,51 @@ def fails(module: str, expression: str) -> Imported:
 @pytest.mark.parametrize(
     ("finding", "status", "detail", "fix"),
     [
-        (health.driver(WHOLE), "ok", "580.95.05, serves CUDA 13.0", None),
-        (health.driver(BARE), "missing", "engines cannot run", "R580"),
+        (doctor.driver(WHOLE), "ok", "580.95.05, serves CUDA 13.0", None),
+        (doctor.driver(BARE), "missing", "engines cannot run", "R580"),
         (
-            health.driver(Machine(driver=Driver("550.1", "12.4"), tensorrt=WHOLE.tensorrt)),
+            doctor.driver(Machine(driver=Driver("550.1", "12.4"), tensorrt=WHOLE.tensorrt)),
             "broken",
             "too old for TensorRT 11.4.0.106",
             "branch R580 or newer for CUDA 13",
         ),
-        (health.gpu(WHOLE), "ok", "RTX 4090 (SM89, 24.0 GiB)", None),
-        (health.gpu(BARE), "missing", "no driver", None),
-        (health.gpu(Machine(driver=WHOLE.driver)), "missing", "without cuda-bindings", "pip install"),
+        (doctor.gpu(WHOLE), "ok", "RTX 4090 (SM89, 24.0 GiB)", None),
+        (doctor.gpu(BARE), "missing", "no driver", None),
+        (doctor.gpu(Machine(driver=WHOLE.driver)), "missing", "without cuda-bindings", "pip install"),
         (
-            health.gpu(Machine(driver=WHOLE.driver, cuda_bindings="13.5.0", cuda_error="cudaErrorNoDevice")),
+            doctor.gpu(Machine(driver=WHOLE.driver, cuda_bindings="13.5.0", cuda_error="cudaErrorNoDevice")),
             "broken",
             "cudaErrorNoDevice",
             "nvidia-smi",
         ),
-        (health.cuda_bindings(WHOLE), "ok", "13.5.0", None),
-        (health.cuda_bindings(BARE), "missing", "engines need it", "pip install 'stc-trt[tensorrt]'"),
+        (doctor.cuda_bindings(WHOLE), "ok", "13.5.0", None),
+        (doctor.cuda_bindings(BARE), "missing", "engines need it", "pip install 'stc-trt[tensorrt]'"),
         (
-            health.cuda_bindings(Machine(driver=Driver("550.1", "12.4"), cuda_bindings="13.5.0")),
+            doctor.cuda_bindings(Machine(driver=Driver("550.1", "12.4"), cuda_bindings="13.5.0")),
             "broken",
             "serves CUDA 12.4 at most",
             "cuda-bindings<13",
         ),
-        (health.tensorrt(WHOLE, "tensorrt", works), "ok", "1.2.3, for CUDA 13", None),
-        (health.tensorrt(BARE, "rtx", works), "missing", "not installed", "pip install 'stc-trt[rtx]'"),
-        (health.tensorrt(WHOLE, "rtx", fails), "broken", "does not import: ImportError", "--force-reinstall"),
-        (health.plugin(WHOLE), "ok", "sha256 aaaaaaaaaaaa…", None),
-        (health.plugin(BARE), "missing", "it was not built", "STC_TENSORRT_PLUGIN=FILE"),
-        (health.onnxruntime(BARE, {}, works), "missing", "not installed", "pip install 'stc-trt[cpu]'"),
-        (health.onnxruntime(BARE, {"onnxruntime": "1.32"}, works), "ok", "providers compiled in: CUDA, CPU", None),
-        (health.onnxruntime(BARE, {"onnxruntime": "1.32"}, fails), "broken", "does not import", "--force-reinstall"),
+        (doctor.tensorrt(WHOLE, "tensorrt", works), "ok", "1.2.3, for CUDA 13", None),
+        (doctor.tensorrt(BARE, "rtx", works), "missing", "not installed", "pip install 'stc-trt[rtx]'"),
+        (doctor.tensorrt(WHOLE, "rtx", fails), "broken", "does not import: ImportError", "--force-reinstall"),
+        (doctor.plugin(WHOLE), "ok", "sha256 aaaaaaaaaaaa…", None),
+        (doctor.plugin(BARE), "missing", "it was not built", "STC_TENSORRT_PLUGIN=FILE"),
+        (doctor.onnxruntime(BARE, {}, works), "missing", "not installed", "pip install 'stc-trt[cpu]'"),
+        (doctor.onnxruntime(BARE, {"onnxruntime": "1.32"}, works), "ok", "providers compiled in: CUDA, CPU", None),
+        (doctor.onnxruntime(BARE, {"onnxruntime": "1.32"}, fails), "broken", "does not import", "--force-reinstall"),
         (
-            health.onnxruntime(WHOLE, {"onnxruntime": "1.32", "onnxruntime-gpu": "1.31"}, works),
+            doctor.onnxruntime(WHOLE, {"onnxruntime": "1.32", "onnxruntime-gpu": "1.31"}, works),
             "broken",
             "overwrite each other",
             "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'stc-trt[gpu]'",
         ),
-        (health.opencv({}, works), "missing", "not installed", "pip install opencv-python-headless"),
-        (health.opencv({Path("/a/cv2"): ("opencv-python",)}, works), "ok", "1.2.3 (opencv-python)", None),
-        (health.opencv({Path("/usr/lib/cv2"): ()}, works), "ok", "1.2.3 (/usr/lib/cv2)", None),
-        (health.opencv({Path("/a/cv2"): ("opencv-python",)}, fails), "broken", "does not import", "--force-reinstall"),
+        (doctor.opencv({}, works), "missing", "not installed", "pip install opencv-python-headless"),
+        (doctor.opencv({Path("/a/cv2"): ("opencv-python",)}, works), "ok", "1.2.3 (opencv-python)", None),
+        (doctor.opencv({Path("/usr/lib/cv2"): ()}, works), "ok", "1.2.3 (/usr/lib/cv2)", None),
+        (doctor.opencv({Path("/a/cv2"): ("opencv-python",)}, fails), "broken", "does not import", "--force-reinstall"),
         (
-            health.opencv(
+            doctor.opencv(
                 {Path("/a/cv2"): ("opencv-python",)},
                 lambda *_: Imported(error="ImportError: libGL.so.1: cannot open shared object file: No such file"),
             ),
@@ -93,24 +92,24 @@ def fails(module: str, expression: str) -> Imported:
             "pip uninstall -y opencv-python && pip install opencv-python-headless",
         ),
         (
-            health.opencv({Path("/a/cv2"): ("opencv-python", "opencv-python-headless")}, works),
+            doctor.opencv({Path("/a/cv2"): ("opencv-python", "opencv-python-headless")}, works),
             "broken",
             "opencv-python and opencv-python-headless overwrite each other",
             "pip uninstall -y opencv-python opencv-python-headless && pip install opencv-python",
         ),
         (
-            health.opencv({Path("/a/cv2"): ("opencv-python-headless",), Path("/usr/lib/cv2"): ()}, works),
+            doctor.opencv({Path("/a/cv2"): ("opencv-python-headless",), Path("/usr/lib/cv2"): ()}, works),
             "ok",
             "1.2.3 (opencv-python-headless), which hides /usr/lib/cv2",
             "pip uninstall -y opencv-python-headless",
         ),
         (
-            health.package("PyAV", "av", "x", "pip install av", lambda *_: Imported(error="No module named 'av'")),
+            doctor.package("PyAV", "av", "x", "pip install av", lambda *_: Imported(error="No module named 'av'")),
             "missing",
             "No module",
             "pip install av",
         ),
-        (health.package("PyAV", "av", "x", "pip install av", fails), "broken", "is broken", "pip install av"),
+        (doctor.package("PyAV", "av", "x", "pip install av", fails), "broken", "is broken", "pip install av"),
     ],
 )
 def test_findings(finding: Finding, status: str, detail: str, fix: str | None) -> None:
@@ -137,7 +136,7 @@ def test_opencvs_are_told_by_who_wrote_where(monkeypatch: pytest.MonkeyPatch, tm
     write_distribution(first, "cv2-tools", "cv2_tools/__init__.py")
     (system / "cv2").mkdir(parents=True)
     monkeypatch.setattr(sys, "path", [str(first), str(tmp_path / "none"), str(system)])
-    assert list(health.opencvs().items()) == [
+    assert list(doctor.opencvs().items()) == [
         (first / "cv2", ("opencv-python", "opencv-python-headless")),
         (system / "cv2", ()),
     ]
@@ -148,15 +147,15 @@ def test_an_opencv_of_one_file_is_found(monkeypatch: pytest.MonkeyPatch, tmp_pat
     library = tmp_path / "cv2.cpython-310-aarch64-linux-gnu.so"
     library.touch()
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    assert health.opencvs() == {library: ()}
+    assert doctor.opencvs() == {library: ()}
 
 
 def test_the_native_library_is_found_missing_or_broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(native, "find", lambda: Missing("why not"))
     monkeypatch.setattr(native, "FILE", tmp_path / "none.so")
-    assert health.native_library().status == "missing"
+    assert doctor.native_library().status == "missing"
     (tmp_path / "none.so").write_bytes(b"")
-    assert health.native_library().status == "broken"
+    assert doctor.native_library().status == "broken"
 
 
 @pytest.mark.parametrize(
@@ -173,21 +172,21 @@ def test_a_package_that_aborts_is_a_finding(
 ) -> None:
     (tmp_path / "broken_package.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    found = health.import_apart("broken_package", "broken_package.__version__")
+    found = doctor.import_apart("broken_package", "broken_package.__version__")
     assert found.value == "1" if error is None else found.error is not None and error in found.error
 
 
 def test_a_package_that_hangs_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "hanging_package.py").write_text("import time; time.sleep(60)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(health, "TIMEOUT", 0.5)
-    assert "timed out" in str(health.import_apart("hanging_package", "1").error)
+    monkeypatch.setattr(doctor, "TIMEOUT", 0.5)
+    assert "timed out" in str(doctor.import_apart("hanging_package", "1").error)
 
 
 def diagnose(monkeypatch: pytest.MonkeyPatch, here: Machine, importer: Any, packages: dict[str, str]) -> Any:
     monkeypatch.setattr(machine, "gather", lambda: here)
-    monkeypatch.setattr(health, "installed_of", lambda *names: {n: v for n, v in packages.items() if n in names})
-    return health.examine(importer)
+    monkeypatch.setattr(doctor, "installed_of", lambda *names: {n: v for n, v in packages.items() if n in names})
+    return doctor.examine(importer)
 
 
 def test_engines_are_what_can_run_here(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +202,7 @@ def test_a_probe_that_fails_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> N
     def broken(here: Machine) -> Finding:
         raise ValueError("unforeseen")
 
-    monkeypatch.setattr(health, "gpu", broken)
+    monkeypatch.setattr(doctor, "gpu", broken)
     report = diagnose(monkeypatch, WHOLE, works, {"onnxruntime": "1.32"})
     assert any("ValueError: unforeseen" in finding.detail for finding in report.findings)
     assert "ONNX Runtime" in report.engines
@@ -214,7 +213,7 @@ def test_the_exit_code_and_the_json_say_the_same(
 ) -> None:
     for importer, code in ((works, 0), (fails, 2)):
         report = diagnose(monkeypatch, BARE, importer, {"onnxruntime": "1.32"})
-        monkeypatch.setattr(health, "examine", lambda report=report: report)
+        monkeypatch.setattr(doctor, "examine", lambda report=report: report)
         assert run(doctor.main, ["--json"]) == code
         values = json.loads(capsys.readouterr().out)
         assert [finding["name"] for finding in values["findings"]] == [f.name for f in report.findings]
@@ -226,7 +225,8 @@ def test_the_exit_code_and_the_json_say_the_same(
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom stc.runtime.doctor import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "import sys\nfrom stc.runtime.machine.doctor import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
         "print('HEAVY', [n for n in ('cuda', 'onnxruntime', 'cv2', 'av', 'tensorrt_rtx') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
