@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from stc.runtime.backends.tensorrt.device_array import DeviceArray
     from stc.runtime.bundle.passport import Passport
     from stc.runtime.letterbox import Letterbox
-    from stc.runtime.masks import Masks
+    from stc.runtime.masks.masks import Masks
     from stc.runtime.result import Result
     from stc.runtime.session import Session
     from stc.runtime.stream import Stream
@@ -39,7 +39,7 @@ _HOMES = {
     "Detections": "tracker",
     "DeviceArray": "backends.tensorrt.device_array",
     "Letterbox": "letterbox",
-    "Masks": "masks",
+    "Masks": "masks.masks",
     "Passport": "bundle.passport",
     "Result": "result",
     "Session": "session",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import MissingDependencyError
-from stc.runtime.masks import Masks
+from stc.runtime.masks.masks import Masks
 from stc.runtime.tracker import TrackEvent
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stc.benchmarks.reference import FrameOutputs
 from stc.runtime.bundle.passport import Passport
 from stc.runtime.letterbox import Letterbox
-from stc.runtime.masks import Masks
+from stc.runtime.masks.masks import Masks
 from stc.runtime.native import Library
 
 Array = NDArray[Any]

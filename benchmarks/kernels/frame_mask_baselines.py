@@ -16,7 +16,7 @@ from stc.benchmarks.reference import valid_rows
 from stc.model.checkpoint.load import load
 from stc.model.network import STCDeploy
 from stc.runtime.letterbox import Letterbox
-from stc.runtime.masks import Masks
+from stc.runtime.masks.masks import Masks
 from stc.runtime.native import Library
 from stc.runtime.video.pictures import read_picture
 

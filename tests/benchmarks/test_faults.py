@@ -16,7 +16,7 @@ from stc.benchmarks.timing import scenarios
 from stc.cli import run
 from stc.errors import IncompatibleError
 from stc.runtime import Session
-from stc.runtime.native_masks import NativeComposer
+from stc.runtime.masks.native import NativeComposer
 from stc.runtime.stream import Stream
 
 Outputs = dict[str, np.ndarray]

@@ -126,8 +126,8 @@ def test_no_more_threads_start_than_there_is_work_for() -> None:
     code = """
 import numpy as np, os
 from stc.runtime.native import find
-from stc.runtime.native_masks import NativeComposer
-from stc.runtime.geometry import composed_axis
+from stc.runtime.masks.native import NativeComposer
+from stc.runtime.masks.axis import composed_axis
 library = find().with_threads(2**31 - 1)
 before = len(os.listdir("/proc/self/task"))
 axis = composed_axis(8, 4, 32, 64)

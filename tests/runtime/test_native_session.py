@@ -10,7 +10,7 @@ import pytest
 from stc.export import export
 from stc.export.proof.frames import default_frames
 from stc.runtime import Result, Session
-from stc.runtime.geometry import composed_axis
+from stc.runtime.masks.axis import composed_axis
 
 pytestmark = pytest.mark.slow
 CHECKPOINT = Path(__file__).parents[2] / "assets" / "stc-lite.safetensors"

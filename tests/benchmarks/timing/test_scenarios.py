@@ -39,7 +39,7 @@ def test_one_stream_gives_every_frame_its_stages(session: Session) -> None:
 
 @pytest.mark.parametrize("form", ["rle", "dense", "compact"])
 def test_masks_are_made_in_the_form_asked_for(form: str, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stc.runtime.masks import Masks
+    from stc.runtime.masks.masks import Masks
 
     made = []
     for name in ("rle", "dense", "bits"):

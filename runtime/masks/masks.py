@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stc.errors import InputError
-from stc.runtime.geometry import composed_axis
 from stc.runtime.letterbox import Letterbox
+from stc.runtime.masks.axis import composed_axis
+from stc.runtime.masks.native import NativeComposer
+from stc.runtime.masks.outlines import outlines
+from stc.runtime.masks.plain import NumpyComposer, packed
 from stc.runtime.native import Library
-from stc.runtime.native_masks import NativeComposer
-from stc.runtime.numpy_masks import NumpyComposer, packed
-from stc.runtime.outlines import outlines
 from stc.segmentation import decode
 
 _Index = int | slice | NDArray[Any] | list[int] | list[bool]
@@ -25,7 +25,7 @@ class Masks:
     """The masks of n objects in one frame of (H0, W0) pixels.
 
     `probabilities` is (n, Hm, Wm) in 0..1, float32 or float16, at `mask_stride` input pixels per cell. A pixel belongs
-    to the mask where the probability resampled to the frame is above 0.5 (AdelaiDet's post-processing, `geometry.py`):
+    to the mask where the probability resampled to the frame is above 0.5 (AdelaiDet's post-processing, `axis.py`):
     exact, and computed only inside the box that the cells above 0.5 can reach, because resampling is a convex
     combination.
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.runtime.geometry import Axis
+from stc.runtime.masks.axis import Axis
 from stc.segmentation import runs_to_rle
 
 

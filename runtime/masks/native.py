@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError
-from stc.runtime.geometry import Axis
+from stc.runtime.masks.axis import Axis
 from stc.runtime.native import FAILURES, Library
 from stc.runtime.native_interface import FrameAxis, FrameMasks
 

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from stc.errors import InputError
 from stc.runtime import Letterbox, Masks
-from stc.runtime.geometry import Axis, composed_axis
+from stc.runtime.masks.axis import Axis, composed_axis
+from stc.runtime.masks.native import NativeComposer
 from stc.runtime.native import Library, find
 from stc.runtime.native_mask_head import MaskHead
-from stc.runtime.native_masks import NativeComposer
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Masks of a frame: probabilities, and dense, packed or RLE masks by the native library or by NumPy."""
