@@ -36,7 +36,7 @@ from stc.model.decode_rules import DecodeRule
 from stc.model.function_body import DOMAIN, OP, OP_VERSION
 from stc.runtime.bundle.engine_record import ENGINE_FILE
 from stc.runtime.bundle.passport import FILE_NAME, Passport
-from stc.runtime.native import Missing
+from stc.runtime.native.library import Missing
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from stc.export.graph.precision import FILES, Precision
 from stc.export.sizes import Batch
 from stc.runtime.bundle import passport as passports
 from stc.runtime.bundle.engine_record import ENGINE_FILE
-from stc.runtime.native import Missing
+from stc.runtime.native.library import Missing
 
 
 def rebuild(

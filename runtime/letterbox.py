@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError
-from stc.runtime.native import Library
-from stc.runtime.native_resize import resize
+from stc.runtime.native.library import Library
+from stc.runtime.native.resize import resize
 
 RESIZE_RULES = ("pil-bilinear", "linear", "area")
 
@@ -47,7 +47,7 @@ class Letterbox:
     def apply(self, frame: NDArray[np.uint8], native: Library | None = None) -> NDArray[np.uint8]:
         """The input picture: uint8 (H, W, 3) BGR, contiguous, from a frame uint8 (H0, W0, 3) BGR.
 
-        `native` does Pillow's part where it is given (`native_resize.py`).
+        `native` does Pillow's part where it is given (`native/resize.py`).
         Raises InputError when the frame is no such array or has another size than `frame_size`.
         """
         if (size := check_frame(frame)) != self.frame_size:

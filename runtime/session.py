@@ -20,7 +20,7 @@ from stc.runtime.bundle import contract
 from stc.runtime.bundle import files as model_files
 from stc.runtime.bundle.files import EngineFile, OnnxFile
 from stc.runtime.bundle.passport import Passport
-from stc.runtime.native import Library, Missing, find
+from stc.runtime.native.library import Library, Missing, find
 from stc.runtime.result import Result
 from stc.runtime.stream import Stream, step
 from stc.runtime.tracker_config import TrackerConfig

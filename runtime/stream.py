@@ -20,7 +20,7 @@ from stc.runtime.bundle.passport import Passport
 from stc.runtime.detections import Detections, select
 from stc.runtime.letterbox import Letterbox, check_frame
 from stc.runtime.masks.masks import Masks
-from stc.runtime.native import Library
+from stc.runtime.native.library import Library
 from stc.runtime.result import Result
 from stc.runtime.tracker import Tracker, TrackerConfig, TrackEvent
 

@@ -30,7 +30,7 @@ from stc.runtime.backends.triton import TritonBackend
 from stc.runtime.bundle import passport
 from stc.runtime.machine.machine import Driver, Gpu
 from stc.runtime.machine.plugin import Plugin
-from stc.runtime.native import Missing
+from stc.runtime.native.library import Missing
 from stc.runtime.video import ReconnectPolicy, open_source
 from tests.benchmarks.evaluation import annotated
 from tests.benchmarks.proven import prove

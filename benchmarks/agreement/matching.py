@@ -14,7 +14,7 @@ from stc.benchmarks.reference import FrameOutputs
 from stc.runtime.bundle.passport import Passport
 from stc.runtime.letterbox import Letterbox
 from stc.runtime.masks.masks import Masks
-from stc.runtime.native import Library
+from stc.runtime.native.library import Library
 
 Array = NDArray[Any]
 # The same detection, not merely the same object: where rounding made another of two rivals win NMS, their boxes differ.

@@ -16,7 +16,7 @@ import numpy as np
 from stc.cli import run
 from stc.errors import MissingDependencyError
 from stc.files import check_outputs, messages, write_text
-from stc.runtime.native import Library, Missing, find
+from stc.runtime.native.library import Library, Missing, find
 
 THREADS = 2
 SIZES = ((48, 80), (100, 168))

@@ -17,7 +17,7 @@ from stc.model.checkpoint.load import load
 from stc.model.network import STCDeploy
 from stc.runtime.letterbox import Letterbox
 from stc.runtime.masks.masks import Masks
-from stc.runtime.native import Library
+from stc.runtime.native.library import Library
 from stc.runtime.video.pictures import read_picture
 
 FRAME = (720, 1280)  # (H, W)

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stc.runtime.native import Library
-from stc.runtime.native_mask_head import MaskHead
+from stc.runtime.native.library import Library
+from stc.runtime.native.mask_head import MaskHead
 
 STRIDE = 8
 Call = Callable[[], Any]

@@ -19,8 +19,8 @@ from stc.errors import DeviceError, IncompatibleError
 from stc.runtime.backends.tensorrt.cuda import import_cudart
 from stc.runtime.machine import plugin
 from stc.runtime.machine.plugin import Plugin
-from stc.runtime.native_interface import Op
-from stc.runtime.native_mask_head import MaskHead
+from stc.runtime.native.interface import Op
+from stc.runtime.native.mask_head import MaskHead
 
 WARM_UP, RUNS = 50, 500
 HEAD = MaskHead()

@@ -23,7 +23,7 @@ from stc.runtime.bundle.engine_record import ENGINE_FILE, EngineRecord, PluginRe
 from stc.runtime.machine import plugin as plugin_library
 from stc.runtime.machine.machine import NAMES, gather
 from stc.runtime.machine.plugin import Plugin
-from stc.runtime.native import Missing
+from stc.runtime.native.library import Missing
 
 _GIB = 1 << 30
 logger = logging.getLogger(__name__)

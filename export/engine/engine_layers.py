@@ -16,7 +16,7 @@ from stc.export.engine.flavour import Flavour
 from stc.export.graph.precision import Precision
 from stc.runtime.backends.tensorrt.engine import collector
 from stc.runtime.machine.machine import Machine
-from stc.runtime.native import Missing
+from stc.runtime.native.library import Missing
 
 # Layers that move or convert numbers and compute none.
 _MOVES = {"constant", "noop", "reformat", "shuffle"}

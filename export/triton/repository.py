@@ -23,7 +23,7 @@ from stc.runtime.bundle.contract import TensorSpec
 from stc.runtime.bundle.engine_record import ENGINE_FILE, EngineRecord
 from stc.runtime.bundle.passport import MODEL_FILE, Passport
 from stc.runtime.machine import plugin
-from stc.runtime.native import Missing
+from stc.runtime.native.library import Missing
 
 CLIENT = "stc_client.py"
 MANIFEST = "stc-files.json"  # what is ours in a repository, which may hold models of others

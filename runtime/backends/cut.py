@@ -14,8 +14,8 @@ from stc.errors import InputError
 from stc.runtime.bundle.contract import MASKS, TensorSpec
 from stc.runtime.bundle.passport import FIX
 from stc.runtime.mask_head_op import DOMAIN, OP, attributes
-from stc.runtime.native import Library
-from stc.runtime.native_mask_head import MaskHead
+from stc.runtime.native.library import Library
+from stc.runtime.native.mask_head import MaskHead
 
 INPUTS = 5  # of the op
 

@@ -18,7 +18,7 @@ from stc.runtime.bundle import contract
 from stc.runtime.bundle import passport as passports
 from stc.runtime.bundle.contract import TensorSpec
 from stc.runtime.bundle.passport import METADATA_KEY, Passport
-from stc.runtime.native import Library, Missing
+from stc.runtime.native.library import Library, Missing
 from stc.runtime.processors import threads_to_ask_for
 
 logger = logging.getLogger(__name__)

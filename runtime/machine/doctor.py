@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stc.cli import Parser, run
-from stc.runtime import native
 from stc.runtime.machine import machine
 from stc.runtime.machine.machine import BRANCHES, MODULES, NAMES, Flavour, Machine, required_driver
 from stc.runtime.machine.plugin import VARIABLE, Plugin
+from stc.runtime.native import library
 
 Status = Literal["ok", "missing", "broken"]
 TIMEOUT = 60  # seconds for importing one package; a hanging one is broken
@@ -178,10 +178,10 @@ def plugin(here: Machine) -> Finding:
 
 def native_library() -> Finding:
     name = "native CPU library"
-    found = native.find()
-    if isinstance(found, native.Library):
+    found = library.find()
+    if isinstance(found, library.Library):
         return Finding(name, "ok", f"{found.kernels} kernels, {found.threads} threads")
-    there = native.FILE.is_file()
+    there = library.FILE.is_file()
     return Finding(
         name, "broken" if there else "missing", found.reason, "pip install --force-reinstall --no-deps stc-trt"
     )

@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeVar
 
 from stc.runtime.machine import plugin
 from stc.runtime.machine.plugin import Plugin
-from stc.runtime.native import Missing
+from stc.runtime.native.library import Missing
 
 BRANCHES = {12: 535, 13: 580}  # CUDA major -> oldest driver branch for TensorRT's packages of that CUDA
 _FIRST_FOR_CUDA_13 = (10, 13, 2)

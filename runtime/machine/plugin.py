@@ -10,7 +10,7 @@ from typing import Any
 
 from stc.errors import IncompatibleError
 from stc.files import sha256
-from stc.runtime.native import Missing
+from stc.runtime.native.library import Missing
 
 FILE = Path(__file__).parents[1] / "libstc_tensorrt.so"
 VARIABLE = "STC_TENSORRT_PLUGIN"

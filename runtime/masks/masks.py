@@ -15,7 +15,7 @@ from stc.runtime.masks.axis import composed_axis
 from stc.runtime.masks.native import NativeComposer
 from stc.runtime.masks.outlines import outlines
 from stc.runtime.masks.plain import NumpyComposer, packed
-from stc.runtime.native import Library
+from stc.runtime.native.library import Library
 from stc.segmentation import decode
 
 _Index = int | slice | NDArray[Any] | list[int] | list[bool]

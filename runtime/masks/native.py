@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from stc.errors import InputError
 from stc.runtime.masks.axis import Axis
-from stc.runtime.native import FAILURES, Library
-from stc.runtime.native_interface import FrameAxis, FrameMasks
+from stc.runtime.native.interface import FrameAxis, FrameMasks
+from stc.runtime.native.library import FAILURES, Library
 
 
 @dataclass(frozen=True)

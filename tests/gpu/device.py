@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.runtime.backends.tensorrt.cuda import Cuda
-from stc.runtime.native_interface import Op
-from stc.runtime.native_mask_head import MaskHead
+from stc.runtime.native.interface import Op
+from stc.runtime.native.mask_head import MaskHead
 
 Array = NDArray[Any]
 

@@ -11,7 +11,7 @@ import tensorrt_rtx as trt
 from onnx import TensorProto, helper
 
 from stc.model.function_body import DOMAIN, OP, PLUGIN_ATTRIBUTES, function_body
-from stc.runtime.native_mask_head import MaskHead
+from stc.runtime.native.mask_head import MaskHead
 
 
 class Printer(trt.ILogger):  # type: ignore[misc]

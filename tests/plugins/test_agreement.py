@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stc.model.mask_head import dynamic_mask_head
-from stc.runtime.native import Library, find
-from stc.runtime.native_interface import Op
-from stc.runtime.native_mask_head import MaskHead
+from stc.runtime.native.interface import Op
+from stc.runtime.native.library import Library, find
+from stc.runtime.native.mask_head import MaskHead
 from tests.model.test_function_body import session
 from tests.plugins.toolchain import FIBERS, KERNELS, PLUGINS, compile_host
 from tests.reference import condinst

@@ -34,7 +34,7 @@ from stc.runtime import (
     TrackerConfig,
     TrackEvent,
 )
-from stc.runtime.native import Library, find
+from stc.runtime.native.library import Library, find
 from tests.runtime import tiny_model
 
 ROOT = Path(__file__).parents[2]

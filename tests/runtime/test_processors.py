@@ -105,7 +105,7 @@ def test_a_tree_that_cannot_be_read_tells_nothing(tmp_path: Path) -> None:
 BOUND = """
 import os
 os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[0]})
-from stc.runtime.native import find
+from stc.runtime.native.library import find
 from stc.runtime.processors import processors, threads_to_ask_for
 told = 1 if os.cpu_count() > 1 else None
 print(processors(), find().threads, find().with_threads(None).threads, threads_to_ask_for(None) == told)

@@ -14,7 +14,7 @@ import pytest
 
 from stc.errors import AccuracyError
 from stc.export.engine.engine_layers import EngineLayers, check, count, sentence
-from stc.runtime.native import Missing
+from stc.runtime.native.library import Missing
 
 DYNAMIC = "N/A due to dynamic shapes"
 

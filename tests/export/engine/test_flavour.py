@@ -10,7 +10,7 @@ import pytest
 
 from stc.errors import IncompatibleError, MissingDependencyError
 from stc.export.engine.flavour import Flavour, choose
-from stc.runtime.native import Missing
+from stc.runtime.native.library import Missing
 
 
 def install(monkeypatch: pytest.MonkeyPatch, **versions: str | None) -> None:

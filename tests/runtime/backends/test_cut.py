@@ -17,7 +17,7 @@ from stc.model.function_body import DOMAIN, OP, function_body
 from stc.runtime import Session
 from stc.runtime.backends.cut import Cut, Whole, cut
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
-from stc.runtime.native import Library, Missing, find
+from stc.runtime.native.library import Library, Missing, find
 from tests.runtime import tiny_model
 
 K, H, W = 4, 6, 9

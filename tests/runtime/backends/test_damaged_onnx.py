@@ -13,8 +13,8 @@ from onnx import TensorProto, helper
 
 from stc.errors import IncompatibleError, InputError
 from stc.runtime import Session
-from stc.runtime.native import Library, find
-from stc.runtime.native_mask_head import MaskHead
+from stc.runtime.native.library import Library, find
+from stc.runtime.native.mask_head import MaskHead
 from tests.runtime import op_model, tiny_model
 
 FRAME = tiny_model.frame((0, (8, 12, 40, 44)))

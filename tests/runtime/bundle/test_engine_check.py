@@ -13,7 +13,7 @@ from stc.runtime.bundle.engine_check import check
 from stc.runtime.bundle.engine_record import EngineRecord, PluginRecord
 from stc.runtime.machine.machine import Driver, Gpu, Machine, TensorRt, required_driver
 from stc.runtime.machine.plugin import Plugin
-from stc.runtime.native import Missing
+from stc.runtime.native.library import Missing
 
 BUNDLE = Path("out/model")
 PLUGIN = Plugin(Path("/lib/libstc_tensorrt.so"), "a" * 64)

@@ -20,7 +20,7 @@ from stc.errors import InputError
 from stc.runtime import Letterbox, Masks
 from stc.runtime.masks.axis import composed_axis
 from stc.runtime.masks.outlines import outlines
-from stc.runtime.native import Library, find
+from stc.runtime.native.library import Library, find
 from stc.runtime.serial_blas import LIMIT, inner_products
 from stc.segmentation import MOST_POINTS, to_rle
 

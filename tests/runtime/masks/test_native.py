@@ -19,8 +19,8 @@ from stc.errors import InputError
 from stc.runtime import Letterbox, Masks
 from stc.runtime.masks.axis import Axis, composed_axis
 from stc.runtime.masks.native import NativeComposer
-from stc.runtime.native import Library, find
-from stc.runtime.native_mask_head import MaskHead
+from stc.runtime.native.library import Library, find
+from stc.runtime.native.mask_head import MaskHead
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from onnx import TensorProto, helper
 from stc.errors import InputError
 from stc.model.function_body import DOMAIN, OP, function_body
 from stc.model.mask_head import dynamic_mask_head
-from stc.runtime.native import Library, find
-from stc.runtime.native_mask_head import MaskHead
+from stc.runtime.native.library import Library, find
+from stc.runtime.native.mask_head import MaskHead
 from tests.reference import condinst
 
 NETWORKS = ((8, 3), (8, 2), (4, 3), (16, 3))  # STC_MASK_HEAD_NETWORKS of dynamic_mask_head.h

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError
-from stc.runtime.native import FAILURES, Library
-from stc.runtime.native_interface import Resize, ResizeAxis
+from stc.runtime.native.interface import Resize, ResizeAxis
+from stc.runtime.native.library import FAILURES, Library
 
 FRACTION = 22  # bits of a weight, as in Pillow
 

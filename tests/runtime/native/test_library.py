@@ -12,17 +12,18 @@ from pathlib import Path
 import pytest
 
 from stc.errors import InputError
-from stc.runtime import native, native_interface
-from stc.runtime.native import Library, Missing, find
+from stc.runtime.native import interface
+from stc.runtime.native import library as native
+from stc.runtime.native.library import Library, Missing, find
 from stc.runtime.processors import processors
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SETS = ("avx512", "avx2", "portable")  # the better ones first
 
 
 def kernels(asked: str) -> str:
     """What a fresh process chooses with STC_CPU=`asked`."""
-    code = "from stc.runtime.native import find; print(find().kernels)"
+    code = "from stc.runtime.native.library import find; print(find().kernels)"
     done = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | {"STC_CPU": asked}, capture_output=True, text=True, check=True
     )
@@ -48,7 +49,7 @@ def test_stc_cpu_rules_out_better_instruction_sets(asked: str) -> None:
 def test_every_instruction_set_passes_the_tests_of_the_op_and_of_the_masks(asked: str) -> None:
     if kernels(asked) != asked:
         pytest.skip(f"not executed: this machine has no {asked}")
-    files = ("test_native_mask_head.py", "test_native_masks.py", "test_native_resize.py", "test_masks.py")
+    files = ("native/test_mask_head.py", "masks/test_native.py", "native/test_resize.py", "masks/test_masks.py")
     command = [sys.executable, "-m", "pytest", "-m", "not slow", *(f"tests/runtime/{name}" for name in files)]
     done = subprocess.run(
         command, cwd=ROOT, env=os.environ | {"STC_CPU": asked}, capture_output=True, text=True, check=False
@@ -76,14 +77,14 @@ def test_a_library_that_cannot_be_loaded_is_missing_with_a_reason(
 
 
 def test_a_library_of_another_version_is_missing_with_both_versions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native_interface, "ABI", 99)
+    monkeypatch.setattr(interface, "ABI", 99)
     found = find.__wrapped__()
     assert isinstance(found, Missing) and "needs 99; reinstall stc-trt" in found.reason
 
 
 def test_structs_of_another_size_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    longer = type("Longer", (native_interface.FrameMasks,), {"_fields_": [("more", ctypes.c_int64)]})
-    monkeypatch.setattr(native_interface, "STRUCTS", (native_interface.Op, longer, native_interface.Resize))
+    longer = type("Longer", (interface.FrameMasks,), {"_fields_": [("more", ctypes.c_int64)]})
+    monkeypatch.setattr(interface, "STRUCTS", (interface.Op, longer, interface.Resize))
     found = find.__wrapped__()
     assert isinstance(found, Missing) and "structs of other sizes" in found.reason
 
@@ -101,8 +102,8 @@ def test_every_function_of_the_header_is_declared_with_its_arguments() -> None:
     """Names and numbers of arguments, read from the header itself."""
     header = (ROOT / "plugins/cpu/stc_cpu.h").read_text()
     declared = dict(re.findall(r"STC_API [\w *]+?\b(stc_cpu_\w+)\(([^)]*)\)", header))
-    assert set(declared) == {"stc_cpu_abi", *native_interface.FUNCTIONS}
-    for name, (_, arguments) in native_interface.FUNCTIONS.items():
+    assert set(declared) == {"stc_cpu_abi", *interface.FUNCTIONS}
+    for name, (_, arguments) in interface.FUNCTIONS.items():
         given = declared[name].strip()
         assert len(arguments) == (0 if given == "void" else given.count(",") + 1), name
     library = find()
@@ -125,7 +126,7 @@ def test_no_more_threads_start_than_there_is_work_for() -> None:
     """In a process of its own, where nothing else starts threads."""
     code = """
 import numpy as np, os
-from stc.runtime.native import find
+from stc.runtime.native.library import find
 from stc.runtime.masks.native import NativeComposer
 from stc.runtime.masks.axis import composed_axis
 library = find().with_threads(2**31 - 1)

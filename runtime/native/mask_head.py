@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from stc.errors import InputError
 from stc.runtime.mask_head_op import Attributes
-from stc.runtime.native import FAILURES, Library
-from stc.runtime.native_interface import Op
+from stc.runtime.native.interface import Op
+from stc.runtime.native.library import FAILURES, Library
 
 _STORAGE = {np.dtype(np.float32): 0, np.dtype(np.float16): 1}
 

@@ -1,4 +1,6 @@
-"""The native CPU library: found, checked and described; what it can do is in `native_*.py`, one file per task."""
+"""The native CPU library: found, checked and described; what it can do is in the files beside this one, one per
+task.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from stc.errors import InputError
-from stc.runtime import native_interface
+from stc.runtime.native import interface
 from stc.runtime.processors import processors
 
 logger = logging.getLogger(__name__)
 
-FILE = Path(__file__).with_name("libstc_cpu.so")
+FILE = Path(__file__).parents[1] / "libstc_cpu.so"
 FAILURES = {
     -1: "an argument is out of range",
     -2: "the native library has no kernel for this number of channels and layers",
@@ -63,7 +65,7 @@ def find() -> Library | Missing:
         handle = ctypes.CDLL(str(FILE))
     except OSError as error:
         return Missing(f"{FILE.name} does not load ({error}); reinstall stc-trt on this machine")
-    if reason := native_interface.mismatch(handle):
+    if reason := interface.mismatch(handle):
         return Missing(f"{FILE.name} {reason}; reinstall stc-trt")
     kernels = handle.stc_cpu_kernels().decode()
     logger.info("native library: %s kernels", kernels)

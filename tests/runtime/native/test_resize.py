@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stc.errors import InputError
-from stc.runtime import Letterbox, native_resize
-from stc.runtime.native import Library, find
+from stc.runtime import Letterbox
+from stc.runtime.native import resize as native_resize
+from stc.runtime.native.library import Library, find
 
 Picture = NDArray[np.uint8]
 
