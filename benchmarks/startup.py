@@ -19,7 +19,7 @@ RUNS = 7
 PROGRAMS = {
     "import stc.runtime": "import stc.runtime",
     "stc-export --help": "from stc.export.main import main; main(['--help'])",
-    "stc-track --help": "from stc.runtime.main import main; main(['--help'])",
+    "stc-track --help": "from stc.runtime.track.main import main; main(['--help'])",
     "stc-bench --help": "from stc.benchmarks.main import main; main(['--help'])",
     "stc-eval --help": "from stc.benchmarks.evaluation.main import main; main(['--help'])",
     "stc-train --help": "from stc.training.main import main; main(['--help'])",

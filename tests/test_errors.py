@@ -39,7 +39,7 @@ from tests.runtime import tiny_model
 from tests.runtime.backends import engine_bundle, lying_server, triton_server
 from tests.runtime.backends.engine_bundle import Gpus
 from tests.runtime.backends.fake_cuda import cudaError_t
-from tests.runtime.track_cli import give_source
+from tests.runtime.track.track_cli import give_source
 from tests.runtime.video.clips import encode, steady
 from tests.seeded import crossvis_state, stc_lite_model
 
@@ -345,7 +345,7 @@ def cuda_provider_fallback(place: Place) -> None:
 
 
 def track(*arguments: str) -> int:
-    from stc.runtime.main import main
+    from stc.runtime.track.main import main
 
     return main([*arguments, "--model", "bundle"])
 
@@ -564,7 +564,7 @@ def foreign_stream(place: Place) -> None:
 
 
 def ray_track(place: Place, video: str, address: str = "local") -> None:
-    from stc.runtime.main import main
+    from stc.runtime.track.main import main
 
     model = str(place.bundle / "model.onnx")
     main([video, "--model", model, "-o", str(place.bundle / "out"), "--ray", address])

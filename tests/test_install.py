@@ -27,7 +27,7 @@ from PIL import Image
 
 from stc import cli
 from stc.export import main as export
-from stc.runtime import main as track
+from stc.runtime.track import main as track
 from tests.installs import LINKS, ROOT, Environment, copy, pip, requirements, run, tracked
 
 pytestmark = [

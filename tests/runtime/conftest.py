@@ -9,7 +9,7 @@ import pytest
 
 if TYPE_CHECKING:
     from stc.runtime import Session
-    from tests.runtime.track_cli import Track
+    from tests.runtime.track.track_cli import Track
     from tests.runtime.video.clips import BrightSession
 
 
@@ -47,7 +47,7 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> list[BrightSession]:
 def track(sessions: list[BrightSession]) -> Track:
     """Runs `stc-track` on such a session and gives its exit code."""
     from stc.cli import run
-    from stc.runtime import main as command
+    from stc.runtime.track import main as command
 
     return lambda *arguments: run(command.main, [str(a) for a in arguments] + ["--model", "bundle"])
 

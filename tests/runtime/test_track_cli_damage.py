@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from stc.runtime import fleet
-from stc.runtime.fleet_report import Report
-from stc.runtime.track_outputs import Outputs
+from stc.runtime.track import fleet
+from stc.runtime.track.outputs import Outputs
+from stc.runtime.track.table import Report
 from stc.runtime.video import open_source
 from tests.runtime import tiny_model
-from tests.runtime.track_cli import Track
+from tests.runtime.track.track_cli import Track
 from tests.runtime.video.clips import encode, steady
 from tests.runtime.video.zoo import overwrite_packet
 

@@ -11,7 +11,7 @@ import cv2
 import pytest
 
 from stc.runtime.video.made import is_ours
-from tests.runtime.track_cli import Track, give_source, written
+from tests.runtime.track.track_cli import Track, give_source, written
 from tests.runtime.video.clips import encode, make_frame, square_picture, steady
 
 Contents = dict[str, bytes]

@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 
 from stc.runtime.video import open_source
-from tests.runtime.track_cli import written
+from tests.runtime.track.track_cli import written
 from tests.runtime.video.clips import encode, steady
 
 
 def start(*arguments: object, cwd: Path, **options: Any) -> subprocess.Popen[str]:
-    code = "from stc.runtime.main import entry; entry()"
+    code = "from stc.runtime.track.main import entry; entry()"
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE, text=True, **options)
 

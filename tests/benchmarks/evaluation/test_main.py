@@ -22,7 +22,7 @@ from stc.benchmarks.evaluation.main import main
 from stc.benchmarks.evaluation.results import read_results
 from stc.cli import run
 from stc.runtime import Session, Stream
-from stc.runtime.main import main as track
+from stc.runtime.track.main import main as track
 from tests.benchmarks.evaluation import scenes
 from tests.runtime import tiny_model
 

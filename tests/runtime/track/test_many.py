@@ -15,10 +15,10 @@ from time import monotonic, sleep
 import cv2
 import pytest
 
-from stc.runtime.track_outputs import file_names
+from stc.runtime.track.outputs import file_names
 from stc.runtime.video import Frame, open_source
 from tests.runtime import tiny_model
-from tests.runtime.track_cli import Track, give_source, written
+from tests.runtime.track.track_cli import Track, give_source, written
 from tests.runtime.video.clips import BrightSession, encode, make_frame, square_picture, steady
 from tests.runtime.video.rtsp_server import SECRET, Server
 
@@ -255,7 +255,7 @@ def test_a_service_that_is_stopped_completes_its_files(tmp_path: Path, bundle: P
     (tmp_path / "in").mkdir()
     cv2.imwrite(str(tmp_path / "in" / "0.png"), tiny_model.frame((0, (4, 8, 24, 28))))
     with Server() as server:
-        code = "from stc.runtime.main import entry; entry()"
+        code = "from stc.runtime.track.main import entry; entry()"
         command = [sys.executable, "-c", code, "in", server.url, "--model", str(bundle), "-o", "out", "--jsonl", "out"]
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path

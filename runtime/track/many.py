@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from stc.errors import InputError, StcError
 from stc.runtime.processors import processors
-from stc.runtime.track_outputs import Outputs
-from stc.runtime.track_run import Summary, track
+from stc.runtime.track.one import Summary, track
+from stc.runtime.track.outputs import Outputs
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -14,7 +14,7 @@ from stc.signals import Hold
 if TYPE_CHECKING:
     from stc.runtime.result import Result
     from stc.runtime.session import Session
-    from stc.runtime.track_outputs import Outputs
+    from stc.runtime.track.outputs import Outputs
     from stc.runtime.tracker import TrackerConfig
     from stc.runtime.video import Source
     from stc.runtime.video.sinks import Writer
@@ -54,7 +54,7 @@ def track(
     when it is a bug, it is raised, and nothing is left. A file that cannot be completed is raised once the others are.
     A frame goes into all outputs or into none, unless a second Ctrl-C comes, or an output fails.
     """
-    from stc.runtime.track_outputs import Files
+    from stc.runtime.track.outputs import Files
 
     if source.length == 1:  # no second frame can confirm what the only one shows
         config = replace(config, confirm_hits=1)

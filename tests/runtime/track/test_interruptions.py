@@ -16,7 +16,7 @@ import pytest
 
 from stc.errors import InputError
 from stc.runtime.video import Frame, open_source
-from tests.runtime.track_cli import Track, give_source, written
+from tests.runtime.track.track_cli import Track, give_source, written
 from tests.runtime.video.clips import BrightSession, make_frame
 
 

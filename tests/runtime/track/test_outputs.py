@@ -14,7 +14,7 @@ from pycocotools import mask as coco
 
 from stc.runtime.video import open_source
 from tests.runtime import tiny_model
-from tests.runtime.track_cli import Track, written
+from tests.runtime.track.track_cli import Track, written
 from tests.runtime.video.clips import SIDE, BrightSession, encode, square_picture
 
 
@@ -102,7 +102,7 @@ def test_real_bundle_without_torch(tmp_path: Path, bundle: Path) -> None:
     code = """
 import sys
 sys.modules["torch"] = None  # any import of it raises
-from stc.runtime.main import entry
+from stc.runtime.track.main import entry
 entry()
 """
     arguments = ["in", "--model", str(bundle), "-o", "out.mp4", "--json", "out.json", "--threads", "1"]

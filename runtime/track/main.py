@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from stc.cli import Parser, run
 from stc.files import messages
 from stc.runtime.rule_names import RULE_NAMES
-from stc.runtime.track_outputs import Outputs, file_names
-from stc.runtime.track_run import Summary, track
+from stc.runtime.track.one import Summary, track
+from stc.runtime.track.outputs import Outputs, file_names
 
 if TYPE_CHECKING:
     from stc.runtime.session import Session
@@ -136,7 +136,7 @@ def _sentence(summary: Summary, source: Source, outputs: Outputs) -> str:
 
 
 def _run_many(args: argparse.Namespace, folders: Outputs, open_: Open) -> int:
-    from stc.runtime.track_many import Run, track_many
+    from stc.runtime.track.many import Run, track_many
     from stc.runtime.video.sources import is_live, is_picture, shown_spec
 
     runs = []
@@ -149,9 +149,9 @@ def _run_many(args: argparse.Namespace, folders: Outputs, open_: Open) -> int:
 
 
 def _run_fleet(args: argparse.Namespace, folders: Outputs) -> int:
-    from stc.runtime import fleet
-    from stc.runtime.fleet_report import Report
-    from stc.runtime.ray_fleet import run_all
+    from stc.runtime.track import fleet
+    from stc.runtime.track.ray import run_all
+    from stc.runtime.track.table import Report
 
     model = Path(args.model).resolve()
     settings = fleet.Settings(

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from stc.errors import FatalError, InputError, MissingDependencyError
-from stc.runtime import fleet
-from stc.runtime.fleet import Job, Outcome
+from stc.runtime.track import fleet
+from stc.runtime.track.fleet import Job, Outcome
 
 RETRIES = 3  # of a video whose worker was killed, or whose disk failed
 REACHING = 5.0  # seconds for a connection to the cluster

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import MofNCompleteColumn, Progress
 from rich.table import Table
 
-from stc.runtime.fleet import Job, Outcome
+from stc.runtime.track.fleet import Job, Outcome
 
 WIDTH = 4000  # characters of the table where no terminal limits it: one line per video
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from stc.cli import run
-from stc.runtime import main as command
-from tests.runtime.track_cli import Track, give_source, written
+from stc.runtime.track import main as command
+from tests.runtime.track.track_cli import Track, give_source, written
 from tests.runtime.video.clips import make_frame
 
 
@@ -92,7 +92,7 @@ def test_help_and_early_errors_import_nothing_heavy(tmp_path: Path, arguments: l
     code = f"""
 import sys
 from stc.cli import run
-from stc.runtime.main import main
+from stc.runtime.track.main import main
 try:
     run(main, {arguments!r})
 except SystemExit:

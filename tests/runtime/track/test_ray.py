@@ -18,12 +18,12 @@ import pytest
 
 from stc.cli import run
 from stc.errors import InputError
-from stc.runtime import ray_fleet
-from stc.runtime.fleet import Job, Settings
-from stc.runtime.main import main
-from stc.runtime.track_outputs import Outputs
+from stc.runtime.track import ray as ray_fleet
+from stc.runtime.track.fleet import Job, Settings
+from stc.runtime.track.main import main
+from stc.runtime.track.outputs import Outputs
 from tests.runtime import tiny_model
-from tests.runtime.fleet_clips import clip
+from tests.runtime.track.fleet_clips import clip
 
 pytestmark = pytest.mark.slow
 FRAMES = 600  # of a video: long enough to be killed in
@@ -54,7 +54,7 @@ class Fleet:
     """The command in a process of its own."""
 
     def __init__(self, place: Path) -> None:
-        program = "from stc.runtime.main import entry; entry()"
+        program = "from stc.runtime.track.main import entry; entry()"
         self.process = subprocess.Popen(
             [sys.executable, "-c", program, *command(place, "--ray", "local", "-o", str(place / "out"))],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,

@@ -14,11 +14,12 @@ import pytest
 
 from stc.errors import FatalError, IncompatibleError, InputError
 from stc.files import write_text
-from stc.runtime import fleet, ray_fleet
-from stc.runtime.fleet import Job, Settings
-from stc.runtime.track_outputs import Outputs
+from stc.runtime.track import fleet
+from stc.runtime.track import ray as ray_fleet
+from stc.runtime.track.fleet import Job, Settings
+from stc.runtime.track.outputs import Outputs
 from tests.runtime import tiny_model
-from tests.runtime.fleet_clips import clip
+from tests.runtime.track.fleet_clips import clip
 from tests.runtime.video.clips import encode, steady
 
 

@@ -1,0 +1,1 @@
+"""`stc-track`: one video, many of them, or a fleet of machines."""
