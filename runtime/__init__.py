@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stc.runtime.result import Result
     from stc.runtime.session import Session
     from stc.runtime.stream import Stream
-    from stc.runtime.tracker import Detections, Tracker, TrackerConfig, TrackEvent, TrackUpdate
+    from stc.runtime.tracking.tracker import Detections, Tracker, TrackerConfig, TrackEvent, TrackUpdate
 
 __all__ = [
     "Detections",
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Detections": "tracker",
+    "Detections": "tracking.tracker",
     "DeviceArray": "backends.tensorrt.device_array",
     "Letterbox": "letterbox",
     "Masks": "masks.masks",
@@ -44,10 +44,10 @@ _HOMES = {
     "Result": "result",
     "Session": "session",
     "Stream": "stream",
-    "TrackEvent": "tracker",
-    "TrackUpdate": "tracker",
-    "Tracker": "tracker",
-    "TrackerConfig": "tracker",
+    "TrackEvent": "tracking.tracker",
+    "TrackUpdate": "tracking.tracker",
+    "Tracker": "tracking.tracker",
+    "TrackerConfig": "tracking.tracker",
 }
 
 # A library is silent unless its user configures logging.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stc.errors import MissingDependencyError
 from stc.runtime.masks.masks import Masks
-from stc.runtime.tracker import TrackEvent
+from stc.runtime.tracking.tracker import TrackEvent
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError, ProcessBoundError
-from stc.runtime import tracker_config
 from stc.runtime.backends.backend import Backend
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from stc.runtime.backends.tensorrt.backend import TensorRtBackend
@@ -23,7 +22,8 @@ from stc.runtime.bundle.passport import Passport
 from stc.runtime.native.library import Library, Missing, find
 from stc.runtime.result import Result
 from stc.runtime.stream import Stream, step
-from stc.runtime.tracker_config import TrackerConfig
+from stc.runtime.tracking import config as tracker_config
+from stc.runtime.tracking.config import TrackerConfig
 
 
 class Session:

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from stc.errors import InputError, ProcessBoundError
 from stc.runtime.bundle.passport import Passport
-from stc.runtime.detections import Detections, select
 from stc.runtime.letterbox import Letterbox, check_frame
 from stc.runtime.masks.masks import Masks
 from stc.runtime.native.library import Library
 from stc.runtime.result import Result
-from stc.runtime.tracker import Tracker, TrackerConfig, TrackEvent
+from stc.runtime.tracking.detections import Detections, select
+from stc.runtime.tracking.tracker import Tracker, TrackerConfig, TrackEvent
 
 FREE_BATCH = 8  # pictures at once where the model sets no limit: bounds the memory of a step of any number of streams
 

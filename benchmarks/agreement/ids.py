@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.benchmarks.reference import FrameOutputs
-from stc.runtime import tracker_config
 from stc.runtime.bundle.passport import Passport
-from stc.runtime.detections import Detections, kept
 from stc.runtime.letterbox import Letterbox
-from stc.runtime.tracker import Tracker
+from stc.runtime.tracking import config as tracker_config
+from stc.runtime.tracking.detections import Detections, kept
+from stc.runtime.tracking.tracker import Tracker
 
 Array = NDArray[Any]
 

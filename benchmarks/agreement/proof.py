@@ -20,8 +20,8 @@ from stc.benchmarks.models.candidates import Candidate, is_checkpoint
 from stc.benchmarks.reference import FrameOutputs, Reference, valid_rows
 from stc.errors import InputError
 from stc.runtime.bundle.passport import FIX, verify_file
-from stc.runtime.detections import kept
 from stc.runtime.letterbox import Letterbox
+from stc.runtime.tracking.detections import kept
 
 if TYPE_CHECKING:
     from stc.benchmarks.models.pytorch import TorchBackend

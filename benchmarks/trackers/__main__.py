@@ -21,7 +21,7 @@ from stc.cli import Parser, run
 from stc.errors import InputError
 from stc.files import check_outputs, messages, write_text
 from stc.runtime.rule_names import RULE_NAMES
-from stc.runtime.tracker import Tracker, TrackerConfig
+from stc.runtime.tracking.tracker import Tracker, TrackerConfig
 
 CONFIGS: dict[str, TrackerConfig] = {
     "default": TrackerConfig(),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.runtime.detections import Detections
+from stc.runtime.tracking.detections import Detections
 
 Array = NDArray[Any]
 STRIDE, GRID = 4, (72, 128)  # masks have a cell per STRIDE pixels

@@ -11,8 +11,9 @@ from typing import Any
 from stc.boundary import reason
 from stc.errors import IncompatibleError, InputError
 from stc.files import sha256, write_text
-from stc.runtime import schema, tracker_config
+from stc.runtime import schema
 from stc.runtime.bundle import engine_record
+from stc.runtime.tracking import config as tracker_config
 
 SCHEMA = 1
 FILE_NAME = "passport.json"
@@ -78,7 +79,7 @@ class Passport:
     score_threshold: float  # the least score that the graph gives; a session can only raise it
     nms_threshold: float
     threshold_bound: float | None = None  # highest score that the graph's own threshold decides about; None: the least
-    tracker: dict[str, Any] = field(default_factory=dict)  # fields of stc.runtime.tracker.TrackerConfig
+    tracker: dict[str, Any] = field(default_factory=dict)  # fields of stc.runtime.tracking.tracker.TrackerConfig
     precision: dict[str, Any] = field(default_factory=dict)  # {"type": "fp32"|"fp16", "fp32_islands": [...]}
     checkpoint: dict[str, Any] = field(default_factory=dict)  # file name, sha256, layout, what was assumed
     model: dict[str, Any] = field(default_factory=dict)  # stc.model.config.ModelConfig

@@ -19,7 +19,7 @@ from stc.runtime.track.outputs import Outputs, file_names
 
 if TYPE_CHECKING:
     from stc.runtime.session import Session
-    from stc.runtime.tracker import TrackerConfig
+    from stc.runtime.tracking.tracker import TrackerConfig
     from stc.runtime.video import Source
 
 Open: TypeAlias = "Callable[[str], Source]"

@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 
 from stc.errors import IncompatibleError, MissingDependencyError
 from stc.runtime import Letterbox, Masks, Result
-from stc.runtime.detections import select
+from stc.runtime.tracking.detections import select
 
 LETTERBOX = Letterbox.fit((120, 200), (64, 96), "linear", (0, 0, 0))  # scaled to 58 x 96
 EVERY = np.ones(3, np.bool_)

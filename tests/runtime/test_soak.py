@@ -16,9 +16,9 @@ import pytest
 
 from stc.benchmarks.models import memory
 from stc.runtime import Result, Session, Tracker, TrackerConfig
-from stc.runtime.detections import select
 from stc.runtime.letterbox import Letterbox
-from tests.runtime.replay import Array, Recording, ReplayBackend, camera, demo_model
+from stc.runtime.tracking.detections import select
+from tests.runtime.tracking.replay import Array, Recording, ReplayBackend, camera, demo_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(memory.resident() is None, reason="reads /proc")]
 

@@ -14,7 +14,7 @@ import onnx
 
 from stc.runtime import Session
 from stc.runtime.rule_names import RULE_NAMES
-from stc.runtime.tracker_config import TrackerConfig
+from stc.runtime.tracking.config import TrackerConfig
 from tests.mutations import damaged, odd_json
 from tests.runtime import tiny_model
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from stc.runtime import Detections, Letterbox, Masks, Session, Tracker, TrackerConfig
-from stc.runtime.detections import select
 from stc.runtime.letterbox import RESIZE_RULES
 from stc.runtime.native.library import Library, find
 from stc.runtime.native.mask_head import MaskHead
+from stc.runtime.tracking.detections import select
 from tests.runtime import tiny_model
 
 NUMBERS = (0.0, 1.0, 0.5, -1.0, 1e-45, 1e38, float("nan"), float("inf"), float("-inf"))

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.runtime.detections import Detections
 from stc.runtime.serial_blas import inner_products
-from stc.runtime.track_bank import NO_TRACK, TrackBank, norms
+from stc.runtime.tracking.bank import NO_TRACK, TrackBank, norms
+from stc.runtime.tracking.detections import Detections
 
 if TYPE_CHECKING:
-    from stc.runtime.tracker import TrackerConfig
+    from stc.runtime.tracking.tracker import TrackerConfig
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]

@@ -37,7 +37,7 @@ class TrackerConfig:
     """Rule and settings of a tracker; scores, similarities and IoU are in 0..1, times in seconds.
 
     `rule` "default" is bi-softmax matching (QDTrack) with the guards below. "crossvis", "masktrack", "qdtrack" and
-    "idol" are the released trackers of these methods, to compare with (`published_rules.py`): their own constants, what
+    "idol" are the released trackers of these methods, to compare with (`published.py`): their own constants, what
     is unmatched and good enough a track at once, expiry after 10 frames ("qdtrack", "idol") or never. Of the settings
     only `capacity` applies to them: what never expires is forgotten when there are more tracks than that, the one lost
     for longest first; up to there a rule equals its original.

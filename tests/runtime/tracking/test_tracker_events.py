@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from stc.runtime import Tracker, TrackerConfig
-from stc.runtime.tracker import RULES
-from tests.runtime.detections import AT_ONCE, NOTHING, box, detections, kinds, random_detections, unit
+from stc.runtime.tracking.tracker import RULES
+from tests.runtime.tracking.detections import AT_ONCE, NOTHING, box, detections, kinds, random_detections, unit
 
 
 def test_a_tracklet_is_confirmed_by_consecutive_frames_or_a_high_score() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stc.runtime.tracker_rules import _greedy, _linear, bi_softmax, iou
+from stc.runtime.tracking.rules import _greedy, _linear, bi_softmax, iou
 
 
 def test_bi_softmax_is_qdtrack_s_formula() -> None:

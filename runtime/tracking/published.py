@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.runtime.detections import Detections
 from stc.runtime.serial_blas import inner_products
-from stc.runtime.track_bank import NO_TRACK, TrackBank, norms
-from stc.runtime.tracker_rules import Bools, Floats, Match, Rule, bi_softmax, iou
+from stc.runtime.tracking.bank import NO_TRACK, TrackBank, norms
+from stc.runtime.tracking.detections import Detections
+from stc.runtime.tracking.rules import Bools, Floats, Match, Rule, bi_softmax, iou
 
 if TYPE_CHECKING:
-    from stc.runtime.tracker import TrackerConfig
+    from stc.runtime.tracking.tracker import TrackerConfig
 
 CROSSVIS_THRESHOLD = 0.4
 MASKTRACK_IOU, MASKTRACK_LABEL = 2.0, 10.0  # beside log p and log score, each with 1

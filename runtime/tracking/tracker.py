@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError
-from stc.runtime.detections import Detections
-from stc.runtime.published_rules import CROSSVIS, IDOL, MASKTRACK, QDTRACK
 from stc.runtime.rule_names import RuleName
-from stc.runtime.track_bank import NO_TRACK, TrackBank
-from stc.runtime.tracker_config import TrackerConfig
-from stc.runtime.tracker_rules import Match, Rule, match_default
+from stc.runtime.tracking.bank import NO_TRACK, TrackBank
+from stc.runtime.tracking.config import TrackerConfig
+from stc.runtime.tracking.detections import Detections
+from stc.runtime.tracking.published import CROSSVIS, IDOL, MASKTRACK, QDTRACK
+from stc.runtime.tracking.rules import Match, Rule, match_default
 
 __all__ = ["Detections", "TrackEvent", "TrackUpdate", "Tracker", "TrackerConfig"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.runtime.detections import Detections
+from stc.runtime.tracking.detections import Detections
 
 NO_TRACK = -1
 

@@ -11,8 +11,8 @@ import pytest
 from stc.errors import InputError
 from stc.runtime import Tracker, TrackerConfig
 from stc.runtime.rule_names import RULE_NAMES
-from stc.runtime.tracker import RULES
-from tests.runtime.detections import AT_ONCE, NOTHING, D, box, detections, unit
+from stc.runtime.tracking.tracker import RULES
+from tests.runtime.tracking.detections import AT_ONCE, NOTHING, D, box, detections, unit
 
 
 def test_no_detections_at_all() -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from stc.runtime import Detections, Tracker, TrackerConfig
-from tests.runtime.detections import box, compare, detections, unit
-from tests.runtime.plain import bi_softmax, box_iou
+from tests.runtime.tracking.detections import box, compare, detections, unit
+from tests.runtime.tracking.plain import bi_softmax, box_iou
 
 INIT, OBJ, MATCH, FRAMES, MOMENTUM, NMS_CONF = 0.8, 0.5, 0.5, 10, 0.8, 0.5
 BACKDROP_IOU, CLASS_IOU = 0.3, 0.7

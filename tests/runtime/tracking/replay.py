@@ -16,7 +16,7 @@ from stc.runtime import Passport, Session
 from stc.runtime.bundle import contract
 from stc.runtime.bundle.contract import FILL
 
-ASSETS = Path(__file__).parents[2] / "assets"
+ASSETS = Path(__file__).parents[3] / "assets"
 WINDOW = (504, 896)  # (H, W) of the camera's picture
 
 Array = np.ndarray[Any, Any]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from stc.runtime import Detections, Tracker, TrackerConfig
-from tests.runtime.detections import box, compare, detections, unit
-from tests.runtime.plain import box_iou, dot
+from tests.runtime.tracking.detections import box, compare, detections, unit
+from tests.runtime.tracking.plain import box_iou, dot
 
 
 @dataclass

@@ -8,8 +8,8 @@ import pytest
 
 from stc.errors import InputError
 from stc.runtime import Detections, Tracker, TrackerConfig
-from tests.runtime.detections import NOTHING, compare
-from tests.runtime.plain import bi_softmax, mask_iou
+from tests.runtime.tracking.detections import NOTHING, compare
+from tests.runtime.tracking.plain import bi_softmax, mask_iou
 
 INIT, ADD_NEW, MATCH, FRAMES, MEMORY, NMS_PRE = 0.2, 0.2, 0.5, 10, 3, 0.5
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stc.runtime import Tracker, TrackerConfig
-from stc.runtime.tracker import RULES
-from tests.runtime.detections import AT_ONCE, D, box, detections, kinds, random_detections, unit
+from stc.runtime.tracking.tracker import RULES
+from tests.runtime.tracking.detections import AT_ONCE, D, box, detections, kinds, random_detections, unit
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(list(RULES)), st.sampled_from(["greedy", "linear"]))

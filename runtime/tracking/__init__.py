@@ -1,0 +1,1 @@
+"""Identities over time: the tracker, its settings, its memory, and the rules that match."""
