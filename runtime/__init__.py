@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from stc.runtime.result import Result
     from stc.runtime.session import Session
     from stc.runtime.stream import Stream
-    from stc.runtime.tracking.tracker import Detections, Tracker, TrackerConfig, TrackEvent, TrackUpdate
+    from stc.runtime.tracking.config import TrackerConfig
+    from stc.runtime.tracking.detections import Detections
+    from stc.runtime.tracking.tracker import Tracker, TrackEvent, TrackUpdate
 
 __all__ = [
     "Detections",
@@ -36,7 +38,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Detections": "tracking.tracker",
+    "Detections": "tracking.detections",
     "DeviceArray": "backends.tensorrt.device_array",
     "Letterbox": "letterbox",
     "Masks": "masks.masks",
@@ -47,7 +49,7 @@ _HOMES = {
     "TrackEvent": "tracking.tracker",
     "TrackUpdate": "tracking.tracker",
     "Tracker": "tracking.tracker",
-    "TrackerConfig": "tracking.tracker",
+    "TrackerConfig": "tracking.config",
 }
 
 # A library is silent unless its user configures logging.

@@ -21,8 +21,9 @@ from stc.runtime.letterbox import Letterbox, check_frame
 from stc.runtime.masks.masks import Masks
 from stc.runtime.native.library import Library
 from stc.runtime.result import Result
+from stc.runtime.tracking.config import TrackerConfig
 from stc.runtime.tracking.detections import Detections, select
-from stc.runtime.tracking.tracker import Tracker, TrackerConfig, TrackEvent
+from stc.runtime.tracking.tracker import Tracker, TrackEvent
 
 FREE_BATCH = 8  # pictures at once where the model sets no limit: bounds the memory of a step of any number of streams
 

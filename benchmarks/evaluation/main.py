@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from stc.cli import Parser, run
 from stc.errors import InputError
-from stc.runtime.rule_names import RULE_NAMES
+from stc.runtime.tracking.config import RULE_NAMES
 
 if TYPE_CHECKING:
     from stc.benchmarks.evaluation.clip_score import ClipScore

@@ -20,8 +20,8 @@ from stc.benchmarks.trackers.drawn_scenes import Moment
 from stc.cli import Parser, run
 from stc.errors import InputError
 from stc.files import check_outputs, messages, write_text
-from stc.runtime.rule_names import RULE_NAMES
-from stc.runtime.tracking.tracker import Tracker, TrackerConfig
+from stc.runtime.tracking.config import RULE_NAMES, TrackerConfig
+from stc.runtime.tracking.tracker import Tracker
 
 CONFIGS: dict[str, TrackerConfig] = {
     "default": TrackerConfig(),

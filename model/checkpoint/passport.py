@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from stc.model.checkpoint.load import Checkpoint
 from stc.model.decode_rules import decode_rule
 from stc.runtime.bundle.passport import Passport
-from stc.runtime.tracking.tracker import TrackerConfig
+from stc.runtime.tracking.config import TrackerConfig
 
 
 def passport_of(source: Checkpoint, file: str, name: str) -> Passport:

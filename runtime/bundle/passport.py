@@ -79,7 +79,7 @@ class Passport:
     score_threshold: float  # the least score that the graph gives; a session can only raise it
     nms_threshold: float
     threshold_bound: float | None = None  # highest score that the graph's own threshold decides about; None: the least
-    tracker: dict[str, Any] = field(default_factory=dict)  # fields of stc.runtime.tracking.tracker.TrackerConfig
+    tracker: dict[str, Any] = field(default_factory=dict)  # fields of stc.runtime.tracking.config.TrackerConfig
     precision: dict[str, Any] = field(default_factory=dict)  # {"type": "fp32"|"fp16", "fp32_islands": [...]}
     checkpoint: dict[str, Any] = field(default_factory=dict)  # file name, sha256, layout, what was assumed
     model: dict[str, Any] = field(default_factory=dict)  # stc.model.config.ModelConfig

@@ -22,9 +22,9 @@ from stc.files import sha256, write_text
 from stc.runtime.bundle import files as model_files
 from stc.runtime.bundle import passport
 from stc.runtime.bundle.files import PLAN_SUFFIXES
-from stc.runtime.rule_names import RuleName
 from stc.runtime.track.one import Summary, track
 from stc.runtime.track.outputs import Outputs, file_names
+from stc.runtime.tracking.config import RuleName
 
 if TYPE_CHECKING:
     from stc.runtime.session import Session

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from stc.cli import Parser, run
 from stc.files import messages
-from stc.runtime.rule_names import RULE_NAMES
 from stc.runtime.track.one import Summary, track
 from stc.runtime.track.outputs import Outputs, file_names
+from stc.runtime.tracking.config import RULE_NAMES
 
 if TYPE_CHECKING:
     from stc.runtime.session import Session
-    from stc.runtime.tracking.tracker import TrackerConfig
+    from stc.runtime.tracking.config import TrackerConfig
     from stc.runtime.video import Source
 
 Open: TypeAlias = "Callable[[str], Source]"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from stc.runtime.session import Session
-    from stc.runtime.tracking.tracker import TrackerConfig
+    from stc.runtime.tracking.config import TrackerConfig
     from stc.runtime.video import Source, Stats
 
 Open: TypeAlias = "Callable[[str], Source]"

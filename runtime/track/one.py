@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stc.runtime.result import Result
     from stc.runtime.session import Session
     from stc.runtime.track.outputs import Outputs
-    from stc.runtime.tracking.tracker import TrackerConfig
+    from stc.runtime.tracking.config import TrackerConfig
     from stc.runtime.video import Source
     from stc.runtime.video.sinks import Writer
 

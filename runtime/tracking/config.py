@@ -1,14 +1,16 @@
-"""Rule and settings of a tracker."""
+"""The settings of a tracker, and the names of its rules. Loads no NumPy."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from stc.errors import IncompatibleError, InputError
 from stc.runtime import schema
-from stc.runtime.rule_names import RULE_NAMES, RuleName
+
+RuleName = Literal["default", "crossvis", "masktrack", "qdtrack", "idol"]
+RULE_NAMES: tuple[RuleName, ...] = get_args(RuleName)
 
 # Tracks at once. With the largest embedding that a passport may have, the memory of a tracker stays below 0.4 GB (four
 # times that for the rule "idol").

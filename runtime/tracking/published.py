@@ -18,7 +18,7 @@ from stc.runtime.tracking.detections import Detections
 from stc.runtime.tracking.rules import Bools, Floats, Match, Rule, bi_softmax, iou
 
 if TYPE_CHECKING:
-    from stc.runtime.tracking.tracker import TrackerConfig
+    from stc.runtime.tracking.config import TrackerConfig
 
 CROSSVIS_THRESHOLD = 0.4
 MASKTRACK_IOU, MASKTRACK_LABEL = 2.0, 10.0  # beside log p and log score, each with 1

@@ -14,7 +14,7 @@ from stc.runtime.tracking.bank import NO_TRACK, TrackBank, norms
 from stc.runtime.tracking.detections import Detections
 
 if TYPE_CHECKING:
-    from stc.runtime.tracking.tracker import TrackerConfig
+    from stc.runtime.tracking.config import TrackerConfig
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]

@@ -10,14 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError
-from stc.runtime.rule_names import RuleName
 from stc.runtime.tracking.bank import NO_TRACK, TrackBank
-from stc.runtime.tracking.config import TrackerConfig
+from stc.runtime.tracking.config import RuleName, TrackerConfig
 from stc.runtime.tracking.detections import Detections
 from stc.runtime.tracking.published import CROSSVIS, IDOL, MASKTRACK, QDTRACK
 from stc.runtime.tracking.rules import Match, Rule, match_default
-
-__all__ = ["Detections", "TrackEvent", "TrackUpdate", "Tracker", "TrackerConfig"]
 
 _OTHER = "choose the rule 'default' (--tracker default)"
 RULES: dict[RuleName, Rule] = {

@@ -11,8 +11,8 @@ import pytest
 
 from stc.errors import DeviceError, IncompatibleError, InputError
 from stc.runtime import Result, Session, Stream, TrackerConfig
-from stc.runtime.rule_names import RULE_NAMES
 from stc.runtime.stream import FREE_BATCH
+from stc.runtime.tracking.config import RULE_NAMES
 from tests.runtime import tiny_model
 from tests.runtime.many_streams import OBJECT, Frames, Watched, alone, same, videos
 from tests.runtime.tiny_model import frame

@@ -14,7 +14,8 @@ from stc.benchmarks.trackers import drawn_scenes
 from stc.benchmarks.trackers.__main__ import COLUMNS, CONFIGS, main, measure, overlap_of
 from stc.benchmarks.trackers.drawn_scenes import Moment, scene
 from stc.cli import run
-from stc.runtime.tracking.tracker import RULES, TrackerConfig
+from stc.runtime.tracking.config import TrackerConfig
+from stc.runtime.tracking.tracker import RULES
 from tests.benchmarks.evaluation.trackeval_oracle import identity_of
 
 

@@ -13,8 +13,7 @@ from typing import Any
 import onnx
 
 from stc.runtime import Session
-from stc.runtime.rule_names import RULE_NAMES
-from stc.runtime.tracking.config import TrackerConfig
+from stc.runtime.tracking.config import RULE_NAMES, TrackerConfig
 from tests.mutations import damaged, odd_json
 from tests.runtime import tiny_model
 

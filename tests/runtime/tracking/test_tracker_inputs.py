@@ -10,7 +10,7 @@ import pytest
 
 from stc.errors import InputError
 from stc.runtime import Tracker, TrackerConfig
-from stc.runtime.rule_names import RULE_NAMES
+from stc.runtime.tracking.config import RULE_NAMES
 from stc.runtime.tracking.tracker import RULES
 from tests.runtime.tracking.detections import AT_ONCE, NOTHING, D, box, detections, unit
 

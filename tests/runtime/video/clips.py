@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 
 from stc.runtime import Letterbox, Masks, Result, Tracker, TrackerConfig
-from stc.runtime.tracking.tracker import Detections, TrackEvent
+from stc.runtime.tracking.detections import Detections
+from stc.runtime.tracking.tracker import TrackEvent
 from stc.runtime.video import Frame, Image
 from stc.runtime.video.frame import FileSource
 

@@ -18,7 +18,7 @@ import pytest
 
 from stc.errors import InputError
 from stc.runtime import Tracker, TrackEvent
-from stc.runtime.tracking.tracker import Detections
+from stc.runtime.tracking.detections import Detections
 from stc.runtime.video import Frame, ReconnectPolicy, Source, State, lifecycle, open_source
 from stc.runtime.video.live import CLOSING, LiveSource
 from tests.runtime.video.rtsp_server import FPS, SECRET, SIZES, Server, number_of
