@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stc.runtime.track.outputs import Outputs
     from stc.runtime.tracking.config import TrackerConfig
     from stc.runtime.video import Source
-    from stc.runtime.video.sinks import Writer
+    from stc.runtime.video.frame import Writer
 
 
 @dataclass

@@ -16,8 +16,8 @@ from stc.files import check_folder, check_output, is_stdout
 
 if TYPE_CHECKING:
     from stc.runtime.video import Source
+    from stc.runtime.video.frame import Sink, Writer
     from stc.runtime.video.lines import Rotation
-    from stc.runtime.video.sinks import Sink, Writer
 
 log = logging.getLogger(__name__)
 
@@ -212,7 +212,7 @@ class Files:
 
 def _check_input(path: Path, spec: Path, *, pictures: bool) -> None:
     """Raise InputError for an output that would change the input `spec`."""
-    from stc.runtime.video.sources import PICTURE_SUFFIXES
+    from stc.runtime.video.frame import PICTURE_SUFFIXES
 
     if is_stdout(path):
         return

@@ -4,10 +4,10 @@ Importing this package loads nothing but numpy; PyAV, OpenCV and Pillow come wit
 them.
 """
 
-from stc.runtime.video.frame import Frame, Gap, Image, Source, State, Stats
+from stc.runtime.video.frame import Frame, Gap, Image, Sink, Source, State, Stats, Writer
 from stc.runtime.video.jsonl import jsonl_sink
 from stc.runtime.video.lifecycle import ReconnectPolicy
-from stc.runtime.video.sinks import Sink, Writer, drawing, open_writer
+from stc.runtime.video.sinks import drawing, open_writer
 from stc.runtime.video.sources import open_source
 from stc.runtime.video.ytvis import ytvis_sink
 

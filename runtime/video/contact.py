@@ -10,9 +10,8 @@ import numpy as np
 
 from stc.errors import InputError
 from stc.opencv import cv2
-from stc.runtime.video.frame import Frame, Image
+from stc.runtime.video.frame import Frame, Image, Writer
 from stc.runtime.video.picture_writer import write_picture
-from stc.runtime.video.sinks import Writer
 
 COUNT = 12
 CELL_WIDTH = 640

@@ -5,16 +5,23 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from stc.errors import InputError
 
+if TYPE_CHECKING:
+    from stc.runtime.result import Result
+
 Image: TypeAlias = npt.NDArray[np.uint8]
 MAX_PIXELS = 100_000_000  # of a frame or picture: three times 8K; decoding one takes about 1 GB
 State: TypeAlias = Literal["opening", "live", "stalled", "reconnecting", "ended", "failed"]
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv")
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -195,3 +202,7 @@ def numbered(source: Source, numbers: Sequence[int]) -> Iterator[Frame]:
                 return
     if wanted is not None:
         raise InputError(f"{source.name}: ends before frame {wanted} (from 0), which is annotated")
+
+
+Sink: TypeAlias = Callable[[Frame, "Result"], None]
+Writer: TypeAlias = Callable[[Image, Frame], None]  # the annotated picture, and the frame it was made from

@@ -10,9 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stc.runtime.video.frame import Frame
+from stc.runtime.video.frame import Frame, Sink
 from stc.runtime.video.lines import LineFile, Rotation, is_regular
-from stc.runtime.video.sinks import Sink
 
 if TYPE_CHECKING:
     from stc.runtime.result import Result

@@ -49,7 +49,7 @@ LENGTH = len(_text(0))
 
 def is_ours(path: Path) -> bool:
     """Whether stc wrote the file at `path`: a picture or result by its mark, a video by its comment."""
-    from stc.runtime.video.sinks import VIDEO_SUFFIXES
+    from stc.runtime.video.frame import VIDEO_SUFFIXES
 
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return _is_our_video(path)

@@ -10,8 +10,7 @@ from stc.errors import InputError
 from stc.files import write_bytes
 from stc.opencv import cv2
 from stc.runtime.video import made
-from stc.runtime.video.frame import Frame, Image
-from stc.runtime.video.sinks import Writer
+from stc.runtime.video.frame import Frame, Image, Writer
 
 JPEG_QUALITY = 95
 

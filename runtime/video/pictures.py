@@ -18,9 +18,8 @@ from PIL import UnidentifiedImageError
 
 from stc.boundary import foreign, reason
 from stc.errors import InputError
-from stc.runtime.video.frame import MAX_PIXELS, CutShort, Damaged, FileSource, Frame, Image
+from stc.runtime.video.frame import MAX_PIXELS, PICTURE_SUFFIXES, CutShort, Damaged, FileSource, Frame, Image
 from stc.runtime.video.orientation import UPRIGHT, Orientation, of_exif
-from stc.runtime.video.sources import PICTURE_SUFFIXES
 
 log = logging.getLogger(__name__)
 

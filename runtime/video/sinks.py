@@ -7,25 +7,20 @@ by an exception removes what was begun.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stc.errors import InputError, StcError
-from stc.runtime.video.frame import Frame, Image, Source
-from stc.runtime.video.sources import PICTURE_SUFFIXES
+from stc.runtime.video.frame import PICTURE_SUFFIXES, VIDEO_SUFFIXES, Frame, Sink, Source, Writer
 
 if TYPE_CHECKING:
     from stc.runtime.result import Result
 
-Sink: TypeAlias = Callable[[Frame, "Result"], None]
-Writer: TypeAlias = Callable[[Image, Frame], None]  # the annotated picture, and the frame it was made from
-
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv")
 DELAY = 8  # frames that wait for the confirmation of their tracks
 
 

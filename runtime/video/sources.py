@@ -6,13 +6,12 @@ import re
 from pathlib import Path
 
 from stc.errors import InputError
-from stc.runtime.video.frame import Source
+from stc.runtime.video.frame import PICTURE_SUFFIXES, Source
 from stc.runtime.video.handover import DropPolicy
 from stc.runtime.video.lifecycle import ReconnectPolicy
 from stc.runtime.video.live import LiveSource
 from stc.runtime.video.wire import Task
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 URL_SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp")
 
 

@@ -19,10 +19,9 @@ from av.video.stream import VideoStream
 from stc.errors import InputError
 from stc.files import atomic_path
 from stc.opencv import cv2
-from stc.runtime.video.frame import Frame, Image
+from stc.runtime.video.frame import Frame, Image, Writer
 from stc.runtime.video.lines import is_regular, set_aside
 from stc.runtime.video.made import MARK
-from stc.runtime.video.sinks import Writer
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,8 @@ import numpy as np
 
 from stc.errors import InputError
 from stc.files import atomic_path, scratch_folder
-from stc.runtime.video.frame import Frame
+from stc.runtime.video.frame import Frame, Sink
 from stc.runtime.video.jsonl import number
-from stc.runtime.video.sinks import Sink
 
 if TYPE_CHECKING:
     from stc.runtime.result import Result

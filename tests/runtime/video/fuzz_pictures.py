@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from stc.runtime.video import open_source
+from stc.runtime.video.frame import PICTURE_SUFFIXES
 from stc.runtime.video.pictures import picture_size, read_picture
-from stc.runtime.video.sources import PICTURE_SUFFIXES
 from tests.runtime.video.mutations import mutated
 
 PROMISED: list[tuple[str, str, dict[str, Any]]] = [
