@@ -7,10 +7,10 @@ from pathlib import Path
 
 from stc.errors import InputError
 from stc.runtime.video.frame import PICTURE_SUFFIXES, Source
-from stc.runtime.video.handover import DropPolicy
-from stc.runtime.video.lifecycle import ReconnectPolicy
-from stc.runtime.video.live import LiveSource
-from stc.runtime.video.wire import Task
+from stc.runtime.video.live.handover import DropPolicy
+from stc.runtime.video.live.lifecycle import ReconnectPolicy
+from stc.runtime.video.live.source import LiveSource
+from stc.runtime.video.live.wire import Task
 
 URL_SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp")
 

@@ -12,7 +12,7 @@ import pytest
 
 from stc.errors import InputError
 from stc.runtime.video import Frame, Gap
-from stc.runtime.video.handover import Handover
+from stc.runtime.video.live.handover import Handover
 
 
 def frame(index: int, *gaps: Gap) -> Frame:

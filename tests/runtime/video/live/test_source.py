@@ -19,8 +19,9 @@ import pytest
 from stc.errors import InputError
 from stc.runtime import Tracker, TrackEvent
 from stc.runtime.tracking.detections import Detections
-from stc.runtime.video import Frame, ReconnectPolicy, Source, State, lifecycle, open_source
-from stc.runtime.video.live import CLOSING, LiveSource
+from stc.runtime.video import Frame, ReconnectPolicy, Source, State, open_source
+from stc.runtime.video.live import lifecycle
+from stc.runtime.video.live.source import CLOSING, LiveSource
 from tests.runtime.video.rtsp_server import FPS, SECRET, SIZES, Server, number_of
 
 # Quick for a test, and still longer than the server's pauses between pictures.

@@ -9,12 +9,12 @@ from dataclasses import replace
 from time import monotonic
 
 from stc.errors import InputError
-from stc.runtime.video.connection import Connection
 from stc.runtime.video.frame import Damaged, Frame, Gap, Image, Source, State, Stats
-from stc.runtime.video.handover import DropPolicy, Handover
-from stc.runtime.video.lifecycle import Lifecycle, ReconnectPolicy
+from stc.runtime.video.live.connection import Connection
+from stc.runtime.video.live.handover import DropPolicy, Handover
+from stc.runtime.video.live.lifecycle import Lifecycle, ReconnectPolicy
+from stc.runtime.video.live.wire import Ended, Lost, Message, Opened, Picture, Silent, Task
 from stc.runtime.video.timeline import Clock, Timeline
-from stc.runtime.video.wire import Ended, Lost, Message, Opened, Picture, Silent, Task
 
 log = logging.getLogger(__name__)
 

@@ -10,11 +10,11 @@ from contextlib import suppress
 from multiprocessing import spawn
 from pathlib import Path
 
-from stc.runtime.video.wire import Message, Receiver, Task
+from stc.runtime.video.live.wire import Message, Receiver, Task
 
 REAPING = 1.0  # seconds for a killed process to go; one that hangs in a driver is left behind
 # It imports what is imported here, whatever folder it runs in.
-START = "import sys; sys.path[:] = sys.argv[1:]; from stc.runtime.video.worker import main; main()"
+START = "import sys; sys.path[:] = sys.argv[1:]; from stc.runtime.video.live.reader import main; main()"
 
 
 class Connection:

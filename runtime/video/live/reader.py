@@ -20,7 +20,7 @@ from stc.boundary import reason
 from stc.errors import InputError
 from stc.runtime.video import decode
 from stc.runtime.video.frame import Damaged
-from stc.runtime.video.wire import Ended, Lost, Message, Opened, Picture, Task, pack
+from stc.runtime.video.live.wire import Ended, Lost, Message, Opened, Picture, Task, pack
 
 # Multipart JPEG carries no times; FFmpeg makes them up.
 UNTIMED_FORMATS = ("mpjpeg", "mjpeg")

@@ -11,8 +11,8 @@ from time import monotonic
 import numpy as np
 import pytest
 
-from stc.runtime.video import wire
-from stc.runtime.video.wire import Damaged, Ended, Lost, Message, Opened, Picture, Receiver, Silent, Task, pack
+from stc.runtime.video.live import wire
+from stc.runtime.video.live.wire import Damaged, Ended, Lost, Message, Opened, Picture, Receiver, Silent, Task, pack
 
 
 @dataclass

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stc.errors import InputError
 from stc.runtime.video import ReconnectPolicy
-from stc.runtime.video.lifecycle import GRACE, Lifecycle
+from stc.runtime.video.live.lifecycle import GRACE, Lifecycle
 
 POLICY = ReconnectPolicy(
     open_timeout=5, read_timeout=8, stall_after=2, first_delay=0.5, max_delay=4, give_up=math.inf
