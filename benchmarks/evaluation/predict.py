@@ -37,7 +37,7 @@ def predict(
     session: Session, video: Video, frames: Frames, categories: dict[int, int], advance: Callable[[], None]
 ) -> list[Prediction]:
     """The confirmed tracks of `video` whose class `categories` has (see `category_ids`)."""
-    from stc.runtime.video.ytvis import ytvis_sink
+    from stc.runtime.video.sinks.ytvis import ytvis_sink
 
     # Of a single picture every detection counts: there is nothing to track, and no second frame to confirm anything.
     alone = replace(session.tracker_config, rule="default", confirm_hits=1, init_score=0.0, duplicate_iou=1.0)

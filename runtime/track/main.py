@@ -77,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
     from stc.runtime.video import ReconnectPolicy, open_source
-    from stc.runtime.video.lines import Rotation
+    from stc.runtime.video.sinks.lines import Rotation
 
     rotation = None if args.rotate is None else Rotation.parse(args.rotate)
     outputs = Outputs(args.output, args.json, args.jsonl, args.contact, args.append, rotation, args.overwrite)

@@ -17,7 +17,7 @@ from stc.files import check_folder, check_output, is_stdout
 if TYPE_CHECKING:
     from stc.runtime.video import Source
     from stc.runtime.video.frame import Sink, Writer
-    from stc.runtime.video.lines import Rotation
+    from stc.runtime.video.sinks.lines import Rotation
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Outputs:
     @property
     def _pictures(self) -> Path | None:
         """The folder that takes a picture per frame."""
-        from stc.runtime.video.sinks import takes_pictures
+        from stc.runtime.video.sinks.sinks import takes_pictures
 
         path = self.annotated
         return path if path is not None and not self.derived and takes_pictures(path) else None
@@ -69,7 +69,7 @@ class Outputs:
         That is one given twice, one that is an input or lies among its pictures, and a video or picture (or any file
         whose name stc chose) that somebody else wrote.
         """
-        from stc.runtime.video import made
+        from stc.runtime.video.sinks import made
 
         self._check_any()
         self._check_stdout()
@@ -104,7 +104,7 @@ class Outputs:
 
     def _check_stdout(self) -> None:
         """A video needs a file to go back in, and a folder is no stream."""
-        from stc.runtime.video.lines import is_regular
+        from stc.runtime.video.sinks.lines import is_regular
 
         for option, path in (("-o", self.annotated), ("--contact", self.contact)):
             if is_stdout(path):
@@ -114,7 +114,7 @@ class Outputs:
 
     def _check_foreign(self) -> None:
         """Videos and pictures that stc did not write may be the only copy; JSON lines are kept in any case."""
-        from stc.runtime.video.made import is_ours, shown
+        from stc.runtime.video.sinks.made import is_ours, shown
 
         if self.overwrite:
             return
@@ -147,7 +147,7 @@ class Outputs:
 
         Raises InputError for what cannot be written of it.
         """
-        from stc.runtime.video.sinks import open_contact, open_writer
+        from stc.runtime.video.sinks.sinks import open_contact, open_writer
 
         if self.json is not None and source.live:
             lines = self.json if is_stdout(self.json) else self.json.with_suffix(".jsonl")
@@ -161,9 +161,9 @@ class Outputs:
 
     def enter(self, writers: Sequence[AbstractContextManager[Writer]], files: Files) -> list[Sink]:
         """Begin the files; they are completed, or removed after an error, when `files` ends."""
-        from stc.runtime.video.jsonl import jsonl_sink
-        from stc.runtime.video.sinks import drawing
-        from stc.runtime.video.ytvis import ytvis_sink
+        from stc.runtime.video.sinks.jsonl import jsonl_sink
+        from stc.runtime.video.sinks.sinks import drawing
+        from stc.runtime.video.sinks.ytvis import ytvis_sink
 
         sinks = []
         if writers:

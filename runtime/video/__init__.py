@@ -5,11 +5,11 @@ them.
 """
 
 from stc.runtime.video.frame import Frame, Gap, Image, Sink, Source, State, Stats, Writer
-from stc.runtime.video.jsonl import jsonl_sink
 from stc.runtime.video.live.lifecycle import ReconnectPolicy
-from stc.runtime.video.sinks import drawing, open_writer
+from stc.runtime.video.sinks.jsonl import jsonl_sink
+from stc.runtime.video.sinks.sinks import drawing, open_writer
+from stc.runtime.video.sinks.ytvis import ytvis_sink
 from stc.runtime.video.sources import open_source
-from stc.runtime.video.ytvis import ytvis_sink
 
 __all__ = [
     "Frame",

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from stc.runtime.video.made import is_ours
+from stc.runtime.video.sinks.made import is_ours
 from tests.runtime.track.track_cli import Track, give_source, written
 from tests.runtime.video.clips import encode, make_frame, square_picture, steady
 

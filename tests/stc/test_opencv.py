@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-USES = ("stc.runtime.video.draw", "stc.runtime.video.video_writer", "stc.runtime.video.picture_writer")
+USES = ("stc.runtime.video.sinks.draw", "stc.runtime.video.sinks.video", "stc.runtime.video.sinks.pictures")
 
 
 def attempt(folder: Path, code: str, module: str) -> str:

@@ -51,7 +51,7 @@ def test_signal_while_writing_waits_for_the_frame(
     tmp_path: Path, track: Track, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C arrives after one sink has the frame and before the next one has it."""
-    from stc.runtime.video import jsonl
+    from stc.runtime.video.sinks import jsonl
 
     record = jsonl._record
 
@@ -108,7 +108,7 @@ def test_a_file_that_cannot_be_completed_harms_no_other(
     tmp_path: Path, track: Track, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """At the end of a disk, the result JSON does not fit; the video and the lines do."""
-    from stc.runtime.video import ytvis
+    from stc.runtime.video.sinks import ytvis
 
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -12,9 +12,9 @@ import pytest
 from pycocotools import mask as coco
 
 from stc.runtime.video import Gap
-from stc.runtime.video import ytvis as ytvis_module
-from stc.runtime.video.jsonl import jsonl_sink
-from stc.runtime.video.ytvis import ytvis_sink
+from stc.runtime.video.sinks import ytvis as ytvis_module
+from stc.runtime.video.sinks.jsonl import jsonl_sink
+from stc.runtime.video.sinks.ytvis import ytvis_sink
 from tests.runtime.video.clips import SIZE, box, left_over, make_frame, make_result, steady, two_tracks
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from stc.errors import InputError
-from stc.runtime.video import lines as module
-from stc.runtime.video.lines import LineFile, Rotation, set_aside
+from stc.runtime.video.sinks import lines as module
+from stc.runtime.video.sinks.lines import LineFile, Rotation, set_aside
 from tests.runtime.video.clips import left_over
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from stc.runtime.video import made
-from stc.runtime.video.picture_writer import write_picture
-from stc.runtime.video.video_writer import video_writer
-from stc.runtime.video.ytvis import ytvis_sink
+from stc.runtime.video.sinks import made
+from stc.runtime.video.sinks.pictures import write_picture
+from stc.runtime.video.sinks.video import video_writer
+from stc.runtime.video.sinks.ytvis import ytvis_sink
 from tests.runtime.video.clips import make_frame, square_picture, two_tracks
 
 FORMATS = [".jpg", ".jpeg", ".png", ".webp", ".bmp"]

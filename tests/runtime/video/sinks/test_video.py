@@ -16,8 +16,8 @@ import pytest
 
 from stc.errors import InputError
 from stc.runtime.video import Frame, open_source
-from stc.runtime.video import video_writer as module
-from stc.runtime.video.video_writer import video_writer
+from stc.runtime.video.sinks import video as module
+from stc.runtime.video.sinks.video import video_writer
 from tests.runtime.video.clips import CODING_ERROR, left_over, make_frame, square_picture
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stc.runtime.video.draw import TINT, annotate, track_colour
+from stc.runtime.video.sinks.draw import TINT, annotate, track_colour
 from tests.runtime.video.clips import make_result, rectangle
 
 SIZE = (200, 300)

@@ -9,8 +9,8 @@ from pathlib import Path
 from stc.errors import InputError
 from stc.files import write_bytes
 from stc.opencv import cv2
-from stc.runtime.video import made
 from stc.runtime.video.frame import Frame, Image, Writer
+from stc.runtime.video.sinks import made
 
 JPEG_QUALITY = 95
 

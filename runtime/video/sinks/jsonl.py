@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stc.runtime.video.frame import Frame, Sink
-from stc.runtime.video.lines import LineFile, Rotation, is_regular
+from stc.runtime.video.sinks.lines import LineFile, Rotation, is_regular
 
 if TYPE_CHECKING:
     from stc.runtime.result import Result

@@ -10,9 +10,9 @@ import pytest
 
 from stc.errors import InputError
 from stc.runtime.video import Frame
-from stc.runtime.video.contact import contact_sheet, contact_writer
-from stc.runtime.video.draw import annotate
-from stc.runtime.video.sinks import drawing, open_contact, open_writer, with_later_ids
+from stc.runtime.video.sinks.contact import contact_sheet, contact_writer
+from stc.runtime.video.sinks.draw import annotate
+from stc.runtime.video.sinks.sinks import drawing, open_contact, open_writer, with_later_ids
 from tests.runtime.video.clips import (
     CODING_ERROR,
     left_over,
@@ -90,7 +90,7 @@ def test_contact_sheet_spreads_over_a_clip_of_unknown_length(
 ) -> None:
     chosen: list[int] = []
     monkeypatch.setattr(
-        "stc.runtime.video.contact.contact_sheet",
+        "stc.runtime.video.sinks.contact.contact_sheet",
         lambda frames, path, columns: chosen.extend(int(f[0, 300, 0]) for f in frames),
     )
     with contact_writer(tmp_path / "c.png", count=6) as write:

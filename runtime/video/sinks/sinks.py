@@ -31,7 +31,7 @@ def drawing(writers: Sequence[Writer], delay: int = DELAY) -> Iterator[Sink]:
     A track that is confirmed at most `delay` frames after a detection is drawn on that frame too; memory is bounded by
     the frames that wait.
     """
-    from stc.runtime.video.draw import annotate
+    from stc.runtime.video.sinks.draw import annotate
 
     waiting: deque[tuple[Frame, Result]] = deque()
 
@@ -93,13 +93,13 @@ def open_writer(
     """
     suffix = path.suffix.lower()
     if takes_pictures(path):
-        from stc.runtime.video.made import check_folder
-        from stc.runtime.video.picture_writer import folder_writer
+        from stc.runtime.video.sinks.made import check_folder
+        from stc.runtime.video.sinks.pictures import folder_writer
 
         check_folder(path, live=source.live, overwrite=overwrite, beside=beside)
         return folder_writer(path)
     if suffix in VIDEO_SUFFIXES:
-        from stc.runtime.video.video_writer import video_writer
+        from stc.runtime.video.sinks.video import video_writer
 
         return video_writer(path, source.fps, keep=source.live and not overwrite)
     if suffix not in PICTURE_SUFFIXES:
@@ -110,7 +110,7 @@ def open_writer(
         raise InputError(
             f"{path}: one picture cannot hold {source.length or 'many'} frames; use -o out.mp4 or -o FOLDER"
         )
-    from stc.runtime.video.picture_writer import picture_writer
+    from stc.runtime.video.sinks.pictures import picture_writer
 
     return picture_writer(path)
 
@@ -124,6 +124,6 @@ def open_contact(path: Path) -> AbstractContextManager[Writer]:
     """The writer of a contact sheet. Raises InputError unless `path` names a picture."""
     if path.suffix.lower() not in PICTURE_SUFFIXES:
         raise InputError(f"{path}: a contact sheet is a picture ({', '.join(PICTURE_SUFFIXES)})")
-    from stc.runtime.video.contact import contact_writer
+    from stc.runtime.video.sinks.contact import contact_writer
 
     return contact_writer(path)

@@ -20,8 +20,8 @@ from stc.errors import InputError
 from stc.files import atomic_path
 from stc.opencv import cv2
 from stc.runtime.video.frame import Frame, Image, Writer
-from stc.runtime.video.lines import is_regular, set_aside
-from stc.runtime.video.made import MARK
+from stc.runtime.video.sinks.lines import is_regular, set_aside
+from stc.runtime.video.sinks.made import MARK
 
 log = logging.getLogger(__name__)
 

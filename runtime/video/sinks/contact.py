@@ -11,7 +11,7 @@ import numpy as np
 from stc.errors import InputError
 from stc.opencv import cv2
 from stc.runtime.video.frame import Frame, Image, Writer
-from stc.runtime.video.picture_writer import write_picture
+from stc.runtime.video.sinks.pictures import write_picture
 
 COUNT = 12
 CELL_WIDTH = 640

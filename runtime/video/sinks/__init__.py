@@ -1,0 +1,1 @@
+"""What becomes of results: drawings, videos, pictures, contact sheets and records."""
