@@ -53,9 +53,9 @@ def entry() -> None:
 def _bench(arguments: Namespace, scenario: Scenario, close: Callable[[Callable[[], None]], object]) -> Report | None:
     from stc.benchmarks.agreement import proof
     from stc.benchmarks.models.candidates import open_all
-    from stc.benchmarks.progress import bar
     from stc.benchmarks.timing import environment, source
     from stc.benchmarks.timing.schedule import measure, planned
+    from stc.progress import bar
     from stc.signals import Hold
 
     candidates = open_all(arguments.models, arguments.threads, arguments.trust, close)
@@ -94,7 +94,7 @@ def _prove(
     candidates: Sequence[Candidate], truths: Sequence[Truth | None], pictures: Pictures, asked: Callable[[], bool]
 ) -> list[Proof | None]:
     from stc.benchmarks.agreement.proof import prove
-    from stc.benchmarks.progress import bar
+    from stc.progress import bar
 
     with bar("comparing", sum(len(truth.reference.frames) for truth in truths if truth is not None)) as advance:
         return [

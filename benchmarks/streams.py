@@ -124,8 +124,8 @@ def main(argv: Sequence[str]) -> int:
     arguments = _parse(argv)
     check_outputs([arguments.json], [arguments.model, arguments.source])
     from stc.benchmarks.models import candidates
-    from stc.benchmarks.progress import bar
     from stc.benchmarks.timing import source
+    from stc.progress import bar
 
     with ExitStack() as stack:
         [model] = candidates.open_all([arguments.model], arguments.threads, False, stack.callback)

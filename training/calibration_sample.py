@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from stc.benchmarks.evaluation.average_precision import match
-from stc.benchmarks.progress import bar
 from stc.model.decode import decode
 from stc.model.network import STC
 from stc.model.normalise import normalise
+from stc.progress import bar
 from stc.training.annotations import Dataset, Frame
 from stc.training.calibration import Sample
 from stc.training.config import RECIPES

@@ -54,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
     output = find(arguments.output, "-o OUT")
 
     from stc.benchmarks.crossings.cutouts import find_backgrounds, find_cutouts
-    from stc.benchmarks.progress import bar
+    from stc.progress import bar
 
     material, categories = _read(arguments)
     cutouts, backgrounds = find_cutouts(material, categories), find_backgrounds(material)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from stc.benchmarks.evaluation.average_precision import Matches, accumulate
-from stc.benchmarks.progress import bar
 from stc.benchmarks.timing.intervals import CONFIDENCE, RESAMPLES, Interval, interval, picks
+from stc.progress import bar
 
 THRESHOLDS = {"AP": slice(None), "AP50": slice(1)}  # of average_precision.IOU
 

@@ -95,7 +95,7 @@ def entry() -> None:
 def _run(arguments: argparse.Namespace, annotations: VideoAnnotations) -> Iterator[tuple[Video, list[Prediction]]]:
     from stc.benchmarks.evaluation.frames import find_frames
     from stc.benchmarks.evaluation.predict import category_ids, predict
-    from stc.benchmarks.progress import bar
+    from stc.progress import bar
     from stc.runtime.session import Session
 
     frames = find_frames(annotations, arguments.frames, arguments.fps)
@@ -114,7 +114,7 @@ def _read(
     path: Path, annotations: VideoAnnotations, chosen: VideoAnnotations
 ) -> Iterator[tuple[Video, list[Prediction]]]:
     from stc.benchmarks.evaluation.results import read_results
-    from stc.benchmarks.progress import bar
+    from stc.progress import bar
 
     results = read_results(path, annotations)
     with bar("scoring", len(chosen.videos)) as advance:

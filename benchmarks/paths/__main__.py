@@ -47,10 +47,10 @@ def main(argv: Sequence[str]) -> int:
     known = _known(arguments)
     if arguments.update and arguments.regression is not None:
         check_outputs([arguments.regression])
-    from stc.benchmarks.progress import bar
     from stc.benchmarks.report.structure import ratios
     from stc.benchmarks.timing import environment, source
     from stc.benchmarks.timing.schedule import measure, planned
+    from stc.progress import bar
 
     with ExitStack() as stack:
         sessions, makers = _open(arguments, stack)

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from stc.benchmarks.evaluation.hota import identity
 from stc.benchmarks.evaluation.overlap import Overlap
-from stc.benchmarks.progress import bar
 from stc.benchmarks.trackers import drawn_scenes
 from stc.benchmarks.trackers.drawn_scenes import Moment
 from stc.cli import Parser, run
 from stc.errors import InputError
 from stc.files import check_outputs, messages, write_text
+from stc.progress import bar
 from stc.runtime.tracking.config import RULE_NAMES, TrackerConfig
 from stc.runtime.tracking.tracker import Tracker
 
