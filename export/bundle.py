@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stc import __version__
 from stc.benchmarks import reference as reference_file
-from stc.errors import InputError
+from stc.errors import InputError, Missing
 from stc.export import folder
 from stc.export.engine import build as describe
 from stc.export.engine.build import Engine, build, check
@@ -36,7 +36,6 @@ from stc.model.decode_rules import DecodeRule
 from stc.model.function_body import DOMAIN, OP, OP_VERSION
 from stc.runtime.bundle.engine_record import ENGINE_FILE
 from stc.runtime.bundle.passport import FILE_NAME, Passport
-from stc.runtime.native.library import Missing
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx
 
-from stc.errors import IncompatibleError, InputError, MissingDependencyError
+from stc.errors import IncompatibleError, InputError, Missing, MissingDependencyError
 from stc.export import folder, report
 from stc.export.engine import build as describe
 from stc.export.engine.build import build, check
@@ -21,7 +21,6 @@ from stc.export.graph.precision import FILES, Precision
 from stc.export.sizes import Batch
 from stc.runtime.bundle import passport as passports
 from stc.runtime.bundle.engine_record import ENGINE_FILE
-from stc.runtime.native.library import Missing
 
 
 def rebuild(

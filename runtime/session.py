@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.errors import InputError, ProcessBoundError
+from stc.errors import InputError, Missing, ProcessBoundError
 from stc.runtime.backends.backend import Backend
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from stc.runtime.backends.tensorrt.backend import TensorRtBackend
@@ -19,7 +19,7 @@ from stc.runtime.bundle import contract
 from stc.runtime.bundle import files as model_files
 from stc.runtime.bundle.files import EngineFile, OnnxFile
 from stc.runtime.bundle.passport import Passport
-from stc.runtime.native.library import Library, Missing, find
+from stc.runtime.native.library import Library, find
 from stc.runtime.result import Result
 from stc.runtime.stream import Stream, step
 from stc.runtime.tracking import config as tracker_config

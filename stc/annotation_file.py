@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from stc.boundary import reason
-from stc.errors import InputError
+from stc.errors import InputError, Problems
 from stc.json_values import number, shown, text, whole
-from stc.problems import Problems
 from stc.track_masks import Masks, mask_areas, mean_area, read_mask, read_masks
 from stc.video_annotations import OCCLUSION_LEVELS, Track, Video, VideoAnnotations
 

@@ -7,9 +7,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from stc.errors import InputError
+from stc.errors import InputError, Problems
 from stc.json_values import shown
-from stc.problems import Problems
 from stc.segmentation import Rle, areas, to_rle
 
 Masks: TypeAlias = tuple[Rle | None, ...]  # one per frame; None where there is no pixel

@@ -22,6 +22,7 @@ from PIL import Image
 
 from stc.benchmarks import reference
 from stc.cli import run
+from stc.errors import Missing
 from stc.export import folder
 from stc.export.triton import repository
 from stc.files import sha256, write_text
@@ -30,7 +31,6 @@ from stc.runtime.backends.triton import TritonBackend
 from stc.runtime.bundle import passport
 from stc.runtime.machine.machine import Driver, Gpu
 from stc.runtime.machine.plugin import Plugin
-from stc.runtime.native.library import Missing
 from stc.runtime.video import ReconnectPolicy, open_source
 from tests.benchmarks.evaluation import annotated
 from tests.benchmarks.proven import prove

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from stc.benchmarks.evaluation.frames import find_frames
-from stc.errors import InputError
+from stc.errors import InputError, Problems
 from stc.frame_names import frame_numbers, video_of
-from stc.problems import Problems
 from stc.training.annotations import Clip, Dataset, Frame
 from stc.training.frame_files import locate_frames, unpack_videos
 from stc.training.pictures import read_reduced

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import cv2
 
-from stc.errors import InputError
+from stc.errors import InputError, Problems
 from stc.files import write_bytes
 from stc.frame_names import frame_numbers, video_of
-from stc.problems import Problems
 from stc.training.annotations import Clip, Dataset, Frame
 
 QUALITY = 95  # JPEG, of frames taken out of videos

@@ -8,9 +8,8 @@ from itertools import count
 
 from stc import segmentation
 from stc.annotation_file import read_annotations
-from stc.errors import InputError
+from stc.errors import InputError, Problems
 from stc.files import sha256
-from stc.problems import Problems
 from stc.training.annotations import Clip, Dataset, Frame, Instance, Source
 from stc.training.frame_files import locate_frames
 from stc.video_annotations import Track, Video, VideoAnnotations

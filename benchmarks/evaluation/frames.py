@@ -7,9 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from stc.errors import InputError
+from stc.errors import InputError, Problems
 from stc.frame_names import frame_numbers, video_of
-from stc.problems import Problems
 from stc.video_annotations import Video, VideoAnnotations
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from stc.annotation_file import FIX, known, read_json
-from stc.errors import InputError
+from stc.errors import InputError, Problems
 from stc.json_values import number, shown, whole
-from stc.problems import Problems
 from stc.track_masks import Masks, mask_areas, mean_area, read_mask, read_masks
 from stc.video_annotations import Video, VideoAnnotations
 

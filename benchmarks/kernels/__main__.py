@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from stc.cli import run
-from stc.errors import MissingDependencyError
+from stc.errors import Missing, MissingDependencyError
 from stc.files import check_outputs, messages, write_text
-from stc.runtime.native.library import Library, Missing, find
+from stc.runtime.native.library import Library, find
 
 THREADS = 2
 SIZES = ((48, 80), (100, 168))

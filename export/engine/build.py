@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from stc.errors import IncompatibleError, MissingDependencyError, OutputError
+from stc.errors import IncompatibleError, Missing, MissingDependencyError, OutputError
 from stc.export.engine import audit, embed, engine_layers
 from stc.export.engine.audit import Audit
 from stc.export.engine.engine_layers import EngineLayers, ask_inspector
@@ -23,7 +23,6 @@ from stc.runtime.bundle.engine_record import ENGINE_FILE, EngineRecord, PluginRe
 from stc.runtime.machine import plugin as plugin_library
 from stc.runtime.machine.machine import NAMES, gather
 from stc.runtime.machine.plugin import Plugin
-from stc.runtime.native.library import Missing
 
 _GIB = 1 << 30
 logger = logging.getLogger(__name__)

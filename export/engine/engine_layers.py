@@ -10,13 +10,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from stc.errors import AccuracyError, IncompatibleError
+from stc.errors import AccuracyError, IncompatibleError, Missing
 from stc.export.engine.audit import TYPES
 from stc.export.engine.flavour import Flavour
 from stc.export.graph.precision import Precision
 from stc.runtime.backends.tensorrt.engine import collector
 from stc.runtime.machine.machine import Machine
-from stc.runtime.native.library import Missing
 
 # Layers that move or convert numbers and compute none.
 _MOVES = {"constant", "noop", "reformat", "shuffle"}

@@ -6,10 +6,9 @@ import importlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from stc.errors import IncompatibleError, MissingDependencyError
+from stc.errors import IncompatibleError, Missing, MissingDependencyError
 from stc.runtime.machine.machine import MODULES, NAMES
 from stc.runtime.machine.machine import Flavour as Name
-from stc.runtime.native.library import Missing
 
 Asked = Literal["auto", "tensorrt", "rtx", "none"]
 OLDEST = (10, 3)  # TensorRT of JetPack 6

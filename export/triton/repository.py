@@ -12,7 +12,7 @@ import onnx
 
 from stc import folders
 from stc.boundary import foreign
-from stc.errors import IncompatibleError, InputError
+from stc.errors import IncompatibleError, InputError, Missing
 from stc.export import folder
 from stc.export.sizes import Batch
 from stc.export.triton.config import FILES, Platform, config
@@ -23,7 +23,6 @@ from stc.runtime.bundle.contract import TensorSpec
 from stc.runtime.bundle.engine_record import ENGINE_FILE, EngineRecord
 from stc.runtime.bundle.passport import MODEL_FILE, Passport
 from stc.runtime.machine import plugin
-from stc.runtime.native.library import Missing
 
 CLIENT = "stc_client.py"
 MANIFEST = "stc-files.json"  # what is ours in a repository, which may hold models of others

@@ -21,12 +21,11 @@ from pathlib import Path
 
 import torch
 
-from stc.errors import InputError
+from stc.errors import InputError, Problems
 from stc.model.checkpoint.layouts.known import Layout
 from stc.model.checkpoint.save import weights
 from stc.model.config import PRESETS
 from stc.model.network import STC
-from stc.problems import Problems
 
 WORDS = re.compile(r"track|re_?id|embed|_emb|emb_|assoc|ident|contrast|appear|metric", re.IGNORECASE)
 STATISTICS = ("running_mean", "running_var")

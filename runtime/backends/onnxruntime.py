@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.boundary import foreign
-from stc.errors import IncompatibleError, InputError, MissingDependencyError
+from stc.errors import IncompatibleError, InputError, Missing, MissingDependencyError
 from stc.runtime.backends.cut import Cut, Whole, cut
 from stc.runtime.bundle import contract
 from stc.runtime.bundle import passport as passports
 from stc.runtime.bundle.contract import TensorSpec
 from stc.runtime.bundle.passport import METADATA_KEY, Passport
-from stc.runtime.native.library import Library, Missing
+from stc.runtime.native.library import Library
 from stc.runtime.processors import threads_to_ask_for
 
 logger = logging.getLogger(__name__)

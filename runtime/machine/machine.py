@@ -18,9 +18,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from stc.errors import Missing
 from stc.runtime.machine import plugin
 from stc.runtime.machine.plugin import Plugin
-from stc.runtime.native.library import Missing
 
 BRANCHES = {12: 535, 13: 580}  # CUDA major -> oldest driver branch for TensorRT's packages of that CUDA
 _FIRST_FOR_CUDA_13 = (10, 13, 2)

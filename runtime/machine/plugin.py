@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stc.errors import IncompatibleError
+from stc.errors import IncompatibleError, Missing
 from stc.files import sha256
-from stc.runtime.native.library import Missing
 
 FILE = Path(__file__).parents[1] / "libstc_tensorrt.so"
 VARIABLE = "STC_TENSORRT_PLUGIN"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from stc.errors import InputError
+from stc.errors import InputError, Missing
 from stc.runtime.native import interface
 from stc.runtime.processors import processors
 
@@ -44,13 +44,6 @@ class Library:
         if threads is not None and not 1 <= threads < 2**31:
             raise InputError(f"threads must be at least 1; got {threads}")
         return Library(self.handle, self.kernels, threads or processors())
-
-
-@dataclass(frozen=True)
-class Missing:
-    """Why there is no library, and the command that brings it."""
-
-    reason: str
 
 
 @lru_cache(maxsize=1)

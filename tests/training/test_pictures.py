@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stc.problems import Problems
+from stc.errors import Problems
 from stc.runtime.video.pictures import read_picture
 from stc.training.annotations import Clip, Frame
 from stc.training.frame_files import locate_frames

@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from stc.errors import AccuracyError
+from stc.errors import AccuracyError, Missing
 from stc.export.engine.engine_layers import EngineLayers, check, count, sentence
-from stc.runtime.native.library import Missing
 
 DYNAMIC = "N/A due to dynamic shapes"
 

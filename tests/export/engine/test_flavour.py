@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from stc.errors import IncompatibleError, MissingDependencyError
+from stc.errors import IncompatibleError, Missing, MissingDependencyError
 from stc.export.engine.flavour import Flavour, choose
-from stc.runtime.native.library import Missing
 
 
 def install(monkeypatch: pytest.MonkeyPatch, **versions: str | None) -> None:

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from stc.errors import AccuracyError, IncompatibleError
+from stc.errors import AccuracyError, IncompatibleError, Missing
 from stc.export.engine import build as building
 from stc.export.engine.engine_layers import ask_inspector
 from stc.export.engine.flavour import Flavour
 from stc.runtime.machine.machine import Driver, Gpu, Machine
-from stc.runtime.native.library import Missing
 from tests.export.engine.test_engine_layers import layer, text
 
 GPU = Machine(driver=Driver("580.95.05", "13.0"), gpus=(Gpu("H100", "SM90", 80 << 30),), cuda_bindings="13.5.0")

@@ -13,11 +13,12 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from stc.errors import Missing
 from stc.model.function_body import DOMAIN, OP, function_body
 from stc.runtime import Session
 from stc.runtime.backends.cut import Cut, Whole, cut
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
-from stc.runtime.native.library import Library, Missing, find
+from stc.runtime.native.library import Library, find
 from tests.runtime import tiny_model
 
 K, H, W = 4, 6, 9

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from stc.errors import IncompatibleError
+from stc.errors import IncompatibleError, Missing
 from stc.runtime.bundle.engine_check import check
 from stc.runtime.bundle.engine_record import EngineRecord, PluginRecord
 from stc.runtime.machine.machine import Driver, Gpu, Machine, TensorRt, required_driver
 from stc.runtime.machine.plugin import Plugin
-from stc.runtime.native.library import Missing
 
 BUNDLE = Path("out/model")
 PLUGIN = Plugin(Path("/lib/libstc_tensorrt.so"), "a" * 64)

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from stc.cli import run
+from stc.errors import Missing
 from stc.runtime.machine import doctor, machine
 from stc.runtime.machine.doctor import Finding, Imported
 from stc.runtime.machine.machine import Driver, Gpu, Machine, TensorRt
 from stc.runtime.machine.plugin import Plugin
 from stc.runtime.native import library as native
-from stc.runtime.native.library import Missing
 
 WHOLE = Machine(
     driver=Driver("580.95.05", "13.0"),

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from stc.errors import Missing
 from stc.files import sha256
 from stc.runtime.machine import machine, plugin
 from stc.runtime.machine.machine import Cuda, Gpu, Machine, TensorRt
 from stc.runtime.machine.plugin import Plugin
-from stc.runtime.native.library import Missing
 from tests.runtime.backends.fake_cuda import FakeCuda, cudaError_t
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from stc.errors import InputError
+from stc.errors import InputError, Missing
 from stc.runtime.native import interface
 from stc.runtime.native import library as native
-from stc.runtime.native.library import Library, Missing, find
+from stc.runtime.native.library import Library, find
 from stc.runtime.processors import processors
 
 ROOT = Path(__file__).parents[3]
