@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stc.annotations.frames import frame_numbers, video_of
+from stc.annotations.videos import Video, VideoAnnotations
 from stc.benchmarks.evaluation.frames import find_frames
 from stc.errors import InputError, Problems
-from stc.frame_names import frame_numbers, video_of
 from stc.training.annotations import Clip, Dataset, Frame
 from stc.training.frame_files import locate_frames, unpack_videos
 from stc.training.pictures import read_reduced
-from stc.video_annotations import Video, VideoAnnotations
 from tests.runtime.video.clips import SIZE, encode, steady
 
 VIDEO = Path("goat.mp4")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import cv2
 
+from stc.annotations.frames import frame_numbers, video_of
 from stc.errors import InputError, Problems
 from stc.files import write_bytes
-from stc.frame_names import frame_numbers, video_of
 from stc.training.annotations import Clip, Dataset, Frame
 
 QUALITY = 95  # JPEG, of frames taken out of videos
@@ -19,7 +19,7 @@ QUALITY = 95  # JPEG, of frames taken out of videos
 def locate_frames(clip: Clip, folder: Path, problems: Problems) -> Clip:
     """`clip` with the frames that are there. Missing, undecodable and misshapen ones become `problems`.
 
-    Where they lie in a video, `stc.frame_names` says which frames of it they are.
+    Where they lie in a video, `stc.annotations.frames` says which frames of it they are.
     """
     paths = [frame.path for frame in clip.frames]
     try:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from itertools import count
 
 from stc import segmentation
-from stc.annotation_file import read_annotations
+from stc.annotations.file import read_annotations
+from stc.annotations.videos import Track, Video, VideoAnnotations
 from stc.errors import InputError, Problems
 from stc.files import sha256
 from stc.training.annotations import Clip, Dataset, Frame, Instance, Source
 from stc.training.frame_files import locate_frames
-from stc.video_annotations import Track, Video, VideoAnnotations
 
 
 def read_all(sources: Sequence[Source], *, exclude: frozenset[str] = frozenset(), split: str) -> Dataset:

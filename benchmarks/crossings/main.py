@@ -84,7 +84,7 @@ def entry() -> None:
 
 
 def _read(arguments: argparse.Namespace) -> tuple[list[Material], dict[int, str]]:
-    from stc.annotation_file import read_annotations
+    from stc.annotations.file import read_annotations
     from stc.benchmarks.crossings.cutouts import Material
     from stc.benchmarks.evaluation.frames import find_frames
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stc.annotations.videos import Track, Video, VideoAnnotations
 from stc.benchmarks.evaluation.average_precision import Matches, accumulate, match, occlusion_score
 from stc.benchmarks.evaluation.bootstrap import mean_intervals
 from stc.benchmarks.evaluation.clip_score import ClipScore, clip_score, overall
@@ -16,7 +17,6 @@ from stc.benchmarks.evaluation.overlap import Overlap, overlap
 from stc.benchmarks.evaluation.results import Prediction
 from stc.benchmarks.timing.intervals import Interval
 from stc.errors import InputError
-from stc.video_annotations import Track, Video, VideoAnnotations
 
 SUMMED = ("objects", "tracks", "IDSW")
 

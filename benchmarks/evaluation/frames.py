@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from stc.annotations.frames import frame_numbers, video_of
+from stc.annotations.videos import Video, VideoAnnotations
 from stc.errors import InputError, Problems
-from stc.frame_names import frame_numbers, video_of
-from stc.video_annotations import Video, VideoAnnotations
 
 if TYPE_CHECKING:
     from stc.runtime.video.frame import Frame, Source
@@ -22,7 +22,7 @@ def find_frames(annotations: VideoAnnotations, place: Path, fps: float) -> dict[
 
     `place` is the folder that the file names start from, where a clip may also be a video file (`goat.mp4` for
     `goat/…`), or one video file. Picture i comes at i / `fps` seconds, a video's frames at their own times; which of
-    them a name means, `stc.frame_names` says.
+    them a name means, `stc.annotations.frames` says.
 
     Raises InputError with everything that is missing, and with the clips whose first frame has another size than the
     annotations; while reading, for a later frame of another size and for a video that ends too soon.

@@ -16,11 +16,11 @@ from stc.errors import InputError
 from stc.runtime.tracking.config import RULE_NAMES
 
 if TYPE_CHECKING:
+    from stc.annotations.videos import Video, VideoAnnotations
     from stc.benchmarks.evaluation.clip_score import ClipScore
     from stc.benchmarks.evaluation.evaluate import Report
     from stc.benchmarks.evaluation.results import Prediction
     from stc.benchmarks.timing.intervals import Interval
-    from stc.video_annotations import Video, VideoAnnotations
 
 COLUMNS = (
     *("objects", "tracks", "AP", "AP50", "AP75", "APs", "APm", "APl", "AP_light", "AP_medium", "AP_heavy"),
@@ -66,7 +66,7 @@ def main(argv: Sequence[str]) -> int:
     if not (math.isfinite(arguments.min_area) and arguments.min_area >= 0):
         raise InputError(f"--min-area must be a number of pixels; got {arguments.min_area}")
 
-    from stc.annotation_file import read_annotations
+    from stc.annotations.file import read_annotations
     from stc.benchmarks.evaluation.evaluate import Evaluation
     from stc.files import check_outputs, messages, write_text
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc import segmentation
-from stc.track_masks import Masks
+from stc.annotations.masks import Masks
 
 
 @dataclass(frozen=True, eq=False)

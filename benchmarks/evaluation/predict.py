@@ -7,9 +7,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from stc.annotations.videos import Video, VideoAnnotations
 from stc.benchmarks.evaluation.results import Prediction, read_results
 from stc.errors import InputError
-from stc.video_annotations import Video, VideoAnnotations
 
 if TYPE_CHECKING:
     from collections.abc import Callable

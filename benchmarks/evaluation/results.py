@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from stc.annotation_file import FIX, known, read_json
+from stc.annotations.file import FIX, known, read_json
+from stc.annotations.masks import Masks, mask_areas, mean_area, read_mask, read_masks
+from stc.annotations.videos import Video, VideoAnnotations
 from stc.errors import InputError, Problems
 from stc.json_values import number, shown, whole
-from stc.track_masks import Masks, mask_areas, mean_area, read_mask, read_masks
-from stc.video_annotations import Video, VideoAnnotations
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stc.annotation_file import read_annotations
+from stc.annotations.file import read_annotations
 from stc.benchmarks.crossings import scene
 from stc.benchmarks.crossings.main import main
 from stc.benchmarks.evaluation.evaluate import Evaluation

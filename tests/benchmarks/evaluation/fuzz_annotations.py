@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stc import segmentation
-from stc.annotation_file import read_annotations
+from stc.annotations.file import read_annotations
 from stc.benchmarks.evaluation.evaluate import Evaluation
 from stc.benchmarks.evaluation.main import main
 from tests.benchmarks.evaluation import annotated

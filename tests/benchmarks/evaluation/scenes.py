@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco
 
-from stc.annotation_file import read_annotations
+from stc.annotations.file import read_annotations
 from stc.benchmarks.evaluation.evaluate import Evaluation, Report
 from stc.benchmarks.evaluation.results import read_results
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stc.annotation_file import read_annotations
+from stc.annotations.file import read_annotations
 from stc.benchmarks.evaluation import bootstrap
 from stc.benchmarks.evaluation.average_precision import Matches, match
 from stc.benchmarks.evaluation.evaluate import Evaluation

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from stc.annotations.masks import Masks
 from stc.benchmarks.evaluation.clip_score import ClipScore, clip_score, overall
 from stc.benchmarks.evaluation.overlap import overlap
-from stc.track_masks import Masks
 from tests.benchmarks.evaluation.scenes import Box, rle
 
 A, B = (0, 5, 10, 10), (30, 5, 10, 10)

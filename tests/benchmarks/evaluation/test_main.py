@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stc.annotation_file import read_annotations
+from stc.annotations.file import read_annotations
 from stc.benchmarks.evaluation.evaluate import Evaluation
 from stc.benchmarks.evaluation.main import main
 from stc.benchmarks.evaluation.results import read_results

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stc.annotation_file import read_annotations
+from stc.annotations.file import read_annotations
+from stc.annotations.videos import VideoAnnotations
 from stc.benchmarks.evaluation.main import main
 from stc.benchmarks.evaluation.results import Prediction, read_results
 from stc.cli import run
 from stc.errors import InputError
-from stc.video_annotations import VideoAnnotations
 from tests.benchmarks.evaluation import scenes
 from tests.run_lengths import compressed, wrapping
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from stc.annotations.masks import Masks, mask_areas, mean_area, read_mask, read_masks
+from stc.annotations.videos import OCCLUSION_LEVELS, Track, Video, VideoAnnotations
 from stc.boundary import reason
 from stc.errors import InputError, Problems
 from stc.json_values import number, shown, text, whole
-from stc.track_masks import Masks, mask_areas, mean_area, read_mask, read_masks
-from stc.video_annotations import OCCLUSION_LEVELS, Track, Video, VideoAnnotations
 
 Value = TypeVar("Value")
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pycocotools import mask as coco
 
-from stc.annotation_file import read_annotations
+from stc.annotations.file import read_annotations
 from stc.errors import InputError
 from tests.benchmarks.evaluation import scenes
 
