@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.segmentation import Rle, decode
+from stc.annotations.masks import Rle, decode
 
 
 @dataclass(frozen=True)

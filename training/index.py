@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from itertools import count
 
-from stc import segmentation
+from stc.annotations import masks
 from stc.annotations.file import read_annotations
 from stc.annotations.videos import Track, Video, VideoAnnotations
 from stc.errors import InputError, Problems
@@ -73,9 +73,9 @@ def _instances(numbered: Sequence[tuple[int, Track]], labels: dict[int, int], fr
     found = []
     for identity, track in numbered:
         if track.masks and (rle := track.masks[frame]) is not None:
-            x, y, width, height = segmentation.box(rle)
+            x, y, width, height = masks.box(rle)
             box = x, y, x + width, y + height
-            area = float(segmentation.areas([rle])[0])
+            area = float(masks.areas([rle])[0])
             found.append(Instance(identity, labels[track.category], rle, box, area, track.crowd))
     return found
 

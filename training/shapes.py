@@ -20,10 +20,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.annotations.masks import box, encode
 from stc.cli import Parser, run
 from stc.errors import InputError
 from stc.files import write_bytes, write_text
-from stc.segmentation import box, encode
 
 CLASSES = ("disc", "square", "triangle")
 SIZE = (128, 224)  # (H, W) of a frame

@@ -9,10 +9,10 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from stc import segmentation
+from stc.annotations import masks as segmentation
+from stc.annotations.masks import Rle
 from stc.annotations.videos import Track, Video
 from stc.benchmarks.evaluation.frames import Frames
-from stc.segmentation import Rle
 
 MIN_SHARE = 0.015  # of its picture: a smaller object has no detail to show
 MAX_FRAMES = 120  # of a clip that are looked at

@@ -112,8 +112,8 @@ def _compose(
     import cv2
     import numpy as np
 
+    from stc.annotations.masks import encode
     from stc.benchmarks.crossings import scene
-    from stc.segmentation import encode
 
     rng = np.random.default_rng(seed)
     name = f"scene-{seed[1]:03d}"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stc import segmentation
+from stc.annotations import masks as segmentation
 from stc.annotations.masks import Masks
 
 

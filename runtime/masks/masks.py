@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stc.annotations.masks import decode
 from stc.errors import InputError
 from stc.runtime.letterbox import Letterbox
 from stc.runtime.masks.axis import composed_axis
@@ -16,7 +17,6 @@ from stc.runtime.masks.native import NativeComposer
 from stc.runtime.masks.outlines import outlines
 from stc.runtime.masks.plain import NumpyComposer, packed
 from stc.runtime.native.library import Library
-from stc.segmentation import decode
 
 _Index = int | slice | NDArray[Any] | list[int] | list[bool]
 

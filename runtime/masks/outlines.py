@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.segmentation import MOST_POINTS
+from stc.annotations.masks import MOST_POINTS
 
 Ring = NDArray[np.int64]  # (m, 2) xy, closed: the last point is followed by the first
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.annotations.masks import runs_to_rle
 from stc.runtime.masks.axis import Axis
-from stc.segmentation import runs_to_rle
 
 
 class _Window(NamedTuple):

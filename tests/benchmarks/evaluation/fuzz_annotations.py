@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from stc import segmentation
+from stc.annotations import masks
 from stc.annotations.file import read_annotations
 from stc.benchmarks.evaluation.evaluate import Evaluation
 from stc.benchmarks.evaluation.main import main
@@ -25,9 +25,9 @@ def cases(folder: Path) -> Callable[[random.Random], object]:
         data.write_bytes(annotated.mutated(r, truth))
         for video in read_annotations(data).videos:
             for rle in (rle for track in video.tracks for rle in track.masks if rle is not None):
-                assert segmentation.decode(rle).shape == video.size
-                assert segmentation.decode(rle).sum() == segmentation.areas([rle])[0] > 0
-                assert min(segmentation.box(rle)[2:]) > 0
+                assert masks.decode(rle).shape == video.size
+                assert masks.decode(rle).sum() == masks.areas([rle])[0] > 0
+                assert min(masks.box(rle)[2:]) > 0
         main(["--data", str(data), "--results", str(results), "--json", str(scores)])
 
     return case

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
+from stc.annotations.masks import MOST_POINTS, to_rle
 from stc.errors import InputError
 from stc.runtime import Letterbox, Masks
 from stc.runtime.masks.axis import composed_axis
 from stc.runtime.masks.outlines import outlines
 from stc.runtime.native.library import Library, find
 from stc.runtime.serial_blas import LIMIT, inner_products
-from stc.segmentation import MOST_POINTS, to_rle
 
 STRIDE = 4
 MasksOf = Callable[..., Masks]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools import mask as coco
 
+from stc.annotations.masks import decode, to_rle
 from stc.errors import InputError
-from stc.segmentation import decode, to_rle
 from tests.run_lengths import compressed, wrapping
 
 SIZE = (6, 9)
