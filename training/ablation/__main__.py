@@ -5,8 +5,6 @@
 was interrupted goes on where it stopped.
 """
 
-# ruff: noqa: T201
-
 from __future__ import annotations
 
 import importlib.util

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from stc.cli import run
-from stc.training.ablation import METRICS, QUESTIONS, VARIANTS, initial_model, main, plot, table
+from stc.training.ablation.__main__ import METRICS, QUESTIONS, VARIANTS, initial_model, main, plot, table
 from stc.training.config import RECIPES, TrainConfig
 from stc.training.shapes import CLASSES
 
@@ -81,7 +81,7 @@ def test_wrong_usage_is_one_line_and_leaves_nothing(
 def test_runs_of_another_length_are_not_mixed_in(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stc.training.ablation.EVALUATOR", "stc.training.main")  # any that is there
+    monkeypatch.setattr("stc.training.ablation.__main__.EVALUATOR", "stc.training.main")  # any that is there
     (tmp_path / "plan.json").write_text(json.dumps({"steps": 7, "clips": 60, "pairs": 4, "init": None}))
     assert run(main, ["-o", str(tmp_path), "--steps", "8"]) == 1
     assert "choose another --output" in capsys.readouterr().err
@@ -90,7 +90,7 @@ def test_runs_of_another_length_are_not_mixed_in(
 def test_without_the_evaluator_nothing_is_trained(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stc.training.ablation.EVALUATOR", "stc.absent.main")
+    monkeypatch.setattr("stc.training.ablation.__main__.EVALUATOR", "stc.absent.main")
     assert run(main, ["-o", str(tmp_path / "out")]) == 1
     assert "stc.absent.main is missing" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -1,0 +1,1 @@
+"""`python -m stc.training.ablation`: what the parts of STC's learning are worth."""
