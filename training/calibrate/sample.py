@@ -16,7 +16,7 @@ from stc.model.network import STC
 from stc.model.normalise import normalise
 from stc.progress import bar
 from stc.training.annotations import Dataset, Frame
-from stc.training.calibration import Sample
+from stc.training.calibrate.fit import Sample
 from stc.training.config import RECIPES
 from stc.training.geometry import letterbox
 from stc.training.masks import predict_masks

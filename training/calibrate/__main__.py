@@ -1,7 +1,5 @@
 """`python -m stc.training.calibrate`: a trained model with calibrated scores, in one file ready to ship."""
 
-# ruff: noqa: T201
-
 from __future__ import annotations
 
 import argparse
@@ -40,8 +38,8 @@ def main(argv: Sequence[str]) -> int:
 
     from stc.model import checkpoint
     from stc.training.annotations import Source
-    from stc.training.calibration import UNCHANGED, apply, error, fit, held_out
-    from stc.training.calibration_sample import detect
+    from stc.training.calibrate.fit import UNCHANGED, apply, error, fit, held_out
+    from stc.training.calibrate.sample import detect
     from stc.training.index import read_all
 
     model = checkpoint.load(arguments.ckpt).model

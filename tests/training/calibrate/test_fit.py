@@ -14,15 +14,15 @@ from stc.cli import run
 from stc.errors import InputError
 from stc.model import checkpoint
 from stc.model.config import STC_LITE
-from stc.training import calibration_sample
 from stc.training.annotations import Source
-from stc.training.calibrate import main
-from stc.training.calibration import UNCHANGED, Calibration, Sample, apply, error, fit, held_out
+from stc.training.calibrate import sample as calibration_sample
+from stc.training.calibrate.__main__ import main
+from stc.training.calibrate.fit import UNCHANGED, Calibration, Sample, apply, error, fit, held_out
 from stc.training.index import read_all
 from stc.training.views import View
 from tests.training.conftest import encode
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 WEIGHTS = ROOT / "assets/stc-lite.safetensors"
 TRUE = Calibration(2.0, -1.0, 0.5, 0.7)
 

@@ -1,0 +1,1 @@
+"""`python -m stc.training.calibrate`: scores that are the shares of detections that are right."""
