@@ -11,8 +11,8 @@ from stc.annotations.frames import frame_numbers, video_of
 from stc.annotations.videos import Video, VideoAnnotations
 from stc.benchmarks.evaluation.frames import find_frames
 from stc.errors import InputError, Problems
-from stc.training.annotations import Clip, Dataset, Frame
-from stc.training.frame_files import locate_frames, unpack_videos
+from stc.training.data.annotations import Clip, Dataset, Frame
+from stc.training.data.frame_files import locate_frames, unpack_videos
 from stc.training.pictures import read_reduced
 from tests.runtime.video.clips import SIZE, encode, steady
 

@@ -18,10 +18,10 @@ from stc.training.arguments import DEFAULT_EPOCHS, parser
 from stc.training.run_folder import EMA, FRAMES, PLOT, check
 
 if TYPE_CHECKING:
-    from stc.training.annotations import Dataset
     from stc.training.config import TrainConfig
+    from stc.training.data.annotations import Dataset
+    from stc.training.data.pairs import PairSource
     from stc.training.loop import StepReport
-    from stc.training.pairs import PairSource
     from stc.training.state import Length, Run
 
 
@@ -56,10 +56,10 @@ def _train(arguments: argparse.Namespace) -> None:
 
     import cv2
 
-    from stc.training.annotations import Source
-    from stc.training.frame_files import unpack_videos
-    from stc.training.index import read_all
-    from stc.training.pairs import PairSource
+    from stc.training.data.annotations import Source
+    from stc.training.data.frame_files import unpack_videos
+    from stc.training.data.index import read_all
+    from stc.training.data.pairs import PairSource
     from stc.training.state import write_config
 
     cv2.setNumThreads(1)  # one thread prepares batches; the others belong to the network

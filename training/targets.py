@@ -13,8 +13,8 @@ from torch import Tensor
 from stc.model.config import ModelConfig
 from stc.model.layers import level_locations
 from stc.training.config import TrainConfig
-from stc.training.pairs import Pair
-from stc.training.views import View, tight_boxes
+from stc.training.data.pairs import Pair
+from stc.training.data.views import View, tight_boxes
 
 
 @dataclass(frozen=True)

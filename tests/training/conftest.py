@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from stc.training.annotations import Source
+from stc.training.data.annotations import Source
 
 CATEGORIES = [{"id": 4, "name": "disc"}, {"id": 9, "name": "square"}]
 SIZE = (96, 128)  # (H, W)

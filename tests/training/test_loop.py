@@ -17,18 +17,18 @@ from stc.model.config import STC_LITE
 from stc.model.network import STC, STCDeploy
 from stc.model.nms import pairwise_iou
 from stc.model.normalise import normalise
-from stc.training.annotations import Dataset
 from stc.training.config import TrainConfig
-from stc.training.geometry import letterbox
-from stc.training.index import read_all
+from stc.training.data.annotations import Dataset
+from stc.training.data.geometry import letterbox
+from stc.training.data.index import read_all
+from stc.training.data.pairs import PairSource
+from stc.training.data.views import View, render, tight_boxes
 from stc.training.loop import StepReport, step_once, train
 from stc.training.losses import Losses, compute_losses
 from stc.training.optimisation import mixed_precision, set_learning_rate, train_mode
-from stc.training.pairs import PairSource
 from stc.training.pictures import PictureCache
 from stc.training.state import Length, Run, load_run, new_run, save_run
 from stc.training.targets import Batch, collate
-from stc.training.views import View, render, tight_boxes
 from tests.training.batches import MODEL as SMALL_MODEL
 from tests.training.batches import pair_batch
 from tests.training.conftest import Source

@@ -10,8 +10,8 @@ from PIL import Image
 
 from stc.errors import Problems
 from stc.runtime.video.pictures import read_picture
-from stc.training.annotations import Clip, Frame
-from stc.training.frame_files import locate_frames
+from stc.training.data.annotations import Clip, Frame
+from stc.training.data.frame_files import locate_frames
 from stc.training.pictures import PictureCache, read_reduced
 from tests.runtime.video.clips import encode, steady
 from tests.runtime.video.zoo import ffmpeg

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from stc.cli import run
-from stc.training.annotations import Source
-from stc.training.index import read_all
+from stc.training.data.annotations import Source
+from stc.training.data.index import read_all
 from stc.training.shapes import CLASSES, LENGTH, MIN_PIXELS, SIZE, draw_clip, main, random_shape, write_shapes
 
 

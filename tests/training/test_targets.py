@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from stc.model.config import STC_LITE
 from stc.training.config import RECIPES, TrainConfig
+from stc.training.data.views import View
 from stc.training.targets import assign, collate, make_grid, mask_targets
-from stc.training.views import View
 
 CONFIG = TrainConfig()
 MODEL = STC_LITE

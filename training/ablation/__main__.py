@@ -24,7 +24,7 @@ from stc.training.config import RECIPES
 
 if TYPE_CHECKING:
     from stc.model.network import STC
-    from stc.training.annotations import Dataset
+    from stc.training.data.annotations import Dataset
 
 INPUT = (128, 224)  # (H, W): the size of the shapes' frames
 TRAIN_SEED, TEST_SEED = 1, 2  # of the clips; fixed, so that everybody has the same
@@ -69,8 +69,8 @@ def ablate(
             f"{EVALUATOR} is missing, so nothing could be scored; install a version with stc-eval"
         )
     _same_plan(folder, {"steps": steps, "clips": clips, "pairs": batch_pairs, "init": init and sha256(init)})
-    from stc.training.annotations import Source
-    from stc.training.index import read_all
+    from stc.training.data.annotations import Source
+    from stc.training.data.index import read_all
     from stc.training.shapes import write_shapes
 
     train, test = folder / "data" / "train", folder / "data" / "test"
@@ -102,8 +102,8 @@ def _same_plan(folder: Path, plan: dict[str, Any]) -> None:
 def _train(
     folder: Path, variant: Variant, dataset: Dataset, *, seed: int, steps: int, init: Path | None, batch_pairs: int
 ) -> None:
+    from stc.training.data.pairs import PairSource
     from stc.training.loop import train
-    from stc.training.pairs import PairSource
     from stc.training.run_folder import LAST
     from stc.training.state import Length, load_run, new_run
 

@@ -37,10 +37,10 @@ def main(argv: Sequence[str]) -> int:
     import torch
 
     from stc.model import checkpoint
-    from stc.training.annotations import Source
     from stc.training.calibrate.fit import UNCHANGED, apply, error, fit, held_out
     from stc.training.calibrate.sample import detect
-    from stc.training.index import read_all
+    from stc.training.data.annotations import Source
+    from stc.training.data.index import read_all
 
     model = checkpoint.load(arguments.ckpt).model
     if model.config.score_form != "sqrt":

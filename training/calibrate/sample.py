@@ -15,13 +15,13 @@ from stc.model.decode import decode
 from stc.model.network import STC
 from stc.model.normalise import normalise
 from stc.progress import bar
-from stc.training.annotations import Dataset, Frame
 from stc.training.calibrate.fit import Sample
 from stc.training.config import RECIPES
-from stc.training.geometry import letterbox
+from stc.training.data.annotations import Dataset, Frame
+from stc.training.data.geometry import letterbox
+from stc.training.data.views import View, drop_slivers, render
 from stc.training.masks import predict_masks
 from stc.training.pictures import PictureCache
-from stc.training.views import View, drop_slivers, render
 
 THRESHOLD = 0.005  # on class x centerness: what a calibration may lift above the model's own threshold is among them
 HIDDEN = 0.5  # of a detection in unknown area: whether it is right is unknown then

@@ -14,12 +14,12 @@ from stc.cli import run
 from stc.errors import InputError
 from stc.model import checkpoint
 from stc.model.config import STC_LITE
-from stc.training.annotations import Source
 from stc.training.calibrate import sample as calibration_sample
 from stc.training.calibrate.__main__ import main
 from stc.training.calibrate.fit import UNCHANGED, Calibration, Sample, apply, error, fit, held_out
-from stc.training.index import read_all
-from stc.training.views import View
+from stc.training.data.annotations import Source
+from stc.training.data.index import read_all
+from stc.training.data.views import View
 from tests.training.conftest import encode
 
 ROOT = Path(__file__).parents[3]

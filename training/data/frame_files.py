@@ -11,7 +11,7 @@ import cv2
 from stc.annotations.frames import frame_numbers, video_of
 from stc.errors import InputError, Problems
 from stc.files import write_bytes
-from stc.training.annotations import Clip, Dataset, Frame
+from stc.training.data.annotations import Clip, Dataset, Frame
 
 QUALITY = 95  # JPEG, of frames taken out of videos
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from stc.errors import InputError
-from stc.training.annotations import Source
-from stc.training.frame_files import unpack_videos
-from stc.training.index import read_all
+from stc.training.data.annotations import Source
+from stc.training.data.frame_files import unpack_videos
+from stc.training.data.index import read_all
 from stc.training.pictures import read_reduced
 from tests.training.conftest import SIZE
 

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from stc.errors import InputError
 from stc.model.config import ModelConfig
-from stc.training.annotations import Clip, Dataset, Frame
-from stc.training.composites import find_cutouts, paste
 from stc.training.config import TrainConfig
-from stc.training.geometry import Matrix, random_motion, random_view
-from stc.training.photometric import distort
+from stc.training.data.annotations import Clip, Dataset, Frame
+from stc.training.data.composites import find_cutouts, paste
+from stc.training.data.geometry import Matrix, random_motion, random_view
+from stc.training.data.photometric import distort
+from stc.training.data.views import View, drop_slivers, render
 from stc.training.pictures import PictureCache
-from stc.training.views import View, drop_slivers, render
 
 Pair = tuple[View, View]  # key, reference
 

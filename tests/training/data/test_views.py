@@ -11,15 +11,15 @@ import pytest
 from stc.errors import InputError
 from stc.model.config import STC_LITE, Resize
 from stc.runtime.letterbox import Letterbox
-from stc.training.annotations import Dataset
-from stc.training.composites import find_cutouts, paste
 from stc.training.config import TrainConfig
-from stc.training.geometry import letterbox, mirror, random_motion, random_view, rotation, shift, show
-from stc.training.index import read_all
-from stc.training.pairs import PairSource
-from stc.training.photometric import distort
+from stc.training.data.annotations import Dataset
+from stc.training.data.composites import find_cutouts, paste
+from stc.training.data.geometry import letterbox, mirror, random_motion, random_view, rotation, shift, show
+from stc.training.data.index import read_all
+from stc.training.data.pairs import PairSource
+from stc.training.data.photometric import distort
+from stc.training.data.views import View, drop_slivers, render, tight_boxes
 from stc.training.pictures import PictureCache
-from stc.training.views import View, drop_slivers, render, tight_boxes
 from tests.training.conftest import Source
 
 MODEL = STC_LITE.with_(input_size=(128, 192), classes=("disc", "square"))
@@ -154,7 +154,7 @@ def test_slivers_become_unknown() -> None:
 def test_pasted_objects_occlude_in_order_and_keep_their_identity(
     stills: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stc.training.composites.distort", lambda _rng, picture, _strength: picture)
+    monkeypatch.setattr("stc.training.data.composites.distort", lambda _rng, picture, _strength: picture)
     dataset = _dataset(stills)
     cutouts = find_cutouts(dataset, CONFIG)
     assert len(cutouts) == 3

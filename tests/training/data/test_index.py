@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from stc.errors import InputError
-from stc.training.index import read_all
+from stc.training.data.index import read_all
 from tests.run_lengths import compressed, wrapping
 from tests.training.conftest import Source, blob
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.training.annotations import Dataset, Frame, Instance
 from stc.training.config import TrainConfig
-from stc.training.geometry import Matrix, Size, about, mirror, random_motion, scaling, shift, warp
-from stc.training.photometric import distort
+from stc.training.data.annotations import Dataset, Frame, Instance
+from stc.training.data.geometry import Matrix, Size, about, mirror, random_motion, scaling, shift, warp
+from stc.training.data.photometric import distort
+from stc.training.data.views import View
 from stc.training.pictures import PictureCache
-from stc.training.views import View
 
 RIM = 2  # pixels kept around a cut-out, so that its edge is resampled from real neighbours
 

@@ -11,8 +11,8 @@ from stc.annotations.file import read_annotations
 from stc.annotations.videos import Track, Video, VideoAnnotations
 from stc.errors import InputError, Problems
 from stc.files import sha256
-from stc.training.annotations import Clip, Dataset, Frame, Instance, Source
-from stc.training.frame_files import locate_frames
+from stc.training.data.annotations import Clip, Dataset, Frame, Instance, Source
+from stc.training.data.frame_files import locate_frames
 
 
 def read_all(sources: Sequence[Source], *, exclude: frozenset[str] = frozenset(), split: str) -> Dataset:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.model.config import ModelConfig
-from stc.training.annotations import Frame
 from stc.training.config import TrainConfig
-from stc.training.geometry import Matrix, Size, scaling, show, warp
+from stc.training.data.annotations import Frame
+from stc.training.data.geometry import Matrix, Size, scaling, show, warp
 from stc.training.pictures import PictureCache
 
 

@@ -1,0 +1,1 @@
+"""From annotated clips to training pairs: index, views, pairs, composites."""
