@@ -13,7 +13,7 @@ from stc.benchmarks.evaluation.frames import find_frames
 from stc.errors import InputError, Problems
 from stc.training.data.annotations import Clip, Dataset, Frame
 from stc.training.data.frame_files import locate_frames, unpack_videos
-from stc.training.pictures import read_reduced
+from stc.training.data.views import read_reduced
 from tests.runtime.video.clips import SIZE, encode, steady
 
 VIDEO = Path("goat.mp4")

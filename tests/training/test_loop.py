@@ -22,11 +22,10 @@ from stc.training.data.annotations import Dataset
 from stc.training.data.geometry import letterbox
 from stc.training.data.index import read_all
 from stc.training.data.pairs import PairSource
-from stc.training.data.views import View, render, tight_boxes
+from stc.training.data.views import PictureCache, View, render, tight_boxes
 from stc.training.loop import StepReport, step_once, train
 from stc.training.losses import Losses, compute_losses
 from stc.training.optimisation import mixed_precision, set_learning_rate, train_mode
-from stc.training.pictures import PictureCache
 from stc.training.state import Length, Run, load_run, new_run, save_run
 from stc.training.targets import Batch, collate
 from tests.training.batches import MODEL as SMALL_MODEL

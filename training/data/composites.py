@@ -11,8 +11,7 @@ from stc.training.config import TrainConfig
 from stc.training.data.annotations import Dataset, Frame, Instance
 from stc.training.data.geometry import Matrix, Size, about, mirror, random_motion, scaling, shift, warp
 from stc.training.data.photometric import distort
-from stc.training.data.views import View
-from stc.training.pictures import PictureCache
+from stc.training.data.views import PictureCache, View
 
 RIM = 2  # pixels kept around a cut-out, so that its edge is resampled from real neighbours
 

@@ -15,8 +15,7 @@ from stc.training.data.annotations import Clip, Dataset, Frame
 from stc.training.data.composites import find_cutouts, paste
 from stc.training.data.geometry import Matrix, random_motion, random_view
 from stc.training.data.photometric import distort
-from stc.training.data.views import View, drop_slivers, render
-from stc.training.pictures import PictureCache
+from stc.training.data.views import PictureCache, View, drop_slivers, render
 
 Pair = tuple[View, View]  # key, reference
 

@@ -16,7 +16,7 @@ from stc.errors import InputError
 from stc.training.data.annotations import Source
 from stc.training.data.frame_files import unpack_videos
 from stc.training.data.index import read_all
-from stc.training.pictures import read_reduced
+from stc.training.data.views import read_reduced
 from tests.training.conftest import SIZE
 
 

@@ -18,8 +18,7 @@ from stc.training.data.geometry import letterbox, mirror, random_motion, random_
 from stc.training.data.index import read_all
 from stc.training.data.pairs import PairSource
 from stc.training.data.photometric import distort
-from stc.training.data.views import View, drop_slivers, render, tight_boxes
-from stc.training.pictures import PictureCache
+from stc.training.data.views import PictureCache, View, drop_slivers, render, tight_boxes
 from tests.training.conftest import Source
 
 MODEL = STC_LITE.with_(input_size=(128, 192), classes=("disc", "square"))

@@ -12,7 +12,7 @@ from stc.errors import Problems
 from stc.runtime.video.pictures import read_picture
 from stc.training.data.annotations import Clip, Frame
 from stc.training.data.frame_files import locate_frames
-from stc.training.pictures import PictureCache, read_reduced
+from stc.training.data.views import PictureCache, read_reduced
 from tests.runtime.video.clips import encode, steady
 from tests.runtime.video.zoo import ffmpeg
 
