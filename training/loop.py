@@ -14,10 +14,10 @@ from torch import Tensor
 from stc.errors import StcError
 from stc.model.normalise import normalise
 from stc.training.data.pairs import PairSource
-from stc.training.losses import Losses, compute_losses
+from stc.training.losses.targets import Batch, collate
+from stc.training.losses.total import Losses, compute_losses
 from stc.training.optimisation import mixed_precision, set_learning_rate, train_mode
 from stc.training.state import Log, Run, save_run
-from stc.training.targets import Batch, collate
 
 
 @dataclass(frozen=True)

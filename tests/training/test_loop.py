@@ -24,13 +24,13 @@ from stc.training.data.index import read_all
 from stc.training.data.pairs import PairSource
 from stc.training.data.views import PictureCache, View, render, tight_boxes
 from stc.training.loop import StepReport, step_once, train
-from stc.training.losses import Losses, compute_losses
+from stc.training.losses.targets import Batch, collate
+from stc.training.losses.total import Losses, compute_losses
 from stc.training.optimisation import mixed_precision, set_learning_rate, train_mode
 from stc.training.state import Length, Run, load_run, new_run, save_run
-from stc.training.targets import Batch, collate
-from tests.training.batches import MODEL as SMALL_MODEL
-from tests.training.batches import pair_batch
 from tests.training.conftest import Source
+from tests.training.losses.batches import MODEL as SMALL_MODEL
+from tests.training.losses.batches import pair_batch
 
 MODEL = STC_LITE.with_(input_size=(128, 192), classes=("disc", "square"))
 CONFIG = TrainConfig(batch_pairs=1, warmup_steps=4)

@@ -20,7 +20,7 @@ from stc.training.config import RECIPES
 from stc.training.data.annotations import Dataset, Frame
 from stc.training.data.geometry import letterbox
 from stc.training.data.views import PictureCache, View, drop_slivers, render
-from stc.training.masks import predict_masks
+from stc.training.losses.masks import predict_masks
 
 THRESHOLD = 0.005  # on class x centerness: what a calibration may lift above the model's own threshold is among them
 HIDDEN = 0.5  # of a detection in unknown area: whether it is right is unknown then

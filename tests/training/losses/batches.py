@@ -9,7 +9,7 @@ from stc.model.config import STC_LITE, ModelConfig
 from stc.model.decode import RawOutputs
 from stc.training.config import TrainConfig
 from stc.training.data.views import View
-from stc.training.targets import Batch, collate
+from stc.training.losses.targets import Batch, collate
 from tests.training.conftest import blob
 
 MODEL = STC_LITE.with_(input_size=(64, 96), classes=("disc", "square"), track_dim=6)

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from stc.training.config import TrainConfig
-from stc.training.consistency import consistency_loss, match
 from stc.training.elementwise import dice_loss
-from stc.training.masks import predict_masks
-from stc.training.predictions import gather
-from stc.training.targets import collate, make_grid
-from tests.training.batches import MODEL, pair_batch, random_outputs, view
+from stc.training.losses.consistency import consistency_loss, match
+from stc.training.losses.masks import predict_masks
+from stc.training.losses.predictions import gather
+from stc.training.losses.targets import collate, make_grid
+from tests.training.losses.batches import MODEL, pair_batch, random_outputs, view
 
 CONFIG = TrainConfig(max_consistency=500)  # every positive
 

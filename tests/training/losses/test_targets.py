@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stc.model.config import STC_LITE
 from stc.training.config import RECIPES, TrainConfig
 from stc.training.data.views import View
-from stc.training.targets import assign, collate, make_grid, mask_targets
+from stc.training.losses.targets import assign, collate, make_grid, mask_targets
 
 CONFIG = TrainConfig()
 MODEL = STC_LITE

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from stc.training.config import TrainConfig
-from stc.training.contrastive import (
+from stc.training.losses.contrastive import (
     BACKGROUND,
     FrameSamples,
     Samples,

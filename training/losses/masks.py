@@ -9,9 +9,9 @@ from stc.model.config import ModelConfig
 from stc.model.mask_head import mask_logits
 from stc.training.config import TrainConfig
 from stc.training.elementwise import dice_loss
-from stc.training.predictions import Predictions
+from stc.training.losses.predictions import Predictions
+from stc.training.losses.targets import Batch, make_grid
 from stc.training.sampling import balanced_sample, random_sample
-from stc.training.targets import Batch, make_grid
 
 
 def predict_masks(features: Tensor, params: Tensor, points: Tensor, sizes: Tensor, model: ModelConfig) -> Tensor:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from stc.model.decode import RawOutputs
 from stc.training.config import TrainConfig
-from stc.training.losses import Losses, compute_losses
-from tests.training.batches import MODEL, leaves, pair_batch, random_outputs
+from stc.training.losses.total import Losses, compute_losses
+from tests.training.losses.batches import MODEL, leaves, pair_batch, random_outputs
 
 TERMS = [f.name for f in fields(Losses) if f.name not in {"total", "positives"}]
 # Small caps, so that sampling takes part; the generator is seeded anew for every evaluation.
