@@ -13,11 +13,9 @@ from torch import Tensor
 
 from stc.model.config import ModelConfig
 from stc.training.config import TrainConfig
-from stc.training.elementwise import dice_loss
-from stc.training.losses.masks import grid_tensors, predict_masks
-from stc.training.losses.predictions import Predictions
+from stc.training.losses.masks import dice_loss, grid_tensors, predict_masks
+from stc.training.losses.predictions import Predictions, balanced_sample
 from stc.training.losses.targets import Batch
-from stc.training.sampling import balanced_sample
 
 
 @dataclass(frozen=True)

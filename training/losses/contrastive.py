@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import normalize, softplus
 
 from stc.training.config import TrainConfig
-from stc.training.sampling import balanced_sample, random_sample
+from stc.training.losses.predictions import balanced_sample, random_sample
 
 BACKGROUND = -1
 

@@ -11,10 +11,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from stc.model.config import ModelConfig
 from stc.model.decode import RawOutputs
 from stc.training.config import TrainConfig
-from stc.training.elementwise import focal_loss, giou_loss
 from stc.training.losses.consistency import consistency_loss
 from stc.training.losses.contrastive import embedding_losses
-from stc.training.losses.masks import mask_loss
+from stc.training.losses.masks import focal_loss, giou_loss, mask_loss
 from stc.training.losses.predictions import Predictions, gather
 from stc.training.losses.targets import Batch
 

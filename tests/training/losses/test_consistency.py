@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from stc.training.config import TrainConfig
-from stc.training.elementwise import dice_loss
 from stc.training.losses.consistency import consistency_loss, match
-from stc.training.losses.masks import predict_masks
+from stc.training.losses.masks import dice_loss, predict_masks
 from stc.training.losses.predictions import gather
 from stc.training.losses.targets import collate, make_grid
 from tests.training.losses.batches import MODEL, pair_batch, random_outputs, view

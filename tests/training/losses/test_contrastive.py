@@ -20,7 +20,7 @@ from stc.training.losses.contrastive import (
     embedding_losses,
     pair_losses,
 )
-from stc.training.sampling import balanced_sample
+from stc.training.losses.predictions import balanced_sample
 
 
 def _generator() -> torch.Generator:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import torch
 
-from stc.training.elementwise import dice_loss, focal_loss, giou_loss
+from stc.training.losses.masks import dice_loss, focal_loss, giou_loss
 
 # The statements run in float64 on both sides; what is left is rounding of a few operations.
 EXACT = 1e-12
