@@ -1,0 +1,72 @@
+"""The rooms of the house: none too full, each says what it is, no two need each other, and tools see them all."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = sorted(init.parent for top in ROOT.glob("*/__init__.py") for init in top.parent.rglob("__init__.py"))
+NATIVE = sorted({path.parent for path in (ROOT / "plugins").rglob("*.*")})
+SOURCE = {".py", ".cpp", ".cu", ".cuh", ".h"}
+MOST = 16
+
+
+def name(path: Path) -> str:
+    """`runtime/stream.py` -> "stc.runtime.stream"."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in ("stc", *parts) if part != "__init__").replace("stc.stc", "stc", 1)
+
+
+MODULES = {name(path): path for package in PACKAGES for path in package.glob("*.py")}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The modules of ours that a file imports anywhere: in functions and for the type checker too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield whole if whole in MODULES else node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def graph() -> dict[str, set[str]]:
+    """Every module and what it imports, but for packages that name what is in them."""
+    packages = {module for module, path in MODULES.items() if path.name == "__init__.py"}
+    return {
+        module: {other for other in imported(path) if other in MODULES and other not in packages}
+        for module, path in MODULES.items()
+        if module not in packages
+    }
+
+
+@pytest.mark.parametrize("folder", [*PACKAGES, *NATIVE], ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_folder_holds_few_enough_files_to_see_at_once(folder: Path) -> None:
+    files = [path.name for path in folder.iterdir() if path.suffix in SOURCE and path.name != "__init__.py"]
+    assert len(files) <= MOST, files
+
+
+@pytest.mark.parametrize("folder", PACKAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_package_says_what_it_is(folder: Path) -> None:
+    assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+
+
+def test_no_module_needs_one_that_needs_it() -> None:
+    found = graph()
+    assert sum(map(len, found.values())) > 500  # the graph is that of the whole house
+    try:
+        list(TopologicalSorter(found).static_order())
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_the_links_in_stc_are_the_top_level_packages() -> None:
+    links = {path.name: path.resolve() for path in (ROOT / "stc").iterdir() if path.is_symlink()}
+    tops = {init.parent.name: init.parent for init in ROOT.glob("*/__init__.py") if init.parent.name != "stc"}
+    assert links == tops
