@@ -5,7 +5,8 @@
 
 namespace stc {
 
-/// Output `o` along one axis is between(in[low], in[high], share).
+/// Output `o` along one axis is between(in[low], in[high], share). Without a share high is low: nobody need have the
+/// next.
 struct Tap {
   int low, high;
   float share;
@@ -18,7 +19,7 @@ STC_HD Tap aligned_tap(int output, int factor, int cells) {
   const int position = output < factor / 2 ? 0 : output - factor / 2;
   const int low = position / factor;
   const int step = position - low * factor;
-  return {low, low + 1 < cells ? low + 1 : low, static_cast<float>(step) / static_cast<float>(factor)};
+  return {low, step > 0 && low + 1 < cells ? low + 1 : low, static_cast<float>(step) / static_cast<float>(factor)};
 }
 
 /// (1 - share) * low + share * high; a cell without a share is not looked at, so that its NaN or Inf stays local.

@@ -1,0 +1,225 @@
+// What translated PTX runs on: the threads of a block are fibers, which change at barriers only; blocks run one after the
+// other. Everything that a GPU would leave undefined, or that only luck would hide, is a fault: accesses out of bounds or
+// not aligned to their whole vector, writes to inputs, races on shared memory between two barriers, reads of shared memory
+// that nobody wrote, barriers that not all threads of a block reach.
+#pragma once
+#include <ucontext.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+inline uint64_t executed[256];  // instructions, by opcode
+
+struct Register {
+  uint64_t bits = 0x7FC0DEAD7FC0DEAD;  // NaN as a float, far away as an address: nothing has been written yet
+};
+
+template <class T>
+T read(const Register& r) {
+  if constexpr (std::is_same_v<T, bool>) return r.bits != 0;
+  T value;
+  std::memcpy(&value, &r.bits, sizeof value);
+  return value;
+}
+
+template <class T>
+void write(Register& r, T value) {
+  if constexpr (std::is_integral_v<T>) {
+    r.bits = std::is_signed_v<T> ? uint64_t(int64_t(value)) : uint64_t(value);
+  } else {
+    r.bits = 0;
+    std::memcpy(&r.bits, &value, sizeof value);
+  }
+}
+
+inline float float_of(uint32_t bits) {
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+inline float float_of_half(uint16_t half) {
+  const int exponent = half >> 10 & 31, fraction = half & 1023;
+  const float sign = half >> 15 ? -1.0f : 1.0f;
+  if (exponent == 31) return fraction ? std::numeric_limits<float>::quiet_NaN() : sign * INFINITY;
+  return sign * std::ldexp(float(exponent ? 1024 + fraction : fraction), (exponent ? exponent : 1) - 25);
+}
+
+inline uint16_t half_of(float value) {  // to the nearest, ties to even
+  const uint16_t sign = std::signbit(value) ? 0x8000 : 0;
+  if (std::isnan(value)) return 0x7FFF;
+  const double size = std::fabs(double(value));
+  if (size >= 65520.0) return sign | 0x7C00;
+  if (size == 0.0) return sign;
+  int exponent;
+  std::frexp(size, &exponent);
+  const int step = exponent - 11 < -24 ? -24 : exponent - 11;  // of the last bit
+  const int steps = int(std::nearbyint(std::ldexp(size, -step)));
+  return sign | uint16_t(steps + (step + 24) * 1024);
+}
+
+inline float divided_approximately(float a, float b) {  // as div.approx: beyond 2^126 the quotient is 0, of infinity NaN
+  if (std::fabs(b) > 0x1p126f && std::isfinite(b)) return std::isinf(a) ? NAN : std::copysign(0.0f, a * b);
+  return a / b;
+}
+
+struct Range {
+  uint64_t begin, end;
+  bool writable;
+};
+inline std::vector<Range> ranges;
+inline std::vector<std::string> faults;
+
+struct Cell {  // four bytes of shared memory
+  bool written = false;
+  unsigned write_epoch = 0, read_epoch = 0;  // between which barriers it was last written and read
+  int writer = -1, reader = -1;              // by which thread; several readers: -2
+};
+
+struct Block {
+  unsigned place[3], grid[3];
+  std::vector<unsigned char> memory;
+  std::vector<Cell> cells;
+  unsigned epoch = 1;
+};
+
+struct Thread {
+  unsigned tid, threads;
+  const unsigned char* parameters;
+  Block* block;
+  void (*body)(Thread&);
+  ucontext_t context, *scheduler;
+  std::vector<char> stack;
+  bool done;
+
+  void fault(const char* what, uint64_t address, unsigned size) const {
+    char text[200];
+    std::snprintf(text, sizeof text, "%s: %u bytes at %llx, block (%u, %u, %u), thread %u", what, size,
+                  (unsigned long long)address, block->place[0], block->place[1], block->place[2], tid);
+    if (faults.size() < 100) faults.push_back(text);
+  }
+
+  void barrier() { swapcontext(&context, scheduler); }
+
+  void load_param(unsigned offset, void* v, unsigned size) { std::memcpy(v, parameters + offset, size); }
+
+  void load_global(uint64_t address, void* v, unsigned size) {
+    if (global(address, size, false)) std::memcpy(v, reinterpret_cast<void*>(address), size);
+    else std::memset(v, 0xFF, size);
+  }
+  void store_global(uint64_t address, const void* v, unsigned size) {
+    if (global(address, size, true)) std::memcpy(reinterpret_cast<void*>(address), v, size);
+  }
+  void load_shared(uint32_t address, void* v, unsigned size) {
+    if (shared(address, size, false)) std::memcpy(v, block->memory.data() + address, size);
+    else std::memset(v, 0xFF, size);
+  }
+  void store_shared(uint32_t address, const void* v, unsigned size) {
+    if (shared(address, size, true)) std::memcpy(block->memory.data() + address, v, size);
+  }
+
+  bool global(uint64_t address, unsigned size, bool writes) const {
+    if (address % size) fault("global access is not aligned", address, size);
+    for (const Range& range : ranges)
+      if (address >= range.begin && address + size <= range.end) {
+        if (writes && !range.writable) fault("an input is written", address, size);
+        return !writes || range.writable;
+      }
+    fault("global access is out of bounds", address, size);
+    return false;
+  }
+
+  bool shared(uint32_t address, unsigned size, bool writes) const {
+    if (address % size) fault("shared access is not aligned", address, size);
+    if (address + size > block->memory.size()) {
+      fault("shared access is out of bounds", address, size);
+      return false;
+    }
+    const int self = int(tid);
+    for (unsigned i = address / 4; i < (address + size + 3) / 4; ++i) {
+      Cell& cell = block->cells[i];
+      const bool fresh = cell.write_epoch == block->epoch && cell.writer != self;
+      if (writes) {
+        if (fresh) fault("two threads write the same shared memory", address, size);
+        if (cell.read_epoch == block->epoch && cell.reader != self)
+          fault("shared memory is written while another thread reads it", address, size);
+        cell.written = true, cell.write_epoch = block->epoch, cell.writer = self;
+      } else {
+        if (!cell.written) fault("shared memory is read that nobody wrote", address, size);
+        if (fresh) fault("shared memory is read while another thread writes it", address, size);
+        cell.reader = cell.read_epoch == block->epoch && cell.reader != self ? -2 : self;
+        cell.read_epoch = block->epoch;
+      }
+    }
+    return true;
+  }
+};
+
+inline void enter(unsigned low, unsigned high) {
+  auto* thread = reinterpret_cast<Thread*>(uint64_t(high) << 32 | low);
+  thread->body(*thread);
+  thread->done = true;
+  swapcontext(&thread->context, thread->scheduler);
+}
+
+// One block. backwards: the last thread goes first; what depends on that order is a race that no barrier forbids.
+inline void run_block(std::vector<Thread>& threads, ucontext_t& scheduler, bool backwards) {
+  for (Thread& t : threads) {
+    getcontext(&t.context);
+    t.context.uc_stack.ss_sp = t.stack.data();
+    t.context.uc_stack.ss_size = t.stack.size();
+    t.context.uc_link = nullptr;
+    t.done = false;
+    const auto self = reinterpret_cast<uint64_t>(&t);
+    makecontext(&t.context, reinterpret_cast<void (*)()>(enter), 2, unsigned(self), unsigned(self >> 32));
+  }
+  for (size_t live = threads.size(); live;) {
+    size_t ended = 0, waiting = 0;
+    for (size_t i = 0; i < threads.size(); ++i) {
+      Thread& t = threads[backwards ? threads.size() - 1 - i : i];
+      if (t.done) continue;
+      swapcontext(&scheduler, &t.context);
+      ++(t.done ? ended : waiting);
+    }
+    live -= ended;
+    if (ended && waiting) threads[0].fault("a barrier is not reached by all threads", 0, 0);
+    ++threads[0].block->epoch;
+  }
+}
+
+inline void launch(void (*body)(Thread&), const unsigned char* parameters, const unsigned* grid, unsigned threads,
+                   unsigned shared, bool backwards) {
+  ucontext_t scheduler;
+  std::vector<Thread> team(threads);
+  for (Thread& t : team) t.stack.resize(128 << 10);
+  for (unsigned z = 0; z < grid[2]; ++z)
+    for (unsigned y = 0; y < grid[1]; ++y)
+      for (unsigned x = 0; x < grid[0]; ++x) {
+        Block block{{x, y, z}, {grid[0], grid[1], grid[2]}, {}, {}};
+        block.memory.assign(shared, 0xFF);  // NaN
+        block.cells.assign(shared / 4 + 1, {});
+        for (unsigned i = 0; i < threads; ++i) {
+          Thread& t = team[i];
+          t.tid = i, t.threads = threads, t.parameters = parameters, t.block = &block, t.body = body;
+          t.scheduler = &scheduler;
+        }
+        run_block(team, scheduler, backwards);
+      }
+}
+
+extern "C" void machine_reset() {
+  ranges.clear();
+  faults.clear();
+  std::memset(executed, 0, sizeof executed);
+}
+extern "C" void machine_allow(uint64_t begin, uint64_t size, int writable) {
+  ranges.push_back({begin, begin + size, writable != 0});
+}
+extern "C" const char* machine_fault(unsigned index) { return index < faults.size() ? faults[index].c_str() : nullptr; }
+extern "C" const uint64_t* machine_executed() { return executed; }
