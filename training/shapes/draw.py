@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.annotations.masks import box, encode
+from stc.annotations.scenes import in_sight
 from stc.files import write_bytes, write_text
 
 CLASSES = ("disc", "square", "triangle")
@@ -102,19 +103,18 @@ def random_shape(rng: np.random.Generator) -> Shape:
 
 def draw_clip(
     rng: np.random.Generator, shapes: Sequence[Shape]
-) -> tuple[list[NDArray[np.uint8]], list[list[NDArray[np.bool_]]]]:
-    """Frames (H, W, 3) uint8 BGR, and of each the visible part (H, W) of every shape; later shapes are in front."""
+) -> tuple[list[NDArray[np.uint8]], list[NDArray[np.bool_]]]:
+    """Frames (H, W, 3) uint8 BGR, and of each the visible part of every shape (n, H, W); later shapes are in front."""
     background = cv2.resize(rng.uniform(40, 215, (5, 8, 3)), SIZE[::-1], interpolation=cv2.INTER_CUBIC)
     pictures, masks = [], []
     for index in range(LENGTH):
         picture = background + rng.normal(0, 6, (*SIZE, 3))
-        visible: list[NDArray[np.bool_]] = []
-        for shape in shapes:
-            mask, colours = shape.render(index / (LENGTH - 1))
-            visible = [*(other & ~mask for other in visible), mask]
+        whole = np.zeros((len(shapes), *SIZE), np.bool_)
+        for shape, mask in zip(shapes, whole, strict=True):
+            mask[:], colours = shape.render(index / (LENGTH - 1))
             picture[mask] = colours[mask]
         pictures.append(picture.clip(0, 255).astype(np.uint8))
-        masks.append(visible)
+        masks.append(in_sight(whole))
     return pictures, masks
 
 
