@@ -24,8 +24,8 @@ PACKAGES = (
     "numpy",
     "opencv-python-headless",
 )
-# As nvidia-smi names them; older drivers know clocks_throttle_reasons instead, and are then not asked again.
 TIMEOUT = 5.0  # seconds that nvidia-smi may take
+# As nvidia-smi names them; older drivers know clocks_throttle_reasons instead, and are then not asked again.
 GPU_FIELDS = ("name", "driver_version", "clocks.sm", "clocks.max.sm", "clocks_event_reasons.active", "power.limit")
 
 
