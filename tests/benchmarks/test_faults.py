@@ -146,7 +146,7 @@ def test_a_camera_that_is_too_fast_is_told(proven_bundle: Path, tmp_path: Path) 
 def test_a_provider_may_not_fall_back_in_a_run(proven_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """ONNX Runtime's Python session otherwise catches a failing GPU and goes on with the CPU."""
     forbidden: list[Any] = []
-    monkeypatch.setattr(onnxruntime.InferenceSession, "disable_fallback", lambda self: forbidden.append(self))
+    monkeypatch.setattr(onnxruntime.InferenceSession, "disable_fallback", lambda *session: forbidden.extend(session))
     with Session(proven_bundle) as session:
         assert len(forbidden) == 1
         assert session.engine.endswith("CPUExecutionProvider")
