@@ -26,6 +26,17 @@ PACKAGES = {
     for top in sorted(Path().glob("*/__init__.py"))
     for folder in sorted(init.parent for init in top.parent.rglob("__init__.py"))
 }
+# What only we run, from a checkout: studies of our own choices. No wheel holds them, and nothing else imports them.
+STUDIES = [
+    "stc.benchmarks.crossings",
+    "stc.benchmarks.kernels",
+    "stc.benchmarks.paths",
+    "stc.benchmarks.startup",
+    "stc.benchmarks.streams",
+    "stc.benchmarks.trackers",
+    "stc.training.ablation",
+    "stc.training.shapes",
+]
 CPU = Path("plugins/cpu")
 
 
@@ -166,6 +177,7 @@ class PlatformWheel(bdist_wheel):
     def run(self) -> None:
         # What an earlier build left there would be packed too, also what is no longer in the sources.
         shutil.rmtree(self.get_finalized_command("build").build_lib, ignore_errors=True)
+        self.get_finalized_command("build_py").packages = [name for name in PACKAGES if name not in STUDIES]
         super().run()
 
 

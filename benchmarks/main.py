@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
     if arguments.explain is not None:
         check_folder(arguments.explain)
     with ExitStack() as stack:
-        report = _bench(arguments, scenario_of(arguments), stack.callback)
+        report = compare(arguments, scenario_of(arguments), stack.callback)
     if report is None:
         print("interrupted before anything was measured", file=sys.stderr)
         return 130
@@ -50,7 +50,7 @@ def entry() -> None:
     sys.exit(run(main))
 
 
-def _bench(arguments: Namespace, scenario: Scenario, close: Callable[[Callable[[], None]], object]) -> Report | None:
+def compare(arguments: Namespace, scenario: Scenario, close: Callable[[Callable[[], None]], object]) -> Report | None:
     from stc.benchmarks.agreement import proof
     from stc.benchmarks.models.candidates import open_all
     from stc.benchmarks.timing import environment, source

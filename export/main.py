@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        result = _work(arguments, progress)
+        result = export_checkpoint(arguments, progress)
     _print(result)
     if arguments.onnx is None:  # a rebuild reads no checkpoint, and has no PyTorch to do so
         _warn(result.passport.checkpoint["assumed"])
@@ -81,7 +81,7 @@ def _reading(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(arguments, name) for name in ("classes", "backbone_style", "decode_rule", "key_map")}
 
 
-def _work(arguments: argparse.Namespace, progress: Any) -> Export:
+def export_checkpoint(arguments: argparse.Namespace, progress: Any) -> Export:
     task = progress.add_task("reading the bundle" if arguments.onnx else "loading PyTorch", total=None)
 
     from stc.export.engine.progress import Bars

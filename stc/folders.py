@@ -79,7 +79,7 @@ class Folder:
         try:
             self._carry_over(self.path, made, carried)
             keep_permissions(self.path, made)
-            _exchange(made, self.path)
+            exchange(made, self.path)
         except OSError:
             for path in reversed(carried):
                 path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
@@ -173,7 +173,7 @@ def _movable_only_within(folder: Path) -> bool:
     return False
 
 
-def _exchange(one: Path, other: Path) -> None:
+def exchange(one: Path, other: Path) -> None:
     """Swap two folders in one step. Raises OSError where there is no such step."""
     call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
     if call is None:

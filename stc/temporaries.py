@@ -23,7 +23,7 @@ LOCK = "lock"  # the file in a temporary folder that is locked for all of it
 _LONGEST_SUFFIX = 16  # longer ones are no file format, and the name must fit where that of the target does
 _FAR = 1 << 62
 _TO_LOCK = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-_swept: set[Path] = set()
+swept: set[Path] = set()
 
 
 class Part:
@@ -67,9 +67,9 @@ def part_folder(folder: Path) -> Iterator[Path]:
 
 def sweep(folder: Path) -> None:
     """Remove what dead processes left in `folder`; once per folder and process, as it looks at every name there."""
-    if folder in _swept:
+    if folder in swept:
         return
-    _swept.add(folder)
+    swept.add(folder)
     try:
         with os.scandir(folder) as entries:
             left = [Path(entry.path) for entry in entries if entry.name.startswith(PREFIX)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
@@ -20,6 +21,16 @@ LINKS = (
     "runtime",
     "training",
 )  # scaffolding that a work tree may have in stc/
+
+
+def _studies() -> list[str]:
+    for node in ast.parse((ROOT / "setup.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "STUDIES":
+            return list(ast.literal_eval(node.value))
+    raise AssertionError("setup.py does not say which packages do not ship")
+
+
+STUDIES = _studies()  # packages that no wheel holds
 
 
 def tracked() -> list[str]:

@@ -28,7 +28,7 @@ from PIL import Image
 from stc import cli
 from stc.export import main as export
 from stc.runtime.track import main as track
-from tests.installs import LINKS, ROOT, Environment, copy, pip, requirements, run, tracked
+from tests.installs import LINKS, ROOT, STUDIES, Environment, copy, pip, requirements, run, tracked
 
 pytestmark = [
     pytest.mark.slow,
@@ -119,8 +119,42 @@ def test_the_wheel_holds_the_tracked_files_and_the_library(built: tuple[Path, Pa
     sources = {name for name in tracked() if name.startswith(LINKS) and name.endswith(kept)}
     expected = {f"stc/{name}" for name in sources | {"assets/README.md", "runtime/libstc_cpu.so"}}
     expected |= {name for name in tracked() if name.startswith("stc/")}
+    studies = tuple(f"{study.replace('.', '/')}/" for study in STUDIES)
+    left_out = {name for name in expected if name.startswith(studies)}
+    assert len(left_out) > 2 * len(studies)
     with zipfile.ZipFile(built[0]) as wheel:
-        assert {name for name in wheel.namelist() if ".dist-info/" not in name} == expected
+        assert {name for name in wheel.namelist() if ".dist-info/" not in name} == expected - left_out
+
+
+def test_every_command_starts_from_the_wheel(built: tuple[Path, Path], tmp_path: Path) -> None:
+    """In an environment that has its packages from here, so that none is missing but the studies."""
+    with zipfile.ZipFile(built[0]) as wheel:
+        wheel.extractall(tmp_path)
+        (listed,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
+    commands = dict(line.split(" = ") for line in (tmp_path / listed).read_text().splitlines() if " = " in line)
+    assert "stc-bench" in commands
+    python = [sys.executable, "-P", "-c"]
+    for command, entry in commands.items():
+        module, function = entry.split(":")
+        program = f"import sys; sys.argv = ['{command}', '--help']; from {module} import {function}; {function}()"
+        done = run(*python, program, cwd=tmp_path, PYTHONPATH=str(tmp_path))
+        assert done.returncode == 0 and done.stdout.startswith("usage: " + command), done.stderr
+    done = run(*python, "import stc.benchmarks.streams", cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    assert "No module named 'stc.benchmarks.streams'" in done.stderr
+
+
+def test_an_editable_checkout_and_the_sdist_have_the_studies(
+    built: tuple[Path, Path], tree: Path, tools: Environment, tmp_path: Path
+) -> None:
+    with tarfile.open(built[1]) as sdist:
+        inside = {member.name.partition("/")[2] for member in sdist.getmembers()}
+    environment = Environment(tmp_path / "environment")
+    environment.install("--no-deps", "--editable", tree)
+    for study in STUDIES:
+        assert f"{study.removeprefix('stc.').replace('.', '/')}/__main__.py" in inside
+        program = f"import importlib.util; print(importlib.util.find_spec('{study}.__main__').origin)"
+        done = run(environment.program("python"), "-c", program, cwd=tmp_path)
+        assert done.returncode == 0 and done.stdout.startswith(str(tree)), done.stderr
 
 
 def test_the_sdist_holds_the_tracked_files(built: tuple[Path, Path]) -> None:

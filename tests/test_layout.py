@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.installs import ROOT, STUDIES
+
 PACKAGES = sorted(init.parent for top in ROOT.glob("*/__init__.py") for init in top.parent.rglob("__init__.py"))
 NATIVE = sorted({path.parent for path in (ROOT / "plugins").rglob("*.*")})
 SOURCE = {".py", ".cpp", ".cu", ".cuh", ".h"}
@@ -64,6 +65,35 @@ def test_no_module_needs_one_that_needs_it() -> None:
         list(TopologicalSorter(found).static_order())
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
+
+
+def in_study(module: str) -> bool:
+    return any(module == study or module.startswith(study + ".") for study in STUDIES)
+
+
+def test_nothing_that_ships_imports_a_study() -> None:
+    assert set(STUDIES) <= set(MODULES)
+    found = {module: set(imported(path)) for module, path in MODULES.items()}
+    reaches = [(module, other) for module, others in found.items() for other in others if in_study(other)]
+    assert [pair for pair in reaches if not in_study(pair[0])] == []
+    assert reaches  # of each other they do
+
+
+def test_all_that_only_studies_need_is_with_them() -> None:
+    """A module that ships is a program, or another that ships imports it, or names it as one to load."""
+    found = graph()
+    programs = {
+        module
+        for module in found
+        if 'if __name__ == "__main__"' in (text := MODULES[module].read_text(encoding="utf-8"))
+        or module.endswith("__main__")
+        or "def entry(" in text
+    }
+    ships = {module for module in MODULES if not in_study(module)}
+    texts = "".join(MODULES[module].read_text(encoding="utf-8") for module in ships)
+    needed = set().union(*(found[module] for module in ships & set(found)))
+    alone = ships & set(found) - needed - programs
+    assert {module for module in alone if module not in texts} == set()
 
 
 def test_the_links_in_stc_are_the_top_level_packages() -> None:

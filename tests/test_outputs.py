@@ -135,7 +135,7 @@ def test_what_cannot_be_written_is_refused_before_the_work(
     option: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for work in (
-        *("stc.benchmarks.main._bench", "stc.annotations.file.read_annotations", "stc.training.plot.read_log"),
+        *("stc.benchmarks.main.compare", "stc.annotations.file.read_annotations", "stc.training.plot.read_log"),
         *("stc.benchmarks.trackers.__main__.measure", "stc.model.checkpoint.load"),
     ):
         monkeypatch.setattr(work, lambda *_, **__: pytest.fail("the work had begun"))

@@ -33,7 +33,8 @@ def track(outputs: Sequence[FrameOutputs], passport: Passport, fps: float = 30.0
     for index, o in enumerate(outputs):
         boxes = letterbox.to_frame(o.boxes)
         rows = kept(boxes, o.scores, 0.0)
-        update = tracker.update(Detections(boxes, o.scores, o.labels.astype(np.int64), o.embeddings)[rows], index / fps)
+        found = Detections(boxes, o.scores, o.labels.astype(np.int64), o.embeddings, o.masks)
+        update = tracker.update(found[rows], index / fps)
         handles.append(scatter(update.handles, rows, len(o)))
     return handles
 

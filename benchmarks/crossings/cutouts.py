@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stc.annotations import masks as segmentation
 from stc.annotations.masks import Rle
+from stc.annotations.scenes import RIM, piece
 from stc.annotations.videos import Track, Video
 from stc.benchmarks.evaluation.frames import Frames
 
@@ -74,11 +75,11 @@ def _is_usable(video: Video, track: Track) -> bool:
     if rle is None or segmentation.areas([rle])[0] < MIN_SHARE * height * width:
         return False
     x, y, w, h = segmentation.box(rle)
-    return not video.picture or (x >= 2 and y >= 2 and x + w <= width - 2 and y + h <= height - 2)
+    return not video.picture or (x >= RIM and y >= RIM and x + w <= width - RIM and y + h <= height - RIM)
 
 
 def _pose(image: NDArray[np.uint8], rle: Rle) -> Pose:
-    x, y, w, h = (int(value) for value in segmentation.box(rle))
-    # A rim of two pixels, so that the edge is resampled from real neighbours.
-    rows, columns = slice(max(0, y - 2), y + h + 2), slice(max(0, x - 2), x + w + 2)
-    return Pose(image[rows, columns], segmentation.decode(rle)[rows, columns])
+    x, y, w, h = segmentation.box(rle)
+    mask = segmentation.decode(rle)
+    place = piece((x, y, x + w, y + h), mask.shape)
+    return Pose(image[place], mask[place])

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.annotations.scenes import in_sight
 from stc.benchmarks.crossings.cutouts import Cutout, Pose
 
 SIZE = (360, 640)  # (H, W)
@@ -70,8 +71,7 @@ def render(background: NDArray[np.uint8], objects: Sequence[Cutout], paths: Sequ
         whole = np.zeros((len(objects), *SIZE), bool)
         for index, path in enumerate(paths):
             picture, whole[index] = _paste(picture, poses[index][frame], *path.at(moment))
-        nearer = np.cumsum(whole[::-1], axis=0)[::-1] - whole
-        yield Composite(picture, whole, whole & (nearer == 0))
+        yield Composite(picture, whole, in_sight(whole))
 
 
 def crossed(frames: Sequence[NDArray[np.bool_]]) -> int:

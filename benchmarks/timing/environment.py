@@ -24,8 +24,8 @@ PACKAGES = (
     "numpy",
     "opencv-python-headless",
 )
-# As nvidia-smi names them; older drivers know clocks_throttle_reasons instead, and are then not asked again.
 TIMEOUT = 5.0  # seconds that nvidia-smi may take
+# As nvidia-smi names them; older drivers know clocks_throttle_reasons instead, and are then not asked again.
 GPU_FIELDS = ("name", "driver_version", "clocks.sm", "clocks.max.sm", "clocks_event_reasons.active", "power.limit")
 
 
@@ -83,14 +83,14 @@ def disturbance() -> Disturbance:
 
 
 def _throttled() -> float:
-    for line in _lines("/sys/fs/cgroup/cpu.stat"):
+    for line in lines("/sys/fs/cgroup/cpu.stat"):
         if line.startswith("throttled_usec "):
             return int(line.split()[1]) / 1e6
     return 0.0
 
 
 def _stolen() -> float:
-    for line in _lines("/proc/stat"):
+    for line in lines("/proc/stat"):
         if line.startswith("cpu ") and len(line.split()) > 8:
             return int(line.split()[8]) / os.sysconf("SC_CLK_TCK")
     return 0.0
@@ -104,7 +104,7 @@ def _version(package: str) -> str:
 
 
 def _processor() -> str:
-    for line in _lines("/proc/cpuinfo"):
+    for line in lines("/proc/cpuinfo"):
         if line.startswith(("model name", "Model", "Hardware")):
             return line.split(":", 1)[1].strip()
     return platform.processor() or "unknown"
@@ -112,11 +112,11 @@ def _processor() -> str:
 
 def _clock() -> str:
     """Of the processor's cores now."""
-    speeds = [float(line.split(":", 1)[1]) for line in _lines("/proc/cpuinfo") if line.startswith("cpu MHz")]
+    speeds = [float(line.split(":", 1)[1]) for line in lines("/proc/cpuinfo") if line.startswith("cpu MHz")]
     return f"{min(speeds):.0f} to {max(speeds):.0f} MHz" if speeds else "not told by the system"
 
 
-def _lines(path: str) -> list[str]:
+def lines(path: str) -> list[str]:
     try:
         return Path(path).read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.annotations.scenes import in_sight, tight_boxes
 from stc.runtime.tracking.detections import Detections
 
 Array = NDArray[Any]
@@ -104,14 +105,14 @@ def _render(objects: list[_Object], number: int) -> tuple[Array, Array, Array]:
         if not each.away[0] <= number < each.away[1]:
             (px, py), (a, b) = each.position, each.half
             whole[index] = ((x - px) / a) ** 2 + ((y - py) / b) ** 2 < 1
-    visible, front = whole.copy(), np.full(len(objects), -1)
+    visible, front = np.zeros_like(whole), np.full(len(objects), -1)
     order = np.argsort([each.depth for each in objects])
+    visible[order[::-1]] = in_sight(whole[order[::-1]])
     for place, index in enumerate(order):
         nearer = order[:place]
         covered = (whole[nearer] & whole[index]).sum(axis=(1, 2))
         if covered.any():
             front[index] = nearer[covered.argmax()]
-            visible[index] &= ~whole[nearer].any(axis=0)
     return visible, visible.sum(axis=(1, 2)) / np.maximum(whole.sum(axis=(1, 2)), 1), front
 
 
@@ -129,9 +130,10 @@ def _detect(
             look = _unit((1 - hidden) * look + hidden * objects[front[index]].look)
         score = each.score * (0.4 + 0.6 * share)
         label = int(rng.integers(CLASSES)) if rng.random() < CONFUSED else each.label
-        rows.append(_row(rng, _box(visible[index]), score, label, look, visible[index]))
+        box = STRIDE * tight_boxes(visible[index][None])[0].astype(np.float64)
+        rows.append(_row(rng, box, score, label, look, visible[index]))
         if rng.random() < DUPLICATE:
-            rows.append(_row(rng, _box(visible[index]), 0.6 * score, (label + 1) % CLASSES, look, visible[index]))
+            rows.append(_row(rng, box, 0.6 * score, (label + 1) % CLASSES, look, visible[index]))
     for _ in range(rng.poisson(CLUTTER)):
         corner = rng.uniform((0, 0), (WIDTH - 60, HEIGHT - 60))
         box = np.concatenate((corner, corner + rng.uniform(20, 60, 2)))
@@ -165,11 +167,6 @@ def _row(
         (NORM * noisy).astype(np.float32),
         np.where(moved, np.float32(0.9), np.float32(0.1)),
     )
-
-
-def _box(mask: Array) -> Array:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return STRIDE * np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
 
 
 def _unit(vector: Array) -> Array:

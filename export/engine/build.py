@@ -67,7 +67,7 @@ def build(
     counted = audit.count(audit.read(flavour.module, parsed.network), precision)
     audit.check(counted, source)
     plan = _plan(parsed, source, flavour, options, display)
-    layers = _inspect(plan, source, flavour, precision)
+    layers = inspect(plan, source, flavour, precision)
     record = EngineRecord(
         flavour=flavour.name,
         version=flavour.version,
@@ -81,7 +81,7 @@ def build(
     return Engine(plan, record, counted, layers)
 
 
-def _inspect(plan: bytes, source: str, flavour: Flavour, precision: Precision) -> EngineLayers | Missing:
+def inspect(plan: bytes, source: str, flavour: Flavour, precision: Precision) -> EngineLayers | Missing:
     """What TensorRT says of the finished engine, checked; where no GPU is, why it was not asked."""
     answer = ask_inspector(flavour, plan, source, gather())
     counted = answer if isinstance(answer, Missing) else engine_layers.count(answer, precision)

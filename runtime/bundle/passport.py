@@ -80,10 +80,10 @@ class Passport:
     nms_threshold: float
     threshold_bound: float | None = None  # highest score that the graph's own threshold decides about; None: the least
     tracker: dict[str, Any] = field(default_factory=dict)  # fields of stc.runtime.tracking.config.TrackerConfig
-    precision: dict[str, Any] = field(default_factory=dict)  # {"type": "fp32"|"fp16", "fp32_islands": [...]}
+    precision: dict[str, Any] = field(default_factory=dict)  # its type, why which islands are fp32, each file's type
     checkpoint: dict[str, Any] = field(default_factory=dict)  # file name, sha256, layout, what was assumed
     model: dict[str, Any] = field(default_factory=dict)  # stc.model.config.ModelConfig
-    op: dict[str, Any] = field(default_factory=dict)  # name, version, plugin (None: function body)
+    op: dict[str, Any] = field(default_factory=dict)  # name and version
     engine: dict[str, Any] | None = None  # TensorRT flavour, version, targets; None: no engine was built
     tools: dict[str, str] = field(default_factory=dict)  # versions of what made the files
     agreement: dict[str, Any] = field(default_factory=dict)  # per file: agreement with PyTorch fp32

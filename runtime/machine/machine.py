@@ -35,7 +35,7 @@ _PACKAGES: dict[Flavour, tuple[str, ...]] = {
     "rtx": ("tensorrt-rtx-cu13", "tensorrt-rtx-cu12", "tensorrt-rtx"),
 }
 NOT_LOOKED_FOR = Missing("not looked for")
-_KERNEL_MODULE = Path("/proc/driver/nvidia/version")
+KERNEL_MODULE = Path("/proc/driver/nvidia/version")
 _T = TypeVar("_T")
 Flavour = Literal["tensorrt", "rtx"]
 
@@ -110,14 +110,14 @@ class Machine:
 def gather() -> Machine:
     """Look around. Never raises: what cannot be found out counts as absent."""
     cuda = _try(_cuda) or Cuda()
-    kernel_module = _try(_kernel_module)
+    kernel_module = _try(loaded_driver)
     there = kernel_module or cuda.version or _try(_driver_library)
     return Machine(
         driver=Driver(kernel_module, cuda.version) if there else None,
         gpus=cuda.gpus,
         cuda_bindings=_try(partial(_version, "cuda-bindings")),
         cuda_error=cuda.error,
-        tensorrt=tuple(found for flavour in MODULES if (found := _try(partial(_tensorrt, flavour)))),
+        tensorrt=tuple(found for flavour in MODULES if (found := _try(partial(installed, flavour)))),
         plugin=_try(plugin.find) or NOT_LOOKED_FOR,
     )
 
@@ -158,11 +158,11 @@ def describe(cudart: Any) -> Cuda:
     return Cuda(version, tuple(gpus))
 
 
-def _kernel_module() -> str | None:
+def loaded_driver() -> str | None:
     """The driver's version from the kernel, on Linux; None where the kernel module is not loaded."""
-    if not _KERNEL_MODULE.is_file():
+    if not KERNEL_MODULE.is_file():
         return None
-    found = re.search(r"\b(\d{3,}\.\d+(?:\.\d+)?)\b", _KERNEL_MODULE.read_text(encoding="utf-8", errors="replace"))
+    found = re.search(r"\b(\d{3,}\.\d+(?:\.\d+)?)\b", KERNEL_MODULE.read_text(encoding="utf-8", errors="replace"))
     return found[1] if found else None
 
 
@@ -175,7 +175,7 @@ def _driver_library() -> bool:
     return True
 
 
-def _tensorrt(flavour: Flavour) -> TensorRt | None:
+def installed(flavour: Flavour) -> TensorRt | None:
     spec = find_spec(MODULES[flavour])
     if spec is None or spec.origin is None:  # without an origin it is a folder of that name, no package
         return None

@@ -35,7 +35,7 @@ def find() -> Plugin | Missing:
         return Missing(f"{FILE.name} is not installed; in a checkout, with nvcc: make plugin")
 
 
-_loaded: dict[str, Any] = {}  # sha256 -> TensorRT's handle; a library stays until the process ends
+loaded: dict[str, Any] = {}  # sha256 -> TensorRT's handle; a library stays until the process ends
 _lock = threading.Lock()
 
 
@@ -46,9 +46,9 @@ def load(plugin: Plugin, registry: Any) -> None:
     version of it is already loaded: the registry holds one plugin per name.
     """
     with _lock:
-        if plugin.sha256 in _loaded:
+        if plugin.sha256 in loaded:
             return
-        if _loaded:
+        if loaded:
             raise IncompatibleError(
                 f"{plugin.path}: this process has loaded another version of the plugin; run each engine in a process "
                 "of its own"
@@ -61,4 +61,4 @@ def load(plugin: Plugin, registry: Any) -> None:
                 f"{plugin.path}: TensorRT cannot load it; it must be built on this system, against the major version "
                 "of TensorRT that is installed here; fix: make plugin, in a checkout of stc"
             )
-        _loaded[plugin.sha256] = handle
+        loaded[plugin.sha256] = handle

@@ -167,7 +167,7 @@ def _run(job: Job) -> Outcome:
             return Outcome("resumed", record)
         # A record of anything else must not outlive the first file that is written now.
         job.record.unlink(missing_ok=True)
-        summary, loss = _track(job)
+        summary, loss = compute(job)
     except (FatalError, OutputError):
         raise
     except StcError as error:
@@ -179,7 +179,7 @@ def _run(job: Job) -> Outcome:
     return Outcome("done", record)
 
 
-def _track(job: Job) -> tuple[Summary, str]:
+def compute(job: Job) -> tuple[Summary, str]:
     """And what damage took from the video."""
     from stc.runtime.video import open_source
 

@@ -60,7 +60,7 @@ def match_default(ranked: Detections, bank: TrackBank, config: TrackerConfig) ->
     """
     used = bank.used
     affinity, threshold = _affinity(ranked, bank, used, config)
-    assign = _linear if config.assignment == "linear" else _greedy
+    assign = linear if config.assignment == "linear" else greedy
     slots = assign(affinity, threshold)
 
     births = np.zeros(len(ranked), np.bool_)
@@ -129,7 +129,7 @@ def _softmax(masked: Floats, axis: int) -> Floats:
     return shares
 
 
-def _greedy(affinity: Floats, threshold: float) -> NDArray[np.int64]:
+def greedy(affinity: Floats, threshold: float) -> NDArray[np.int64]:
     """Row after row takes its best column that is left, if above `threshold`: int64 (n,), -1 for none."""
     slots = np.full(len(affinity), NO_TRACK, np.int64)
     if affinity.size == 0:
@@ -150,7 +150,7 @@ def _greedy(affinity: Floats, threshold: float) -> NDArray[np.int64]:
     return slots
 
 
-def _linear(affinity: Floats, threshold: float) -> NDArray[np.int64]:
+def linear(affinity: Floats, threshold: float) -> NDArray[np.int64]:
     """The assignment of greatest total affinity among pairs above `threshold`: int64 (n,), -1 for none."""
     from scipy.optimize import linear_sum_assignment
 

@@ -35,7 +35,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
         def refuse(one: Path, other: Path) -> None:
             raise OSError(22, "Invalid argument")
 
-        monkeypatch.setattr(stc.folders, "_exchange", refuse)
+        monkeypatch.setattr(stc.folders, "exchange", refuse)
     return str(request.param)
 
 

@@ -27,7 +27,7 @@ with part_folder(folder) as inner:
 
 @pytest.fixture(autouse=True)
 def _first_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stc.temporaries._swept", set())
+    monkeypatch.setattr("stc.temporaries.swept", set())
 
 
 def test_what_a_killed_process_left_goes_and_what_a_living_one_writes_stays(tmp_path: Path) -> None:

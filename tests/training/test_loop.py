@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from stc.annotations.scenes import tight_boxes
 from stc.errors import CheckpointError, InputError, StcError
 from stc.model.checkpoint import load
 from stc.model.config import STC_LITE
@@ -22,7 +23,7 @@ from stc.training.data.annotations import Dataset
 from stc.training.data.geometry import letterbox
 from stc.training.data.index import read_all
 from stc.training.data.pairs import PairSource
-from stc.training.data.views import PictureCache, View, render, tight_boxes
+from stc.training.data.views import PictureCache, View, render
 from stc.training.loop import StepReport, step_once, train
 from stc.training.losses.targets import Batch, collate
 from stc.training.losses.total import Losses, compute_losses

@@ -71,7 +71,7 @@ def ablate(
     _same_plan(folder, {"steps": steps, "clips": clips, "pairs": batch_pairs, "init": init and sha256(init)})
     from stc.training.data.annotations import Source
     from stc.training.data.index import read_all
-    from stc.training.shapes import write_shapes
+    from stc.training.shapes.draw import write_shapes
 
     train, test = folder / "data" / "train", folder / "data" / "test"
     dataset = read_all([Source(write_shapes(train, clips, TRAIN_SEED), train)], split="train")

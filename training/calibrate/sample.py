@@ -35,15 +35,15 @@ def detect(model: STC, dataset: Dataset) -> Sample:
     rows = []
     frames = [frame for clip in dataset.clips for frame in clip.frames]
     with bar("detecting", len(frames)) as advance:
-        for number, view in enumerate(_views(model, frames)):
-            judged = _judge(model, view)
+        for number, view in enumerate(views(model, frames)):
+            judged = judge(model, view)
             rows.append((*judged, np.full(len(judged[0]), number)))
             advance()
     logits, centerness, right, pictures = (torch.from_numpy(np.concatenate(part)) for part in zip(*rows, strict=True))
     return Sample(logits, centerness, right, pictures)
 
 
-def _views(model: STC, frames: Sequence[Frame]) -> Iterator[View]:
+def views(model: STC, frames: Sequence[Frame]) -> Iterator[View]:
     size = model.config.input_size
     pictures = PictureCache(2 * max(size), 0)
     for frame in frames:
@@ -51,9 +51,9 @@ def _views(model: STC, frames: Sequence[Frame]) -> Iterator[View]:
         yield drop_slivers(view, RECIPES["stc-lite"])
 
 
-def _judge(model: STC, view: View) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+def judge(model: STC, view: View) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     """Class and centerness logits of the detections, and whether each is right."""
-    logits, centerness, scores, labels, masks = _found(model, view)
+    logits, centerness, scores, labels, masks = find(model, view)
     height, width = view.unknown.shape
     stride = model.config.mask_out_stride
     cells = slice(stride // 2, None, stride)
@@ -69,7 +69,7 @@ def _judge(model: STC, view: View) -> tuple[NDArray[np.float64], NDArray[np.floa
     return logits[known], centerness[known], right[known]
 
 
-def _found(model: STC, view: View) -> tuple[NDArray[Any], ...]:
+def find(model: STC, view: View) -> tuple[NDArray[Any], ...]:
     """n detections by falling score: class and centerness logits, scores and labels (n,), masks bool (n, h, w)."""
     config = model.config.with_(score_threshold=THRESHOLD)
     with torch.inference_mode():

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.annotations.scenes import piece
 from stc.training.config import TrainConfig
 from stc.training.data.annotations import Dataset, Frame, Instance
 from stc.training.data.geometry import Matrix, Size, about, mirror, random_motion, scaling, shift, warp
 from stc.training.data.photometric import distort
 from stc.training.data.views import PictureCache, View
-
-RIM = 2  # pixels kept around a cut-out, so that its edge is resampled from real neighbours
 
 
 @dataclass(frozen=True)
@@ -56,12 +55,10 @@ def paste(
 def _cut(cutout: Cutout, pictures: PictureCache) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """The object's rectangle of its picture, and its opacity 0..255."""
     height, width = cutout.frame.size
-    x1, y1, x2, y2 = (int(value) for value in cutout.instance.box)
-    top, left = max(0, y1 - RIM), max(0, x1 - RIM)
-    rows, columns = slice(top, min(height, y2 + RIM)), slice(left, min(width, x2 + RIM))
+    rows, columns = piece(cutout.instance.box, cutout.frame.size)
     picture = pictures.get(cutout.frame.path)
     alpha = cutout.instance.mask()[rows, columns].view(np.uint8) * np.uint8(255)
-    to_cut = shift(-left, -top) @ scaling(width / picture.shape[1], height / picture.shape[0])
+    to_cut = shift(-columns.start, -rows.start) @ scaling(width / picture.shape[1], height / picture.shape[0])
     return warp(picture, to_cut, (alpha.shape[0], alpha.shape[1])), alpha
 
 

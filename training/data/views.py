@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.annotations.scenes import tight_boxes
 from stc.model.config import ModelConfig
 from stc.runtime.video.pictures import read_picture
 from stc.training.config import TrainConfig
@@ -123,15 +124,6 @@ def drop_slivers(view: View, config: TrainConfig) -> View:
         whole=view.whole[keep],
         unknown=view.unknown | view.masks[~keep].any(axis=0),
     )
-
-
-def tight_boxes(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """(n, 4) xyxy of non-empty masks (n, H, W): first and one past the last pixel."""
-    boxes = np.zeros((len(masks), 4), dtype=np.float32)
-    for box, mask in zip(boxes, masks, strict=True):
-        columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-        box[:] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-    return boxes
 
 
 def _grown_box(mask: NDArray[np.bool_], margin: float) -> tuple[slice, slice]:

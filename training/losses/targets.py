@@ -10,11 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stc.annotations.scenes import tight_boxes
 from stc.model.config import ModelConfig
 from stc.model.layers import level_locations
 from stc.training.config import TrainConfig
 from stc.training.data.pairs import Pair
-from stc.training.data.views import View, tight_boxes
+from stc.training.data.views import View
 
 
 @dataclass(frozen=True)

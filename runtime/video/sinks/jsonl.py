@@ -39,7 +39,7 @@ def jsonl_sink(
         nonlocal file
         if file is None:
             file = LineFile(path, append=append, overwrite=overwrite, rotation=rotation)
-        file.write(json.dumps(_record(frame, result), allow_nan=False))
+        file.write(json.dumps(record(frame, result), allow_nan=False))
 
     try:
         yield sink
@@ -48,7 +48,7 @@ def jsonl_sink(
             file.close()
 
 
-def _record(frame: Frame, result: Result) -> dict[str, object]:
+def record(frame: Frame, result: Result) -> dict[str, object]:
     rows = zip(
         result.track_ids, result.handles, result.labels, result.scores, result.boxes, result.masks.rle(), strict=True
     )

@@ -64,7 +64,7 @@ def ytvis_sink(path: Path, video_id: int = 1) -> Iterator[Sink]:
 
             yield sink
             with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-                _write(spool, length, video_id, file)
+                write(spool, length, video_id, file)
 
 
 @contextmanager
@@ -88,7 +88,7 @@ def _spool(spool: sqlite3.Connection, frame: int, result: Result) -> None:
         spool.executemany(INSERT_TRACK, confirmed)
 
 
-def _write(spool: sqlite3.Connection, length: int, video_id: int, file: TextIO) -> None:
+def write(spool: sqlite3.Connection, length: int, video_id: int, file: TextIO) -> None:
     """Stream the entries: no list as long as the video is ever made."""
     # A cursor that an error leaves open would keep the spool on the disk that is full.
     with closing(spool.execute(VOTES)) as tracks, closing(spool.cursor()) as masks:

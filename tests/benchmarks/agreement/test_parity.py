@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stc.benchmarks.agreement.ids import consistent_fraction
+from stc.benchmarks.agreement.ids import consistent_fraction, track
 from stc.benchmarks.agreement.matching import Thresholds, box_iou, match
 from stc.benchmarks.agreement.parity import compare
 from stc.benchmarks.reference import FrameOutputs, Reference
 from stc.runtime.bundle.passport import Passport
+from stc.runtime.tracking.config import RULE_NAMES
 
 PASSPORT = Passport(
     name="made up",
@@ -47,6 +48,15 @@ def frame(shift: float = 0.0) -> FrameOutputs:
 
 def reference() -> Reference:
     return Reference(np.zeros((8, 128, 128, 3), np.uint8), tuple(frame(0.5 * t) for t in range(8)))
+
+
+@pytest.mark.parametrize("rule", RULE_NAMES)
+def test_ids_are_compared_under_every_rule(rule: str) -> None:
+    """Also under one that looks at masks."""
+    passport = replace(PASSPORT, tracker={"rule": rule})
+    agreement = compare(reference(), reference().outputs, passport, "fp32")
+    assert agreement.ids_equal == agreement.idf1 == 1 and agreement.id_switches == 0
+    assert all((handles >= 0).any() for handles in track(reference().outputs, passport))
 
 
 def changed(index: int, **changes: Any) -> list[FrameOutputs]:

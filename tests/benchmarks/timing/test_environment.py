@@ -48,7 +48,7 @@ def test_disturbance_is_the_difference_of_counters(tmp_path: Path, monkeypatch: 
         "/sys/fs/cgroup/cpu.stat": "usage_usec 5\nthrottled_usec 1500000",
         "/proc/stat": "cpu  1 2 3 4 5 6 7 800 9",
     }
-    monkeypatch.setattr(environment, "_lines", lambda path: files.get(path, "").splitlines())
+    monkeypatch.setattr(environment, "lines", lambda path: files.get(path, "").splitlines())
     monkeypatch.setattr(environment.os, "sysconf", lambda name: 100)
     before = environment.disturbance()
     files |= {"/sys/fs/cgroup/cpu.stat": "throttled_usec 4000000", "/proc/stat": "cpu  1 2 3 4 5 6 7 900 9"}
@@ -57,7 +57,7 @@ def test_disturbance_is_the_difference_of_counters(tmp_path: Path, monkeypatch: 
 
 
 def test_what_the_system_does_not_tell_is_zero(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "_lines", lambda path: [])
+    monkeypatch.setattr(environment, "lines", lambda path: [])
     assert environment.disturbance() - Disturbance(0.0, 0.0, 0.0) == Disturbance(
         0.0, 0.0, environment.disturbance().waiting
     )

@@ -28,7 +28,7 @@ class FakeModule:
     __version__ = "11.4.0.106"
 
     def __init__(self, answer: str | None) -> None:
-        self._answer = answer
+        self.answer = answer
         self.host_code: Any = "allowed unless it is said"
 
     def Runtime(self, log: Any) -> Any:  # noqa: N802  (TensorRT's name)
@@ -40,7 +40,7 @@ class FakeModule:
             def deserialize_cuda_engine(self, plan: bytes) -> Any:
                 assert plan == b"plan"
                 fake.host_code = self.engine_host_code_allowed
-                if fake._answer is None:
+                if fake.answer is None:
                     log.log(1, "Engine was built for another device")
                     return None
                 return SimpleNamespace(create_engine_inspector=lambda: fake)
@@ -49,7 +49,7 @@ class FakeModule:
 
     def get_engine_information(self, form: str) -> str | None:
         assert form == "json"
-        return self._answer
+        return self.answer
 
 
 @pytest.mark.parametrize(
@@ -87,6 +87,6 @@ def test_a_float32_engine_of_a_float16_file_is_refused(monkeypatch: pytest.Monke
     monkeypatch.setattr(building, "gather", lambda: GPU)
     single = Flavour("tensorrt", FakeModule(text(layer("CaskConvolution", "Float"))))
     with pytest.raises(AccuracyError, match="0 of 1 convolutions"):
-        building._inspect(b"plan", "model-fp16.onnx", single, "fp16")
+        building.inspect(b"plan", "model-fp16.onnx", single, "fp16")
     half = Flavour("tensorrt", FakeModule(text(layer("CaskConvolution", "Half"))))
-    assert str(building._inspect(b"plan", "model-fp16.onnx", half, "fp16")).startswith("engine: fp16: 1 of 1 layers")
+    assert str(building.inspect(b"plan", "model-fp16.onnx", half, "fp16")).startswith("engine: fp16: 1 of 1 layers")

@@ -56,7 +56,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, library: Path) -> Gpus:
     bindings.runtime = cuda  # type: ignore[attr-defined]
     for name, module in {**modules, "cuda": ModuleType("cuda"), "cuda.bindings": bindings}.items():
         monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setattr(plugin, "_loaded", {})
+    monkeypatch.setattr(plugin, "loaded", {})
     return gpus
 
 

@@ -62,14 +62,14 @@ class FakeCuda:
         self.events: dict[int, int] = {}
         self.passed: dict[int, float] = {}  # when the stream got to an event, in milliseconds
         self._handles = iter(range(1000, 1_000_000))
-        self._failures: dict[str, tuple[cudaError_t, int]] = {}
-        self._count = 0
+        self.failures: dict[str, tuple[cudaError_t, int]] = {}
+        self.count = 0
         self.fail_call: tuple[int, cudaError_t] | None = None  # (number of the call, error), whatever it is
         self.sticky: cudaError_t | None = None
         self._last = OK
 
     def fail(self, name: str, error: cudaError_t, after: int = 0) -> None:
-        self._failures[name] = (error, self.calls.count(name) + after)
+        self.failures[name] = (error, self.calls.count(name) + after)
 
     def work(self, stream: int, work: Work) -> None:
         """For engines: put work on a stream."""
@@ -84,14 +84,14 @@ class FakeCuda:
 
     def _error(self, name: str) -> cudaError_t:
         self.calls.append(name)
-        self._count += 1
+        self.count += 1
         if self.sticky is not None:
             return self.sticky
         error = OK
-        if self.fail_call and self.fail_call[0] == self._count:
+        if self.fail_call and self.fail_call[0] == self.count:
             error = self.fail_call[1]
-        if name in self._failures and self.calls.count(name) > self._failures[name][1]:
-            error = self._failures[name][0]
+        if name in self.failures and self.calls.count(name) > self.failures[name][1]:
+            error = self.failures[name][0]
         if error >= cudaError_t.cudaErrorIllegalAddress and error < cudaError_t.cudaErrorStreamCaptureUnsupported:
             self.sticky = error
         if error != OK:

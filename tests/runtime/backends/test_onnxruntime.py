@@ -78,8 +78,17 @@ def test_a_provider_that_silently_falls_back_is_incompatible(bundle: Path, monke
 
 def test_threads_reach_the_engine(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def options(threads: int | None) -> Any:
-        return OnnxRuntimeBackend(bundle / "model.onnx", threads=threads)._session.get_session_options()
+        OnnxRuntimeBackend(bundle / "model.onnx", threads=threads)
+        return made[-1].get_session_options()
 
+    made: list[Any] = []
+
+    class Watched(onnxruntime.InferenceSession):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            made.append(self)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Watched)
     assert options(2).intra_op_num_threads == 2 and options(2).inter_op_num_threads == 1
     monkeypatch.setattr("stc.runtime.processors.os.cpu_count", lambda: 1)
     assert options(None).intra_op_num_threads == 0  # ONNX Runtime's "physical cores"

@@ -12,12 +12,12 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from stc.errors import IncompatibleError, InputError
 from stc.files import sha256
 from stc.runtime import Session
-from stc.runtime.backends import onnxruntime as onnx_backend
 from stc.runtime.bundle import files as model_files
 from stc.runtime.bundle import passport
 from stc.runtime.bundle.files import EngineFile, OnnxFile
@@ -72,7 +72,7 @@ def untouched(gpus: Gpus, monkeypatch: pytest.MonkeyPatch) -> None:
     def load(*arguments: Any) -> NoReturn:
         raise AssertionError("ONNX Runtime was asked to load a model")
 
-    monkeypatch.setattr(onnx_backend, "_load", load)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", load)
 
 
 def flips(path: Path, count: int = 40) -> list[int]:

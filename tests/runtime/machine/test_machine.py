@@ -46,8 +46,8 @@ def test_the_driver_version_comes_from_the_kernel(
     text: str, version: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "version").write_text(text)
-    monkeypatch.setattr(machine, "_KERNEL_MODULE", tmp_path / "version")
-    assert machine._kernel_module() == version
+    monkeypatch.setattr(machine, "KERNEL_MODULE", tmp_path / "version")
+    assert machine.loaded_driver() == version
 
 
 @pytest.mark.parametrize(
@@ -69,16 +69,16 @@ def test_tensorrt_is_found_without_importing_it(
 
     monkeypatch.setattr(machine, "package_version", version)
     monkeypatch.setattr(machine, "find_spec", lambda name: ModuleSpec(name, None, origin="somewhere"))
-    assert machine._tensorrt("tensorrt") == found
+    assert machine.installed("tensorrt") == found
     monkeypatch.setattr(machine, "find_spec", lambda name: ModuleSpec(name, None))
-    assert machine._tensorrt("tensorrt") is None  # a folder of that name
+    assert machine.installed("tensorrt") is None  # a folder of that name
 
 
 def test_a_broken_probe_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("broken installation")
 
-    for name in ("_cuda", "_kernel_module", "_driver_library", "_tensorrt", "_version"):
+    for name in ("_cuda", "loaded_driver", "_driver_library", "installed", "_version"):
         monkeypatch.setattr(machine, name, broken)
     monkeypatch.setattr(plugin, "find", broken)
     assert machine.gather() == Machine()

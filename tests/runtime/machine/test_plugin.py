@@ -15,7 +15,7 @@ from stc.runtime.machine.plugin import Plugin
 
 @pytest.fixture
 def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    monkeypatch.setattr(plugin, "_loaded", {})
+    monkeypatch.setattr(plugin, "loaded", {})
     return []
 
 

@@ -52,7 +52,7 @@ def test_a_job_writes_its_files_and_then_its_record(job: Job) -> None:
 def test_what_is_done_is_not_done_again(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     first = fleet.run(job)
     before = stamps(job)
-    monkeypatch.setattr(fleet, "_track", lambda job: pytest.fail("computed again"))
+    monkeypatch.setattr(fleet, "compute", lambda job: pytest.fail("computed again"))
     again = fleet.run(job)
     assert (again.state, again.record) == ("resumed", first.record)
     assert stamps(job) == before
@@ -134,7 +134,7 @@ def test_the_old_record_is_gone_before_the_first_new_file(job: Job, monkeypatch:
         assert not job.record.exists()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fleet, "_track", killed)
+    monkeypatch.setattr(fleet, "compute", killed)
     with pytest.raises(KeyboardInterrupt):
         fleet.run(job)
     assert not job.record.exists()
@@ -152,7 +152,7 @@ def full(*_: object) -> Any:
 def test_a_full_disk_is_raised_to_be_tried_again(
     job: Job, monkeypatch: pytest.MonkeyPatch, full: Callable[..., Any]
 ) -> None:
-    monkeypatch.setattr(fleet, "_track", full)
+    monkeypatch.setattr(fleet, "compute", full)
     with pytest.raises(OSError, match="No space left"):
         fleet.run(job)
 
@@ -166,7 +166,7 @@ def test_a_worker_whose_cuda_is_broken_ends(job: Job, monkeypatch: pytest.Monkey
     def ended(code: int) -> Any:
         raise SystemExit(code)
 
-    monkeypatch.setattr(fleet, "_track", broken)
+    monkeypatch.setattr(fleet, "compute", broken)
     monkeypatch.setattr(os, "_exit", ended)
     with pytest.raises(SystemExit) as caught:
         ray_fleet.work(job)

@@ -53,14 +53,14 @@ def test_signal_while_writing_waits_for_the_frame(
     """Ctrl-C arrives after one sink has the frame and before the next one has it."""
     from stc.runtime.video.sinks import jsonl
 
-    record = jsonl._record
+    record = jsonl.record
 
     def interrupted(frame: Frame, result: Any) -> dict[str, object]:
         if frame.index == 4:
             os.kill(os.getpid(), signal.SIGINT)
         return record(frame, result)
 
-    monkeypatch.setattr(jsonl, "_record", interrupted)
+    monkeypatch.setattr(jsonl, "record", interrupted)
     give_source(monkeypatch, lambda: (make_frame(i) for i in range(20)))
     handler = signal.getsignal(signal.SIGINT)
     assert track("clip", *all_outputs(tmp_path)) == 130
@@ -113,7 +113,7 @@ def test_a_file_that_cannot_be_completed_harms_no_other(
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(ytvis, "_write", full)
+    monkeypatch.setattr(ytvis, "write", full)
     give_source(monkeypatch, lambda: (make_frame(i) for i in range(5)))
     assert track("clip", *all_outputs(tmp_path)) == 1
     assert "t.json: cannot be written (No space left on device)" in capsys.readouterr().err

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stc.runtime.tracking.rules import _greedy, _linear, bi_softmax, iou
+from stc.runtime.tracking.rules import bi_softmax, greedy, iou, linear
 
 
 def test_bi_softmax_is_qdtrack_s_formula() -> None:
@@ -53,7 +53,7 @@ def test_greedy_serves_row_after_row(affinity: NDArray[np.float32]) -> None:
         else:
             expected.append(-1)
     before = affinity.copy()
-    assert _greedy(affinity, 0.5).tolist() == expected
+    assert greedy(affinity, 0.5).tolist() == expected
     np.testing.assert_array_equal(affinity, before)
 
 
@@ -63,7 +63,7 @@ def test_linear_has_the_greatest_total(affinity: NDArray[np.float32]) -> None:
     short, long = sorted(gain.shape)
     tall = gain if gain.shape[0] == long else gain.T
     best = max(sum(tall[row, column] for column, row in enumerate(rows)) for rows in permutations(range(long), short))
-    slots = _linear(affinity, 0.5)
+    slots = linear(affinity, 0.5)
     pairs = [(row, column) for row, column in enumerate(slots.tolist()) if column >= 0]
     assert len({column for _, column in pairs}) == len(pairs)
     assert all(affinity[pair] > 0.5 for pair in pairs)
@@ -72,5 +72,5 @@ def test_linear_has_the_greatest_total(affinity: NDArray[np.float32]) -> None:
 
 def test_greedy_and_linear_differ_where_the_best_score_is_in_the_way() -> None:
     affinity = np.array([[0.9, 0.8], [0.85, 0.1]], np.float32)
-    assert _greedy(affinity, 0.5).tolist() == [0, -1]
-    assert _linear(affinity, 0.5).tolist() == [1, 0]
+    assert greedy(affinity, 0.5).tolist() == [0, -1]
+    assert linear(affinity, 0.5).tolist() == [1, 0]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from stc.runtime import Tracker, TrackerConfig
+from stc.runtime.tracking.bank import TrackBank
 from stc.runtime.tracking.tracker import RULES
 from tests.runtime.tracking.detections import AT_ONCE, NOTHING, box, detections, kinds, random_detections, unit
 
@@ -116,19 +117,29 @@ def test_more_detections_than_slots_and_exactly_as_many() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_memory_is_allocated_once(rule: Any) -> None:
+def test_memory_is_allocated_once(rule: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    banks: list[TrackBank] = []
+
+    class Watched(TrackBank):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            banks.append(self)
+
+    monkeypatch.setattr("stc.runtime.tracking.tracker.TrackBank", Watched)
     rng = np.random.default_rng(0)
     tracker = Tracker(TrackerConfig(rule=rule, capacity=16))
     tracker.update(random_detections(rng, 10), 0)
-    bank = tracker._bank
-    assert bank is not None
-    state = {"": bank, "backdrops": bank.backdrops}
-    before = {(part, name): id(value) for part, owner in state.items() for name, value in vars(owner).items()}
+
+    def arrays() -> dict[tuple[type, str], int]:
+        (bank,) = banks
+        owned = ((owner, *item) for owner in (bank, bank.backdrops) for item in vars(owner).items())
+        return {(type(owner), name): id(value) for owner, name, value in owned if isinstance(value, np.ndarray)}
+
+    before = arrays()
+    assert len(before) > 10
     for frame in range(1, 50):
         tracker.update(random_detections(rng, rng.integers(0, 30)), frame / 10)
-    del before["backdrops", "_count"]
-    after = {(part, name): id(value) for part, owner in state.items() for name, value in vars(owner).items()}
-    assert before.items() <= after.items()
+    assert arrays() == before
 
 
 @pytest.mark.parametrize("rule", ["crossvis", "masktrack"])

@@ -214,9 +214,10 @@ def test_the_reader_does_not_outlive_a_parent_that_is_killed(
     body = encode(tmp_path / "clip.ts", steady(200)).read_bytes()
     url = served(body, {"Content-Type": "video/mp2t"}, 0.5)
     code = (
-        "import os, signal, sys\nfrom stc.runtime.video import open_source\n"
+        "import os, pathlib, signal, sys\nfrom stc.runtime.video import open_source\n"
         "source = open_source(sys.argv[1])\nnext(iter(source))\n"
-        "print(source._connection._process.pid, flush=True)\nos.kill(os.getpid(), signal.SIGKILL)\n"
+        "tasks = pathlib.Path('/proc/self/task').glob('*/children')\n"
+        "print(*(task.read_text() for task in tasks), flush=True)\nos.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr

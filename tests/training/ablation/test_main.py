@@ -14,7 +14,7 @@ import torch
 from stc.cli import run
 from stc.training.ablation.__main__ import METRICS, QUESTIONS, VARIANTS, initial_model, main, plot, table
 from stc.training.config import RECIPES, TrainConfig
-from stc.training.shapes import CLASSES
+from stc.training.shapes.draw import CLASSES
 
 
 def _scores(*runs: float) -> list[dict[str, float]]:

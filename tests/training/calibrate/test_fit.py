@@ -111,11 +111,11 @@ def test_a_detection_is_right_once_per_object_and_unknown_in_a_crowd(monkeypatch
     labels = np.array([1, 1, 0, 1, 1])  # … the third as another class
     numbers = np.arange(5.0)
     found = numbers, 10 + numbers, np.linspace(0.9, 0.5, 5), labels, masks
-    monkeypatch.setattr(calibration_sample, "_found", lambda *_: found)
+    monkeypatch.setattr(calibration_sample, "find", lambda *_: found)
     one, none = np.array([1]), np.zeros((*size, 3), np.uint8)
     view = View(none, objects, one, one, np.array([1024.0]), unknown)
     model = checkpoint.load(WEIGHTS).model
-    logits, centerness, right = calibration_sample._judge(model, view)
+    logits, centerness, right = calibration_sample.judge(model, view)
     assert logits.tolist() == [0, 1, 2, 4] and centerness.tolist() == [10, 11, 12, 14]
     assert right.tolist() == [True, False, False, False]
 
@@ -139,8 +139,8 @@ def own_finds(tmp_path: Path) -> Source:
     path.write_text(json.dumps({**data, "annotations": [stub]}))
     model = checkpoint.load(WEIGHTS).model
     frames = [clip.frames[0] for clip in read_all([Source(path, tmp_path)], split="val").clips]
-    for number, view in enumerate(calibration_sample._views(model, frames)):
-        _, _, scores, labels, masks = calibration_sample._found(model, view)
+    for number, view in enumerate(calibration_sample.views(model, frames)):
+        _, _, scores, labels, masks = calibration_sample.find(model, view)
         for index in np.flatnonzero(scores > 0.3):
             mask = np.kron(masks[index], np.ones((4, 4), bool))
             if mask.any():

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from stc.annotations.scenes import tight_boxes
 from stc.errors import InputError
 from stc.model.config import STC_LITE, Resize
 from stc.runtime.letterbox import Letterbox
@@ -18,7 +19,7 @@ from stc.training.data.geometry import letterbox, mirror, random_motion, random_
 from stc.training.data.index import read_all
 from stc.training.data.pairs import PairSource
 from stc.training.data.photometric import distort
-from stc.training.data.views import PictureCache, View, drop_slivers, render, tight_boxes
+from stc.training.data.views import PictureCache, View, drop_slivers, render
 from tests.training.conftest import Source
 
 MODEL = STC_LITE.with_(input_size=(128, 192), classes=("disc", "square"))

@@ -107,7 +107,7 @@ def test_a_failed_capture_is_one_warning_and_the_results_stay_right(
         (warning,) = caplog.records
         assert "runs without CUDA graphs" in warning.getMessage() and "StreamCaptureInvalidated" in warning.getMessage()
         assert "cudaGraphLaunch" not in gpus.cuda.calls
-        gpus.cuda._failures.clear()
+        gpus.cuda.failures.clear()
         assert not gpus.cuda.memory
 
 
@@ -215,10 +215,10 @@ def test_whatever_call_fails_for_lack_of_memory_nothing_leaks(engine: Path, gpus
     with Session(engine / "engine.plan") as session:
         for _ in range(2):
             session.infer(FULL[None])
-    total = gpus.cuda._count
+    total = gpus.cuda.count
     failed = 0
     for number in range(1, total + 1):
-        gpus.cuda._count, gpus.cuda.fail_call = 0, (number, cudaError_t.cudaErrorMemoryAllocation)
+        gpus.cuda.count, gpus.cuda.fail_call = 0, (number, cudaError_t.cudaErrorMemoryAllocation)
         gpus.tensorrt.enqueued = 0
         try:
             with Session(engine / "engine.plan") as session:

@@ -72,7 +72,7 @@ def test_ytvis_agrees_with_bookkeeping_in_memory(tmp_path: Path) -> None:
 def test_ytvis_spool_is_on_disk_and_writes_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Detections go to the file of the spool as they come, and the JSON leaves piece by piece, never as one text."""
     pieces: list[int] = []
-    write = ytvis_module._write
+    write = ytvis_module.write
 
     class Counting:
         def __init__(self, file: object) -> None:
@@ -82,7 +82,7 @@ def test_ytvis_spool_is_on_disk_and_writes_in_pieces(tmp_path: Path, monkeypatch
             pieces.append(len(text))
             self.file.write(text)
 
-    monkeypatch.setattr(ytvis_module, "_write", lambda spool, n, video, file: write(spool, n, video, Counting(file)))
+    monkeypatch.setattr(ytvis_module, "write", lambda spool, n, video, file: write(spool, n, video, Counting(file)))
     random = np.random.default_rng(0)
     sizes = []
     with ytvis_sink(tmp_path / "out.json") as sink:

@@ -3,8 +3,6 @@
 Each line is the wall time of a fresh Python process, less that of an empty one, over several runs.
 """
 
-# ruff: noqa: T201
-
 from __future__ import annotations
 
 import statistics

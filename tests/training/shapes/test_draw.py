@@ -14,7 +14,8 @@ import pytest
 from stc.cli import run
 from stc.training.data.annotations import Source
 from stc.training.data.index import read_all
-from stc.training.shapes import CLASSES, LENGTH, MIN_PIXELS, SIZE, draw_clip, main, random_shape, write_shapes
+from stc.training.shapes.__main__ import main
+from stc.training.shapes.draw import CLASSES, LENGTH, MIN_PIXELS, SIZE, draw_clip, random_shape, write_shapes
 
 
 def test_equal_seeds_give_equal_files_and_clips_do_not_depend_on_their_number(tmp_path: Path) -> None:

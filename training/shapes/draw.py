@@ -4,13 +4,10 @@
 class differ in colour and pattern only, so that ids have to come from appearance wherever paths cross.
 """
 
-# ruff: noqa: T201
-
 from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.annotations.masks import box, encode
-from stc.cli import Parser, run
-from stc.errors import InputError
+from stc.annotations.scenes import in_sight
 from stc.files import write_bytes, write_text
 
 CLASSES = ("disc", "square", "triangle")
@@ -107,19 +103,18 @@ def random_shape(rng: np.random.Generator) -> Shape:
 
 def draw_clip(
     rng: np.random.Generator, shapes: Sequence[Shape]
-) -> tuple[list[NDArray[np.uint8]], list[list[NDArray[np.bool_]]]]:
-    """Frames (H, W, 3) uint8 BGR, and of each the visible part (H, W) of every shape; later shapes are in front."""
+) -> tuple[list[NDArray[np.uint8]], list[NDArray[np.bool_]]]:
+    """Frames (H, W, 3) uint8 BGR, and of each the visible part of every shape (n, H, W); later shapes are in front."""
     background = cv2.resize(rng.uniform(40, 215, (5, 8, 3)), SIZE[::-1], interpolation=cv2.INTER_CUBIC)
     pictures, masks = [], []
     for index in range(LENGTH):
         picture = background + rng.normal(0, 6, (*SIZE, 3))
-        visible: list[NDArray[np.bool_]] = []
-        for shape in shapes:
-            mask, colours = shape.render(index / (LENGTH - 1))
-            visible = [*(other & ~mask for other in visible), mask]
+        whole = np.zeros((len(shapes), *SIZE), np.bool_)
+        for shape, mask in zip(shapes, whole, strict=True):
+            mask[:], colours = shape.render(index / (LENGTH - 1))
             picture[mask] = colours[mask]
         pictures.append(picture.clip(0, 255).astype(np.uint8))
-        masks.append(visible)
+        masks.append(in_sight(whole))
     return pictures, masks
 
 
@@ -145,19 +140,3 @@ def _track(masks: Sequence[NDArray[np.bool_]]) -> dict[str, list[Any]]:
         for column, value in zip(track.values(), values, strict=True):
             column.append(value)
     return track
-
-
-def main(argv: Sequence[str]) -> int:
-    parser = Parser(prog="python -m stc.training.shapes", description="Write clips of moving shapes, YouTube-VIS form.")
-    parser.add_argument("output", type=Path, metavar="DIR", help="folder to write to")
-    parser.add_argument("--clips", type=int, default=60, metavar="N", help="number of clips (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="equal seeds give equal clips (default: %(default)s)")
-    arguments = parser.parse_args(argv)
-    if arguments.clips < 1 or arguments.seed < 0:
-        raise InputError("--clips must be 1 or more, --seed 0 or more")
-    print(write_shapes(arguments.output, arguments.clips, arguments.seed))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(run(main))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stc.benchmarks.streams import WARM_UP, WAYS, Cost, Line, lines, main, measure
+from stc.benchmarks.streams.__main__ import WARM_UP, WAYS, Cost, Line, lines, main, measure
 from stc.cli import run
 from stc.runtime import Session
 from stc.runtime.stream import Stream

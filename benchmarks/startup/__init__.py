@@ -1,0 +1,1 @@
+"""`python -m stc.benchmarks.startup`: how long a user waits before anything happens."""

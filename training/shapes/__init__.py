@@ -1,0 +1,1 @@
+"""`python -m stc.training.shapes`: clips of moving shapes that anyone can make again."""
