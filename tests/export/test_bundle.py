@@ -14,7 +14,7 @@ import stc.export.bundle
 import stc.export.folder
 from stc.benchmarks import reference
 from stc.cli import run
-from stc.errors import InputError
+from stc.errors import InputError, OutputError
 from stc.export import Export, export
 from stc.export.main import main
 from stc.export.proof.frames import MIN_FRAMES, default_frames
@@ -126,7 +126,7 @@ def test_an_export_that_fails_midway_leaves_nothing(
         raise OSError("no space left on device")
 
     monkeypatch.setattr(stc.export.folder, "write_report", full_disk)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(OutputError, match="no space"):
         export(lite_checkpoint, tmp_path / "lite")
     assert list(tmp_path.iterdir()) == []
 
