@@ -10,25 +10,26 @@ import torch
 from torch import Tensor
 
 from stc.errors import InputError
+from stc.model.backbone_styles import with_backbone_style
 from stc.model.backbones import known as backbones
-from stc.model.checkpoint.infer import BackboneStyle, with_backbone_style
 from stc.model.checkpoint.layouts.layout import Layout
+from stc.model.checkpoint.options import Reading
 from stc.model.config import PRESET_OF, ModelConfig
-from stc.model.decode_rules import DecodeRule, with_decode_rule
+from stc.model.decode_rules import with_decode_rule
 
 
 def trained_by(
     path: Path,
     config: ModelConfig,
     layout: Layout,
-    style: BackboneStyle | None,
-    rule: DecodeRule | None,
+    reading: Reading,
     assumed: dict[str, str],
 ) -> ModelConfig:
-    """`config` with the pixels and the decode that the code base of `layout` trains for, where nothing else is said.
+    """`config` with the pixels and the decode that the code base of `layout` trains for, where `reading` says no other.
 
-    Raises InputError when the file at `path` is no ResNet and `style` or `rule` was asked for.
+    Raises InputError when the file at `path` is no ResNet and a style or rule was asked for.
     """
+    style, rule = reading.backbone_style, reading.decode_rule
     if not backbones.find(config.backbone).styled:
         if style is not None or rule is not None:
             flag = "--backbone-style" if style is not None else "--decode-rule"

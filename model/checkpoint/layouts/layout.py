@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from stc.model.checkpoint.infer import BackboneStyle
+from stc.model.backbone_styles import BackboneStyle
+from stc.model.config import MSRA_MEAN
 from stc.model.decode_rules import DecodeRule
 
 Pairs = tuple[tuple[str, str], ...]
@@ -31,7 +32,7 @@ class Layout:
     ignored: tuple[str, ...] = (r".*num_batches_tracked",)
     decode_rule: DecodeRule = "adelaidet"
     backbone_style: BackboneStyle = "msra"
-    msra_mean: tuple[float, float, float] = (103.53, 116.28, 123.675)
+    msra_mean: tuple[float, float, float] = MSRA_MEAN
     scale_shape: tuple[int, ...] = (1,)  # of a level's scale
     bare_towers: bool = False  # its tower convolutions may have no bias, because a norm follows
 
