@@ -69,11 +69,11 @@ def examine(path: Path, file: files.StateFile, reading: Reading) -> Examined:
     else:
         config = file_config.inferred(path, tensors, layout, reading, assumed)
     if layout.name != layouts.STC.name:
-        assumptions.fill_frozen_statistics(tensors, assumed)
+        assumed |= assumptions.fill_frozen_statistics(tensors)
 
     model = _empty(path, config)
     if layout.bare_towers:
-        assumptions.fill_tower_biases(tensors, weights(model), assumed)
+        assumed |= assumptions.fill_tower_biases(tensors, weights(model))
     wrong = differences(_expected(model, layout, tensors), _shapes(layout, tensors), unexpected)
     return Examined(path, file, layout, known, tensors, config, assumed, model, wrong)
 

@@ -27,8 +27,10 @@ def stored(path: Path, metadata: Mapping[str, str], reading: Reading, assumed: d
     if reading.decode_rule is not None:
         raise InputError(f"{path}: says itself how it is decoded; leave out --decode-rule")
     try:
-        config = ModelConfig.from_dict(json.loads(metadata[CONFIG_KEY]))
-        find_backbone(config.backbone)
+        values = json.loads(metadata[CONFIG_KEY])
+        if isinstance(values, dict) and "backbone" in values:
+            find_backbone(values["backbone"])  # names those there are
+        config = ModelConfig.from_dict(values)
     except (ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: its {CONFIG_KEY} cannot be used ({error}); save it again with this version of stc"

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from stc.errors import CheckpointError
 from stc.model.backbones.backbone import ImageNet
 from stc.model.backbones.known import BACKBONES, recognise
+from stc.model.checkpoint.assumptions import fill_frozen_statistics
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def read_backbone(tensors: Mapping[str, Tensor], path: Path) -> BackboneWeights 
     if foreign := sorted(key for key, ours in renamed.items() if ours is None):
         raise CheckpointError(f"{path}: keys of no {backbone.name}: {foreign}; give another --init")
     if backbone.styled:
-        _fill_statistics(mapped)
+        fill_frozen_statistics(mapped, below="")
     return BackboneWeights(backbone.name, names, mapped)
 
 
@@ -50,11 +50,3 @@ def names_of(keys: Iterable[str]) -> ImageNet | None:
     kept = tuple(keys)
     known = (names for backbone in BACKBONES.values() for names in backbone.imagenet)
     return next((names for names in known if any(key.startswith(names.mark) for key in kept)), None)
-
-
-def _fill_statistics(tensors: dict[str, Tensor]) -> None:
-    for name in [name for name in tensors if re.search(r"bn\d?\.weight$", name)]:
-        norm = name.removesuffix(".weight")
-        if f"{norm}.running_mean" not in tensors and f"{norm}.running_var" not in tensors:
-            tensors[f"{norm}.running_mean"] = torch.zeros_like(tensors[name])
-            tensors[f"{norm}.running_var"] = torch.ones_like(tensors[name])
