@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, TypedDict, get_args
 
 from stc.runtime import schema
+from stc.runtime.mask_head_op import part_sizes
 
 Resize = Literal["pil-bilinear", "linear", "area"]
 MSRA_MEAN = (103.53, 116.28, 123.675)  # BGR, of the ResNets that detectron2 publishes
@@ -139,8 +140,7 @@ class ModelConfig:
     @property
     def num_mask_params(self) -> int:
         """Length of `params`, the weights then the biases of the dynamic layers (169 by default)."""
-        c = self.mask_channels
-        return (c + 2) * c + c * c * (self.mask_layers - 2) + c + c * (self.mask_layers - 1) + 1
+        return sum(part_sizes(self.mask_channels, self.mask_layers))
 
     @property
     def mask_head(self) -> MaskHeadAttributes:
