@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.annotations.masks import tight_box
 from stc.runtime.tracking.detections import Detections
 
 Array = NDArray[Any]
@@ -168,8 +169,7 @@ def _row(
 
 
 def _box(mask: Array) -> Array:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return STRIDE * np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
+    return STRIDE * np.array(tight_box(mask), np.float64)
 
 
 def _unit(vector: Array) -> Array:

@@ -73,7 +73,9 @@ def make_grid(model: ModelConfig, range_factor: float) -> Grid:
     shapes = [(-(-height // stride), -(-width // stride)) for stride in model.strides]
     points, strides, sizes = (column.numpy() for column in cells(shapes, model, torch.float32))
     ends = [-1.0, *(range_factor * stride for stride in model.strides[:-1]), 1e8]
-    low, high = (np.repeat(np.float32(of_level), [h * w for h, w in shapes]) for of_level in (ends[:-1], ends[1:]))
+    low, high = (
+        np.repeat(np.array(of_level, np.float32), [h * w for h, w in shapes]) for of_level in (ends[:-1], ends[1:])
+    )
     return Grid(points, strides, sizes, low, high)
 
 
