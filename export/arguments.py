@@ -24,10 +24,7 @@ _READING: dict[str, dict[str, Any]] = {
         "choices": DECODE_RULES,
         "help": "how detections are made of the network's outputs (default: as the code base of the checkpoint does)",
     },
-    "key_map": {
-        "metavar": "FILE",
-        "help": "names of another code base: lines of a regular expression and our name",
-    },
+    "key_map": {"metavar": "FILE", "help": "names of another code base: lines of a regular expression and our name"},
 }
 # Baked into an ONNX file: only an export can change them.
 _OF_THE_EXPORT = ("fp16", "bf16", "int8", "calib", "frames", "size", "max_detections", *_READING)

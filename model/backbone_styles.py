@@ -11,12 +11,7 @@ BACKBONE_STYLES: tuple[BackboneStyle, ...] = get_args(BackboneStyle)
 
 _FIELDS: dict[BackboneStyle, dict[str, Any]] = {
     # detectron2's own R-50 and R-101: mean subtracted.
-    "msra": {
-        "stride_in_1x1": True,
-        "channel_order": "bgr",
-        "pixel_mean": MSRA_MEAN,
-        "pixel_std": (1.0, 1.0, 1.0),
-    },
+    "msra": {"stride_in_1x1": True, "channel_order": "bgr", "pixel_mean": MSRA_MEAN, "pixel_std": (1.0, 1.0, 1.0)},
     # Converted ones: standardised.
     "torchvision": {
         "stride_in_1x1": False,

@@ -19,11 +19,7 @@ from stc.model.decode_rules import with_decode_rule
 
 
 def trained_by(
-    path: Path,
-    config: ModelConfig,
-    layout: Layout,
-    reading: Reading,
-    assumed: dict[str, str],
+    path: Path, config: ModelConfig, layout: Layout, reading: Reading, assumed: dict[str, str]
 ) -> ModelConfig:
     """`config` with the pixels and the decode that the code base of `layout` trains for, where `reading` says no other.
 
