@@ -48,20 +48,6 @@ def trained_by(
     return with_decode_rule(config, rule or layout.decode_rule)
 
 
-def fill_frozen_statistics(tensors: dict[str, Tensor], below: str = "backbone.") -> dict[str, str]:
-    """Old detectron2 and MSRA files hold only the affine terms of a frozen norm: its mean is 0 and its variance 1.
-
-    Returns the assumption in words, by its topic. below: what the names of a backbone begin with.
-    """
-    norms = [m[1] for name in tensors if (m := re.fullmatch(rf"({re.escape(below)}.*bn\d?)\.weight", name))]
-    bare = [norm for norm in norms if f"{norm}.running_mean" not in tensors and f"{norm}.running_var" not in tensors]
-    for norm in bare:
-        tensors[f"{norm}.running_mean"] = torch.zeros_like(tensors[f"{norm}.weight"])
-        tensors[f"{norm}.running_var"] = torch.ones_like(tensors[f"{norm}.weight"])
-    text = f"mean 0 and variance 1 of {len(bare)} frozen norms, which the file does not hold"
-    return {"statistics": text} if bare else {}
-
-
 def fill_tower_biases(tensors: dict[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, str]:
     """mmcv leaves out the bias of a convolution that a norm follows: towers without any get zeros where one is
     `expected`. Returns the assumption in words, by its topic."""

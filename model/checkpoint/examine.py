@@ -69,7 +69,7 @@ def examine(path: Path, file: files.StateFile, reading: Reading) -> Examined:
     else:
         config = file_config.inferred(path, tensors, layout, reading, assumed)
     if layout.name != layouts.STC.name:
-        assumed |= assumptions.fill_frozen_statistics(tensors)
+        assumed |= imagenet.fill_frozen_statistics(tensors)
 
     model = _empty(path, config)
     if layout.bare_towers:

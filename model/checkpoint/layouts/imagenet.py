@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from stc.errors import CheckpointError
 from stc.model.backbones.backbone import ImageNet
 from stc.model.backbones.known import BACKBONES, recognise
-from stc.model.checkpoint.assumptions import fill_frozen_statistics
 
 
 @dataclass(frozen=True)
@@ -50,3 +50,17 @@ def names_of(keys: Iterable[str]) -> ImageNet | None:
     kept = tuple(keys)
     known = (names for backbone in BACKBONES.values() for names in backbone.imagenet)
     return next((names for names in known if any(key.startswith(names.mark) for key in kept)), None)
+
+
+def fill_frozen_statistics(tensors: dict[str, Tensor], below: str = "backbone.") -> dict[str, str]:
+    """Old detectron2 and MSRA files hold only the affine terms of a frozen norm: its mean is 0 and its variance 1.
+
+    Returns the assumption in words, by its topic. below: what the names of a backbone begin with.
+    """
+    norms = [m[1] for name in tensors if (m := re.fullmatch(rf"({re.escape(below)}.*bn\d?)\.weight", name))]
+    bare = [norm for norm in norms if f"{norm}.running_mean" not in tensors and f"{norm}.running_var" not in tensors]
+    for norm in bare:
+        tensors[f"{norm}.running_mean"] = torch.zeros_like(tensors[f"{norm}.weight"])
+        tensors[f"{norm}.running_var"] = torch.ones_like(tensors[f"{norm}.weight"])
+    text = f"mean 0 and variance 1 of {len(bare)} frozen norms, which the file does not hold"
+    return {"statistics": text} if bare else {}
