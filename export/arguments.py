@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stc.cli import Parser
 from stc.errors import InputError
+from stc.model.backbone_styles import BACKBONE_STYLES
+from stc.model.decode_rules import DECODE_RULES
 
 if TYPE_CHECKING:
     from stc.export.engine.options import EngineOptions
     from stc.export.graph.precision import Precision
+    from stc.model.checkpoint.options import Reading
 
+# Options of the fields of `stc.model.checkpoint.options.Reading`.
+_READING: dict[str, dict[str, Any]] = {
+    "classes": {"metavar": "NAME|FILE", "help": "coco, ytvis2019, ytvis2021, ovis, or a file of names"},
+    "backbone_style": {"choices": BACKBONE_STYLES, "help": "stride placement and colours of the ResNet"},
+    "decode_rule": {
+        "choices": DECODE_RULES,
+        "help": "how detections are made of the network's outputs (default: as the code base of the checkpoint does)",
+    },
+    "key_map": {"metavar": "FILE", "help": "names of another code base: lines of a regular expression and our name"},
+}
 # Baked into an ONNX file: only an export can change them.
-_OF_THE_EXPORT = (
-    *("fp16", "bf16", "int8", "calib", "frames", "size", "max_detections"),
-    *("classes", "backbone_style", "decode_rule", "key_map"),
-)
-# How a checkpoint is read: all that --inspect and --to-safetensors take.
-_OF_READING = ("ckpt", "classes", "backbone_style", "decode_rule", "key_map")
+_OF_THE_EXPORT = ("fp16", "bf16", "int8", "calib", "frames", "size", "max_detections", *_READING)
 
 
 def parser() -> Parser:
@@ -44,18 +52,8 @@ def parser() -> Parser:
     precision.add_argument("--int8", action="store_true", help="engine and model-int8.onnx; needs --calib")
     p.add_argument("--calib", metavar="VIDEO", help="frames to calibrate int8 on")
     p.add_argument("--frames", metavar="VIDEO", help="prove on the first frames of this video, not on the photographs")
-    p.add_argument("--classes", metavar="NAME|FILE", help="coco, ytvis2019, ytvis2021, ovis, or a file of names")
-    p.add_argument(
-        "--backbone-style", choices=("msra", "torchvision"), help="stride placement and colours of the ResNet"
-    )
-    p.add_argument(
-        "--decode-rule",
-        choices=("adelaidet", "mmdet3", "mmdet-pr"),
-        help="how detections are made of the network's outputs (default: as the code base of the checkpoint does)",
-    )
-    p.add_argument(
-        "--key-map", metavar="FILE", help="names of another code base: lines of a regular expression and our name"
-    )
+    for name, settings in _READING.items():
+        p.add_argument(_flag(name), **settings)
     p.add_argument("--size", metavar="HxW", help="input size in pixels (default: the model's)")
     p.add_argument("--batch", metavar="N|MIN:OPT:MAX", help="pictures per run: fixed, or a range (default 1)")
     p.add_argument("--max-detections", type=int, metavar="K", help="capacity of the outputs (default: the model's)")
@@ -111,7 +109,7 @@ def check(arguments: argparse.Namespace) -> None:
         _check_reading(arguments)
     if arguments.onnx is None:
         return
-    given = ["--" + name.replace("_", "-") for name in _OF_THE_EXPORT if getattr(arguments, name) not in {None, False}]
+    given = [_flag(name) for name in _OF_THE_EXPORT if getattr(arguments, name) not in {None, False}]
     if given:
         raise InputError(f"{', '.join(given)}: fixed in an ONNX file; re-export with: stc-export --ckpt FILE")
     if arguments.trt == "none":
@@ -123,7 +121,7 @@ def _check_bundle(arguments: argparse.Namespace) -> None:
         raise InputError("--bundle takes a bundle as it is, to write a Triton repository of: add --triton DIR")
     defaults = parser()
     given = [
-        "--" + name.replace("_", "-")
+        _flag(name)
         for name, value in vars(arguments).items()
         if name not in {"bundle", "triton", "overwrite"} and value != defaults.get_default(name)
     ]
@@ -133,13 +131,23 @@ def _check_bundle(arguments: argparse.Namespace) -> None:
 
 def _check_reading(arguments: argparse.Namespace) -> None:
     own = ("inspect", "json") if arguments.inspect else ("to_safetensors",)
-    what = "--" + own[0].replace("_", "-")
+    what = _flag(own[0])
     if arguments.ckpt is None:
         raise InputError(f"{what} is for checkpoints: give --ckpt FILE")
     defaults = vars(parser().parse_args(["--ckpt", arguments.ckpt]))
     given = [name for name, value in vars(arguments).items() if value != defaults[name]]
-    if foreign := ["--" + name.replace("_", "-") for name in given if name not in (*_OF_READING, *own)]:
+    if foreign := [_flag(name) for name in given if name not in ("ckpt", *_READING, *own)]:
         raise InputError(f"{', '.join(foreign)}: of an export, and {what} exports nothing; leave out one of them")
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def reading(arguments: argparse.Namespace) -> Reading:
+    from stc.model.checkpoint.options import Reading
+
+    return Reading(**{name: getattr(arguments, name) for name in _READING})
 
 
 def precision(arguments: argparse.Namespace) -> Precision:

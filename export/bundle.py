@@ -9,6 +9,7 @@ import platform
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from stc import __version__
 from stc.benchmarks import reference as reference_file
@@ -30,9 +31,8 @@ from stc.export.proof.verify import compare_speed, load_onnxruntime, runs, verif
 from stc.export.sizes import configured
 from stc.model import checkpoint
 from stc.model.checkpoint import Checkpoint
-from stc.model.checkpoint.infer import BackboneStyle
+from stc.model.checkpoint.options import AS_THE_FILE_SAYS, Reading
 from stc.model.checkpoint.passport import passport_of
-from stc.model.decode_rules import DecodeRule
 from stc.model.function_body import DOMAIN, OP, OP_VERSION
 from stc.runtime.bundle.engine_record import ENGINE_FILE
 from stc.runtime.bundle.passport import FILE_NAME, Passport
@@ -47,23 +47,21 @@ def export(
     precision: Precision = "fp32",
     frames: str | Path | None = None,
     calib: str | Path | None = None,
-    classes: str | None = None,
-    backbone_style: BackboneStyle | None = None,
-    decode_rule: DecodeRule | None = None,
-    key_map: str | Path | None = None,
+    reading: Reading = AS_THE_FILE_SAYS,
     size: tuple[int, int] | None = None,
     max_detections: int | None = None,
     engine: EngineOptions = EngineOptions(),  # noqa: B008  (frozen)
     overwrite: bool = False,
     step: Step = lambda _: None,
     display: Display = Silent(),  # noqa: B008  (it has no state)
+    **options: Any,
 ) -> Export:
     """Export a checkpoint to a bundle folder (default: `<ckpt stem>` or `<ckpt stem>-<precision>` in the working
     directory).
 
     precision: of the engine, and of a second ONNX file beside the float32 one. frames: a video whose first frames the
     proof uses; None takes the photographs that ship with stc. calib: a video to calibrate int8 on, needed for it and
-    for nothing else. classes, backbone_style, decode_rule, key_map: what a weight file cannot tell, see
+    for nothing else. reading, or its fields as `options` (`classes="coco"`): what a weight file cannot tell, see
     `stc.model.checkpoint.load`. size: (H, W) of the input in pixels, max_detections: the capacity K; None: the
     model's. engine: which TensorRT builds the engine and how, and the batch sizes, also of the ONNX files. overwrite:
     replace what no export wrote too, where a file of the bundle has its name; all else in the folder stays in any case.
@@ -77,6 +75,7 @@ def export(
         raise InputError(
             "--int8 and --calib VIDEO go together: int8 needs frames to calibrate on, and nothing else does"
         )
+    reading = replace(reading, **options)
     ckpt = Path(ckpt)
     target = Path(output) if output else Path(ckpt.stem if precision == "fp32" else f"{ckpt.stem}-{precision}")
     load_onnxruntime()
@@ -88,10 +87,7 @@ def export(
             "%s: %s of the bundle that is there will be gone: this export makes none", target, " and ".join(gone)
         )
     step("reading the checkpoint")
-    loaded = checkpoint.load(
-        ckpt, classes=classes, backbone_style=backbone_style, decode_rule=decode_rule, key_map=key_map
-    )
-    source = configured(loaded, size, max_detections)
+    source = configured(checkpoint.load(ckpt, reading), size, max_detections)
     pictures = reference_frames(source.config, None if frames is None else Path(frames))
     calibration = pictures if calib is None else calibration_frames(source.config, Path(calib))
     step(f"running PyTorch on {len(pictures)} frames")

@@ -15,9 +15,8 @@ from rich.table import Table
 from stc.errors import InputError
 from stc.model import checkpoint
 from stc.model.checkpoint import Checkpoint
-from stc.model.checkpoint.infer import BackboneStyle
 from stc.model.checkpoint.inspection import Inspection, Told
-from stc.model.decode_rules import DecodeRule
+from stc.model.checkpoint.options import Reading
 
 WIDTH = 60  # letters of a value
 
@@ -78,25 +77,15 @@ def _short(value: object) -> str:
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."
 
 
-def to_safetensors(
-    ckpt: str | Path,
-    target: str | Path,
-    *,
-    classes: str | None = None,
-    backbone_style: BackboneStyle | None = None,
-    decode_rule: DecodeRule | None = None,
-    key_map: str | Path | None = None,
-) -> Checkpoint:
+def to_safetensors(ckpt: str | Path, target: str | Path, reading: Reading) -> Checkpoint:
     """Write `ckpt` to `target`; what `stc.model.checkpoint.load` makes of either is equal bit by bit.
 
-    What was assumed about `ckpt` stays written in `target`. The options are those of `load`. Raises CheckpointError or
-    InputError for an unusable file or option, and for a `target` that is `ckpt` itself or cannot be written.
+    What was assumed about `ckpt` stays written in `target`. Raises CheckpointError or InputError for an unusable
+    file or option, and for a `target` that is `ckpt` itself or cannot be written.
     """
     ckpt, target = Path(ckpt), Path(target)
     if target.exists() and ckpt.exists() and target.samefile(ckpt):
         raise InputError(f"--to-safetensors {target}: the checkpoint itself; give another name")
-    source = checkpoint.load(
-        ckpt, classes=classes, backbone_style=backbone_style, decode_rule=decode_rule, key_map=key_map
-    )
+    source = checkpoint.load(ckpt, reading)
     checkpoint.save(source.model, target, assumed=source.assumed)
     return source

@@ -56,7 +56,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
     from stc.export.checkpoints import show
     from stc.model.checkpoint.inspection import inspect
 
-    found = inspect(arguments.ckpt, **_reading(arguments))
+    found = inspect(arguments.ckpt, options.reading(arguments))
     if arguments.json:
         print(json.dumps(found.to_dict(), indent=1))
     else:
@@ -70,15 +70,11 @@ def _convert(arguments: argparse.Namespace) -> int:
     from stc.files import check_outputs
 
     check_outputs([Path(arguments.to_safetensors)])
-    source = to_safetensors(arguments.ckpt, arguments.to_safetensors, **_reading(arguments))
+    source = to_safetensors(arguments.ckpt, arguments.to_safetensors, options.reading(arguments))
     _print_assumed(source.assumed)
     _warn(source.assumed)
     print(f"{arguments.to_safetensors}: layout {source.layout} of {arguments.ckpt}")
     return 0
-
-
-def _reading(arguments: argparse.Namespace) -> dict[str, Any]:
-    return {name: getattr(arguments, name) for name in ("classes", "backbone_style", "decode_rule", "key_map")}
 
 
 def export_checkpoint(arguments: argparse.Namespace, progress: Any) -> Export:
@@ -115,7 +111,7 @@ def export_checkpoint(arguments: argparse.Namespace, progress: Any) -> Export:
         precision=options.precision(arguments),
         frames=arguments.frames,
         calib=arguments.calib,
-        **_reading(arguments),
+        reading=options.reading(arguments),
         size=None if arguments.size is None else parse_size(arguments.size),
         max_detections=arguments.max_detections,
         engine=engine,

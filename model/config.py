@@ -6,8 +6,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, TypedDict, get_args
 
 from stc.runtime import schema
+from stc.runtime.mask_head_op import part_sizes
 
 Resize = Literal["pil-bilinear", "linear", "area"]
+MSRA_MEAN = (103.53, 116.28, 123.675)  # BGR, of the ResNets that detectron2 publishes
 # What a config from a file must be. Sizes are bounded so that a network of them can be thought of.
 _CHANNELS = schema.integer(1, 1 << 14)
 _CONVS = schema.integer(0, 100)
@@ -100,7 +102,7 @@ class ModelConfig:
     input_size: tuple[int, int] = (360, 640)  # (H, W) of `frames`
     resize: Resize = "pil-bilinear"
     channel_order: Literal["bgr", "rgb"] = "bgr"
-    pixel_mean: tuple[float, float, float] = (103.53, 116.28, 123.675)  # in channel_order
+    pixel_mean: tuple[float, float, float] = MSRA_MEAN  # in channel_order
     pixel_std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     # Decode (named rules: decode_rules.py). Quality is class probability x centerness.
@@ -138,8 +140,7 @@ class ModelConfig:
     @property
     def num_mask_params(self) -> int:
         """Length of `params`, the weights then the biases of the dynamic layers (169 by default)."""
-        c = self.mask_channels
-        return (c + 2) * c + c * c * (self.mask_layers - 2) + c + c * (self.mask_layers - 1) + 1
+        return sum(part_sizes(self.mask_channels, self.mask_layers))
 
     @property
     def mask_head(self) -> MaskHeadAttributes:

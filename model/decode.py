@@ -8,7 +8,7 @@ published one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -63,6 +63,20 @@ def join_levels(levels: list[Tensor]) -> Tensor:
     return torch.cat([level.flatten(2) for level in levels], dim=2).transpose(1, 2)
 
 
+def cells(
+    shapes: Sequence[tuple[int, int]], config: ModelConfig, dtype: torch.dtype, device: torch.device | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Of every cell of levels of these shapes (h, w), in the order of `join_levels`: its centre (N, 2) xy in input
+    pixels, its stride (N,) and its size of interest (N,).
+    """
+    points, strides, sizes = [], [], []
+    for (height, width), stride, size in zip(shapes, config.strides, config.sizes_of_interest, strict=True):
+        points.append(level_locations(height, width, stride, device).to(dtype))
+        strides.append(torch.full((height * width,), float(stride), dtype=dtype, device=device))
+        sizes.append(torch.full((height * width,), float(size), dtype=dtype, device=device))
+    return torch.cat(points), torch.cat(strides), torch.cat(sizes)
+
+
 def stable_top_k(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k largest of (B, N) in descending order with their indices; of equal values the lower index comes first.
 
@@ -91,7 +105,8 @@ def decode(raw: RawOutputs, config: ModelConfig, top_k: TopK = stable_top_k) -> 
         raise ValueError(
             f"{candidates.shape[1]} candidates at this input size, fewer than {config.max_detections} detections"
         )
-    points, strides, sizes = _cells(raw, config)
+    shapes = [(level.shape[2], level.shape[3]) for level in raw.logits]
+    points, strides, sizes = cells(shapes, config, probability.dtype, probability.device)
 
     pairs = _best_of_each_level(raw, probability, quality, passed, config, top_k)
     if pairs is not None:
@@ -135,16 +150,16 @@ def _best_of_each_level(
 
     probability, quality, passed: (B, cells of all levels, C).
     """
-    cells = [level.shape[2] * level.shape[3] for level in raw.logits]
+    counts = [level.shape[2] * level.shape[3] for level in raw.logits]
     limit = config.pre_nms_topk
     classes = config.num_classes
     by_pairs = config.level_topk == "pairs"
     each = classes if by_pairs else 1  # what is ranked, per cell
-    if config.level_topk == "none" or max(cells) * each <= limit:
+    if config.level_topk == "none" or max(counts) * each <= limit:
         return None
     ranked = torch.where(passed, probability, 0).flatten(1) if by_pairs else quality.amax(dim=2)
     kept, start = [], 0
-    for level in cells:
+    for level in counts:
         size = level * each
         if size > limit:
             kept.append(top_k(ranked[:, start : start + size], limit)[1] + start)
@@ -164,18 +179,6 @@ def _wide(levels: list[Tensor]) -> Tensor:
 def _rows(values: Tensor, index: Tensor) -> Tensor:
     """values (B, N, C), index (B, M) -> (B, M, C)."""
     return values.gather(1, index[..., None].expand(-1, -1, values.shape[2]))
-
-
-def _cells(raw: RawOutputs, config: ModelConfig) -> tuple[Tensor, Tensor, Tensor]:
-    """Of every cell of all levels: its centre (N, 2), its stride (N,) and its size of interest (N,)."""
-    points, strides, sizes = [], [], []
-    dtype = torch.promote_types(raw.ltrb[0].dtype, torch.float32)
-    for level, stride, size in zip(raw.logits, config.strides, config.sizes_of_interest, strict=True):
-        height, width = level.shape[2:]
-        points.append(level_locations(height, width, stride, level.device).to(dtype))
-        strides.append(torch.full((height * width,), float(stride), dtype=dtype, device=level.device))
-        sizes.append(torch.full((height * width,), float(size), dtype=dtype, device=level.device))
-    return torch.cat(points), torch.cat(strides), torch.cat(sizes)
 
 
 def _boxes(points: Tensor, ltrb: Tensor) -> Tensor:

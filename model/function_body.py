@@ -5,7 +5,7 @@ from __future__ import annotations
 from onnx import FunctionProto
 from onnx.parser import parse_function
 
-from stc.runtime.mask_head_op import DOMAIN, OP
+from stc.runtime.mask_head_op import DOMAIN, OP, layer_channels, part_sizes
 
 __all__ = ["DOMAIN", "OP", "OP_VERSION", "PLUGIN_ATTRIBUTES", "function_body"]
 
@@ -23,9 +23,7 @@ def function_body(channels: int, layers: int, upsample: int, opset: int) -> Func
     `stc.model.mask_head.dynamic_mask_head`: batched MatMul for the layers (a grouped convolution cannot have a dynamic
     group count), slices and weighted sums for the upsampling (which is also why a NaN or Inf stays local).
     """
-    inputs = [channels + 2, *[channels] * (layers - 1)]
-    outputs = [*[channels] * (layers - 1), 1]
-    sizes = [i * o for i, o in zip(inputs, outputs, strict=True)] + outputs
+    shapes = layer_channels(channels, layers)
     weights = [f"weight{layer}" for layer in range(layers)]
     biases = [f"bias{layer}" for layer in range(layers)]
     text = f"""
@@ -33,10 +31,10 @@ def function_body(channels: int, layers: int, upsample: int, opset: int) -> Func
     {OP} <channels, layers, stride, upsample> (mask_feats, params, locations, sizes, count) => (masks)
     {{
         {_PROLOGUE}
-        part_sizes = Constant <value_ints = [{", ".join(map(str, sizes))}]> ()
+        part_sizes = Constant <value_ints = [{", ".join(map(str, part_sizes(channels, layers)))}]> ()
         {", ".join(weights + biases)} = Split <axis: int = 2> (all_params, part_sizes)
         {_first_layer(channels)}
-        {"".join(_layer(layer, inputs[layer], outputs[layer]) for layer in range(1, layers))}
+        {"".join(_layer(layer, *shapes[layer]) for layer in range(1, layers))}
         grid_shape = Concat <axis: int = 0> (b, k, h, w)
         logits = Reshape (x{layers - 1}, grid_shape)
         factor = Constant <value: tensor = int64[1] {{{upsample}}}> ()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from stc.model.layers import aligned_bilinear, level_locations, widen
+from stc.runtime.mask_head_op import layer_channels, part_sizes
 
 
 def mask_logits(
@@ -72,9 +73,7 @@ def dynamic_mask_head(
 
 def _split(params: Tensor, channels: int, layers: int) -> tuple[list[Tensor], list[Tensor]]:
     """(B, K, P) -> per layer weights (B, K, out, in) and biases (B, K, out)."""
-    inputs = [channels + 2, *[channels] * (layers - 1)]
-    outputs = [*[channels] * (layers - 1), 1]
-    sizes = [i * o for i, o in zip(inputs, outputs, strict=True)] + outputs
-    parts = torch.split(params, sizes, dim=-1)
-    weights = [part.reshape(*part.shape[:-1], o, i) for part, i, o in zip(parts[:layers], inputs, outputs, strict=True)]
+    parts = torch.split(params, part_sizes(channels, layers), dim=-1)
+    shapes = layer_channels(channels, layers)
+    weights = [part.reshape(*part.shape[:-1], o, i) for part, (i, o) in zip(parts[:layers], shapes, strict=True)]
     return weights, list(parts[layers:])

@@ -38,10 +38,20 @@ class Attributes:
 
     @cached_property
     def parameters(self) -> int:
-        """Parameters per instance: all weights, then all biases."""
-        inputs = [self.channels + 2, *[self.channels] * (self.layers - 1)]
-        outputs = [*[self.channels] * (self.layers - 1), 1]
-        return sum((i + 1) * o for i, o in zip(inputs, outputs, strict=True))
+        """Length of `params` per instance."""
+        return sum(part_sizes(self.channels, self.layers))
+
+
+def layer_channels(channels: int, layers: int) -> list[tuple[int, int]]:
+    """Inputs and outputs of each layer of an instance's network; the first also reads x and y."""
+    wide = [channels] * (layers - 1)
+    return list(zip([channels + 2, *wide], [*wide, 1], strict=True))
+
+
+def part_sizes(channels: int, layers: int) -> list[int]:
+    """Lengths of the parts of `params`: the weights of each layer, then the biases of each."""
+    each = layer_channels(channels, layers)
+    return [inputs * outputs for inputs, outputs in each] + [outputs for _, outputs in each]
 
 
 def attributes(node: Any) -> dict[str, int]:

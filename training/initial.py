@@ -9,9 +9,9 @@ from pathlib import Path
 from torch import Tensor
 
 from stc.errors import CheckpointError, InputError
+from stc.model.backbone_styles import BackboneStyle, with_backbone_style
 from stc.model.backbones import known as backbones
 from stc.model.checkpoint import load
-from stc.model.checkpoint.infer import BackboneStyle, with_backbone_style
 from stc.model.checkpoint.layouts.imagenet import BackboneWeights, read_backbone
 from stc.model.checkpoint.reading import files
 from stc.model.config import PRESET_OF, PRESETS, ModelConfig

@@ -31,7 +31,7 @@ class Case:
         return cls(
             (
                 rng.standard_normal((1, 8, height, width), np.float32),
-                rng.standard_normal((1, instances, 169), np.float32) * np.float32(0.3),
+                rng.standard_normal((1, instances, MaskHead().parameters), np.float32) * np.float32(0.3),
                 rng.uniform(0, STRIDE * width, (1, instances, 2)).astype(np.float32),
                 rng.choice([64, 128, 256, 512, 1024], (1, instances)).astype(np.float32),
                 np.array([instances], np.int32),

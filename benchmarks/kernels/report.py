@@ -19,6 +19,7 @@ from pathlib import Path
 from stc.benchmarks.kernels.facts import KINDS, Kernel, count_instructions, resource_usage
 from stc.cli import run
 from stc.errors import InputError, MissingDependencyError
+from stc.runtime.mask_head_op import Attributes
 
 LIBRARY = Path(__file__).parents[2] / "runtime" / "libstc_tensorrt.so"
 THREADS, BAND, PARAM_ROOM = 128, 8, 256  # kThreads, kBand and kParamRoom of plugins/cuda/mask_head.cuh
@@ -41,7 +42,7 @@ class Traffic:
     @property
     def least(self) -> int:
         """Every input read once, every output written once."""
-        rows = self.instances * (self.item * 169 + 4 * 3) + 4
+        rows = self.instances * (self.item * Attributes().parameters + 4 * 3) + 4
         return self.features + rows + self.item * self.instances * 4 * self.height * self.width
 
     @property

@@ -9,6 +9,7 @@ from torch.nn.functional import max_pool2d
 
 from stc.model.backbones.backbone import Backbone, BackboneNetwork, ImageNet
 from stc.model.layers import FrozenBatchNorm2d
+from stc.model.renaming import Pairs, Renaming
 
 BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
 
@@ -86,28 +87,31 @@ def _stage(inputs: int, width: int, blocks: int, stride: int, stride_in_1x1: boo
     return nn.Sequential(first, *(Bottleneck(width * 4, width, 1, stride_in_1x1) for _ in range(blocks - 1)))
 
 
+# How code bases name the weights; layouts of whole models have these names below a root.
+TORCHVISION: Pairs = (
+    ("conv1.{p}", "stem.conv.{p}"),
+    ("bn1.{p}", "stem.bn.{p}"),
+    *(
+        pair
+        for s in range(1, 5)
+        for pair in (
+            (f"layer{s}.{{k}}.conv{{c}}.{{p}}", f"res{s + 1}.{{k}}.conv{{c}}.{{p}}"),
+            (f"layer{s}.{{k}}.bn{{c}}.{{p}}", f"res{s + 1}.{{k}}.bn{{c}}.{{p}}"),
+            (f"layer{s}.{{k}}.downsample.0.{{p}}", f"res{s + 1}.{{k}}.shortcut.conv.{{p}}"),
+            (f"layer{s}.{{k}}.downsample.1.{{p}}", f"res{s + 1}.{{k}}.shortcut.bn.{{p}}"),
+        )
+    ),
+)
+DETECTRON2: Pairs = (
+    ("stem.conv1.norm.{p}", "stem.bn.{p}"),
+    ("stem.conv1.{p}", "stem.conv.{p}"),
+    ("res{s}.{k}.conv{c}.norm.{p}", "res{s}.{k}.bn{c}.{p}"),
+    ("res{s}.{k}.conv{c}.{p}", "res{s}.{k}.conv{c}.{p}"),
+    ("res{s}.{k}.shortcut.norm.{p}", "res{s}.{k}.shortcut.bn.{p}"),
+    ("res{s}.{k}.shortcut.{p}", "res{s}.{k}.shortcut.conv.{p}"),
+)
 _CAFFE_FIELDS = {"w": "conv.weight", "bn_s": "bn.weight", "bn_b": "bn.bias", "bn_rm": "bn.running_mean"}
 _CAFFE_FIELDS |= {"bn_gamma": "bn.weight", "bn_beta": "bn.bias", "bn_riv": "bn.running_var"}
-
-
-def _torchvision(key: str) -> str | None:
-    if match := re.fullmatch(r"(conv1|bn1)\.(\w+)", key):
-        return f"stem.{match[1][:-1]}.{match[2]}"
-    if match := re.fullmatch(r"layer([1-4])\.(\d+)\.((?:conv|bn)[1-3])\.(\w+)", key):
-        return f"res{int(match[1]) + 1}.{match[2]}.{match[3]}.{match[4]}"
-    if match := re.fullmatch(r"layer([1-4])\.(\d+)\.downsample\.([01])\.(\w+)", key):
-        return f"res{int(match[1]) + 1}.{match[2]}.shortcut.{('conv', 'bn')[int(match[3])]}.{match[4]}"
-    return None
-
-
-def _detectron2(key: str) -> str | None:
-    if match := re.fullmatch(r"stem\.conv1\.(norm\.)?(\w+)", key):
-        return f"stem.{'bn' if match[1] else 'conv'}.{match[2]}"
-    if match := re.fullmatch(r"(res[2-5]\.\d+)\.conv([1-3])\.(norm\.)?(\w+)", key):
-        return f"{match[1]}.{'bn' if match[3] else 'conv'}{match[2]}.{match[4]}"
-    if match := re.fullmatch(r"(res[2-5]\.\d+)\.shortcut\.(norm\.)?(\w+)", key):
-        return f"{match[1]}.shortcut.{'bn' if match[2] else 'conv'}.{match[3]}"
-    return None
 
 
 def _caffe2(key: str) -> str | None:
@@ -130,9 +134,9 @@ def _resnet(name: str, mark: str) -> Backbone:
         parts=("stem", "res2", "res3", "res4", "res5"),
         mark=mark,
         imagenet=(
-            ImageNet("torchvision", "layer1.0.", _torchvision, r"fc\.|.*num_batches_tracked$", "torchvision"),
+            ImageNet("torchvision", "layer1.0.", Renaming(TORCHVISION), r"fc\.|.*num_batches_tracked$", "torchvision"),
             # detectron2's names carry weights of both styles.
-            ImageNet("detectron2", "res2.0.", _detectron2, r"(linear|stem\.fc|fc)\.|.*num_batches_tracked$"),
+            ImageNet("detectron2", "res2.0.", Renaming(DETECTRON2), r"(linear|stem\.fc|fc)\.|.*num_batches_tracked$"),
             ImageNet("caffe2", "res2_0_", _caffe2, r"(fc1000|pred)_|.*_momentum$|weight_order$|conv1_b$", "msra"),
         ),
         styled=True,

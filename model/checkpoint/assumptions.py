@@ -10,25 +10,22 @@ import torch
 from torch import Tensor
 
 from stc.errors import InputError
+from stc.model.backbone_styles import with_backbone_style
 from stc.model.backbones import known as backbones
-from stc.model.checkpoint.infer import BackboneStyle, with_backbone_style
 from stc.model.checkpoint.layouts.layout import Layout
+from stc.model.checkpoint.options import Reading
 from stc.model.config import PRESET_OF, ModelConfig
-from stc.model.decode_rules import DecodeRule, with_decode_rule
+from stc.model.decode_rules import with_decode_rule
 
 
 def trained_by(
-    path: Path,
-    config: ModelConfig,
-    layout: Layout,
-    style: BackboneStyle | None,
-    rule: DecodeRule | None,
-    assumed: dict[str, str],
+    path: Path, config: ModelConfig, layout: Layout, reading: Reading, assumed: dict[str, str]
 ) -> ModelConfig:
-    """`config` with the pixels and the decode that the code base of `layout` trains for, where nothing else is said.
+    """`config` with the pixels and the decode that the code base of `layout` trains for, where `reading` says no other.
 
-    Raises InputError when the file at `path` is no ResNet and `style` or `rule` was asked for.
+    Raises InputError when the file at `path` is no ResNet and a style or rule was asked for.
     """
+    style, rule = reading.backbone_style, reading.decode_rule
     if not backbones.find(config.backbone).styled:
         if style is not None or rule is not None:
             flag = "--backbone-style" if style is not None else "--decode-rule"
@@ -51,28 +48,16 @@ def trained_by(
     return with_decode_rule(config, rule or layout.decode_rule)
 
 
-def fill_frozen_statistics(tensors: dict[str, Tensor], assumed: dict[str, str]) -> None:
-    """Old detectron2 and MSRA files hold only the affine terms of a frozen norm: its mean is 0 and its variance 1."""
-    norms = [m[1] for name in tensors if (m := re.fullmatch(r"(backbone\..*bn\d?)\.weight", name))]
-    bare = [norm for norm in norms if f"{norm}.running_mean" not in tensors and f"{norm}.running_var" not in tensors]
-    for norm in bare:
-        tensors[f"{norm}.running_mean"] = torch.zeros_like(tensors[f"{norm}.weight"])
-        tensors[f"{norm}.running_var"] = torch.ones_like(tensors[f"{norm}.weight"])
-    if bare:
-        assumed["statistics"] = f"mean 0 and variance 1 of {len(bare)} frozen norms, which the file does not hold"
-
-
-def fill_tower_biases(tensors: dict[str, Tensor], expected: Mapping[str, Tensor], assumed: dict[str, str]) -> None:
+def fill_tower_biases(tensors: dict[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, str]:
     """mmcv leaves out the bias of a convolution that a norm follows: towers without any get zeros where one is
-    `expected`."""
+    `expected`. Returns the assumption in words, by its topic."""
     biases = {name: m[1] for name in expected if (m := re.fullmatch(r"head\.(\w+_tower)\.convs\.\d+\.bias", name))}
     bare = [tower for tower in dict.fromkeys(biases.values()) if not _has_bias(tensors, tower)]
     filled = [name for name, tower in biases.items() if tower in bare and name.replace("bias", "weight") in tensors]
     for name in filled:
         tensors[name] = torch.zeros(()).expand(expected[name].shape)
-    if filled:
-        towers = dict.fromkeys(biases[name] for name in filled)
-        assumed["tower_biases"] = f"0 in {', '.join(towers)}, whose convolutions have none in the file"
+    towers = ", ".join(dict.fromkeys(biases[name] for name in filled))
+    return {"tower_biases": f"0 in {towers}, whose convolutions have none in the file"} if filled else {}
 
 
 def _has_bias(tensors: dict[str, Tensor], tower: str) -> bool:

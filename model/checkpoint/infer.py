@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 from torch import Tensor
 
 from stc.model.backbones import known as backbones
 from stc.model.config import PRESET_OF, PRESETS, R50, ModelConfig
 
-BackboneStyle = Literal["msra", "torchvision"]
 MAX_MASK_LAYERS = 8
 
 
@@ -47,26 +45,6 @@ def infer(tensors: Mapping[str, Tensor]) -> ModelConfig:
 def class_count(tensors: Mapping[str, Tensor]) -> int:
     """Rows of the classifier; COCO's 80 when there is none."""
     return _size(tensors, "head.cls_logits.weight", 0, 80)
-
-
-def with_backbone_style(config: ModelConfig, style: BackboneStyle) -> ModelConfig:
-    """A ResNet `config` with the stride placement, colour order and normalisation that its backbone was trained with.
-
-    "msra": detectron2's own R-50 and R-101 (BGR, mean subtracted). "torchvision": converted ones (RGB, standardised).
-    """
-    if style == "msra":
-        return config.with_(
-            stride_in_1x1=True,
-            channel_order="bgr",
-            pixel_mean=(103.53, 116.28, 123.675),
-            pixel_std=(1.0, 1.0, 1.0),
-        )
-    return config.with_(
-        stride_in_1x1=False,
-        channel_order="rgb",
-        pixel_mean=(123.675, 116.28, 103.53),
-        pixel_std=(58.395, 57.12, 57.375),
-    )
 
 
 def _size(tensors: Mapping[str, Tensor], name: str, axis: int, default: int) -> int:

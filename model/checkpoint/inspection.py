@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from stc.errors import CheckpointError, InputError
 from stc.files import sha256
 from stc.model.checkpoint.compare import Differences
-from stc.model.checkpoint.infer import BackboneStyle
-from stc.model.checkpoint.load import Examined, examine, finish
+from stc.model.checkpoint.examine import Examined, examine
+from stc.model.checkpoint.load import finish
+from stc.model.checkpoint.options import AS_THE_FILE_SAYS, Reading
 from stc.model.checkpoint.reading import files
 from stc.model.checkpoint.save import CONFIG_KEY, weights
 from stc.model.config import ModelConfig
-from stc.model.decode_rules import DecodeRule
 
 # Config fields that `infer` reads off the weights -> our names (expressions) of the weights that tell.
 INFERRED = {
@@ -87,18 +86,12 @@ class Inspection:
         return asdict(self)
 
 
-def inspect(
-    path: str | Path,
-    *,
-    classes: str | Path | Sequence[str] | None = None,
-    backbone_style: BackboneStyle | None = None,
-    decode_rule: DecodeRule | None = None,
-    key_map: str | Path | None = None,
-) -> Inspection:
-    """Inspect a weight file; the options are those of `stc.model.checkpoint.load`.
+def inspect(path: str | Path, reading: Reading = AS_THE_FILE_SAYS, **options: Any) -> Inspection:
+    """Inspect a weight file; `reading` and `options` are those of `stc.model.checkpoint.load`.
 
-    Raises CheckpointError for a file that is no readable weight file, InputError for an unusable `key_map`.
+    Raises CheckpointError for a file that is no readable weight file, InputError for an unusable option.
     """
+    reading = replace(reading, **options)
     path = Path(path)
     file = files.read(path)
     facts: dict[str, Any] = {
@@ -111,9 +104,7 @@ def inspect(
         "dtypes": dict(Counter(str(tensor.dtype).removeprefix("torch.") for tensor in file.tensors.values())),
     }
     try:
-        found = examine(
-            path, file, classes=classes, backbone_style=backbone_style, decode_rule=decode_rule, key_map=key_map
-        )
+        found = examine(path, file, reading)
     except CheckpointError as error:
         return Inspection(**facts, complete=False, problem=str(error))
     problem = _problem(found)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.annotations.masks import MOST_POINTS
+from stc.annotations.masks import MOST_POINTS, tight_box
 
 Ring = NDArray[np.int64]  # (m, 2) xy, closed: the last point is followed by the first
 
@@ -23,11 +23,10 @@ def outlines(mask: NDArray[np.bool_], *, holes: bool = True) -> list[NDArray[np.
     holes: cut them out, each joined to the outline around it by a slit of no width; False: outer outlines only. Where a
     polygon would have more than 100,000 points, the mask is cut in two, and its halves have polygons of their own.
     """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
+    if not mask.any():
         return []
-    top, left = int(rows[0]), int(columns[0])
-    window = mask[top : rows[-1] + 1, left : columns[-1] + 1]
+    left, top, right, bottom = tight_box(mask)
+    window = mask[top:bottom, left:right]
     parts = _parts(window, holes)
     if max(len(outer) + sum(len(hole) + 4 for hole in inner) for outer, inner in parts) <= MOST_POINTS:
         return [(_joined(*part) + np.array([left, top])).astype(np.float32) for part in parts]

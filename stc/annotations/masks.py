@@ -91,6 +91,12 @@ def box(rle: Rle) -> tuple[float, float, float, float]:
         return x, y, width, height
 
 
+def tight_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """xyxy of a mask (H, W) that is not empty: the first pixels and one past the last."""
+    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
 def iou(here: Sequence[Rle], there: Sequence[Rle]) -> NDArray[np.float64]:
     """Intersection over union of each with each, (len(here), len(there)), of masks of one size."""
     with foreign("pycocotools", "a mask", FIX):

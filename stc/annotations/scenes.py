@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.annotations.masks import tight_box
+
 RIM = 2  # pixels kept around a cut-out, so that its edge is resampled from real neighbours
 
 
@@ -22,8 +24,4 @@ def in_sight(whole: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def tight_boxes(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
     """(n, 4) xyxy of non-empty masks (n, H, W): first and one past the last pixel."""
-    boxes = np.zeros((len(masks), 4), dtype=np.float32)
-    for box, mask in zip(boxes, masks, strict=True):
-        columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-        box[:] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-    return boxes
+    return np.array([tight_box(mask) for mask in masks], dtype=np.float32).reshape(-1, 4)

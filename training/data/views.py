@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.annotations.scenes import tight_boxes
+from stc.annotations.masks import tight_box
 from stc.model.config import ModelConfig
 from stc.runtime.video.pictures import read_picture
 from stc.training.config import TrainConfig
@@ -129,6 +129,6 @@ def drop_slivers(view: View, config: TrainConfig) -> View:
 def _grown_box(mask: NDArray[np.bool_], margin: float) -> tuple[slice, slice]:
     if not mask.any():
         return slice(0, 0), slice(0, 0)
-    x1, y1, x2, y2 = (float(value) for value in tight_boxes(mask[None])[0])
+    x1, y1, x2, y2 = tight_box(mask)
     dx, dy = margin * (x2 - x1), margin * (y2 - y1)
     return slice(max(0, int(y1 - dy)), int(y2 + dy + 0.5)), slice(max(0, int(x1 - dx)), int(x2 + dx + 0.5))

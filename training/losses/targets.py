@@ -12,7 +12,7 @@ from torch import Tensor
 
 from stc.annotations.scenes import tight_boxes
 from stc.model.config import ModelConfig
-from stc.model.layers import level_locations
+from stc.model.decode import cells
 from stc.training.config import TrainConfig
 from stc.training.data.pairs import Pair
 from stc.training.data.views import View
@@ -71,16 +71,13 @@ class Batch:
 @lru_cache(maxsize=4)
 def make_grid(model: ModelConfig, range_factor: float) -> Grid:
     height, width = model.padded_size
-    columns: list[list[NDArray[np.float32]]] = [[], [], [], [], []]
-    low = -1.0
-    for stride, size in zip(model.strides, model.sizes_of_interest, strict=True):
-        points = level_locations(-(-height // stride), -(-width // stride), stride).numpy()
-        high = range_factor * stride if stride != model.strides[-1] else 1e8
-        columns[0].append(points)
-        for column, value in zip(columns[1:], (stride, size, low, high), strict=True):
-            column.append(np.full(len(points), value, dtype=np.float32))
-        low = high
-    return Grid(*(np.concatenate(column) for column in columns))
+    shapes = [(-(-height // stride), -(-width // stride)) for stride in model.strides]
+    points, strides, sizes = (column.numpy() for column in cells(shapes, model, torch.float32))
+    ends = [-1.0, *(range_factor * stride for stride in model.strides[:-1]), 1e8]
+    low, high = (
+        np.repeat(np.array(of_level, np.float32), [h * w for h, w in shapes]) for of_level in (ends[:-1], ends[1:])
+    )
+    return Grid(points, strides, sizes, low, high)
 
 
 def assign(view: View, grid: Grid, centre_radius: float) -> Targets:

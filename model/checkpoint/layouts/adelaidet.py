@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from stc.model.checkpoint.layouts import names as resnet_names
-from stc.model.checkpoint.layouts.layout import Layout, Pairs
+from stc.model.backbones.resnet import DETECTRON2, TORCHVISION
+from stc.model.checkpoint.layouts.layout import OLD_MSRA_MEAN, Layout
 from stc.model.checkpoint.layouts.names import crossvis_tracking, mask_tower, our_tracking, sequential
+from stc.model.renaming import Pairs, below
 
 _HEAD = "proposal_generator.fcos_head"
 _OLD_HEAD = "rpn.head"
@@ -44,12 +45,13 @@ _REST: Pairs = (
 )
 _REID = crossvis_tracking(_HEAD, sequential(f"{_HEAD}.reid_tower", "track_tower"))
 _TRACK = our_tracking(_HEAD, sequential(f"{_HEAD}.track_tower", "track_tower"))
-_DETECTRON2 = (*resnet_names.detectron2("backbone.bottom_up"), *_REST)
-_TORCHVISION = (*resnet_names.torchvision("backbone.bottom_up"), *_REST)
+_DETECTRON2 = (*below("backbone.bottom_up.", "backbone.", DETECTRON2), *_REST)
+_TORCHVISION = (*below("backbone.bottom_up.", "backbone.", TORCHVISION), *_REST)
 
 # The FCOS repository (maskrcnn-benchmark), as AdelaiDet's converter for it reads them; CondInst's parts as they are.
 _FCOS: Pairs = (
-    *resnet_names.torchvision("backbone.body", stem="stem."),
+    *below("backbone.body.stem.", "backbone.", TORCHVISION[:2]),
+    *below("backbone.body.", "backbone.", TORCHVISION[2:]),
     *((f"backbone.fpn.fpn_inner{i + 2}.{{p}}", f"fpn.lateral.{i}.{{p}}") for i in range(3)),
     *((f"backbone.fpn.fpn_layer{i + 2}.{{p}}", f"fpn.output.{i}.{{p}}") for i in range(3)),
     ("backbone.fpn.top_blocks.{level}.{p}", "fpn.{level}.{p}"),
@@ -61,7 +63,7 @@ _OLD_TRACK = our_tracking(_OLD_HEAD, sequential(f"{_OLD_HEAD}.track_tower", "tra
 
 
 def _fcos(pairs: Pairs) -> Layout:
-    return Layout("fcos", pairs, _IGNORED, msra_mean=(102.9801, 115.9465, 122.7717))
+    return Layout("fcos", pairs, _IGNORED, msra_mean=OLD_MSRA_MEAN)
 
 
 ADELAIDET = Layout("adelaidet", _DETECTRON2, _IGNORED)

@@ -41,7 +41,7 @@ def read_backbone(tensors: Mapping[str, Tensor], path: Path) -> BackboneWeights 
     if foreign := sorted(key for key, ours in renamed.items() if ours is None):
         raise CheckpointError(f"{path}: keys of no {backbone.name}: {foreign}; give another --init")
     if backbone.styled:
-        _fill_statistics(mapped)
+        fill_frozen_statistics(mapped, below="")
     return BackboneWeights(backbone.name, names, mapped)
 
 
@@ -52,9 +52,15 @@ def names_of(keys: Iterable[str]) -> ImageNet | None:
     return next((names for names in known if any(key.startswith(names.mark) for key in kept)), None)
 
 
-def _fill_statistics(tensors: dict[str, Tensor]) -> None:
-    for name in [name for name in tensors if re.search(r"bn\d?\.weight$", name)]:
-        norm = name.removesuffix(".weight")
-        if f"{norm}.running_mean" not in tensors and f"{norm}.running_var" not in tensors:
-            tensors[f"{norm}.running_mean"] = torch.zeros_like(tensors[name])
-            tensors[f"{norm}.running_var"] = torch.ones_like(tensors[name])
+def fill_frozen_statistics(tensors: dict[str, Tensor], below: str = "backbone.") -> dict[str, str]:
+    """Old detectron2 and MSRA files hold only the affine terms of a frozen norm: its mean is 0 and its variance 1.
+
+    Returns the assumption in words, by its topic. below: what the names of a backbone begin with.
+    """
+    norms = [m[1] for name in tensors if (m := re.fullmatch(rf"({re.escape(below)}.*bn\d?)\.weight", name))]
+    bare = [norm for norm in norms if f"{norm}.running_mean" not in tensors and f"{norm}.running_var" not in tensors]
+    for norm in bare:
+        tensors[f"{norm}.running_mean"] = torch.zeros_like(tensors[f"{norm}.weight"])
+        tensors[f"{norm}.running_var"] = torch.ones_like(tensors[f"{norm}.weight"])
+    text = f"mean 0 and variance 1 of {len(bare)} frozen norms, which the file does not hold"
+    return {"statistics": text} if bare else {}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from stc.model.checkpoint.layouts import names as resnet_names
-from stc.model.checkpoint.layouts.layout import Layout, Pairs
+from stc.model.backbones.resnet import TORCHVISION
+from stc.model.checkpoint.layouts.layout import OLD_MSRA_MEAN, Layout
 from stc.model.checkpoint.layouts.names import conv_modules, crossvis_tracking, mask_tower, our_tracking, sequential
+from stc.model.renaming import Pairs, below
 
 _IGNORED = (r".*num_batches_tracked", r"data_preprocessor\..*")
 _COMMON: Pairs = (
-    *resnet_names.torchvision("backbone"),
+    *below("backbone.", "backbone.", TORCHVISION),
     *((f"neck.lateral_convs.{i}.conv.{{p}}", f"fpn.lateral.{i}.{{p}}") for i in range(3)),
     *((f"neck.fpn_convs.{i}.conv.{{p}}", f"fpn.output.{i}.{{p}}") for i in range(3)),
     ("neck.fpn_convs.3.conv.{p}", "fpn.p6.{p}"),
@@ -73,7 +74,7 @@ LAYOUTS = (
             _IGNORED,
             decode_rule="mmdet-pr",
             backbone_style="torchvision",
-            msra_mean=(102.9801, 115.9465, 122.7717),
+            msra_mean=OLD_MSRA_MEAN,
             scale_shape=(),
             bare_towers=True,
         )

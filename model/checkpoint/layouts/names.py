@@ -1,8 +1,9 @@
-"""Names of entries that several layouts share: of ResNets and of the heads."""
+"""Names of the heads' entries that several layouts share."""
 
 from __future__ import annotations
 
-from stc.model.checkpoint.layouts.layout import MAX_TOWER, Pairs
+from stc.model.checkpoint.layouts.layout import MAX_TOWER
+from stc.model.renaming import Pairs
 
 
 def sequential(theirs: str, ours: str) -> Pairs:
@@ -49,34 +50,4 @@ def mask_tower(theirs: str) -> Pairs:
         (f"{theirs}.{{i}}.1.{{p}}", "mask_branch.tower.{i}.bn.{p}"),
         # The prediction is number 4 as published, another one for another depth.
         *((f"{theirs}.{i}.{{p}}", "mask_branch.pred.{p}") for i in (4, *range(4), *range(5, MAX_TOWER))),
-    )
-
-
-def detectron2(root: str) -> Pairs:
-    """`stem.conv1`, `res2.0.conv1.norm`, `res2.0.shortcut.norm` below `root`."""
-    return (
-        (f"{root}.stem.conv1.norm.{{p}}", "backbone.stem.bn.{p}"),
-        (f"{root}.stem.conv1.{{p}}", "backbone.stem.conv.{p}"),
-        (f"{root}.res{{s}}.{{k}}.conv{{c}}.norm.{{p}}", "backbone.res{s}.{k}.bn{c}.{p}"),
-        (f"{root}.res{{s}}.{{k}}.conv{{c}}.{{p}}", "backbone.res{s}.{k}.conv{c}.{p}"),
-        (f"{root}.res{{s}}.{{k}}.shortcut.norm.{{p}}", "backbone.res{s}.{k}.shortcut.bn.{p}"),
-        (f"{root}.res{{s}}.{{k}}.shortcut.{{p}}", "backbone.res{s}.{k}.shortcut.conv.{p}"),
-    )
-
-
-def torchvision(root: str, stem: str = "") -> Pairs:
-    """`conv1`, `layer1.0.bn1`, `layer1.0.downsample.1` below `root`. stem: what stands before `conv1` and `bn1`."""
-    return (
-        (f"{root}.{stem}conv1.{{p}}", "backbone.stem.conv.{p}"),
-        (f"{root}.{stem}bn1.{{p}}", "backbone.stem.bn.{p}"),
-        *(
-            pair
-            for s in range(1, 5)
-            for pair in (
-                (f"{root}.layer{s}.{{k}}.conv{{c}}.{{p}}", f"backbone.res{s + 1}.{{k}}.conv{{c}}.{{p}}"),
-                (f"{root}.layer{s}.{{k}}.bn{{c}}.{{p}}", f"backbone.res{s + 1}.{{k}}.bn{{c}}.{{p}}"),
-                (f"{root}.layer{s}.{{k}}.downsample.0.{{p}}", f"backbone.res{s + 1}.{{k}}.shortcut.conv.{{p}}"),
-                (f"{root}.layer{s}.{{k}}.downsample.1.{{p}}", f"backbone.res{s + 1}.{{k}}.shortcut.bn.{{p}}"),
-            )
-        ),
     )

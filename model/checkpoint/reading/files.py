@@ -16,7 +16,7 @@ from torch import Tensor
 
 from stc.errors import CheckpointError
 from stc.model.checkpoint.reading import pickles, torch_files
-from stc.model.checkpoint.reading.pickles import Array, Foreign
+from stc.model.checkpoint.reading.stand_ins import Array, Foreign
 from stc.model.checkpoint.reading.torch_files import View
 
 # Where training frameworks keep the weights, in the order in which they are preferred.

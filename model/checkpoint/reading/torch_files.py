@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from stc.model.checkpoint.reading import pickles
+from stc.model.checkpoint.reading.stand_ins import MAX_DIMENSIONS, STAND_INS, Names
 
 MAGIC = 0x1950A86A20F9469CFC6C  # first thing in a file of the older form
 STORAGES = {
@@ -170,7 +171,7 @@ def _view(storage: Any, offset: Any, shape: Any, stride: Any, *_: Any) -> View:
         or not isinstance(shape, tuple)
         or not isinstance(stride, tuple)
         or len(shape) != len(stride)
-        or len(shape) > pickles.MAX_DIMENSIONS
+        or len(shape) > MAX_DIMENSIONS
         or not all(type(number) is int and 0 <= number < 1 << 48 for number in (offset, *shape, *stride))
         or math.prod(shape) >= 1 << 60
     ):
@@ -185,8 +186,8 @@ def _parameter(tensor: Any, *_: Any) -> Any:
     return tensor
 
 
-NAMES: pickles.Names = {
-    **pickles.STAND_INS,
+NAMES: Names = {
+    **STAND_INS,
     **{("torch", name): dtype for name, dtype in STORAGES.items()},
     ("torch._utils", "_rebuild_tensor"): _view,
     ("torch._utils", "_rebuild_tensor_v2"): _view,

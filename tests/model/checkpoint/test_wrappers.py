@@ -14,8 +14,9 @@ from torch import Tensor
 
 from stc.errors import CheckpointError
 from stc.model.checkpoint import inspection, load
+from stc.model.checkpoint.examine import examine
 from stc.model.checkpoint.layouts import known as layouts
-from stc.model.checkpoint.load import examine
+from stc.model.checkpoint.options import Reading
 from stc.model.checkpoint.reading import files
 from stc.model.config import STC_LITE, ModelConfig
 
@@ -53,7 +54,7 @@ def test_what_stands_before_some_names_only_stays(state: dict[str, Tensor]) -> N
 
 def complete(path: Path, state: dict[str, Tensor], key_map: Path | None = None) -> None:
     """It has no difference to what the network needs, and its numbers are those of `state`."""
-    found = examine(path, files.read(path), key_map=key_map)
+    found = examine(path, files.read(path), Reading(key_map=key_map))
     assert not found.wrong, found.error()
     assert found.config.backbone == "efficientnet-lite0" and "tower_biases" not in found.assumed
     assert torch.equal(found.tensors["head.cls_logits.weight"], state["head.cls_logits.weight"])

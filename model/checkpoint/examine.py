@@ -1,0 +1,146 @@
+"""What a weight file holds, under our names and beside what the network of its config needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from stc.errors import CheckpointError
+from stc.model.checkpoint import assumptions, file_config
+from stc.model.checkpoint import key_map as key_maps
+from stc.model.checkpoint.compare import Differences, differences
+from stc.model.checkpoint.key_map import suggested_map
+from stc.model.checkpoint.layouts import imagenet
+from stc.model.checkpoint.layouts import known as layouts
+from stc.model.checkpoint.layouts.known import Layout
+from stc.model.checkpoint.options import Reading
+from stc.model.checkpoint.reading import files
+from stc.model.checkpoint.save import CONFIG_KEY, weights
+from stc.model.config import ModelConfig
+from stc.model.network import STC
+
+
+@dataclass(frozen=True)
+class Examined:
+    """The content of a weight file, held against the layout that is closest to it."""
+
+    path: Path
+    file: files.StateFile
+    layout: Layout
+    known: int  # entries that have a name of `layout`
+    tensors: dict[str, Tensor]  # by our names
+    config: ModelConfig
+    assumed: dict[str, str]
+    model: STC  # of `config`, without memory for its weights
+    wrong: Differences
+
+    def error(self) -> CheckpointError:
+        """The error that says what is `wrong`."""
+        total = len(self.file.tensors)
+        return self.wrong.error(self.path, self.layout.name, self.known, total, self.suggested_map())
+
+    def suggested_map(self) -> list[str]:
+        """A key map for left-over entries that look like a tracking head."""
+        entries = set(self.file.tensors)  # what was filled in is none
+        unexpected = [name for name in self.wrong.unexpected if name in entries]
+        return suggested_map(unexpected, {name: t.shape for name, t in self.file.tensors.items()})
+
+
+def examine(path: Path, file: files.StateFile, reading: Reading) -> Examined:
+    """What the content of `path` is, complete or not; no number is looked at. Errors: see `load`."""
+    user_map = None if reading.key_map is None else key_maps.read(reading.key_map)
+    file = _unwrapped(file, user_map)
+    mapped = {} if user_map is None else user_map.names(file.tensors)
+    layout, known = layouts.closest(name for name in file.tensors if name not in mapped)
+    if mapped:
+        layout = key_maps.extended(layout if known else layouts.STC, mapped, file.tensors)
+        known += sum(ours is not None for ours in mapped.values())
+    if known == 0:
+        raise _foreign(path, list(file.tensors))
+    tensors, unexpected = _translate(layout, file.tensors)
+    assumed: dict[str, str] = {}
+    if file.left_out:
+        assumed["weights"] = f"those under {file.entry!r}; the file also holds {', '.join(file.left_out)}"
+    if CONFIG_KEY in file.metadata:
+        config = file_config.stored(path, file.metadata, reading, assumed)
+    else:
+        config = file_config.inferred(path, tensors, layout, reading, assumed)
+    if layout.name != layouts.STC.name:
+        assumed |= imagenet.fill_frozen_statistics(tensors)
+
+    model = _empty(path, config)
+    if layout.bare_towers:
+        assumed |= assumptions.fill_tower_biases(tensors, weights(model))
+    wrong = differences(_expected(model, layout, tensors), _shapes(layout, tensors), unexpected)
+    return Examined(path, file, layout, known, tensors, config, assumed, model, wrong)
+
+
+def _unwrapped(file: files.StateFile, user_map: key_maps.KeyMap | None) -> files.StateFile:
+    """Without what wrappers have put before all names, unless the user's map means the names with it."""
+    prefix = layouts.wrapping(file.tensors)
+    short = {name.removeprefix(prefix): tensor for name, tensor in file.tensors.items()}
+    if user_map is not None and user_map.matches(file.tensors) > user_map.matches(short):
+        return file
+    return replace(file, tensors=short)
+
+
+def _foreign(path: Path, names: list[str]) -> CheckpointError:
+    if bare := imagenet.names_of(names):
+        return CheckpointError(
+            f"{path}: only a backbone ({bare.source} names, as of ImageNet weights): the feature pyramid, the class, "
+            f"box and controller head and the mask branch are missing; train a model from it: stc-train --init {path}"
+        )
+    examples = {layout.name: layout.theirs("head.cls_logits.weight") for layout in layouts.LAYOUTS}
+    known = "; ".join(f"{name} (such as {example})" for name, example in examples.items())
+    return CheckpointError(
+        f"{path}: weights of another model: none of its {len(names)} entries ({', '.join(names[:3])}, ...) has a "
+        f"name of a known layout: {known}; give a CondInst, CrossVIS or STC checkpoint"
+    )
+
+
+def _translate(layout: Layout, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+    """Tensors by our names, and the names that have none or whose place is taken."""
+    translated: dict[str, Tensor] = {}
+    unexpected = []
+    for name, tensor in tensors.items():
+        if layout.ignores(name):
+            continue
+        ours = layout.ours(name)
+        if ours is None or ours in translated:
+            unexpected.append(name)
+        else:
+            translated[ours] = tensor
+    return translated, unexpected
+
+
+def _empty(path: Path, config: ModelConfig) -> STC:
+    """The network of `config` without memory for its weights."""
+    try:
+        with torch.device("meta"):
+            return STC(config)
+    except (ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
+        raise CheckpointError(
+            f"{path}: its shapes make no network ({error}); give a CondInst, CrossVIS or STC checkpoint"
+        ) from error
+
+
+def _expected(model: STC, layout: Layout, tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """Shapes of all weights of `model` by the names of the file."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, tensor in weights(model).items():
+        if name == "head.scales" and (layout.name != layouts.STC.name or f"{name}.0" in tensors):
+            shapes |= {_their(layout, f"{name}.{level}"): layout.scale_shape for level in range(len(tensor))}
+        else:
+            shapes[_their(layout, name)] = tuple(tensor.shape)
+    return shapes
+
+
+def _shapes(layout: Layout, tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {_their(layout, name): tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def _their(layout: Layout, name: str) -> str:
+    return layout.theirs(name) or name

@@ -1,0 +1,65 @@
+"""The config of a weight file: its own where stc wrote it, else read off the weights and completed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from stc.errors import CheckpointError, InputError
+from stc.model.backbones.known import find as find_backbone
+from stc.model.checkpoint import assumptions, class_names
+from stc.model.checkpoint.infer import class_count, infer
+from stc.model.checkpoint.layouts.layout import Layout
+from stc.model.checkpoint.options import Reading
+from stc.model.checkpoint.save import ASSUMED_KEY, CONFIG_KEY
+from stc.model.config import ModelConfig
+
+MAX_CLASSES = 10_000
+
+
+def stored(path: Path, metadata: Mapping[str, str], reading: Reading, assumed: dict[str, str]) -> ModelConfig:
+    """The config that `metadata` holds, and into `assumed` what the conversion to this file assumed."""
+    if reading.backbone_style is not None:
+        raise InputError(f"{path}: says itself how its backbone was trained; leave out --backbone-style")
+    if reading.decode_rule is not None:
+        raise InputError(f"{path}: says itself how it is decoded; leave out --decode-rule")
+    try:
+        values = json.loads(metadata[CONFIG_KEY])
+        if isinstance(values, dict) and "backbone" in values:
+            find_backbone(values["backbone"])  # names those there are
+        config = ModelConfig.from_dict(values)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path}: its {CONFIG_KEY} cannot be used ({error}); save it again with this version of stc"
+        ) from error
+    if reading.classes is not None:
+        config = config.with_(classes=class_names.named(reading.classes, config.num_classes))
+    try:
+        texts = {str(topic): str(text) for topic, text in json.loads(metadata.get(ASSUMED_KEY, "{}")).items()}
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path}: its {ASSUMED_KEY} cannot be used ({error}); convert it again with stc-export --to-safetensors"
+        ) from error
+    named = reading.classes is not None  # since
+    assumed |= {topic: text for topic, text in texts.items() if not (named and topic == "classes")}
+    return config
+
+
+def inferred(
+    path: Path, tensors: Mapping[str, Tensor], layout: Layout, reading: Reading, assumed: dict[str, str]
+) -> ModelConfig:
+    """The config that `tensors`, by our names, were made for; what they do not tell by `reading` or into `assumed`."""
+    config = infer(tensors)
+    count = class_count(tensors)
+    if not 0 < count <= MAX_CLASSES:
+        raise CheckpointError(
+            f"{path}: a classifier of {count} classes; give an STC checkpoint (1 to {MAX_CLASSES} classes)"
+        )
+    if reading.classes is None:
+        names, assumed["classes"] = class_names.assumed(count)
+    else:
+        names = class_names.named(reading.classes, count)
+    return assumptions.trained_by(path, config.with_(classes=names), layout, reading, assumed)
