@@ -17,7 +17,7 @@ from stc.model.backbones.known import find as find_backbone
 from stc.model.checkpoint import assumptions, class_names
 from stc.model.checkpoint import key_map as key_maps
 from stc.model.checkpoint.compare import Differences, differences
-from stc.model.checkpoint.infer import BackboneStyle, class_count, infer
+from stc.model.checkpoint.infer import SIZES_OF_INTEREST, BackboneStyle, class_count, infer, sizes_of_interest
 from stc.model.checkpoint.key_map import suggested_map
 from stc.model.checkpoint.layouts import imagenet
 from stc.model.checkpoint.layouts import known as layouts
@@ -154,7 +154,8 @@ def finish(found: Examined) -> Checkpoint:
         raise found.error()
     model, path = found.model, found.path
     counters = {name: torch.tensor(0) for name in model.state_dict().keys() - weights(model).keys()}
-    model.load_state_dict({**_numbers(path, found.layout, _stacked(found.tensors)), **counters}, assign=True)
+    tensors = {name: tensor for name, tensor in found.tensors.items() if name != SIZES_OF_INTEREST}
+    model.load_state_dict({**_numbers(path, found.layout, _stacked(tensors)), **counters}, assign=True)
     return Checkpoint(model.eval(), found.config, found.layout.name, sha256(path), found.assumed)
 
 
@@ -237,7 +238,21 @@ def _inferred_config(
         names, assumed["classes"] = class_names.assumed(count)
     else:
         names = class_names.named(classes, count)
-    return config.with_(classes=names)
+    return _with_sizes(path, config.with_(classes=names), tensors)
+
+
+def _with_sizes(path: Path, config: ModelConfig, tensors: dict[str, Tensor]) -> ModelConfig:
+    """`config` with the sizes of interest that the file stores, if it does."""
+    if SIZES_OF_INTEREST not in tensors:
+        return config
+    try:
+        sizes = sizes_of_interest(tensors[SIZES_OF_INTEREST], len(config.strides))
+    except ValueError as error:
+        raise CheckpointError(
+            f"{path}: {SIZES_OF_INTEREST} {error}; the file is damaged or of another pyramid: give a CondInst, "
+            "CrossVIS or STC checkpoint"
+        ) from error
+    return config.with_(sizes_of_interest=sizes)
 
 
 def _empty(path: Path, config: ModelConfig) -> STC:
@@ -259,6 +274,8 @@ def _expected(model: STC, layout: Layout, tensors: dict[str, Tensor]) -> dict[st
             shapes |= {_their(layout, f"{name}.{level}"): layout.scale_shape for level in range(len(tensor))}
         else:
             shapes[_their(layout, name)] = tuple(tensor.shape)
+    if SIZES_OF_INTEREST in tensors:
+        shapes[_their(layout, SIZES_OF_INTEREST)] = (len(model.config.strides),)
     return shapes
 
 

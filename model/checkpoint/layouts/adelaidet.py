@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stc.model.checkpoint.infer import SIZES_OF_INTEREST
 from stc.model.checkpoint.layouts import names as resnet_names
 from stc.model.checkpoint.layouts.layout import Layout, Pairs
 from stc.model.checkpoint.layouts.names import crossvis_tracking, mask_tower, our_tracking, sequential
@@ -10,7 +11,7 @@ _HEAD = "proposal_generator.fcos_head"
 _OLD_HEAD = "rpn.head"
 _IGNORED = (
     r".*num_batches_tracked",
-    r"mask_head\.(_iter|sizes_of_interest)",  # _iter: BoxInst's warm-up
+    r"mask_head\._iter",  # BoxInst's warm-up
     r"mask_branch\.(seg_head|logits)\..*",  # the semantic loss of the _sem configurations
     r"cls\..*",  # CrossVIS: one class per training track
     r"pixel_(mean|std)",
@@ -31,6 +32,7 @@ def _head(root: str, centerness: str) -> Pairs:
 
 _CONDINST: Pairs = (
     ("controller.{p}", "head.controller.{p}"),
+    (SIZES_OF_INTEREST, SIZES_OF_INTEREST),
     ("mask_branch.refine.{i}.0.{p}", "mask_branch.refine.{i}.conv.{p}"),
     ("mask_branch.refine.{i}.1.{p}", "mask_branch.refine.{i}.bn.{p}"),
     *mask_tower("mask_branch.tower"),

@@ -16,14 +16,15 @@ from stc.files import sha256
 from stc.model.checkpoint import load
 from stc.model.checkpoint.class_names import KNOWN
 from stc.model.config import R50
-from tests.seeded import HEAD, adelaidet_state, crossvis_state
+from tests.seeded import HEAD, SIZES_OF_INTEREST, adelaidet_state, crossvis_state, settings
 
 State = dict[str, Tensor]
 
 
 def hollow(state: State) -> State:
     """The same names and shapes around one stored number each: a small file."""
-    return {name: torch.ones((), dtype=tensor.dtype).expand(tensor.shape) for name, tensor in state.items()}
+    ones = {name: torch.ones((), dtype=tensor.dtype).expand(tensor.shape) for name, tensor in state.items()}
+    return ones | settings(state)
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +141,47 @@ def test_frozen_norms_without_statistics_have_mean_0_and_variance_1(tmp_path: Pa
     assert not bn["backbone.res4.5.bn2.running_mean"].any()
     assert (bn["backbone.res4.5.bn2.running_var"] == 1).all()
     assert "53 frozen norms" in checkpoint.assumed["statistics"]
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        (torch.tensor([32, 64, 128, 256, 512]), (32, 64, 128, 256, 512)),
+        (torch.tensor([48.5, 96.0, 192.0, 384.0, 768.0]), (48.5, 96, 192, 384, 768)),
+        (torch.tensor([64, 128, 256, 512, 1024]).half(), (64, 128, 256, 512, 1024)),
+    ],
+)
+def test_the_sizes_of_interest_are_those_that_the_file_stores(
+    tmp_path: Path, condinst: State, stored: Tensor, read: tuple[float, ...]
+) -> None:
+    loaded = load(saved(tmp_path / "c.pth", hollow(condinst) | {SIZES_OF_INTEREST: stored}))
+    assert loaded.config.sizes_of_interest == read
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        torch.tensor([64, 128, 256, 512]),
+        torch.tensor([64, 128, 256, 512, 1024, 2048]),
+        torch.tensor([64, 128, 128, 512, 1024]),
+        torch.tensor([1024, 512, 256, 128, 64]),
+        torch.tensor([0, 128, 256, 512, 1024]),
+        torch.tensor([64, 128, 256, 512, torch.inf]),
+        torch.tensor([64, 128, torch.nan, 512, 1024]),
+        torch.tensor([[64, 128, 256, 512, 1024]]),
+        torch.tensor(64),
+        torch.zeros(5, dtype=torch.bool),
+    ],
+)
+def test_sizes_of_interest_that_are_none_are_refused(tmp_path: Path, condinst: State, stored: Tensor) -> None:
+    path = saved(tmp_path / "c.pth", hollow(condinst) | {SIZES_OF_INTEREST: stored})
+    with pytest.raises(CheckpointError, match=r"sizes_of_interest must be 5 positive ascending numbers, one per level"):
+        load(path)
+
+
+def test_a_file_without_sizes_of_interest_has_the_published_ones(tmp_path: Path, condinst: State) -> None:
+    state = {name: tensor for name, tensor in hollow(condinst).items() if name != SIZES_OF_INTEREST}
+    assert load(saved(tmp_path / "c.pth", state)).config.sizes_of_interest == (64, 128, 256, 512, 1024)
 
 
 def test_half_of_the_statistics_of_a_norm_are_not_made_up(tmp_path: Path, condinst: State) -> None:
