@@ -52,7 +52,10 @@ def trained_by(
 
 
 def fill_frozen_statistics(tensors: dict[str, Tensor], assumed: dict[str, str]) -> None:
-    """Old detectron2 and MSRA files hold only the affine terms of a frozen norm: its mean is 0 and its variance 1."""
+    """Caffe2's backbones hold only the affine terms of a frozen norm: its mean is 0 and its variance 1.
+
+    Only for files that say that they come from Caffe2: a norm without statistics is a group norm elsewhere.
+    """
     norms = [m[1] for name in tensors if (m := re.fullmatch(r"(backbone\..*bn\d?)\.weight", name))]
     bare = [norm for norm in norms if f"{norm}.running_mean" not in tensors and f"{norm}.running_var" not in tensors]
     for norm in bare:
@@ -60,6 +63,13 @@ def fill_frozen_statistics(tensors: dict[str, Tensor], assumed: dict[str, str]) 
         tensors[f"{norm}.running_var"] = torch.ones_like(tensors[f"{norm}.weight"])
     if bare:
         assumed["statistics"] = f"mean 0 and variance 1 of {len(bare)} frozen norms, which the file does not hold"
+
+
+def fill_scales(tensors: dict[str, Tensor], layout: Layout, levels: int, assumed: dict[str, str]) -> None:
+    """A head without any scale has been trained without: each is 1."""
+    if layout.may_lack_scales and not any(name.startswith("head.scales.") for name in tensors):
+        tensors |= {f"head.scales.{level}": torch.ones(layout.scale_shape) for level in range(levels)}
+        assumed["scales"] = "1 on every level, because the file holds none (USE_SCALE False)"
 
 
 def fill_tower_biases(tensors: dict[str, Tensor], expected: Mapping[str, Tensor], assumed: dict[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from stc.model.checkpoint import key_map as key_maps
 from stc.model.checkpoint.compare import Differences, differences
 from stc.model.checkpoint.infer import SIZES_OF_INTEREST, BackboneStyle, class_count, infer, sizes_of_interest
 from stc.model.checkpoint.key_map import suggested_map
-from stc.model.checkpoint.layouts import imagenet
+from stc.model.checkpoint.layouts import imagenet, unsupported
 from stc.model.checkpoint.layouts import known as layouts
 from stc.model.checkpoint.layouts.known import Layout
 from stc.model.checkpoint.reading import files
@@ -58,6 +59,8 @@ class Examined:
 
     def error(self) -> CheckpointError:
         """The error that says what is `wrong`."""
+        if variants := unsupported.seen({name: tuple(tensor.shape) for name, tensor in self.file.tensors.items()}):
+            return unsupported.error(self.path, variants)
         total = len(self.file.tensors)
         return self.wrong.error(self.path, self.layout.name, self.known, total, self.suggested_map())
 
@@ -129,9 +132,10 @@ def examine(
     else:
         config = _stored_config(path, stored, classes, backbone_style, decode_rule)
         assumed |= _stored_assumptions(path, file.metadata.get(ASSUMED_KEY, "{}"), named=classes is not None)
-    if layout.name != layouts.STC.name:
+    if file.from_caffe2:
         assumptions.fill_frozen_statistics(tensors, assumed)
 
+    assumptions.fill_scales(tensors, layout, len(config.strides), assumed)
     model = _empty(path, config)
     if layout.bare_towers:
         assumptions.fill_tower_biases(tensors, weights(model), assumed)
@@ -155,7 +159,7 @@ def finish(found: Examined) -> Checkpoint:
     model, path = found.model, found.path
     counters = {name: torch.tensor(0) for name in model.state_dict().keys() - weights(model).keys()}
     tensors = {name: tensor for name, tensor in found.tensors.items() if name != SIZES_OF_INTEREST}
-    model.load_state_dict({**_numbers(path, found.layout, _stacked(tensors)), **counters}, assign=True)
+    model.load_state_dict({**_folded(_numbers(path, found.layout, _stacked(tensors))), **counters}, assign=True)
     return Checkpoint(model.eval(), found.config, found.layout.name, sha256(path), found.assumed)
 
 
@@ -274,9 +278,17 @@ def _expected(model: STC, layout: Layout, tensors: dict[str, Tensor]) -> dict[st
             shapes |= {_their(layout, f"{name}.{level}"): layout.scale_shape for level in range(len(tensor))}
         else:
             shapes[_their(layout, name)] = tuple(tensor.shape)
+        if layout.name != layouts.STC.name and model.config.head_norm == "batch" and (bias := _tower_bias(name)):
+            shapes[_their(layout, bias)] = tuple(tensor.shape[:1])
     if SIZES_OF_INTEREST in tensors:
         shapes[_their(layout, SIZES_OF_INTEREST)] = (len(model.config.strides),)
     return shapes
+
+
+def _tower_bias(name: str) -> str | None:
+    """The bias of the tower convolution whose weight is `name`; None where that is something else."""
+    match = re.fullmatch(r"(head\.\w+_tower\.convs\.\d+\.)weight", name)
+    return f"{match[1]}bias" if match else None
 
 
 def _shapes(layout: Layout, tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
@@ -294,6 +306,19 @@ def _stacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         return tensors
     rest = {name: tensor for name, tensor in tensors.items() if name not in levels}
     return {**rest, "head.scales": torch.stack([tensors[name].reshape(()) for name in levels])}
+
+
+def _folded(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tower convolutions in front of batch norms have no bias with us: theirs are taken off the means."""
+    folded = dict(tensors)
+    for name in tensors:
+        bias = _tower_bias(name)
+        norm = name.replace(".convs.", ".norms.").removesuffix("weight")
+        if bias in folded and f"{norm}0.running_mean" in folded:
+            shift = folded.pop(bias)
+            means = [mean for mean in folded if mean.startswith(norm) and mean.endswith(".running_mean")]
+            folded |= {mean: folded[mean] - shift for mean in means}
+    return folded
 
 
 def _numbers(path: Path, layout: Layout, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

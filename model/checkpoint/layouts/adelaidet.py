@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stc.model.checkpoint.infer import SIZES_OF_INTEREST
+from stc.model.checkpoint.infer import SIZES_OF_INTEREST, BackboneStyle
 from stc.model.checkpoint.layouts import names as resnet_names
 from stc.model.checkpoint.layouts.layout import Layout, Pairs
 from stc.model.checkpoint.layouts.names import crossvis_tracking, mask_tower, our_tracking, sequential
@@ -63,19 +63,23 @@ _OLD_TRACK = our_tracking(_OLD_HEAD, sequential(f"{_OLD_HEAD}.track_tower", "tra
 
 
 def _fcos(pairs: Pairs) -> Layout:
-    return Layout("fcos", pairs, _IGNORED, msra_mean=(102.9801, 115.9465, 122.7717))
+    return Layout("fcos", pairs, _IGNORED, may_lack_scales=True, msra_mean=(102.9801, 115.9465, 122.7717))
 
 
-ADELAIDET = Layout("adelaidet", _DETECTRON2, _IGNORED)
-CROSSVIS = Layout("crossvis", (*_DETECTRON2, *_REID), _IGNORED)
+def _layout(name: str, pairs: Pairs, style: BackboneStyle = "msra") -> Layout:
+    return Layout(name, pairs, _IGNORED, may_lack_scales=True, backbone_style=style)
+
+
+ADELAIDET = _layout("adelaidet", _DETECTRON2)
+CROSSVIS = _layout("crossvis", (*_DETECTRON2, *_REID))
 LAYOUTS = (
     ADELAIDET,
     CROSSVIS,
-    Layout("adelaidet", (*_DETECTRON2, *_TRACK), _IGNORED),
+    _layout("adelaidet", (*_DETECTRON2, *_TRACK)),
     # A ResNet that kept torchvision's names is torchvision's.
-    Layout("adelaidet", _TORCHVISION, _IGNORED, backbone_style="torchvision"),
-    Layout("crossvis", (*_TORCHVISION, *_REID), _IGNORED, backbone_style="torchvision"),
-    Layout("adelaidet", (*_TORCHVISION, *_TRACK), _IGNORED, backbone_style="torchvision"),
+    _layout("adelaidet", _TORCHVISION, "torchvision"),
+    _layout("crossvis", (*_TORCHVISION, *_REID), "torchvision"),
+    _layout("adelaidet", (*_TORCHVISION, *_TRACK), "torchvision"),
     _fcos(_FCOS),
     _fcos((*_FCOS, *_OLD_REID)),
     _fcos((*_FCOS, *_OLD_TRACK)),

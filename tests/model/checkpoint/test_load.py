@@ -134,9 +134,10 @@ def test_other_precisions_become_float32(tmp_path: Path, condinst: State) -> Non
     assert torch.equal(weights["head.controller.bias"], condinst["controller.bias"].bfloat16().float())
 
 
-def test_frozen_norms_without_statistics_have_mean_0_and_variance_1(tmp_path: Path, condinst: State) -> None:
+def test_frozen_norms_of_caffe2_without_statistics_have_mean_0_and_variance_1(tmp_path: Path, condinst: State) -> None:
     state = {name: t for name, t in hollow(condinst).items() if not (name.startswith("backbone") and "running" in name)}
-    checkpoint = load(saved(tmp_path / "c.pth", state))
+    converted = {"model": state, "__author__": "Caffe2", "matching_heuristics": True}
+    checkpoint = load(saved(tmp_path / "c.pth", converted))
     bn = checkpoint.model.state_dict()
     assert not bn["backbone.res4.5.bn2.running_mean"].any()
     assert (bn["backbone.res4.5.bn2.running_var"] == 1).all()
