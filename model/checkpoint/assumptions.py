@@ -48,7 +48,16 @@ def trained_by(
     config = with_backbone_style(config, style or layout.backbone_style)
     if config.stride_in_1x1:
         config = config.with_(pixel_mean=layout.msra_mean)
-    return with_decode_rule(config, rule or layout.decode_rule)
+    config = with_decode_rule(config, rule or layout.decode_rule)
+    height, width = config.input_size
+    assumed["input_size"] = f"{height}x{width}, the published one for video; say another with --size"
+    assumed["decode_constants"] = (
+        f"threshold {config.score_threshold:g}, NMS above IoU {config.nms_threshold:g} of the best "
+        f"{config.pre_nms_topk}, masks at stride {config.mask_out_stride}, as published"
+    )
+    if layout.tracker:
+        assumed["tracker"] = f"our default; tracked with --tracker {layout.tracker} by its authors"
+    return config
 
 
 def fill_frozen_statistics(tensors: dict[str, Tensor], assumed: dict[str, str]) -> None:

@@ -23,7 +23,7 @@ from stc.model.checkpoint.key_map import suggested_map
 from stc.model.checkpoint.layouts import imagenet, unsupported
 from stc.model.checkpoint.layouts import known as layouts
 from stc.model.checkpoint.layouts.known import Layout
-from stc.model.checkpoint.reading import files
+from stc.model.checkpoint.reading import files, shards
 from stc.model.checkpoint.save import ASSUMED_KEY, CONFIG_KEY, weights
 from stc.model.config import ModelConfig
 from stc.model.decode_rules import DECODE_RULES, DecodeRule
@@ -59,6 +59,8 @@ class Examined:
 
     def error(self) -> CheckpointError:
         """The error that says what is `wrong`."""
+        if part := shards.part(self.path):
+            return shards.error(self.path, f"shard {part}, which holds a part of the weights only")
         if variants := unsupported.seen({name: tuple(tensor.shape) for name, tensor in self.file.tensors.items()}):
             return unsupported.error(self.path, variants)
         total = len(self.file.tensors)

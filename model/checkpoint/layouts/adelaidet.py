@@ -67,7 +67,8 @@ def _fcos(pairs: Pairs) -> Layout:
 
 
 def _layout(name: str, pairs: Pairs, style: BackboneStyle = "msra") -> Layout:
-    return Layout(name, pairs, _IGNORED, may_lack_scales=True, backbone_style=style)
+    tracker = "crossvis" if name == "crossvis" else ""
+    return Layout(name, pairs, _IGNORED, may_lack_scales=True, backbone_style=style, tracker=tracker)
 
 
 ADELAIDET = _layout("adelaidet", _DETECTRON2)

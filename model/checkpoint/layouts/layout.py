@@ -33,6 +33,7 @@ class Layout:
     backbone_style: BackboneStyle = "msra"
     msra_mean: tuple[float, float, float] = (103.53, 116.28, 123.675)
     scale_shape: tuple[int, ...] = (1,)  # of a level's scale
+    tracker: str = ""  # `--tracker` rule that its authors used, where it is not ours
     may_lack_scales: bool = False  # with USE_SCALE False, which is a scale of 1
     bare_towers: bool = False  # its tower convolutions may have no bias, because a norm follows
 

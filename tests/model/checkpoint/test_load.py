@@ -48,7 +48,11 @@ def test_condinst(tmp_path: Path, condinst: State) -> None:
     config = checkpoint.config
     assert checkpoint.layout == "adelaidet"
     assert checkpoint.sha256 == sha256(path)
-    assert set(checkpoint.assumed) == {"classes", "backbone_style", "decode_rule"}
+    assert set(checkpoint.assumed) == {"classes", "backbone_style", "decode_rule", "input_size", "decode_constants"}
+    assert checkpoint.assumed["input_size"].startswith("360x640, the published one")
+    assert checkpoint.assumed["decode_constants"] == (
+        "threshold 0.05, NMS above IoU 0.6 of the best 1000, masks at stride 4, as published"
+    )
     assert config == R50.with_(classes=KNOWN["coco"], track_dim=0, track_convs=0, track_norm=False)
 
     model = checkpoint.model
@@ -80,6 +84,7 @@ def test_crossvis_from_a_pickle(tmp_path: Path, crossvis: State) -> None:
     path.write_bytes(pickle.dumps({"model": {name: tensor.numpy() for name, tensor in crossvis.items()}}))
     checkpoint = load(path, classes="ytvis2021")
     assert checkpoint.layout == "crossvis"
+    assert "tracked with --tracker crossvis by its authors" in checkpoint.assumed["tracker"]
     assert checkpoint.config == R50.with_(classes=KNOWN["ytvis2021"])
     weights = checkpoint.model.state_dict()
     assert torch.equal(weights["head.track_tower.convs.3.weight"], crossvis[f"{HEAD}.reid_tower.9.weight"])
@@ -183,6 +188,12 @@ def test_sizes_of_interest_that_are_none_are_refused(tmp_path: Path, condinst: S
 def test_a_file_without_sizes_of_interest_has_the_published_ones(tmp_path: Path, condinst: State) -> None:
     state = {name: tensor for name, tensor in hollow(condinst).items() if name != SIZES_OF_INTEREST}
     assert load(saved(tmp_path / "c.pth", state)).config.sizes_of_interest == (64, 128, 256, 512, 1024)
+
+
+def test_a_shard_is_called_so(tmp_path: Path, condinst: State) -> None:
+    state = dict(list(hollow(condinst).items())[:200])
+    with pytest.raises(CheckpointError, match=r"shard 2 of 3, which holds a part .*; join the shards with: python -c "):
+        load(saved(tmp_path / "model-00002-of-00003.bin", state))
 
 
 def test_half_of_the_statistics_of_a_norm_are_not_made_up(tmp_path: Path, condinst: State) -> None:
