@@ -97,4 +97,5 @@ def configured(source: Checkpoint, size: tuple[int, int] | None, max_detections:
             f"--size, or --max-detections {candidates}"
         )
     source.model.config = config
-    return replace(source, config=config)
+    assumed = {topic: text for topic, text in source.assumed.items() if size is None or topic != "input_size"}
+    return replace(source, config=config, assumed=assumed)

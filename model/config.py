@@ -94,7 +94,7 @@ class ModelConfig:
     mask_branch_convs: int = 4
     mask_channels: int = 8  # channels of mask_feats and of the dynamic layers
     mask_layers: int = 3
-    sizes_of_interest: tuple[int, ...] = (64, 128, 256, 512, 1024)
+    sizes_of_interest: tuple[float, ...] = (64, 128, 256, 512, 1024)
     mask_out_stride: int = 4  # of `masks`: logits are upsampled to it before the sigmoid
     classes: tuple[str, ...] = ()
 

@@ -44,6 +44,22 @@ class Letterbox:
             raise InputError(f"unknown resize rule {resize!r}; known: {', '.join(RESIZE_RULES)}")
         return cls((height, width), input_size, resized_size(frame_size, input_size), resize, border)
 
+    @property
+    def border_size(self) -> tuple[int, int]:
+        """Rows and columns of the input that the picture leaves to the border."""
+        (height, width), (resized_h, resized_w) = self.input_size, self.resized_size
+        return height - resized_h, width - resized_w
+
+    @property
+    def size_without(self) -> tuple[int, int]:
+        """The input size (H, W) of the frame's shape whose shorter and longer side do not exceed this input's.
+
+        Each side is at least 32, the least that an export takes.
+        """
+        (height, width), (short, long) = self.frame_size, sorted(self.input_size)
+        fitting = resized_size(self.frame_size, (short, long) if height <= width else (long, short))
+        return max(fitting[0], 32), max(fitting[1], 32)
+
     def apply(self, frame: NDArray[np.uint8], native: Library | None = None) -> NDArray[np.uint8]:
         """The input picture: uint8 (H, W, 3) BGR, contiguous, from a frame uint8 (H0, W0, 3) BGR.
 

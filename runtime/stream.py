@@ -4,6 +4,7 @@ tracked.
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,8 @@ from stc.runtime.tracking.config import TrackerConfig
 from stc.runtime.tracking.detections import Detections, select
 from stc.runtime.tracking.tracker import Tracker, TrackEvent
 
+log = logging.getLogger(__name__)
+MUCH_BORDER = 32  # input pixels: what padding to a multiple of 32 can add without a letterbox
 FREE_BATCH = 8  # pictures at once where the model sets no limit: bounds the memory of a step of any number of streams
 
 
@@ -167,6 +170,7 @@ class Stream:
         self.timings: dict[str, float] = {}
         self._tracker = Tracker(tracker)
         self._closed = False
+        self._warned = False
         self._lock = threading.Lock()
 
     def __call__(self, frame: NDArray[np.uint8], time: float | None = None) -> Result:
@@ -191,7 +195,22 @@ class Stream:
         """
         passport = self.session.passport
         letterbox = Letterbox.fit(check_frame(frame), passport.input_size, passport.resize, passport.border)
+        self._warn_of_border(letterbox)
         return letterbox, letterbox.apply(frame, self.session.native)
+
+    def _warn_of_border(self, letterbox: Letterbox) -> None:
+        """Once, where a model sees other frames than it was trained with: group norms average over the border."""
+        if self._warned or self.session.passport.head_norm != "group" or max(letterbox.border_size) <= MUCH_BORDER:
+            return
+        self._warned = True
+        (frame_h, frame_w), (input_h, input_w) = letterbox.frame_size, letterbox.input_size
+        height, width = letterbox.size_without
+        log.warning(
+            "stream %r: frames of %dx%d leave a border of %d rows and %d columns in the %dx%d input, which the group "
+            "norms of this model average over: unless it was trained with such borders, its detections are not the "
+            "original's; for such frames: stc-export --size %dx%d",
+            *(self.name, frame_h, frame_w, *letterbox.border_size, input_h, input_w, height, width),
+        )
 
     def finish(
         self, outputs: dict[str, NDArray[Any]], image: int, letterbox: Letterbox, time: float | None = None

@@ -23,6 +23,7 @@ LEVELS = 5
 MASK_PARAMS = 169
 HEAD = "proposal_generator.fcos_head"
 COUNTER = torch.zeros((), dtype=torch.int64)
+SIZES_OF_INTEREST = "mask_head.sizes_of_interest"
 
 Entries = Iterator[tuple[str, Tensor]]
 
@@ -93,7 +94,7 @@ def adelaidet_state(
         **dict(_fcos(w, num_classes, widths)),
         **dict(_mask_branch(w, widths)),
     }
-    state["mask_head.sizes_of_interest"] = torch.tensor([64, 128, 256, 512, 1024])
+    state[SIZES_OF_INTEREST] = torch.tensor([64, 128, 256, 512, 1024])
     state["mask_head._iter"] = torch.zeros(1)
     if sem:
         state |= dict(_semantic(w, num_classes))
@@ -111,6 +112,11 @@ def crossvis_state(seed: int | None, num_classes: int = 40, widths: Widths = PUB
     state["cls.weight"] = w.normal(3774, 256, std=0.01)
     state["cls.bias"] = w.normal(3774, std=0.01)
     return state
+
+
+def settings(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The entries of `state` that are settings and no weights."""
+    return {name: tensor for name, tensor in state.items() if name == SIZES_OF_INTEREST}
 
 
 def stc_lite_model(seed: int) -> STC:

@@ -41,7 +41,7 @@ from tests.runtime.backends.engine_bundle import Gpus
 from tests.runtime.backends.fake_cuda import cudaError_t
 from tests.runtime.track.track_cli import give_source
 from tests.runtime.video.clips import encode, steady
-from tests.seeded import crossvis_state, stc_lite_model
+from tests.seeded import crossvis_state, settings, stc_lite_model
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "errors.md"
 FRAME = tiny_model.frame((0, (8, 12, 40, 44)))[None]
@@ -751,7 +751,9 @@ def weights(place: Place, **changes: Any) -> str:
     """A file with the names and shapes of a CrossVIS checkpoint, one number stored of each tensor."""
     import torch
 
-    state = {name: torch.ones(()).expand(tensor.shape) for name, tensor in crossvis_state(0).items()}
+    published = crossvis_state(0)
+    ones = {name: torch.ones(()).expand(tensor.shape) for name, tensor in published.items()}
+    state = ones | settings(published)
     path = place.bundle / "c.pth"
     torch.save({name: tensor for name, tensor in {**state, **changes}.items() if tensor is not None}, path)
     return str(path)

@@ -107,7 +107,11 @@ def _fine_tune(
     checkpoint = load(path, backbone_style=style)
     config = checkpoint.config.with_(classes=classes, **size)
     notes = [f"all weights from {path.name} (layout {checkpoint.layout})"]
-    notes += [f"assumed {topic}: {text}" for topic, text in checkpoint.assumed.items() if topic != "classes"]
+    notes += [
+        f"assumed {topic}: {text}"
+        for topic, text in checkpoint.assumed.items()
+        if topic != "classes" and topic not in size
+    ]
     if not config.track_dim:
         config = _with_tracking_head(config)
         notes.append("tracking head new: the checkpoint has none")

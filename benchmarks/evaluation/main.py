@@ -122,6 +122,7 @@ def _run(arguments: argparse.Namespace, annotations: VideoAnnotations) -> Iterat
     with Session(arguments.model) as session:
         if arguments.tracker:
             session.tracker_config = replace(session.tracker_config, rule=arguments.tracker)
+        print(f"tracker {session.tracker_config.rule}", file=sys.stderr)
         categories = category_ids(session.passport.classes, annotations.categories)
         for name in (name for i, name in enumerate(session.passport.classes, 1) if i not in categories):
             print(f"class {name} of the model is not in the annotations: its tracks are not scored", file=sys.stderr)

@@ -45,7 +45,24 @@ def trained_by(
     config = with_backbone_style(config, style or layout.backbone_style)
     if config.stride_in_1x1:
         config = config.with_(pixel_mean=layout.msra_mean)
-    return with_decode_rule(config, rule or layout.decode_rule)
+    config = with_decode_rule(config, rule or layout.decode_rule)
+    height, width = config.input_size
+    assumed["input_size"] = f"{height}x{width}, the published one for video; say another with --size"
+    assumed["decode_constants"] = (
+        f"threshold {config.score_threshold:g}, NMS above IoU {config.nms_threshold:g} of the best "
+        f"{config.pre_nms_topk}, masks at stride {config.mask_out_stride}, as published"
+    )
+    if layout.tracker:
+        assumed["tracker"] = f"our default; tracked with --tracker {layout.tracker} by its authors"
+    return config
+
+
+def fill_scales(tensors: dict[str, Tensor], layout: Layout, levels: int) -> dict[str, str]:
+    """A head without any scale has been trained without: each is 1. Returns the assumption in words, by its topic."""
+    if not layout.may_lack_scales or any(name.startswith("head.scales.") for name in tensors):
+        return {}
+    tensors |= {f"head.scales.{level}": torch.ones(layout.scale_shape) for level in range(levels)}
+    return {"scales": "1 on every level, because the file holds none (USE_SCALE False)"}
 
 
 def fill_tower_biases(tensors: dict[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, str]:

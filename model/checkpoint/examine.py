@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,12 +13,13 @@ from stc.errors import CheckpointError
 from stc.model.checkpoint import assumptions, file_config
 from stc.model.checkpoint import key_map as key_maps
 from stc.model.checkpoint.compare import Differences, differences
+from stc.model.checkpoint.infer import SIZES_OF_INTEREST
 from stc.model.checkpoint.key_map import suggested_map
-from stc.model.checkpoint.layouts import imagenet
+from stc.model.checkpoint.layouts import imagenet, unsupported
 from stc.model.checkpoint.layouts import known as layouts
 from stc.model.checkpoint.layouts.known import Layout
 from stc.model.checkpoint.options import Reading
-from stc.model.checkpoint.reading import files
+from stc.model.checkpoint.reading import files, shards
 from stc.model.checkpoint.save import CONFIG_KEY, weights
 from stc.model.config import ModelConfig
 from stc.model.network import STC
@@ -39,6 +41,10 @@ class Examined:
 
     def error(self) -> CheckpointError:
         """The error that says what is `wrong`."""
+        if part := shards.part(self.path):
+            return shards.error(self.path, f"shard {part}, which holds a part of the weights only")
+        if variants := unsupported.seen({name: tuple(tensor.shape) for name, tensor in self.file.tensors.items()}):
+            return unsupported.error(self.path, variants)
         total = len(self.file.tensors)
         return self.wrong.error(self.path, self.layout.name, self.known, total, self.suggested_map())
 
@@ -68,8 +74,9 @@ def examine(path: Path, file: files.StateFile, reading: Reading) -> Examined:
         config = file_config.stored(path, file.metadata, reading, assumed)
     else:
         config = file_config.inferred(path, tensors, layout, reading, assumed)
-    if layout.name != layouts.STC.name:
+    if file.from_caffe2:
         assumed |= imagenet.fill_frozen_statistics(tensors)
+    assumed |= assumptions.fill_scales(tensors, layout, len(config.strides))
 
     model = _empty(path, config)
     if layout.bare_towers:
@@ -135,7 +142,17 @@ def _expected(model: STC, layout: Layout, tensors: dict[str, Tensor]) -> dict[st
             shapes |= {_their(layout, f"{name}.{level}"): layout.scale_shape for level in range(len(tensor))}
         else:
             shapes[_their(layout, name)] = tuple(tensor.shape)
+        if layout.name != layouts.STC.name and model.config.head_norm == "batch" and (bias := tower_bias(name)):
+            shapes[_their(layout, bias)] = tuple(tensor.shape[:1])
+    if SIZES_OF_INTEREST in tensors:
+        shapes[_their(layout, SIZES_OF_INTEREST)] = (len(model.config.strides),)
     return shapes
+
+
+def tower_bias(name: str) -> str | None:
+    """The bias of the tower convolution whose weight is `name`; None where that is something else."""
+    match = re.fullmatch(r"(head\.\w+_tower\.convs\.\d+\.)weight", name)
+    return f"{match[1]}bias" if match else None
 
 
 def _shapes(layout: Layout, tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from stc.errors import CheckpointError, InputError
 from stc.model.backbones.known import find as find_backbone
 from stc.model.checkpoint import assumptions, class_names
-from stc.model.checkpoint.infer import class_count, infer
+from stc.model.checkpoint.infer import SIZES_OF_INTEREST, class_count, infer, sizes_of_interest
 from stc.model.checkpoint.layouts.layout import Layout
 from stc.model.checkpoint.options import Reading
 from stc.model.checkpoint.save import ASSUMED_KEY, CONFIG_KEY
@@ -62,4 +62,19 @@ def inferred(
         names, assumed["classes"] = class_names.assumed(count)
     else:
         names = class_names.named(reading.classes, count)
-    return assumptions.trained_by(path, config.with_(classes=names), layout, reading, assumed)
+    config = _with_sizes(path, config.with_(classes=names), tensors)
+    return assumptions.trained_by(path, config, layout, reading, assumed)
+
+
+def _with_sizes(path: Path, config: ModelConfig, tensors: Mapping[str, Tensor]) -> ModelConfig:
+    """`config` with the sizes of interest that the file stores, if it does."""
+    if SIZES_OF_INTEREST not in tensors:
+        return config
+    try:
+        sizes = sizes_of_interest(tensors[SIZES_OF_INTEREST], len(config.strides))
+    except ValueError as error:
+        raise CheckpointError(
+            f"{path}: {SIZES_OF_INTEREST} {error}; the file is damaged or of another pyramid: give a CondInst, "
+            "CrossVIS or STC checkpoint"
+        ) from error
+    return config.with_(sizes_of_interest=sizes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -10,6 +11,7 @@ from stc.model.backbones import known as backbones
 from stc.model.config import PRESET_OF, PRESETS, R50, ModelConfig
 
 MAX_MASK_LAYERS = 8
+SIZES_OF_INTEREST = "mask_head.sizes_of_interest"  # no weight: a setting that AdelaiDet stores as an entry
 
 
 def infer(tensors: Mapping[str, Tensor]) -> ModelConfig:
@@ -45,6 +47,16 @@ def infer(tensors: Mapping[str, Tensor]) -> ModelConfig:
 def class_count(tensors: Mapping[str, Tensor]) -> int:
     """Rows of the classifier; COCO's 80 when there is none."""
     return _size(tensors, "head.cls_logits.weight", 0, 80)
+
+
+def sizes_of_interest(tensor: Tensor, levels: int) -> tuple[float, ...]:
+    """The sizes that `tensor` stores: positive, ascending, one per level. Raises ValueError for anything else."""
+    values = tensor.tolist() if tensor.ndim == 1 and len(tensor) <= 2 * levels else []
+    fitting = len(values) == levels and values == sorted(set(values)) and all(0 < value < math.inf for value in values)
+    if not fitting:
+        found = values or f"a tensor of shape {tuple(tensor.shape)}"
+        raise ValueError(f"must be {levels} positive ascending numbers, one per level; got {found}")
+    return tuple(int(value) if float(value).is_integer() else value for value in values)
 
 
 def _size(tensors: Mapping[str, Tensor], name: str, axis: int, default: int) -> int:

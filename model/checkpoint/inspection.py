@@ -12,6 +12,7 @@ from stc.errors import CheckpointError, InputError
 from stc.files import sha256
 from stc.model.checkpoint.compare import Differences
 from stc.model.checkpoint.examine import Examined, examine
+from stc.model.checkpoint.infer import SIZES_OF_INTEREST
 from stc.model.checkpoint.load import finish
 from stc.model.checkpoint.options import AS_THE_FILE_SAYS, Reading
 from stc.model.checkpoint.reading import files
@@ -36,6 +37,8 @@ INFERRED = {
     "mask_channels": r"mask_branch\.pred\.weight",
     "mask_layers": r"head\.controller\.weight",
 }
+# Config fields that some files store -> our name of the entry; where it is not there, the preset's value stands.
+STORED = {"sizes_of_interest": SIZES_OF_INTEREST}
 # Config fields that the weights do not tell -> the option that says them.
 FLAGS = {
     "classes": "--classes",
@@ -119,7 +122,7 @@ def inspect(path: str | Path, reading: Reading = AS_THE_FILE_SAYS, **options: An
         config=found.config.to_dict(),
         config_from="weights" if CONFIG_KEY not in file.metadata else "metadata",
         inferred=() if CONFIG_KEY in file.metadata else _inferred(found),
-        not_told=() if CONFIG_KEY in file.metadata else _not_told(found.config),
+        not_told=() if CONFIG_KEY in file.metadata else _not_told(found),
         assumed=found.assumed,
         differences=found.wrong,
         suggested_map=tuple(found.suggested_map()),
@@ -147,9 +150,18 @@ def _inferred(found: Examined) -> tuple[Told, ...]:
         return tuple(found.layout.theirs(name) or name for name in names)
 
     told = [Told(name, getattr(found.config, name), entries(pattern)) for name, pattern in INFERRED.items()]
+    told += [
+        Told(name, getattr(found.config, name), (found.layout.theirs(entry) or entry,))
+        for name, entry in _stored(found).items()
+    ]
     return (*told, Told("num_classes", found.config.num_classes, entries(r"head\.cls_logits\.weight")))
 
 
-def _not_told(config: ModelConfig) -> tuple[Told, ...]:
-    names = (f.name for f in fields(ModelConfig) if f.name not in INFERRED)
-    return tuple(Told(name, getattr(config, name), flag=FLAGS.get(name)) for name in names)
+def _stored(found: Examined) -> dict[str, str]:
+    return {name: entry for name, entry in STORED.items() if entry in found.tensors}
+
+
+def _not_told(found: Examined) -> tuple[Told, ...]:
+    told = INFERRED.keys() | _stored(found).keys()
+    names = (f.name for f in fields(ModelConfig) if f.name not in told)
+    return tuple(Told(name, getattr(found.config, name), flag=FLAGS.get(name)) for name in names)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from stc.errors import CheckpointError
 from stc.files import sha256
-from stc.model.checkpoint.examine import Examined, examine
+from stc.model.checkpoint.examine import Examined, examine, tower_bias
+from stc.model.checkpoint.infer import SIZES_OF_INTEREST
 from stc.model.checkpoint.options import AS_THE_FILE_SAYS, Reading
 from stc.model.checkpoint.reading import files
 from stc.model.checkpoint.save import weights
@@ -49,7 +50,8 @@ def finish(found: Examined) -> Checkpoint:
         raise found.error()
     model, path = found.model, found.path
     counters = {name: torch.tensor(0) for name in model.state_dict().keys() - weights(model).keys()}
-    model.load_state_dict({**_numbers(found, _stacked(found.tensors)), **counters}, assign=True)
+    tensors = {name: tensor for name, tensor in found.tensors.items() if name != SIZES_OF_INTEREST}
+    model.load_state_dict({**_folded(_numbers(found, _stacked(tensors))), **counters}, assign=True)
     return Checkpoint(model.eval(), found.config, found.layout.name, sha256(path), found.assumed)
 
 
@@ -60,6 +62,19 @@ def _stacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         return tensors
     rest = {name: tensor for name, tensor in tensors.items() if name not in levels}
     return {**rest, "head.scales": torch.stack([tensors[name].reshape(()) for name in levels])}
+
+
+def _folded(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tower convolutions in front of batch norms have no bias with us: theirs are taken off the means."""
+    folded = dict(tensors)
+    for name in tensors:
+        bias = tower_bias(name)
+        norm = name.replace(".convs.", ".norms.").removesuffix("weight")
+        if bias in folded and f"{norm}0.running_mean" in folded:
+            shift = folded.pop(bias)
+            means = [mean for mean in folded if mean.startswith(norm) and mean.endswith(".running_mean")]
+            folded |= {mean: folded[mean] - shift for mean in means}
+    return folded
 
 
 def _numbers(found: Examined, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

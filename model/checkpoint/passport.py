@@ -31,6 +31,7 @@ def passport_of(source: Checkpoint, file: str, name: str) -> Passport:
         # A threshold on the class probability alone lets any score through, but decides only about scores below it.
         score_threshold=bound if config.threshold_with_centerness else 0.0,
         threshold_bound=bound,
+        head_norm=config.head_norm,
         nms_threshold=config.nms_threshold,
         tracker=asdict(tracker),
         checkpoint={

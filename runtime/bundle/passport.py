@@ -39,6 +39,7 @@ FIELDS: schema.Table = {
     "score_threshold": schema.number(0, 1),
     "nms_threshold": schema.number(0, 1),
     "threshold_bound": schema.optional(schema.number(0, 1)),
+    "head_norm": schema.choice("", "group", "batch"),
     "tracker": schema.record(tracker_config.FIELDS),
     "precision": schema.record(
         {"type": _WORDS, "fp32_islands": schema.mapping(_WORDS), "files": schema.mapping(_WORDS)},
@@ -79,6 +80,7 @@ class Passport:
     score_threshold: float  # the least score that the graph gives; a session can only raise it
     nms_threshold: float
     threshold_bound: float | None = None  # highest score that the graph's own threshold decides about; None: the least
+    head_norm: str = ""  # "group": it averages over the letterbox border too; "batch"; "": exported before it was noted
     tracker: dict[str, Any] = field(default_factory=dict)  # fields of stc.runtime.tracking.config.TrackerConfig
     precision: dict[str, Any] = field(default_factory=dict)  # its type, why which islands are fp32, each file's type
     checkpoint: dict[str, Any] = field(default_factory=dict)  # file name, sha256, layout, what was assumed

@@ -101,9 +101,9 @@ def _run_one(args: argparse.Namespace, outputs: Outputs, open_: Open) -> int:
     with open_(args.input[0]) as source:
         writers = outputs.writers(source)
         with _session(args) as session, _progress(source) as advance:
-            summary = Summary()
-            stopped = track(source, session, _tracker(session, args), outputs, writers, summary, advance)
-        print(_sentence(summary, source, outputs), file=messages(*outputs.paths))
+            summary, tracker = Summary(), _tracker(session, args)
+            stopped = track(source, session, tracker, outputs, writers, summary, advance)
+        print(_sentence(summary, tracker.rule, source, outputs), file=messages(*outputs.paths))
         lossy = bool(source.loss)
     if stopped is not None:
         raise stopped
@@ -124,9 +124,9 @@ def _progress(source: Source) -> Iterator[Callable[[], object]]:
         yield lambda: progress.advance(task)
 
 
-def _sentence(summary: Summary, source: Source, outputs: Outputs) -> str:
+def _sentence(summary: Summary, rule: str, source: Source, outputs: Outputs) -> str:
     stats = source.stats
-    text = f"{summary.frames} frames in {summary.seconds:.1f} s ({summary.fps:.1f} FPS end to end)"
+    text = f"{summary.frames} frames in {summary.seconds:.1f} s ({summary.fps:.1f} FPS end to end, tracker {rule})"
     text += f", {summary.tracks} tracks"
     if stats.dropped or stats.gaps:
         text += f", {stats.dropped} frames dropped, {stats.gaps} gaps"

@@ -31,7 +31,7 @@ def test_text_and_json(crossvis: Path, capsys: pytest.CaptureFixture[str], monke
     assert run(main, ["--inspect", "--ckpt", str(crossvis)]) == 0
     shown = capsys.readouterr()
     for text in (
-        "crossvis: 385 entries have its names, 12 are not needed",
+        "crossvis: 386 entries have its names, 11 are not needed",
         "proposal_generator.fcos_head.reid_pred.weight",
         "--backbone-style",
         "assumed classes: placeholders",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,13 @@ def test_model_and_config_change_together(source: Checkpoint) -> None:
     assert changed.config.padded_size == (224, 352)
     assert changed.config.max_detections == 20
     assert changed.model.config == changed.config
+
+
+def test_a_size_that_is_given_is_no_longer_assumed(source: Checkpoint) -> None:
+    assumed = {"input_size": "360x640", "decode_constants": "as published"}
+    guessed = replace(source, assumed=assumed)
+    assert configured(guessed, (200, 330), None).assumed == {"decode_constants": "as published"}
+    assert configured(guessed, None, 20).assumed == assumed
 
 
 def test_nothing_asked_changes_nothing(source: Checkpoint) -> None:

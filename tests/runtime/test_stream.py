@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 from stc.errors import InputError
 from stc.runtime import Session
 from tests.runtime import tiny_model
-from tests.runtime.tiny_model import COLOURS, frame
+from tests.runtime.tiny_model import COLOURS, PASSPORT, frame
 
 ALL = tuple((slot, (24 * slot, 8, 24 * slot + 16, 40)) for slot in range(4))
 
@@ -60,6 +62,42 @@ def test_other_sizes_and_aspect_ratios_come_back_in_frame_pixels(session: Sessio
     y, x = dense.nonzero()
     # One mask cell is four input pixels.
     np.testing.assert_allclose([x.min(), y.min(), x.max(), y.max()], box, atol=3 * tolerance)
+
+
+def warned(folder: Path, caplog: pytest.LogCaptureFixture, norm: str, *sizes: tuple[int, int]) -> list[str]:
+    """What a stream of frames of these sizes warns of, with heads of that norm."""
+    passport = replace(PASSPORT, head_norm=norm)
+    with Session(tiny_model.write_bundle(folder / norm, passport), threads=1) as session:
+        stream = session.stream("cam")
+        for size in sizes:
+            stream(frame(size=size))
+    return [record.getMessage() for record in caplog.records if record.name == "stc.runtime.stream"]
+
+
+@pytest.mark.parametrize(
+    ("size", "border", "fitting"),
+    [
+        ((300, 300), "0 rows and 36 columns", "60x60"),
+        ((192, 120), "0 rows and 58 columns", "96x60"),  # portrait: as detectron2's shortest and longest edge have it
+        ((100, 900), "49 rows and 0 columns", "32x96"),
+    ],
+)
+def test_much_border_with_group_norm_is_warned_of_once_with_the_size_that_fits(
+    size: tuple[int, int], border: str, fitting: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (message,) = warned(tmp_path, caplog, "group", (120, 192), size, size)
+    assert message.startswith(
+        f"stream 'cam': frames of {size[0]}x{size[1]} leave a border of {border} in the 60x96 input"
+    )
+    assert message.endswith(f"stc-export --size {fitting}")
+
+
+def test_little_border_batch_norm_and_old_bundles_are_not_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert warned(tmp_path, caplog, "group", (60, 96), (121, 193), (60, 64)) == []
+    assert warned(tmp_path, caplog, "batch", (300, 300)) == []
+    assert warned(tmp_path, caplog, "", (300, 300)) == []
 
 
 def test_a_frame_of_one_pixel(session: Session) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from stc.model.backbone_styles import BackboneStyle
 from stc.model.backbones.resnet import DETECTRON2, TORCHVISION
+from stc.model.checkpoint.infer import SIZES_OF_INTEREST
 from stc.model.checkpoint.layouts.layout import OLD_MSRA_MEAN, Layout
 from stc.model.checkpoint.layouts.names import crossvis_tracking, mask_tower, our_tracking, sequential
 from stc.model.renaming import Pairs, below
@@ -11,7 +13,7 @@ _HEAD = "proposal_generator.fcos_head"
 _OLD_HEAD = "rpn.head"
 _IGNORED = (
     r".*num_batches_tracked",
-    r"mask_head\.(_iter|sizes_of_interest)",  # _iter: BoxInst's warm-up
+    r"mask_head\._iter",  # BoxInst's warm-up
     r"mask_branch\.(seg_head|logits)\..*",  # the semantic loss of the _sem configurations
     r"cls\..*",  # CrossVIS: one class per training track
     r"pixel_(mean|std)",
@@ -32,6 +34,7 @@ def _head(root: str, centerness: str) -> Pairs:
 
 _CONDINST: Pairs = (
     ("controller.{p}", "head.controller.{p}"),
+    (SIZES_OF_INTEREST, SIZES_OF_INTEREST),
     ("mask_branch.refine.{i}.0.{p}", "mask_branch.refine.{i}.conv.{p}"),
     ("mask_branch.refine.{i}.1.{p}", "mask_branch.refine.{i}.bn.{p}"),
     *mask_tower("mask_branch.tower"),
@@ -63,19 +66,24 @@ _OLD_TRACK = our_tracking(_OLD_HEAD, sequential(f"{_OLD_HEAD}.track_tower", "tra
 
 
 def _fcos(pairs: Pairs) -> Layout:
-    return Layout("fcos", pairs, _IGNORED, msra_mean=OLD_MSRA_MEAN)
+    return Layout("fcos", pairs, _IGNORED, may_lack_scales=True, msra_mean=OLD_MSRA_MEAN)
 
 
-ADELAIDET = Layout("adelaidet", _DETECTRON2, _IGNORED)
-CROSSVIS = Layout("crossvis", (*_DETECTRON2, *_REID), _IGNORED)
+def _layout(name: str, pairs: Pairs, style: BackboneStyle = "msra") -> Layout:
+    tracker = "crossvis" if name == "crossvis" else ""
+    return Layout(name, pairs, _IGNORED, may_lack_scales=True, backbone_style=style, tracker=tracker)
+
+
+ADELAIDET = _layout("adelaidet", _DETECTRON2)
+CROSSVIS = _layout("crossvis", (*_DETECTRON2, *_REID))
 LAYOUTS = (
     ADELAIDET,
     CROSSVIS,
-    Layout("adelaidet", (*_DETECTRON2, *_TRACK), _IGNORED),
+    _layout("adelaidet", (*_DETECTRON2, *_TRACK)),
     # A ResNet that kept torchvision's names is torchvision's.
-    Layout("adelaidet", _TORCHVISION, _IGNORED, backbone_style="torchvision"),
-    Layout("crossvis", (*_TORCHVISION, *_REID), _IGNORED, backbone_style="torchvision"),
-    Layout("adelaidet", (*_TORCHVISION, *_TRACK), _IGNORED, backbone_style="torchvision"),
+    _layout("adelaidet", _TORCHVISION, "torchvision"),
+    _layout("crossvis", (*_TORCHVISION, *_REID), "torchvision"),
+    _layout("adelaidet", (*_TORCHVISION, *_TRACK), "torchvision"),
     _fcos(_FCOS),
     _fcos((*_FCOS, *_OLD_REID)),
     _fcos((*_FCOS, *_OLD_TRACK)),

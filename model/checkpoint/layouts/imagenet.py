@@ -53,7 +53,9 @@ def names_of(keys: Iterable[str]) -> ImageNet | None:
 
 
 def fill_frozen_statistics(tensors: dict[str, Tensor], below: str = "backbone.") -> dict[str, str]:
-    """Old detectron2 and MSRA files hold only the affine terms of a frozen norm: its mean is 0 and its variance 1.
+    """Caffe2's backbones hold only the affine terms of a frozen norm: its mean is 0 and its variance 1.
+
+    Only for files that say that they come from Caffe2: a norm without statistics is a group norm elsewhere.
 
     Returns the assumption in words, by its topic. below: what the names of a backbone begin with.
     """

@@ -31,6 +31,8 @@ class Layout:
     backbone_style: BackboneStyle = "msra"
     msra_mean: tuple[float, float, float] = MSRA_MEAN
     scale_shape: tuple[int, ...] = (1,)  # of a level's scale
+    tracker: str = ""  # `--tracker` rule that its authors used, where it is not ours
+    may_lack_scales: bool = False  # with USE_SCALE False, which is a scale of 1
     bare_towers: bool = False  # its tower convolutions may have no bias, because a norm follows
 
     def ours(self, name: str) -> str | None:

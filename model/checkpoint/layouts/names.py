@@ -7,13 +7,17 @@ from stc.model.renaming import Pairs
 
 
 def sequential(theirs: str, ours: str) -> Pairs:
-    """A tower that is one Sequential of (convolution, group norm, ReLU) triples: AdelaiDet and FCOS."""
+    """A tower that is one Sequential of (convolution, norm, ReLU) triples: AdelaiDet and FCOS.
+
+    Batch norm is one per level.
+    """
     return tuple(
         pair
         for i in range(MAX_TOWER)
         for pair in (
             (f"{theirs}.{3 * i}.{{p}}", f"head.{ours}.convs.{i}.{{p}}"),
             (f"{theirs}.{3 * i + 1}.{{p}}", f"head.{ours}.norms.{i}.{{p}}"),
+            (f"{theirs}.{3 * i + 1}.{{level}}.{{p}}", f"head.{ours}.norms.{i}.{{level}}.{{p}}"),
         )
     )
 

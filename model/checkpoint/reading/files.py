@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from stc.errors import CheckpointError
-from stc.model.checkpoint.reading import pickles, torch_files
+from stc.model.checkpoint.reading import pickles, shards, torch_files
 from stc.model.checkpoint.reading.stand_ins import Array, Foreign
 from stc.model.checkpoint.reading.torch_files import View
 
@@ -24,6 +24,7 @@ ENTRIES = (
     *("model", "state_dict", "model_state", "model_state_dict", "module", "net", "network", "weights", "params"),
     *("ema_state", "ema_state_dict", "model_ema", "ema_model", "ema", "params_ema", "blobs"),
 )
+SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".pkl", ".tar")  # usual; the content tells the form
 MAX_NESTING = 4  # of such entries
 MAX_ELEMENTS = 1 << 30  # 30 times R-101; more is a damaged or hostile header
 SAVE_INSTEAD = "save model.state_dict() instead"
@@ -41,6 +42,7 @@ class StateFile:
     metadata: dict[str, str] = field(default_factory=dict)
     entry: str = ""  # which of ENTRIES the tensors were under, joined by dots; "" for a bare state dictionary
     left_out: tuple[str, ...] = ()  # others of ENTRIES that the file holds as well
+    from_caffe2: bool = False  # it says so: detectron2 marks what it converted from Caffe2's backbones
 
 
 def read(path: Path) -> StateFile:
@@ -66,7 +68,14 @@ def read(path: Path) -> StateFile:
 def _read_form(content: Path, path: Path) -> StateFile:
     """`content` is the file to read, `path` what a user calls it."""
     start = _start(content)
+    if shards.is_index(content, start):
+        raise shards.error(path, "the index of weights that are stored in several files, not the weights")
     if start.startswith(b"PK"):
+        if torch_files.is_torchscript(content):
+            raise CheckpointError(
+                f"{path}: a TorchScript program, not weights alone; load it with torch.jit.load where it was made, and "
+                "save its state_dict() instead (torch.save)"
+            )
         with torch_files.archived(content) as file:
             return _unwrap(path, file.content, file.tensor)
     # Its first 8 bytes are the length of the JSON that follows.
@@ -94,7 +103,7 @@ def _member(path: Path) -> Iterator[Path]:
 def _start(path: Path) -> bytes:
     """The first 512 bytes of `path`."""
     if path.is_dir():
-        raise CheckpointError(f"{path}: a folder, not a weight file; give the file itself: --ckpt {path}/model.pth")
+        raise _folder(path)
     if path.exists() and not path.is_file():
         raise CheckpointError(f"{path}: no regular file; check the path given to --ckpt")
     try:
@@ -104,6 +113,14 @@ def _start(path: Path) -> bytes:
         raise CheckpointError(
             f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); check the path given to --ckpt"
         ) from error
+
+
+def _folder(path: Path) -> CheckpointError:
+    if any(path.glob("*-of-*.*")) or any(path.glob(f"*{shards.INDEX}")):
+        return shards.error(path, "a folder of weights that are stored in several files")
+    there = sorted(file.name for file in path.iterdir() if file.suffix in SUFFIXES)
+    which = f"--ckpt {path / there[0]}" if there else "it holds none of a usual name"
+    return CheckpointError(f"{path}: a folder, not a weight file; give the file itself: {which}")
 
 
 def _refuse_what_is_no_weight_file(path: Path, start: bytes) -> None:
@@ -138,7 +155,13 @@ def _no_views(view: View) -> Tensor:
     raise AssertionError(f"{view} in a plain pickle")
 
 
-def _refused(path: Path, name: object) -> CheckpointError:
+def _refused(path: Path, name: object, *, whole: bool = False) -> CheckpointError:
+    """whole: the file is one object of that name, such as a pickled module."""
+    if whole:
+        return CheckpointError(
+            f"{path}: refused, because loading it would call {name!s:.100}: a whole object was saved and not its "
+            f"weights; load it where it was made, and {SAVE_INSTEAD}"
+        )
     return CheckpointError(
         f"{path}: refused, because loading it would call {name!s:.100}, and weights need no code; "
         "ask its author for the weights alone, best as .safetensors (torch.save(model.state_dict(), ...) also reads)"
@@ -154,14 +177,15 @@ def _damaged(path: Path, error: Exception) -> CheckpointError:
 
 def _unwrap(path: Path, content: object, read_view: Callable[[View], Tensor]) -> StateFile:
     if isinstance(content, Foreign):
-        raise _refused(path, content)
+        raise _refused(path, content, whole=True)
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds a {_kind(content)}, not a dictionary of weights; {SAVE_INSTEAD}")
     state = content
     entries: list[str] = []
     left_out: tuple[str, ...] = ()
     while len(entries) < MAX_NESTING and (present := _present(state)):
-        left_out = left_out or tuple(present[1:])
+        unused = [f"{name} (None)" for name in ENTRIES if name in state and state[name] is None]
+        left_out = left_out or (*present[1:], *unused)
         entries.append(present[0])
         state = state[present[0]]
     entry = ".".join(entries)
@@ -180,7 +204,8 @@ def _unwrap(path: Path, content: object, read_view: Callable[[View], Tensor]) ->
                 f"{', '.join(ENTRIES)}; {SAVE_INSTEAD}"
             )
         tensors[name] = read_view(value) if isinstance(value, View) else arrays.read(name, value)
-    return StateFile(_checked(path, tensors), entry=entry, left_out=left_out)
+    from_caffe2 = content.get("__author__") == "Caffe2" or entries[-1:] == ["blobs"]
+    return StateFile(_checked(path, tensors), entry=entry, left_out=left_out, from_caffe2=from_caffe2)
 
 
 def _present(content: dict[Any, Any]) -> list[str]:

@@ -14,7 +14,7 @@ from stc.errors import CheckpointError, InputError
 from stc.model.checkpoint import load
 from stc.model.decode_rules import decode_rule
 from tests.foreign_layouts import CASES, Case
-from tests.seeded import SLIM, adelaidet_state, crossvis_state
+from tests.seeded import SLIM, adelaidet_state, crossvis_state, settings
 
 State = dict[str, Tensor]
 CAFFE_MEAN = (102.9801, 115.9465, 122.7717)
@@ -22,7 +22,8 @@ CAFFE_MEAN = (102.9801, 115.9465, 122.7717)
 
 def numbered(state: State) -> State:
     """The same names and shapes, each tensor full of one number of its own, stored once: a small file."""
-    return {name: torch.full((), float(i)).expand(state[name].shape) for i, name in enumerate(state, 1)}
+    numbers = {name: torch.full((), float(i)).expand(state[name].shape) for i, name in enumerate(state, 1)}
+    return numbers | settings(state)
 
 
 def saved(path: Path, state: object) -> Path:

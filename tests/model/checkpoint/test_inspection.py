@@ -18,7 +18,7 @@ from stc.model.checkpoint.infer import infer
 from stc.model.checkpoint.inspection import FLAGS, INFERRED, Told, inspect
 from stc.model.checkpoint.layouts.known import CROSSVIS
 from stc.model.config import ModelConfig
-from tests.seeded import HEAD, adelaidet_state, crossvis_state
+from tests.seeded import HEAD, SIZES_OF_INTEREST, adelaidet_state, crossvis_state, settings
 
 State = dict[str, Tensor]
 LITE = Path("assets/stc-lite.safetensors")
@@ -26,7 +26,8 @@ LITE = Path("assets/stc-lite.safetensors")
 
 def hollow(state: State) -> State:
     """The same names and shapes around one stored number each: a small file."""
-    return {name: torch.ones((), dtype=tensor.dtype).expand(tensor.shape) for name, tensor in state.items()}
+    ones = {name: torch.ones((), dtype=tensor.dtype).expand(tensor.shape) for name, tensor in state.items()}
+    return ones | settings(state)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,15 @@ def test_a_complete_checkpoint(tmp_path: Path, crossvis: State) -> None:
     assert told(found.not_told, "stride_in_1x1") == Told("stride_in_1x1", True, flag="--backbone-style")
     assert "ytvis2019" in found.assumed["classes"]
     assert json.loads(json.dumps(found.to_dict()))["inferred"][0]["field"] == "backbone"
+
+
+def test_a_stored_setting_is_shown_with_its_entry(tmp_path: Path, crossvis: State) -> None:
+    torch.save(crossvis | {SIZES_OF_INTEREST: torch.tensor([32, 64, 128, 256, 512])}, tmp_path / "c.pth")
+    expected = Told("sizes_of_interest", (32, 64, 128, 256, 512), (SIZES_OF_INTEREST,))
+    assert told(inspect(tmp_path / "c.pth").inferred, "sizes_of_interest") == expected
+    torch.save({name: t for name, t in crossvis.items() if name != SIZES_OF_INTEREST}, tmp_path / "c.pth")
+    expected = Told("sizes_of_interest", (64, 128, 256, 512, 1024))
+    assert told(inspect(tmp_path / "c.pth").not_told, "sizes_of_interest") == expected
 
 
 def test_every_field_of_the_config_is_told_or_not(tmp_path: Path, crossvis: State) -> None:

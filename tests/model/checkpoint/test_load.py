@@ -16,14 +16,15 @@ from stc.files import sha256
 from stc.model.checkpoint import load
 from stc.model.checkpoint.class_names import KNOWN
 from stc.model.config import R50
-from tests.seeded import HEAD, adelaidet_state, crossvis_state
+from tests.seeded import HEAD, SIZES_OF_INTEREST, adelaidet_state, crossvis_state, settings
 
 State = dict[str, Tensor]
 
 
 def hollow(state: State) -> State:
     """The same names and shapes around one stored number each: a small file."""
-    return {name: torch.ones((), dtype=tensor.dtype).expand(tensor.shape) for name, tensor in state.items()}
+    ones = {name: torch.ones((), dtype=tensor.dtype).expand(tensor.shape) for name, tensor in state.items()}
+    return ones | settings(state)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,11 @@ def test_condinst(tmp_path: Path, condinst: State) -> None:
     config = checkpoint.config
     assert checkpoint.layout == "adelaidet"
     assert checkpoint.sha256 == sha256(path)
-    assert set(checkpoint.assumed) == {"classes", "backbone_style", "decode_rule"}
+    assert set(checkpoint.assumed) == {"classes", "backbone_style", "decode_rule", "input_size", "decode_constants"}
+    assert checkpoint.assumed["input_size"].startswith("360x640, the published one")
+    assert checkpoint.assumed["decode_constants"] == (
+        "threshold 0.05, NMS above IoU 0.6 of the best 1000, masks at stride 4, as published"
+    )
     assert config == R50.with_(classes=KNOWN["coco"], track_dim=0, track_convs=0, track_norm=False)
 
     model = checkpoint.model
@@ -79,6 +84,7 @@ def test_crossvis_from_a_pickle(tmp_path: Path, crossvis: State) -> None:
     path.write_bytes(pickle.dumps({"model": {name: tensor.numpy() for name, tensor in crossvis.items()}}))
     checkpoint = load(path, classes="ytvis2021")
     assert checkpoint.layout == "crossvis"
+    assert "tracked with --tracker crossvis by its authors" in checkpoint.assumed["tracker"]
     assert checkpoint.config == R50.with_(classes=KNOWN["ytvis2021"])
     weights = checkpoint.model.state_dict()
     assert torch.equal(weights["head.track_tower.convs.3.weight"], crossvis[f"{HEAD}.reid_tower.9.weight"])
@@ -133,13 +139,61 @@ def test_other_precisions_become_float32(tmp_path: Path, condinst: State) -> Non
     assert torch.equal(weights["head.controller.bias"], condinst["controller.bias"].bfloat16().float())
 
 
-def test_frozen_norms_without_statistics_have_mean_0_and_variance_1(tmp_path: Path, condinst: State) -> None:
+def test_frozen_norms_of_caffe2_without_statistics_have_mean_0_and_variance_1(tmp_path: Path, condinst: State) -> None:
     state = {name: t for name, t in hollow(condinst).items() if not (name.startswith("backbone") and "running" in name)}
-    checkpoint = load(saved(tmp_path / "c.pth", state))
+    converted = {"model": state, "__author__": "Caffe2", "matching_heuristics": True}
+    checkpoint = load(saved(tmp_path / "c.pth", converted))
     bn = checkpoint.model.state_dict()
     assert not bn["backbone.res4.5.bn2.running_mean"].any()
     assert (bn["backbone.res4.5.bn2.running_var"] == 1).all()
     assert "53 frozen norms" in checkpoint.assumed["statistics"]
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        (torch.tensor([32, 64, 128, 256, 512]), (32, 64, 128, 256, 512)),
+        (torch.tensor([48.5, 96.0, 192.0, 384.0, 768.0]), (48.5, 96, 192, 384, 768)),
+        (torch.tensor([64, 128, 256, 512, 1024]).half(), (64, 128, 256, 512, 1024)),
+    ],
+)
+def test_the_sizes_of_interest_are_those_that_the_file_stores(
+    tmp_path: Path, condinst: State, stored: Tensor, read: tuple[float, ...]
+) -> None:
+    loaded = load(saved(tmp_path / "c.pth", hollow(condinst) | {SIZES_OF_INTEREST: stored}))
+    assert loaded.config.sizes_of_interest == read
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        torch.tensor([64, 128, 256, 512]),
+        torch.tensor([64, 128, 256, 512, 1024, 2048]),
+        torch.tensor([64, 128, 128, 512, 1024]),
+        torch.tensor([1024, 512, 256, 128, 64]),
+        torch.tensor([0, 128, 256, 512, 1024]),
+        torch.tensor([64, 128, 256, 512, torch.inf]),
+        torch.tensor([64, 128, torch.nan, 512, 1024]),
+        torch.tensor([[64, 128, 256, 512, 1024]]),
+        torch.tensor(64),
+        torch.zeros(5, dtype=torch.bool),
+    ],
+)
+def test_sizes_of_interest_that_are_none_are_refused(tmp_path: Path, condinst: State, stored: Tensor) -> None:
+    path = saved(tmp_path / "c.pth", hollow(condinst) | {SIZES_OF_INTEREST: stored})
+    with pytest.raises(CheckpointError, match=r"sizes_of_interest must be 5 positive ascending numbers, one per level"):
+        load(path)
+
+
+def test_a_file_without_sizes_of_interest_has_the_published_ones(tmp_path: Path, condinst: State) -> None:
+    state = {name: tensor for name, tensor in hollow(condinst).items() if name != SIZES_OF_INTEREST}
+    assert load(saved(tmp_path / "c.pth", state)).config.sizes_of_interest == (64, 128, 256, 512, 1024)
+
+
+def test_a_shard_is_called_so(tmp_path: Path, condinst: State) -> None:
+    state = dict(list(hollow(condinst).items())[:200])
+    with pytest.raises(CheckpointError, match=r"shard 2 of 3, which holds a part .*; join the shards with: python -c "):
+        load(saved(tmp_path / "model-00002-of-00003.bin", state))
 
 
 def test_half_of_the_statistics_of_a_norm_are_not_made_up(tmp_path: Path, condinst: State) -> None:

@@ -28,7 +28,7 @@ def test_video_to_every_kind_of_output(
     assert written(out) == ["t.json", "t.jsonl", "t.mp4", "t.png"]
 
     summary = capsys.readouterr().out
-    assert summary.startswith("12 frames in ") and "FPS end to end), 1 tracks" in summary
+    assert summary.startswith("12 frames in ") and "FPS end to end, tracker default), 1 tracks" in summary
     assert all(str(path) in summary for path in outputs)
 
     (entry,) = json.loads(outputs[1].read_text())
@@ -110,7 +110,11 @@ entry()
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=tmp_path, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "6 frames in" in done.stdout and "2 tracks -> out.mp4, out.json" in done.stdout
+    assert (
+        "6 frames in" in done.stdout
+        and "tracker default)" in done.stdout
+        and "2 tracks -> out.mp4, out.json" in done.stdout
+    )
     first, second = json.loads((tmp_path / "out.json").read_text())
     assert first["score"] == pytest.approx(0.9) and second["score"] == pytest.approx(0.6)
     assert first["category_id"] == second["category_id"] == 1

@@ -13,7 +13,7 @@ from stc.model.checkpoint.layouts import known as layouts
 from stc.model.checkpoint.save import weights
 from stc.model.config import R50, STC_LITE
 from stc.model.network import STC
-from tests.seeded import adelaidet_state, crossvis_state
+from tests.seeded import adelaidet_state, crossvis_state, settings
 
 
 def elements(state: dict[str, Tensor]) -> int:
@@ -70,7 +70,7 @@ def test_names_cover_the_network_exactly(
         model = STC(R50.with_(classes=classes) if tracked else R50.with_(classes=classes, track_dim=0))
     found = {layout.ours(name) for name in state if not layout.ignores(name)}
     scales = {f"head.scales.{level}" for level in range(5)}
-    assert found == (set(weights(model)) - {"head.scales"}) | scales
+    assert found == (set(weights(model)) - {"head.scales"}) | scales | set(settings(state))
 
 
 def test_our_own_layout_knows_our_own_models() -> None:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import pickle
+import re
+import shlex
+import subprocess
+import sys
 import tarfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -336,3 +341,55 @@ def test_dictionaries_that_are_no_weights(tmp_path: Path, content: Any, problem:
     torch.save(content, path)
     with pytest.raises(CheckpointError, match=problem):
         files.read(path)
+
+
+class Net(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = torch.nn.Linear(2, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc(x)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("make", [torch.jit.script, lambda net: torch.jit.trace(net, torch.zeros(1, 2))])
+def test_a_torchscript_program_is_called_so(tmp_path: Path, make: Callable[[torch.nn.Module], Any]) -> None:
+    make(Net().eval()).save(str(tmp_path / "m.pt"))
+    with pytest.raises(CheckpointError, match=r"m\.pt: a TorchScript program, not weights alone; .*torch\.jit\.load"):
+        files.read(tmp_path / "m.pt")
+
+
+def test_a_module_saved_whole_is_called_so(tmp_path: Path) -> None:
+    torch.save(Net(), tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match=r"would call \S*Net: a whole object was saved .*model\.state_dict\(\)"):
+        files.read(tmp_path / "m.pt")
+
+
+def test_an_entry_that_is_none_is_recorded(tmp_path: Path) -> None:
+    torch.save({"epoch": 1, "ema": STATE, "model": None}, tmp_path / "m.pt")
+    file = files.read(tmp_path / "m.pt")
+    assert (file.entry, file.left_out) == ("ema", ("model (None)",))
+
+
+@pytest.mark.slow
+def test_sharded_safetensors_are_called_so_and_the_command_joins_them(tmp_path: Path) -> None:
+    folder = tmp_path / "it's sharded"
+    folder.mkdir()
+    shards = {name: f"model-0000{i}-of-00003.safetensors" for i, name in enumerate(STATE, 1)}
+    for name, file in shards.items():
+        save_file({name: STATE[name]}, folder / file)
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {"total_size": 40}, "weight_map": shards}))
+    for path, what in ((index, "the index of weights"), (folder, "a folder of weights")):
+        with pytest.raises(CheckpointError, match=f"{what} that are stored in several files") as caught:
+            files.read(path)
+        found = re.search(r"join the shards with: python (.*), and give --ckpt (.*)$", str(caught.value))
+        assert found is not None
+        subprocess.run([sys.executable, *shlex.split(found[1])], check=True)
+        assert_state(files.read(Path(found[2])).tensors)
+
+
+def test_a_folder_names_the_weights_in_it(tmp_path: Path) -> None:
+    torch.save(STATE, tmp_path / "last.pth")
+    with pytest.raises(CheckpointError, match=rf"a folder, not a weight file; .*--ckpt {tmp_path}/last\.pth"):
+        files.read(tmp_path)
