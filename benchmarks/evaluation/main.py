@@ -69,8 +69,10 @@ def main(argv: Sequence[str]) -> int:
     from stc.annotations.file import read_annotations
     from stc.benchmarks.evaluation.evaluate import Evaluation
     from stc.files import check_outputs, messages, write_text
+    from stc.runtime.bundle.files import read_with
 
-    check_outputs([arguments.json], [arguments.data, arguments.results])
+    read = read_with(arguments.model) if arguments.model else []
+    check_outputs([arguments.json], [arguments.data, arguments.results, *read])
     annotations = read_annotations(arguments.data, split=arguments.split)
     chosen = annotations.only(arguments.clips.split(",")) if arguments.clips else annotations
     found = _run(arguments, chosen) if arguments.model else _read(arguments.results, annotations, chosen)
