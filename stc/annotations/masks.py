@@ -39,9 +39,8 @@ def to_rle(segmentation: Any, size: tuple[int, int]) -> Rle:
     counts = segmentation["counts"]
     if not isinstance(counts, (list, str, bytes)):
         raise ValueError(f"`counts` is neither text nor a list: {shown(counts)}")
-    listed = isinstance(counts, list)
     # Each bound before its runs take memory; how many are in a text is known only when it is read.
-    if listed:
+    if isinstance(counts, list):
         _check_number(len(counts), size)
         runs = _listed_runs(counts)
     else:
@@ -49,7 +48,7 @@ def to_rle(segmentation: Any, size: tuple[int, int]) -> Rle:
         runs = _decoded_runs(counts)
     _check_runs(runs, size)
     plain = _joined(runs)
-    if listed or len(plain) < len(runs):
+    if isinstance(counts, list) or len(plain) < len(runs):
         return runs_to_rle(plain, size)
     return {"size": list(size), "counts": counts}
 
