@@ -27,8 +27,10 @@ def main(argv: Sequence[str]) -> int:
 
     from stc.benchmarks.report import terminal
     from stc.files import check_folder, check_outputs, messages
+    from stc.runtime.bundle.files import read_with
 
-    check_outputs([arguments.json, arguments.html], [*arguments.models, arguments.source, arguments.reference])
+    read = [name for model in arguments.models for name in read_with(model)]
+    check_outputs([arguments.json, arguments.html], [*read, arguments.source, arguments.reference])
     if arguments.explain is not None:
         check_folder(arguments.explain)
     with ExitStack() as stack:

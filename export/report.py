@@ -42,7 +42,7 @@ def read(folder: Path) -> tuple[Verified, ...]:
     try:
         report = json.loads((folder / FILES[0]).read_text(encoding="utf-8"))
         return tuple(_from_json(values) for values in report["verifications"])
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return ()
 
 

@@ -48,8 +48,8 @@ def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None)
     """Run `main(argv)` and return its exit code.
 
     `StcError` prints its message and returns its exit code, and so does what the system refuses (OSError: 1); a missing
-    optional package names the extra that brings it; Ctrl-C, SIGTERM and SIGHUP interrupt and return 130, 143 and 129; a
-    closed output pipe returns 141. Anything else is a bug and keeps its traceback.
+    optional package names the extra that brings it; Ctrl-C, SIGTERM and SIGHUP interrupt and return 130; a closed
+    output pipe returns 141. Anything else is a bug and keeps its traceback.
     """
     with signals.handled():
         try:
@@ -79,7 +79,7 @@ def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None)
             logger.debug("refused by the system", exc_info=True)
             _complain(f"error: {_refused(error)}")
         _quieten()
-        return signals.exit_code() if code == INTERRUPTED else code
+        return code
 
 
 def _call(main: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP are one wish, to end; only the exit code tells them apart.
+"""SIGINT, SIGTERM and SIGHUP are one wish, to end, and a command that they end returns one exit code.
 
 In a command they raise KeyboardInterrupt; where work can end with what it has, a `Hold` turns the first one into a
 question. The second one always interrupts, and a third ends the process whatever it does.
@@ -23,11 +23,6 @@ _came: list[int] = []
 def asked() -> bool:
     """Whether a signal has asked this command to end. True in every thread, so that waits become short."""
     return bool(_came)
-
-
-def exit_code() -> int:
-    """128 + the number of the signal that came first: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
-    return 128 + (_came[0] if _came else signal.SIGINT)
 
 
 @contextmanager

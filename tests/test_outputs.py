@@ -19,11 +19,13 @@ from stc.benchmarks.trackers.__main__ import main as trackers
 from stc.cli import run
 from stc.export.main import main as export
 from stc.model import checkpoint
+from stc.runtime.track.main import main as track
 from stc.training.plot import SHOWN
 from stc.training.plot import main as plot
 from tests.benchmarks.evaluation import scenes
 from tests.benchmarks.proven import prove
 from tests.runtime import tiny_model
+from tests.runtime.video.clips import encode, steady
 from tests.seeded import stc_lite_model
 
 pytestmark = pytest.mark.slow  # five commands, a second each, six times
@@ -164,3 +166,24 @@ def test_an_input_is_never_written_over(
     assert run(main, [*arguments, name]) == 1
     assert Path(name).read_bytes() == before
     assert "itself" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("named", ["", "model.onnx"], ids=["bundle", "file of it"])
+@pytest.mark.parametrize("target", ["model.onnx", "passport.json", "link.json"])
+@pytest.mark.parametrize("option", ["stc-track --json", "stc-track --jsonl", "stc-bench --json", "stc-bench --html"])
+def test_no_output_goes_over_a_file_of_the_model(
+    option: str, target: str, named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = tiny_model.write_bundle(tmp_path / "bundle")
+    clip = encode(tmp_path / "clip.mkv", steady(2))
+    (bundle / "link.json").symlink_to("model.onnx")
+    before = {path.name: path.read_bytes() for path in bundle.iterdir()}
+    command, _, flag = option.partition(" ")
+    model, output = str(bundle / named), str(bundle / target)
+    if command == "stc-track":
+        code = run(track, [str(clip), "--model", model, flag, output])
+    else:
+        code = run(bench, [model, "--source", str(clip), flag, output])
+    assert code == 1
+    assert "choose another output" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in bundle.iterdir()} == before

@@ -81,10 +81,12 @@ def main(argv: Sequence[str]) -> int:
     from stc.benchmarks.evaluation.evaluate import Evaluation
     from stc.benchmarks.evaluation.submission import check_name
     from stc.files import check_outputs, messages, write_text
+    from stc.runtime.bundle.files import read_with
 
     if arguments.write_results:
         check_name(arguments.write_results)
-    check_outputs([arguments.json, arguments.write_results], [arguments.data, arguments.results])
+    read = [arguments.data, arguments.results, *(read_with(arguments.model) if arguments.model else [])]
+    check_outputs([arguments.json, arguments.write_results], read)
     annotations = read_annotations(arguments.data, split=arguments.split, hidden=bool(arguments.write_results))
     chosen = annotations.only(arguments.clips.split(",")) if arguments.clips else annotations
     if arguments.write_results and not any(video.tracks for video in chosen.videos):

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from stc.cli import Parser, run
 from stc.errors import InputError
 from stc.files import check_outputs, messages, write_text
+from stc.runtime.bundle.files import read_with
 
 if TYPE_CHECKING:
     from stc.runtime.result import Result
@@ -122,7 +123,7 @@ def lines(costs: Sequence[Cost], fps: float) -> list[str]:
 
 def main(argv: Sequence[str]) -> int:
     arguments = _parse(argv)
-    check_outputs([arguments.json], [arguments.model, arguments.source])
+    check_outputs([arguments.json], [*read_with(arguments.model), arguments.source])
     from stc.benchmarks.models import candidates
     from stc.benchmarks.timing import source
     from stc.progress import bar

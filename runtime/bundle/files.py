@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from stc.errors import IncompatibleError, InputError
+from stc.errors import IncompatibleError, InputError, StcError
 from stc.runtime.bundle import engine_check, engine_record, passport
 from stc.runtime.bundle.engine_record import ENGINE_FILE, EngineRecord
 from stc.runtime.bundle.passport import MODEL_FILE, Passport
@@ -40,6 +40,18 @@ class EngineFile:
     flavour: Flavour
     plugin: Plugin | None  # to be loaded first; None: the engine needs none
     mask_head: str
+
+
+def read_with(model: str | Path) -> list[str]:
+    """The files that a command reads when it is given `model`, a bundle or a file: no output may be one of them."""
+    path = Path(model)
+    folder = path if path.is_dir() else path.parent
+    itself = [str(path)] if path.is_file() else []
+    try:
+        listed = passport.read(folder).files
+    except StcError:  # no bundle, or one that the command itself will refuse
+        return itself
+    return itself + [str(folder / name) for name in (passport.FILE_NAME, *listed)]
 
 
 def find(model: Path, device: str | None = None, *, trust: bool = False) -> OnnxFile | EngineFile:

@@ -107,7 +107,7 @@ class Masks:
         frame pixels, where the first pixel covers 0 to 1, as COCO's polygons do.
 
         Filling them gives the mask back to the pixel (`pycocotools.mask.frPyObjects`; of more than 100,000 points an
-        outline is simplified). holes: cut them out, each by a slit of no width; False: outer outlines only, to draw.
+        outline is split). holes: cut them out, each by a slit of no width; False: outer outlines only, to draw.
         """
         return [outlines(mask.dense()[0], holes=holes) for mask in self]
 

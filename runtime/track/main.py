@@ -76,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
+    from stc.runtime.bundle.files import read_with
     from stc.runtime.video import ReconnectPolicy, open_source
     from stc.runtime.video.sinks.lines import Rotation
 
@@ -89,7 +90,7 @@ def main(argv: Sequence[str]) -> int:
     if several:
         outputs.check_folders()
     else:
-        outputs.check(args.input)
+        outputs.check([*args.input, *read_with(args.model)])
 
     def open_(spec: str) -> Source:
         return open_source(spec, args.every, policy=args.policy, reconnect=reconnect)

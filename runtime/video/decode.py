@@ -16,6 +16,7 @@ from av.sidedata.sidedata import SideData
 from av.video.stream import VideoStream
 
 from stc.errors import InputError
+from stc.runtime.processors import threads_to_ask_for
 from stc.runtime.video.frame import MAX_PIXELS, Damaged, Image
 from stc.runtime.video.orientation import UPRIGHT, Orientation, of_display_matrix
 
@@ -54,6 +55,7 @@ def video_stream(container: InputContainer, shown: str, number: int | None = Non
         raise InputError(f"{shown}: {size} is more than {MAX_PIXELS:,} pixels; {convert} -vf scale=3840:-2 out.mp4")
     # The header may lie, and a frame may be larger than it says: the decoder has the same limit.
     stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+    stream.codec_context.thread_count = threads_to_ask_for(None) or 0  # FFmpeg does not know of quotas; 0: it counts
     return stream
 
 

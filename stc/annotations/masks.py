@@ -17,6 +17,7 @@ Rle: TypeAlias = dict[str, Any]  # COCO, compressed: {"size": [H, W], "counts": 
 FARTHEST = 100_000  # pixels: the largest coordinate of a polygon, and not beyond ten times the picture
 LONGEST = 1_000_000  # pixels: pycocotools needs about 100 bytes for each one along a polygon's outline
 MOST_POINTS = 100_000  # of one polygon
+GROUPS = 7  # of 5 bits: they hold any run of a picture below 2**31 pixels
 FIX = "mend or leave out what describes this mask"
 
 Masks: TypeAlias = tuple[Rle | None, ...]  # one per frame; None where there is no pixel
@@ -38,7 +39,13 @@ def to_rle(segmentation: Any, size: tuple[int, int]) -> Rle:
     counts = segmentation["counts"]
     if not isinstance(counts, (list, str, bytes)):
         raise ValueError(f"`counts` is neither text nor a list: {shown(counts)}")
-    runs = _listed_runs(counts) if isinstance(counts, list) else _decoded_runs(counts)
+    # Each bound before its runs take memory; how many are in a text is known only when it is read.
+    if isinstance(counts, list):
+        _check_number(len(counts), size)
+        runs = _listed_runs(counts)
+    else:
+        _check_number(-(-len(counts) // GROUPS), size, " or more")
+        runs = _decoded_runs(counts)
     _check_runs(runs, size)
     plain = _joined(runs)
     if isinstance(counts, list) or len(plain) < len(runs):
@@ -147,7 +154,7 @@ def _decoded_runs(counts: str | bytes) -> NDArray[np.int64]:
     if ((codes < 0) | (codes > 63)).any() or (len(codes) and (not len(ends) or ends[-1] != len(codes) - 1)):
         raise ValueError(f"`counts` is no compressed RLE: {shown(counts)}")
     starts = np.concatenate(([0], ends[:-1] + 1))[: len(ends)]
-    if len(ends) and (ends - starts).max() > 6:  # 7 groups hold any run of a picture below 2**31 pixels
+    if len(ends) and (ends - starts).max() >= GROUPS:
         raise ValueError(f"`counts` holds a run that no picture has: {shown(counts)}")
     shifts = 5 * (np.arange(len(codes)) - np.repeat(starts, ends - starts + 1))
     runs: NDArray[np.int64] = np.add.reduceat((codes & 0x1F) << shifts, starts) if len(ends) else codes
@@ -159,13 +166,18 @@ def _decoded_runs(counts: str | bytes) -> NDArray[np.int64]:
     return runs
 
 
+def _check_number(runs: int, size: tuple[int, int], more: str = "") -> None:
+    pixels = size[0] * size[1]
+    if runs > 2 * pixels + 1:
+        raise ValueError(f"an RLE of {runs}{more} runs for {pixels} pixels")
+
+
 def _check_runs(runs: NDArray[np.int64], size: tuple[int, int]) -> None:
     pixels = size[0] * size[1]
     if (runs < 0).any():
         raise ValueError("an RLE with a negative run")
     # Both bounds together keep the sum below 2**63.
-    if len(runs) > 2 * pixels + 1:
-        raise ValueError(f"an RLE of {len(runs)} runs for {pixels} pixels")
+    _check_number(len(runs), size)
     if len(runs) and (longest := int(runs.max())) > pixels:
         raise ValueError(f"an RLE with a run of {longest} of {pixels} pixels")
     if (total := int(runs.sum())) != pixels:

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -162,6 +163,16 @@ def test_another_wheel_than_the_one_with_the_hash_is_refused(project: Path, inde
 def test_a_wheel_that_no_index_has_is_named(project: Path, index: Index) -> None:
     done = fetch(project, index.environment(), index.sha256, wheel="stand-in-headers==9.9")
     assert done.returncode != 0 and "stand-in-headers==9.9" in the_line(done.stderr)
+
+
+def test_what_a_killed_build_left_is_removed_and_a_running_one_keeps_its_own(project: Path, index: Index) -> None:
+    cache = folder_of(fetch(project, index.environment(), index.sha256)).parent
+    for name, age in (("fetching-dead", 7200), ("fetching-running", 60)):
+        (cache / name).mkdir()
+        os.utime(cache / name, (time.time() - age,) * 2)
+    shutil.rmtree(cache / f"{NAME}-{VERSION}")
+    folder_of(fetch(project, index.environment(), index.sha256))
+    assert [path.name for path in cache.glob("fetching-*")] == ["fetching-running"]
 
 
 def test_whole_headers_are_downloaded_once(project: Path, index: Index) -> None:

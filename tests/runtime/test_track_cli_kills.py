@@ -64,7 +64,7 @@ def test_a_pipe_that_nobody_reads_does_not_outlast_a_stop(
     process.terminate()
     process.communicate(timeout=30)
     assert monotonic() - begin < 10, "its limit is 2 s after a signal; the rest is for a machine that is busy"
-    assert process.returncode in (1, 130, 143)
+    assert process.returncode in (1, 130)
     names = [name for name in written(tmp_path / "out") if name.startswith(".")]
     assert names == [] and (tmp_path / "out" / "long.jsonl").is_fifo()
     assert (tmp_path / "out" / "long.mp4").exists() == (reader == "stalled"), "one without a frame is not begun"

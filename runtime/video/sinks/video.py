@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from stc.errors import InputError
 from stc.files import atomic_path
 from stc.opencv import cv2
+from stc.runtime.processors import threads_to_ask_for
 from stc.runtime.video.frame import Frame, Image, Writer
 from stc.runtime.video.sinks.lines import is_regular, set_aside
 from stc.runtime.video.sinks.made import MARK
@@ -193,6 +194,7 @@ class _Encoder:
         stream.width, stream.height = (side + side % 2 for side in self._size)
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = TIME_BASE
+        stream.codec_context.thread_count = threads_to_ask_for(None) or 0  # as for decoding
         stream.codec_context.colorspace = Colorspace.ITU709
         stream.codec_context.color_range = ColorRange.MPEG
         return stream

@@ -135,6 +135,7 @@ def _mask_head(r: random.Random, library: Library) -> None:
     if index < 5:
         arrays[index] = _odd(r, arrays[index], 0.5)
     masks = head(library.with_threads(r.choice((1, 2, 300))), *arrays)
+    height, width = arrays[0].shape[2:]  # an odd one may be of another size, and valid
     assert masks.shape == (batch, instances, height * numbers["upsample"], width * numbers["upsample"])
 
 

@@ -265,7 +265,7 @@ def test_a_service_that_is_stopped_completes_its_files(tmp_path: Path, bundle: P
             sleep(0.05)
         process.terminate()
         shown, told = process.communicate(timeout=60)
-    assert process.returncode == 143, told
+    assert process.returncode == 130, told
     assert told.endswith("interrupted\n") and SECRET not in shown + told and "Traceback" not in told
     cells = table(shown)
     assert cells["in"][:2] == ["ended", "1"] and len(cells) == 2

@@ -153,7 +153,7 @@ def test_a_stop_is_clean_and_leaves_what_is_finished(place: Path) -> None:
     until(lambda: records(place))
     fleet.process.send_signal(signal.SIGTERM)
     code, out, err = fleet.wait()
-    assert (code, err) == (143, "interrupted\n"), out
+    assert (code, err) == (130, "interrupted\n"), out
     done, cancelled = out.count(" done "), out.count(" cancelled")
     assert done >= 1 and cancelled >= 1 and done + cancelled == VIDEOS
     assert len(records(place)) >= done  # one may have ended while it was being told to stop

@@ -13,6 +13,7 @@ import pytest
 
 from stc.errors import InputError
 from stc.runtime.video import open_source
+from stc.runtime.video.sinks.video import video_writer
 from tests.runtime.video.clips import CODING_ERROR, encode, square_picture, steady
 
 
@@ -182,3 +183,29 @@ def test_named_pipe_is_refused_and_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
     with pytest.raises(InputError, match="neither a file nor a folder"):
         open_source(tmp_path / "pipe.mp4")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts its threads in /proc")
+def test_under_a_quota_of_one_processor_ffmpeg_starts_no_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It counts the processors itself, and knows nothing of a container's quota."""
+    clip = encode(tmp_path / "clip.mp4", steady(12), codec="libx264")
+
+    def threads() -> list[str]:
+        names = [(task / "comm").read_text() for task in Path("/proc/self/task").iterdir()]
+        return [name for name in names if name.startswith("av:")]
+
+    def at_work() -> set[int]:
+        seen = set()
+        with video_writer(tmp_path / "out.mp4", 30) as write:
+            for frame in open_source(clip):
+                write(frame.image, frame)
+                seen.add(len(threads()))
+        return seen
+
+    monkeypatch.setattr("stc.runtime.processors.os.cpu_count", lambda: 16)
+    monkeypatch.setattr("stc.runtime.processors.processors", lambda root: 3)
+    assert max(at_work()) >= 3, "such threads are seen by this test"
+    monkeypatch.setattr("stc.runtime.processors.processors", lambda root: 1)
+    assert at_work() == {0}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ def test_what_is_wrong_is_said(segmentation: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("size", "message"),
     [
-        ((6, 9), "131073 runs for 54 pixels"),
+        ((6, 9), "74900 or more runs for 54 pixels"),
         ((500, 500), "a run of 562949953388544 of 250000 pixels"),  # so many pixels may have so many runs
     ],
 )
@@ -94,6 +95,19 @@ def test_runs_whose_sum_wraps_around_to_the_picture_are_refused(size: tuple[int,
     assert np.array(runs, np.int64).sum() == size[0] * size[1]
     with pytest.raises(ValueError, match=message):
         to_rle({"size": list(size), "counts": compressed(runs)}, size)
+
+
+@pytest.mark.parametrize("counts", ["0" * (20 << 20), [0] * (5 << 20)], ids=["text", "list"])
+def test_a_mask_of_too_many_runs_is_refused_before_memory_is_asked_for(counts: str | list[int]) -> None:
+    """Reading them takes 8 bytes and more for each."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="runs for 54 pixels"):
+            to_rle({"size": [6, 9], "counts": counts}, (6, 9))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1 << 20
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=60))
