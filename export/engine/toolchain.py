@@ -1,4 +1,4 @@
-"""The one place where TensorRT 10, TensorRT 11 and TensorRT-RTX differ, and the GPU that they build for."""
+"""The one place where TensorRT 10, TensorRT 11 and TensorRT-RTX differ for who builds engines."""
 
 from __future__ import annotations
 
@@ -7,42 +7,18 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from stc.errors import IncompatibleError, Missing, MissingDependencyError
-from stc.runtime.machine.machine import MODULES, NAMES
-from stc.runtime.machine.machine import Flavour as Name
+from stc.runtime.machine.flavour import FLAVOURS, FlavourName
 
 Asked = Literal["auto", "tensorrt", "rtx", "none"]
 OLDEST = (10, 3)  # TensorRT of JetPack 6
 OLDEST_EMBED = (10, 9)  # the first with ahead-of-time plugins
 
 
-def compute_capability() -> str:
-    """Of the current device, such as "SM89".
-
-    Raises MissingDependencyError without cuda-bindings, IncompatibleError when CUDA does not answer.
-    """
-    try:
-        from cuda.bindings import runtime
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"cuda-bindings is not installed ({error}); fix: pip install 'stc-trt[tensorrt]'"
-        ) from error
-    status, device = runtime.cudaGetDevice()
-    numbers = []
-    for attribute in ("cudaDevAttrComputeCapabilityMajor", "cudaDevAttrComputeCapabilityMinor"):
-        if status == runtime.cudaError_t.cudaSuccess:
-            kind = getattr(runtime.cudaDeviceAttr, attribute)
-            status, number = runtime.cudaDeviceGetAttribute(kind, device)
-            numbers.append(number)
-    if status != runtime.cudaError_t.cudaSuccess:
-        raise IncompatibleError(f"CUDA does not tell this machine's GPU ({status.name}); check it with: nvidia-smi")
-    return f"SM{numbers[0]}{numbers[1]}"
-
-
 @dataclass(frozen=True)
-class Flavour:
-    """An imported TensorRT. `module` is its Python module."""
+class Toolchain:
+    """A TensorRT to build with. `module` is its Python module, imported."""
 
-    name: Name
+    name: FlavourName
     module: Any
 
     @property
@@ -57,12 +33,7 @@ class Flavour:
 
     @property
     def title(self) -> str:
-        return f"{NAMES[self.name]} {self.version}"
-
-    @property
-    def has_plugins(self) -> bool:
-        """RTX has no plugin layer: a plugin that its parser creates ends the process."""
-        return self.name == "tensorrt"
+        return f"{FLAVOURS[self.name].title} {self.version}"
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -79,7 +50,7 @@ class Flavour:
         return 0
 
 
-def choose(asked: Asked) -> Flavour | Missing:
+def choose(asked: Asked) -> Toolchain | Missing:
     """The TensorRT to build with. `auto`: TensorRT where it imports, else TensorRT-RTX, else why there is none.
 
     Raises MissingDependencyError when the one asked for does not import, IncompatibleError when it is too old.
@@ -92,23 +63,23 @@ def choose(asked: Asked) -> Flavour | Missing:
             raise MissingDependencyError(found.reason)
         return found
     missing = []
-    for name in MODULES:  # in the order of preference
+    for name in FLAVOURS:
         found = _load(name)
-        if isinstance(found, Flavour):
+        if isinstance(found, Toolchain):
             return found
         missing.append(found.reason)
     return Missing("; or ".join(missing))
 
 
-def _load(name: Name) -> Flavour | Missing:
+def _load(name: FlavourName) -> Toolchain | Missing:
+    flavour = FLAVOURS[name]
     try:
-        module = importlib.import_module(MODULES[name])
+        module = importlib.import_module(flavour.module)
     except (ImportError, OSError) as error:  # OSError: its libraries do not load
-        return Missing(f"{NAMES[name]} does not import ({error}); fix: pip install 'stc-trt[{name}]'")
-    flavour = Flavour(name, module)
-    if name == "tensorrt" and flavour.release < OLDEST:
+        return Missing(f"{flavour.title} does not import ({error}); fix: {flavour.install}")
+    toolchain = Toolchain(name, module)
+    if name == "tensorrt" and toolchain.release < OLDEST:
         raise IncompatibleError(
-            f"{flavour.title} is too old: {'.'.join(map(str, OLDEST))} or newer is needed; "
-            "fix: pip install 'stc-trt[tensorrt]'"
+            f"{toolchain.title} is too old: {'.'.join(map(str, OLDEST))} or newer is needed; fix: {flavour.install}"
         )
-    return flavour
+    return toolchain
