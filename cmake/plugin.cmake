@@ -63,14 +63,17 @@ target_include_directories(stc_triton SYSTEM PRIVATE
   ${STC_TENSORRT_HEADERS} ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
 target_link_libraries(stc_triton PRIVATE ${CMAKE_DL_LIBS})
 
-# The same kernel for plans that carry it: PTX for the oldest architecture, which every newer GPU translates.
+# The same kernel for plans that carry it: PTX for the oldest architecture, which every newer GPU translates, and for the
+# oldest driver that knows it.
 list(GET CMAKE_CUDA_ARCHITECTURES 0 oldest)
 string(REGEX REPLACE "-.*" "" oldest ${oldest})
 set(ptx ${PROJECT_BINARY_DIR}/stc_mask_head.ptx)
 add_custom_command(OUTPUT ${ptx}
   COMMAND ${CMAKE_CUDA_COMPILER} -std=c++17 -O3 -ptx -arch=compute_${oldest} -I${STC_PLUGINS}/include
-          ${STC_PLUGINS}/cuda/embedded.cu -o ${ptx}
-  DEPENDS ${STC_PLUGINS}/cuda/embedded.cu ${STC_PLUGINS}/cuda/mask_head.cuh ${STC_PLUGINS}/cuda/cells.cuh
+          ${STC_PLUGINS}/cuda/embedded.cu -o ${ptx}.newest
+  COMMAND ${CMAKE_COMMAND} -DINPUT=${ptx}.newest -DOUTPUT=${ptx} -DARCHITECTURE=${oldest}
+          -P ${PROJECT_SOURCE_DIR}/cmake/oldest_ptx.cmake
+  DEPENDS ${PROJECT_SOURCE_DIR}/cmake/oldest_ptx.cmake ${STC_PLUGINS}/cuda/embedded.cu ${STC_PLUGINS}/cuda/mask_head.cuh ${STC_PLUGINS}/cuda/cells.cuh
           ${STC_PLUGINS}/include/stc/dynamic_mask_head.h)
 add_custom_target(stc_ptx ALL DEPENDS ${ptx})
 

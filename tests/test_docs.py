@@ -77,6 +77,24 @@ def _source(_: pytest.FixtureRequest) -> Iterator[Namespace]:
     names["session"].close()
 
 
+def _counting(_: pytest.FixtureRequest) -> Iterator[Namespace]:
+    """Called here: that results pass between processes is tested where they are made."""
+    from queue import SimpleQueue
+
+    from stc.runtime import Session
+    from tests.runtime import tiny_model
+
+    names: Namespace = {}
+    yield names
+    results, counts = SimpleQueue[object](), SimpleQueue[dict[str, int]]()
+    with Session("model-fp16") as session:
+        results.put(session.stream("gate")(tiny_model.frame((0, (8, 12, 40, 44)))))
+    results.put(None)
+    names["count"](results, counts)
+    found = counts.get_nowait()
+    assert sum(found.values()) == 1 and list(found) == list(session.passport.classes)
+
+
 def _sinks(_: pytest.FixtureRequest) -> Iterator[Namespace]:
     from stc.runtime import Session
     from stc.runtime.video import open_source
@@ -108,7 +126,8 @@ def _engine(request: pytest.FixtureRequest) -> Iterator[Namespace]:
 PYTHON: dict[str, Callable[[pytest.FixtureRequest], Iterator[Namespace]] | str] = {
     "README.md 1": _streams,
     "docs/pipelines.md 1": _source,
-    "docs/pipelines.md 2": _sinks,
+    "docs/pipelines.md 2": _counting,
+    "docs/pipelines.md 3": _sinks,
     "docs/running-engines.md 1": _engine,
     "docs/running-engines.md 2": "hands over GPU memory: needs a GPU",
     "docs/tracking.md 1": _tracking,
@@ -257,7 +276,6 @@ def headings(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-@pytest.mark.skipif(not (ROOT / "runtime/tracking").is_dir(), reason="the rooms inside the folders are not there yet")
 @pytest.mark.parametrize("page", PAGES)
 def test_places_in_the_tree_that_a_page_names_are_there(page: str) -> None:
     """Paths in running text, from the root or from the page's own folder; NAME stands for any."""

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from stc.benchmarks.evaluation.clip_score import ClipScore
     from stc.benchmarks.evaluation.evaluate import Report
     from stc.benchmarks.evaluation.results import Prediction
+    from stc.benchmarks.evaluation.submission import Submission
     from stc.benchmarks.timing.intervals import Interval
+    from stc.runtime.session import Session
 
 COLUMNS = (
     *("objects", "tracks", "AP", "AP50", "AP75", "APs", "APm", "APl", "AP_light", "AP_medium", "AP_heavy"),
@@ -49,6 +51,13 @@ def parser() -> argparse.ArgumentParser:
         "--fps", type=float, default=30.0, metavar="F", help="rate of pictures, for the tracker (default 30)"
     )
     p.add_argument("--tracker", choices=RULE_NAMES, help="tracking rule of --model (default: its own)")
+    p.add_argument(
+        "--write-results",
+        type=Path,
+        metavar="FILE",
+        help="write the tracks that --model finds: results.json, or a .zip of it for a challenge server; the data need "
+        "no annotations then; an interrupted run goes on",
+    )
     p.add_argument("--json", type=Path, metavar="FILE", help="write all numbers, per class and per clip (-: to stdout)")
     return p
 
@@ -61,6 +70,8 @@ def main(argv: Sequence[str]) -> int:
         raise InputError("--results are scored without pictures: leave out --frames")
     if arguments.results and arguments.tracker:
         raise InputError("--results have their ids: leave out --tracker")
+    if arguments.results and arguments.write_results:
+        raise InputError("--results are written already: leave out --write-results")
     if not (math.isfinite(arguments.fps) and arguments.fps > 0):
         raise InputError(f"--fps must be a positive number; got {arguments.fps}")
     if not (math.isfinite(arguments.min_area) and arguments.min_area >= 0):
@@ -68,11 +79,20 @@ def main(argv: Sequence[str]) -> int:
 
     from stc.annotations.file import read_annotations
     from stc.benchmarks.evaluation.evaluate import Evaluation
+    from stc.benchmarks.evaluation.submission import check_name
     from stc.files import check_outputs, messages, write_text
 
-    check_outputs([arguments.json], [arguments.data, arguments.results])
-    annotations = read_annotations(arguments.data, split=arguments.split)
+    if arguments.write_results:
+        check_name(arguments.write_results)
+    check_outputs([arguments.json, arguments.write_results], [arguments.data, arguments.results])
+    annotations = read_annotations(arguments.data, split=arguments.split, hidden=bool(arguments.write_results))
     chosen = annotations.only(arguments.clips.split(",")) if arguments.clips else annotations
+    if arguments.write_results and not any(video.tracks for video in chosen.videos):
+        if arguments.json:
+            raise InputError(f"{arguments.data}: holds no annotations, so there are no scores: leave out --json")
+        tracks = sum(len(predictions) for _, predictions in _run(arguments, chosen))
+        print(f"{len(chosen.videos)} videos, {tracks} tracks -> {arguments.write_results} (no annotations: not scored)")
+        return 0
     found = _run(arguments, chosen) if arguments.model else _read(arguments.results, annotations, chosen)
     evaluation = Evaluation(chosen, arguments.min_area)
     for video, predictions in found:
@@ -105,9 +125,37 @@ def _run(arguments: argparse.Namespace, annotations: VideoAnnotations) -> Iterat
         categories = category_ids(session.passport.classes, annotations.categories)
         for name in (name for i, name in enumerate(session.passport.classes, 1) if i not in categories):
             print(f"class {name} of the model is not in the annotations: its tracks are not scored", file=sys.stderr)
+        submission = _submission(arguments, session)
         with bar("running", sum(len(video.files) for video in annotations.videos)) as advance:
             for video in annotations.videos:
-                yield video, predict(session, video, frames[video.id], categories, advance)
+                found = None if submission is None else submission.finished(video, annotations)
+                if found is not None:
+                    advance(len(video.files))
+                else:
+                    found = predict(session, video, frames[video.id], categories, advance)
+                    if submission is not None:
+                        submission.add(video, found)
+                yield video, found
+        if submission is not None:
+            submission.write(annotations.videos)
+
+
+def _submission(arguments: argparse.Namespace, session: Session) -> Submission | None:
+    if arguments.write_results is None:
+        return None
+    from stc.benchmarks.evaluation.submission import Submission
+    from stc.files import sha256
+
+    settings = {
+        "passport": session.passport.to_json(),
+        "engine": session.engine,
+        "mask_head": session.mask_head,
+        "tracker": asdict(session.tracker_config),
+        "data": sha256(arguments.data),
+        "frames": str(arguments.frames.resolve()),
+        "fps": arguments.fps,
+    }
+    return Submission(arguments.write_results, settings)
 
 
 def _read(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,8 +13,11 @@ from typing import Any
 from stc.annotations.file import FIX, known, read_json
 from stc.annotations.masks import Masks, mask_areas, mean_area, read_mask, read_masks
 from stc.annotations.videos import Video, VideoAnnotations
+from stc.boundary import foreign
 from stc.errors import InputError, Problems
 from stc.json_values import number, shown, whole
+
+LARGEST = 1 << 30  # bytes that a zip may unpack to
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ def read_results(path: Path, annotations: VideoAnnotations) -> dict[int, list[Pr
 
     Raises InputError when it is no such file or holds malformed entries: then all of them are listed.
     """
-    data = read_json(path)
+    data = _unpacked(path) if path.suffix.lower() == ".zip" else read_json(path)
     if not isinstance(data, list):
         raise InputError(f"{path}: not a list of results; make one with: stc-track VIDEO --model MODEL --json {path}")
     videos = {video.id: video for video in annotations.videos}
@@ -60,14 +65,26 @@ def read_results(path: Path, annotations: VideoAnnotations) -> dict[int, list[Pr
             whose = "pictures" if key == "image_id" else "videos"
             problems.add(where, f"{key} {shown(entry.get(key))} is none of the annotations' {whose}")
         else:
-            found[video.id].append(_prediction(entry, video, annotations.categories, where, problems))
+            found[video.id].append(prediction_of(entry, video, annotations.categories, where, problems))
     problems.check(FIX)
     return found
 
 
-def _prediction(
+def _unpacked(path: Path) -> Any:
+    """The JSON of a zip as challenge servers take it. Raises InputError for all but one, of bounded size."""
+    with foreign("zip", path, f"check it with: python -m zipfile -l {path}"), zipfile.ZipFile(path) as archive:
+        members = [member for member in archive.infolist() if member.filename.lower().endswith(".json")]
+        if len(members) != 1:
+            raise InputError(f"{path}: holds {len(members)} JSON files, one is meant: results.json")
+        if members[0].file_size > LARGEST:
+            raise InputError(f"{path}: unpacks to {members[0].file_size:,} bytes; at most {LARGEST:,} are read")
+        return json.loads(archive.read(members[0]).decode("utf-8-sig"))  # zipfile reads no more than is stated
+
+
+def prediction_of(
     entry: dict[str, Any], video: Video, categories: dict[int, str], where: str, problems: Problems
 ) -> Prediction:
+    """What `entry`, the one at `where`, says of a track of `video`; what is wrong with it is added to `problems`."""
     category = whole(entry.get("category_id"))
     if known(entry, "category_id", categories) is None:
         problems.add(where, f"category_id {shown(entry.get('category_id'))} is none of the annotations' categories")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,9 @@ def find() -> Kernel | Missing:
 def register(module: Any, kernel: Kernel, head: Attributes) -> None:
     """Make `stc::DynamicMaskHead` known to the parser of `module`, a TensorRT with ahead-of-time plugins.
 
+    It has no attributes there: what they say is in the kernel, and TensorRT 10.9 to 11.1 turns integer attributes into
+    Python's in a way that NumPy 2.4 refuses.
+
     Raises InputError when the kernel was not compiled for `head`.
     """
     if head != BAKED:
@@ -63,7 +66,6 @@ def _register(module: Any, ptx: bytes) -> None:
     trtp: Any = importlib.import_module(f"{module.__name__}.plugin")
     tensors = dict.fromkeys(("mask_feats", "params", "locations", "sizes", "count"), trtp.TensorDesc)
     outputs = {"outputs": tuple[trtp.TensorDesc]}
-    numbers = {field.name: int for field in fields(Attributes)}
 
     def describe(
         mask_feats: Any,
@@ -71,10 +73,6 @@ def _register(module: Any, ptx: bytes) -> None:
         locations: Any,
         sizes: Any,
         count: Any,
-        channels: int,
-        layers: int,
-        stride: int,
-        upsample: int,
     ) -> Any:
         masks = mask_feats.like()
         masks.shape_expr[1] = params.shape_expr[1]
@@ -92,10 +90,6 @@ def _register(module: Any, ptx: bytes) -> None:
         locations: Any,
         sizes: Any,
         count: Any,
-        channels: int,
-        layers: int,
-        stride: int,
-        upsample: int,
         outputs: Any,
         tactic: int,
     ) -> tuple[str, bytes, Any, Any]:
@@ -113,9 +107,9 @@ def _register(module: Any, ptx: bytes) -> None:
         return ENTRY[mask_feats.dtype.name], ptx, parameters, scalars
 
     launched = tuple[str, bytes, trtp.KernelLaunchParams, trtp.SymIntExprs]
-    _define(trtp.register, describe, {**tensors, **numbers, "return": trtp.TensorDesc})
+    _define(trtp.register, describe, {**tensors, "return": trtp.TensorDesc})
     _define(trtp.autotune, combinations, {**tensors, **outputs, "return": list[trtp.AutoTuneCombination]})
-    _define(trtp.aot_impl, launch, {**tensors, **numbers, **outputs, "tactic": int, "return": launched})
+    _define(trtp.aot_impl, launch, {**tensors, **outputs, "tactic": int, "return": launched})
 
 
 def _define(decorator: Any, function: Callable[..., Any], annotations: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ def for_plugin(model: onnx.ModelProto, *, ahead_of_time: bool) -> bytes:
     """`model`, serialised, without the op's function body.
 
     Without the body a plugin that is missing is a parser error, not a silent change of route. ahead_of_time: the
-    plugin is the kernel of `embed.py`, not a library's.
+    plugin is the kernel of `embed.py`, not a library's; it has no attributes.
     """
     bare = onnx.ModelProto()
     bare.CopyFrom(model)
@@ -33,6 +33,9 @@ def for_plugin(model: onnx.ModelProto, *, ahead_of_time: bool) -> bytes:
     bare.functions.extend(kept)
     if ahead_of_time:
         for node in _nodes(bare):
+            left = [attribute for attribute in node.attribute if attribute.name not in mask_head_op.FIELDS]
+            del node.attribute[:]
+            node.attribute.extend(left)
             node.attribute.append(onnx.helper.make_attribute("aot", 1))
     content: bytes = bare.SerializeToString()
     return content

@@ -199,8 +199,10 @@ def _stored_config(
     if rule is not None:
         raise InputError(f"{path}: says itself how it is decoded; leave out --decode-rule")
     try:
-        config = ModelConfig.from_dict(json.loads(stored))
-        find_backbone(config.backbone)
+        values = json.loads(stored)
+        if isinstance(values, dict) and "backbone" in values:
+            find_backbone(values["backbone"])  # names those there are
+        config = ModelConfig.from_dict(values)
     except (ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: its {CONFIG_KEY} cannot be used ({error}); save it again with this version of stc"

@@ -15,7 +15,6 @@ const char* refusal(const DynamicMaskHead& op) noexcept;
 /// while a stream is captured. cudaErrorInvalidValue where refusal() has something to say; nothing was enqueued then.
 cudaError_t dynamic_mask_head(const DynamicMaskHead& op, cudaStream_t stream) noexcept;
 
-
 /// Enqueue on `stream`; all pointers, those of the axes too, are device memory. One kernel, no allocation, no
 /// synchronisation. `storage` is the type of the probabilities. cudaErrorInvalidValue for sizes out of range.
 /// words: (instances, H, ceil(W / 32)), pixel x is bit x % 32 of word x / 32.

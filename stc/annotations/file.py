@@ -22,13 +22,18 @@ FIX = "mend the file or leave these entries out of it"
 
 
 def read_annotations(
-    path: Path, *, exclude: Collection[str] = (), split: str | None = None, problems: Problems | None = None
+    path: Path,
+    *,
+    exclude: Collection[str] = (),
+    split: str | None = None,
+    problems: Problems | None = None,
+    hidden: bool = False,
 ) -> VideoAnnotations:
     """Read `path`.
 
     exclude: names of videos (see `Video.name`) that are left out. split: entries whose `split` field says something
     else are left out too; None: all are read. Masks of what is left out are not looked at. problems: receives what is
-    wrong with single entries, in place of an error.
+    wrong with single entries, in place of an error. hidden: a file without annotations is taken, as one of no tracks.
 
     Raises InputError when it is another file or has no annotations (hidden validation sets), and, unless `problems` is
     given, with the list of all malformed entries.
@@ -40,6 +45,8 @@ def read_annotations(
     if missing := [key for key in (kind, "categories") if not isinstance(data.get(key), list)]:
         names = " and ".join("`videos` (or `images`)" if key == kind else f"`{key}`" for key in missing)
         raise InputError(f"{path}: neither YouTube-VIS nor COCO annotations: no list {names}; give an annotation file")
+    if hidden and data.get("annotations") is None:
+        data = {**data, "annotations": []}
     if data.get("annotations") is None:
         raise InputError(
             f"{path}: holds no annotations: those of the published validation and test sets are hidden, and only their "

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,36 @@ def test_the_embedded_kernels_are_ptx_with_c_names(library: Path) -> None:
     for storage in ("f32", "f16"):
         assert f".visible .entry stc_dynamic_mask_head_{storage}(" in text
     assert ".target sm_75" in text
+    assert re.findall(r"^\.version (.+)$", text, re.MULTILINE) == ["6.3"]
+
+
+# The oldest of CUDA 12, whose drivers TensorRT 10 still serves; sm_87 is Jetson Orin, sm_90 Hopper.
+@pytest.mark.parametrize("architecture", ["sm_75", "sm_87", "sm_90"])
+def test_the_assembler_of_cuda_12_takes_the_embedded_kernels(library: Path, tmp_path: Path, architecture: str) -> None:
+    command = [assembler("12.0.140"), f"-arch={architecture}", "-v", "-o", tmp_path / "kernel.cubin"]
+    done = subprocess.run(
+        [*command, library.with_name("stc_mask_head.ptx")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("0 bytes spill stores, 0 bytes spill loads") == 2, done.stderr
+
+
+def assembler(version: str) -> Path:
+    """ptxas of a CUDA release, from NVIDIA's wheel; downloaded once."""
+    folder = ROOT / "build" / f"ptxas-{version}"
+    program = folder / "nvidia" / "cuda_nvcc" / "bin" / "ptxas"
+    if not program.is_file():
+        wheels = ROOT / "build" / "wheels"
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", wheels]
+        done = subprocess.run(
+            [*command, f"nvidia-cuda-nvcc-cu12=={version}"], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"the assembler of CUDA {version} cannot be downloaded: {done.stderr[-300:]}"
+        (wheel,) = wheels.glob(f"nvidia_cuda_nvcc_cu12-{version}-*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extract("nvidia/cuda_nvcc/bin/ptxas", folder)
+        program.chmod(0o755)
+    return program
 
 
 def parse(library: Path, *arguments: str) -> str:

@@ -189,7 +189,7 @@ def test_parts_of_a_copy_are_copies_of_the_parts(native: bool) -> None:
 READ = """
 import pickle, sys
 from pathlib import Path
-from stc.runtime import native
+from stc.runtime.native import library as native
 if sys.argv[3] == "without":
     native.FILE = Path("/nonexistent")
 assert isinstance(native.find(), native.Missing) == (sys.argv[3] == "without")

@@ -205,7 +205,7 @@ def test_frames_belong_to_a_model(command: list[str], capsys: pytest.CaptureFixt
 def test_scores_that_cannot_be_written_are_one_line(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (data / "scores.json").mkdir()
     assert run(main, arguments(data, "--clips", "moving")) == 1
-    assert "scores.json: cannot be written" in capsys.readouterr().err
+    assert "scores.json: a folder, and a file is meant" in capsys.readouterr().err
 
 
 def test_an_interrupt_leaves_nothing_behind(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

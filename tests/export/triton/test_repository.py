@@ -244,7 +244,7 @@ def test_the_command_writes_it_from_a_bundle(bundle: Path, tmp_path: Path, capsy
 def test_the_command_writes_it_with_an_export(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The export itself stands aside: it has left a bundle whose proof failed."""
     failed = replace(passport.read(bundle), agreement={"model.onnx": {"verdict": "fail"}})
-    failed = replace(failed, checkpoint={"assumed": {}})
+    failed = replace(failed, checkpoint={"file": "m.pth", "sha256": "0" * 64, "layout": "stc", "assumed": {}})
     failed.write(bundle)
     monkeypatch.setattr("stc.export.main._work", lambda *_: Export(bundle, failed, (), "no engine"))
     assert main(["--ckpt", "model.pth", "--triton", str(tmp_path / "models")]) == 3

@@ -84,7 +84,7 @@ def test_lost_stream_is_connected_again_until_given_up(
     policy = ReconnectPolicy(open_timeout=0.3, first_delay=0.1, give_up=1.0)
     frames = []
     with open_source(endless(False), policy="wait", reconnect=policy) as source, caplog.at_level(logging.DEBUG):
-        with pytest.raises(InputError, match=r"no frame for \d s; nothing came for 0.3 s") as caught:
+        with pytest.raises(InputError, match=r"no frame for [\d.]+ s; nothing came for 0.3 s") as caught:
             for frame in source:
                 frames.append(frame)  # noqa: PERF402 - the frames before the loss are wanted
     assert f"lost after {len(frames)} frames" in str(caught.value) and len(frames) > 10
@@ -202,7 +202,7 @@ def test_a_camera_without_time_stamps_has_the_times_of_arrival(
     body = b"".join(part.ljust(size, b"\n") for part in parts)
     url = served(body, {"Content-Type": "multipart/x-mixed-replace;boundary=frame"}, 0.1)
     start = monotonic()
-    with open_source(url, policy="wait", reconnect=ReconnectPolicy(give_up=0.1)) as source:
+    with open_source(url, policy="wait", reconnect=ReconnectPolicy(give_up=2.0)) as source:
         frames = list(islice(source, 19))
     assert source.live
     assert 1.0 < frames[-1].time < monotonic() - start, "25 per second would be 0.72 s"
