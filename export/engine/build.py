@@ -68,12 +68,11 @@ def build(
     counted = audit.count(audit.read(toolchain.module, parsed.network), precision)
     audit.check(counted, source)
     plan = _plan(parsed, source, toolchain, options, display)
-    here = gather()
-    layers = _inspect(plan, source, toolchain, precision, here)
+    layers = _inspect(plan, source, toolchain, precision)
     record = EngineRecord(
         flavour=toolchain.name,
         version=toolchain.version,
-        targets=options.targets or (_target(here),),
+        targets=options.targets or (_target(gather()),),
         batch=options.batch.to_tuple(),
         source=source,
         plugin=None if plugin is None else _record(plugin),
@@ -92,11 +91,9 @@ def _target(here: Machine) -> str:
     return here.gpus[0].target
 
 
-def _inspect(
-    plan: bytes, source: str, toolchain: Toolchain, precision: Precision, here: Machine
-) -> EngineLayers | Missing:
+def _inspect(plan: bytes, source: str, toolchain: Toolchain, precision: Precision) -> EngineLayers | Missing:
     """What TensorRT says of the finished engine, checked; where no GPU is, why it was not asked."""
-    answer = ask_inspector(toolchain, plan, source, here)
+    answer = ask_inspector(toolchain, plan, source, gather())
     counted = answer if isinstance(answer, Missing) else engine_layers.count(answer, precision)
     if isinstance(counted, EngineLayers):
         engine_layers.check(counted, source)

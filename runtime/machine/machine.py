@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from stc.errors import Missing
 from stc.runtime.machine import plugin
-from stc.runtime.machine.flavour import FLAVOURS, Flavour, FlavourName
+from stc.runtime.machine.flavour import FLAVOURS, FlavourName
 from stc.runtime.machine.plugin import Plugin
 
 logger = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ def gather() -> Machine:
         gpus=cuda.gpus,
         cuda_bindings=_try(partial(_version, "cuda-bindings")),
         cuda_error=cuda.error,
-        tensorrt=tuple(found for flavour in FLAVOURS.values() if (found := _try(partial(_tensorrt, flavour)))),
+        tensorrt=tuple(found for name in FLAVOURS if (found := _try(partial(_tensorrt, name)))),
         plugin=_try(plugin.find) or NOT_LOOKED_FOR,
     )
 
@@ -156,15 +156,16 @@ def _driver_library() -> bool:
     return True
 
 
-def _tensorrt(flavour: Flavour) -> TensorRt | None:
+def _tensorrt(name: FlavourName) -> TensorRt | None:
+    flavour = FLAVOURS[name]
     spec = find_spec(flavour.module)
     if spec is None or spec.origin is None:  # without an origin it is a folder of that name, no package
         return None
     for package in flavour.packages:
         if (found := _version(package)) is not None:
             cuda = re.search(r"-cu(\d+)$", package)
-            return TensorRt(flavour.name, found, int(cuda[1]) if cuda else None)
-    return TensorRt(flavour.name, None)
+            return TensorRt(name, found, int(cuda[1]) if cuda else None)
+    return TensorRt(name, None)
 
 
 def _version(package: str) -> str | None:
