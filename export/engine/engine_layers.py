@@ -83,13 +83,13 @@ def count(text: str, precision: Precision) -> EngineLayers | Missing:
     try:
         layers = json.loads(text)["Layers"]
         # Without details, a layer is its name alone.
-        known = [(layer, types) for layer in layers if isinstance(layer, dict) and (types := _types(layer))]
+        known = [(entry, types) for entry in layers if isinstance(entry, dict) and (types := _types(entry))]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         return Missing(f"its answer is not of the documented format ({error!r})")
-    computing = [(layer, types) for layer, types in known if str(layer.get("LayerType")).lower() not in _MOVES]
+    computing = [(entry, types) for entry, types in known if str(entry.get("LayerType")).lower() not in _MOVES]
     if not computing:
         return Missing(f"it names the types of none of {len(layers)} layers")
-    convolutions = [types for layer, types in computing if _is_convolution(layer)]
+    convolutions = [types for entry, types in computing if _is_convolution(entry)]
     wanted = TYPES[precision]
     return EngineLayers(
         precision=precision,
@@ -117,16 +117,16 @@ def check(counted: EngineLayers, source: str) -> None:
         )
 
 
-def _is_convolution(layer: dict[str, Any]) -> bool:
-    return any(_CONVOLUTION.search(str(layer.get(key)).lower()) for key in ("LayerType", "ParameterType"))
+def _is_convolution(entry: dict[str, Any]) -> bool:
+    return any(_CONVOLUTION.search(str(entry.get(key)).lower()) for key in ("LayerType", "ParameterType"))
 
 
-def _types(layer: dict[str, Any]) -> set[str]:
+def _types(entry: dict[str, Any]) -> set[str]:
     """The known types of its inputs and outputs; a convolution's weights speak for it where those are not named."""
-    tensors = [*layer.get("Inputs", ()), *layer.get("Outputs", ())]
+    tensors = [*entry.get("Inputs", ()), *entry.get("Outputs", ())]
     named = [tensor.get("Format/Datatype") for tensor in tensors]
     found = {kind for text in named if (kind := _type(str(text)))}
-    weight = _type(str(layer.get("Weights", {}).get("Type")))
+    weight = _type(str(entry.get("Weights", {}).get("Type")))
     return found or ({weight} if weight else set())
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.runtime.masks.axis import MASK_THRESHOLD
 from stc.runtime.serial_blas import inner_products
 from stc.runtime.tracking.bank import NO_TRACK, TrackBank, norms
 from stc.runtime.tracking.detections import Detections
@@ -176,7 +177,7 @@ def _without_duplicates(overlaps: Floats, limit: float) -> NDArray[np.intp]:
 
 def _mask_iou(masks: NDArray[np.floating]) -> Floats:
     """Between the masks (n, h, w) > 0.5: float32 (n, n); 0 between empty ones."""
-    pixels = (masks.reshape(len(masks), masks.shape[1] * masks.shape[2]) > 0.5).astype(np.float32)
+    pixels = (masks.reshape(len(masks), masks.shape[1] * masks.shape[2]) > MASK_THRESHOLD).astype(np.float32)
     shared = inner_products(pixels, pixels)
     areas = shared.diagonal()
     shares: Floats = shared / np.maximum(areas[:, None] + areas - shared, 1)

@@ -28,6 +28,7 @@ from stc.runtime.backends.tensorrt.execution import CapturedGraphs, Execution, O
 from stc.runtime.bundle.contract import COUNT, INPUT
 from stc.runtime.bundle.files import EngineFile
 from stc.runtime.machine.flavour import FLAVOURS
+from stc.runtime.stages import ENQUEUE
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ class TensorRtBackend:
             bindings.check_counts(counts.tolist(), self._bindings.rows, str(self.path))
             outputs = {COUNT: counts} | self._valid_rows(counts)
             if timings is not None:
-                timings |= {**self._clock.read(), "enqueue": enqueue}
+                timings |= {**self._clock.read(), ENQUEUE: enqueue}
             return outputs
 
     def run_on_device(self, frames: NDArray[np.uint8] | DeviceArray) -> dict[str, DeviceArray]:
