@@ -100,7 +100,7 @@ def _inspect(plan: bytes, source: str, toolchain: Toolchain, precision: Precisio
     return counted
 
 
-def _plugin(options: EngineOptions) -> Plugin | embed.Kernel | None:
+def _plugin(options: EngineOptions) -> Plugin | embed.EmbeddedKernel | None:
     if options.plugin == "none":
         return None
     found = plugin_library.find() if options.plugin == "library" else embed.find()
@@ -111,7 +111,7 @@ def _plugin(options: EngineOptions) -> Plugin | embed.Kernel | None:
     return found
 
 
-def _record(plugin: Plugin | embed.Kernel) -> PluginRecord:
+def _record(plugin: Plugin | embed.EmbeddedKernel) -> PluginRecord:
     route = "library" if isinstance(plugin, Plugin) else "embed"
     return PluginRecord(route, plugin.path.name, plugin.sha256)  # type: ignore[arg-type]  # str is one of the routes
 

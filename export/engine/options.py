@@ -12,7 +12,7 @@ from stc.errors import IncompatibleError, InputError
 from stc.export.engine.toolchain import OLDEST_EMBED, Asked, Toolchain
 from stc.export.sizes import Batch
 
-Plugin = Literal["auto", "library", "embed", "none"]
+AskedPlugin = Literal["auto", "library", "embed", "none"]
 HardwareCompatibility = Literal["none", "ampere_plus", "same_compute_capability"]
 # What TensorRT-RTX is asked for unless told otherwise. SM75 has no float32 matrix product there, which our NMS uses.
 RTX_TARGETS = ("SM80", "SM86", "SM89", "SM120")
@@ -30,7 +30,7 @@ class EngineOptions:
     """
 
     trt: Asked = "auto"
-    plugin: Plugin = "auto"
+    plugin: AskedPlugin = "auto"
     batch: Batch = Batch()  # noqa: RUF009  (frozen)
     targets: tuple[str, ...] = ()
     workspace: float | None = None

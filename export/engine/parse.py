@@ -29,7 +29,7 @@ class Parsed:
     parser: Any
 
 
-def parse(model: bytes, source: str, toolchain: Toolchain, plugin: Plugin | embed.Kernel | None) -> Parsed:
+def parse(model: bytes, source: str, toolchain: Toolchain, plugin: Plugin | embed.EmbeddedKernel | None) -> Parsed:
     """Parse the ONNX file `source`, whose content is `model`; `plugin` computes the op, None: its function body does.
 
     Raises InputError for what is no model of ours, IncompatibleError when this TensorRT cannot start here, cannot
@@ -44,7 +44,7 @@ def parse(model: bytes, source: str, toolchain: Toolchain, plugin: Plugin | embe
     if isinstance(plugin, Plugin):
         plugins.load(plugin, module.get_plugin_registry())
         model = for_plugin(proto, ahead_of_time=False)
-    elif isinstance(plugin, embed.Kernel):
+    elif isinstance(plugin, embed.EmbeddedKernel):
         embed.register(module, plugin, head)
         model = for_plugin(proto, ahead_of_time=True)
 

@@ -57,17 +57,14 @@ def choose(asked: Asked) -> Toolchain | Missing:
     """
     if asked == "none":
         return Missing("--trt none was asked for; to build one: --trt tensorrt or --trt rtx")
-    if asked != "auto":
-        found = _load(asked)
-        if isinstance(found, Missing):
-            raise MissingDependencyError(found.reason)
-        return found
     missing = []
-    for name in FLAVOURS:
+    for name in FLAVOURS if asked == "auto" else (asked,):
         found = _load(name)
         if isinstance(found, Toolchain):
             return found
         missing.append(found.reason)
+    if asked != "auto":
+        raise MissingDependencyError(missing[0])
     return Missing("; or ".join(missing))
 
 

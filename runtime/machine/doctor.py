@@ -39,7 +39,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Report:
+class Diagnosis:
     """`engines` are what can run a model here; `verdict` says it in a sentence."""
 
     findings: tuple[Finding, ...]
@@ -76,7 +76,7 @@ def import_apart(module: str, expression: str) -> Imported:
         return Imported(error="it printed something unexpected")
 
 
-def examine(importer: Importer = import_apart) -> Report:
+def examine(importer: Importer = import_apart) -> Diagnosis:
     """Look at everything. Never raises."""
     here = machine.gather()
     probes: list[Callable[[], Finding]] = [
@@ -98,7 +98,7 @@ def examine(importer: Importer = import_apart) -> Report:
         if engines
         else "nothing here can run a model; the shortest way: pip install 'stc-trt[cpu]'"
     )
-    return Report(findings, engines, verdict)
+    return Diagnosis(findings, engines, verdict)
 
 
 def _guarded(probe: Callable[[], Finding]) -> Finding:

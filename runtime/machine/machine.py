@@ -45,7 +45,7 @@ class Gpu:
 
 
 @dataclass(frozen=True)
-class Cuda:
+class CudaRuntime:
     """What the CUDA runtime sees: the newest CUDA that the driver serves, the GPUs that this process may use, and why
     there are none.
     """
@@ -90,7 +90,7 @@ class Machine:
 
 def gather() -> Machine:
     """Look around. Never raises: what cannot be found out counts as absent."""
-    cuda = _try(_cuda) or Cuda()
+    cuda = _try(_cuda) or CudaRuntime()
     kernel_module = _try(_kernel_module)
     there = kernel_module or cuda.version or _try(_driver_library)
     return Machine(
@@ -111,32 +111,32 @@ def _try(probe: Callable[[], _T]) -> _T | None:
         return None
 
 
-def _cuda() -> Cuda:
+def _cuda() -> CudaRuntime:
     if find_spec("cuda") is None or find_spec("cuda.bindings") is None:
-        return Cuda()
+        return CudaRuntime()
     from cuda.bindings import runtime as cudart
 
     return describe(cudart)
 
 
-def describe(cudart: Any) -> Cuda:
+def describe(cudart: Any) -> CudaRuntime:
     """Ask a module like cuda.bindings.runtime. Creates no CUDA context."""
     success = cudart.cudaError_t.cudaSuccess
     error, number = cudart.cudaDriverGetVersion()
     if error != success or not number:
-        return Cuda()
+        return CudaRuntime()
     version = f"{number // 1000}.{number % 1000 // 10}"
     error, count = cudart.cudaGetDeviceCount()
     if error != success:
-        return Cuda(version, error=error.name)
+        return CudaRuntime(version, error=error.name)
     gpus: list[Gpu] = []
     for index in range(count):
         error, properties = cudart.cudaGetDeviceProperties(index)
         if error != success:
-            return Cuda(version, tuple(gpus), error.name)
+            return CudaRuntime(version, tuple(gpus), error.name)
         name = properties.name.decode() if isinstance(properties.name, bytes) else str(properties.name)
         gpus.append(Gpu(name, f"SM{properties.major}{properties.minor}", int(properties.totalGlobalMem)))
-    return Cuda(version, tuple(gpus))
+    return CudaRuntime(version, tuple(gpus))
 
 
 def _kernel_module() -> str | None:
