@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.metadata import PackageNotFoundError, distributions, version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, Literal
 
@@ -187,14 +187,7 @@ def native_library() -> Finding:
 
 def installed_of(*packages: str) -> dict[str, str]:
     """Versions of those of the packages that are installed."""
-    return {name: number for name in packages if (number := _version(name)) is not None}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+    return {name: number for name in packages if (number := machine.installed(name)) is not None}
 
 
 def onnxruntime(here: Machine, packages: dict[str, str], importer: Importer) -> Finding:

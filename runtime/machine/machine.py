@@ -96,7 +96,7 @@ def gather() -> Machine:
     return Machine(
         driver=Driver(kernel_module, cuda.version) if there else None,
         gpus=cuda.gpus,
-        cuda_bindings=_try(partial(_version, "cuda-bindings")),
+        cuda_bindings=_try(partial(installed, "cuda-bindings")),
         cuda_error=cuda.error,
         tensorrt=tuple(found for name in FLAVOURS if (found := _try(partial(_tensorrt, name)))),
         plugin=_try(plugin.find) or NOT_LOOKED_FOR,
@@ -162,13 +162,14 @@ def _tensorrt(name: FlavourName) -> TensorRt | None:
     if spec is None or spec.origin is None:  # without an origin it is a folder of that name, no package
         return None
     for package in flavour.packages:
-        if (found := _version(package)) is not None:
+        if (found := installed(package)) is not None:
             cuda = re.search(r"-cu(\d+)$", package)
             return TensorRt(name, found, int(cuda[1]) if cuda else None)
     return TensorRt(name, None)
 
 
-def _version(package: str) -> str | None:
+def installed(package: str) -> str | None:
+    """The version of a package; None where it is not installed."""
     try:
         return package_version(package)
     except PackageNotFoundError:

@@ -78,7 +78,7 @@ def test_a_broken_probe_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> Non
     def broken(*_: object) -> None:
         raise RuntimeError("broken installation")
 
-    for name in ("_cuda", "_kernel_module", "_driver_library", "_tensorrt", "_version"):
+    for name in ("_cuda", "_kernel_module", "_driver_library", "_tensorrt", "installed"):
         monkeypatch.setattr(machine, name, broken)
     monkeypatch.setattr(plugin, "find", broken)
     assert machine.gather() == Machine()
