@@ -4,23 +4,13 @@
 >>> bundle = export("model.pth", precision="fp16")   # doctest: +SKIP
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from stc.lazy import names_of
 
 if TYPE_CHECKING:
     from stc.export.bundle import export as export
     from stc.export.folder import Export as Export
 
-__all__ = ["Export", "export"]
-
-
-def __getattr__(name: str) -> Any:
-    # Lazy: `stc-export --help` must not wait for torch, and `stc-export --onnx` does without it.
-    if name == "Export":
-        from stc.export.folder import Export
-
-        return Export
-    if name == "export":
-        from stc.export.bundle import export
-
-        return export
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# `stc-export --help` must not wait for torch, and `stc-export --onnx` does without it.
+__all__, __getattr__, __dir__ = names_of(__name__, {"Export": "folder", "export": "bundle"})

@@ -17,9 +17,9 @@ from stc.errors import InputError, Missing
 from stc.export import folder
 from stc.export.engine import build as describe
 from stc.export.engine.build import Engine, build, check
-from stc.export.engine.flavour import Flavour, choose
 from stc.export.engine.options import EngineOptions
 from stc.export.engine.progress import Display, Silent, Step
+from stc.export.engine.toolchain import Toolchain, choose
 from stc.export.folder import Export, finish
 from stc.export.graph.graph import Graph, trace, with_passport
 from stc.export.graph.precision import FILES, OPSETS, Precision, fp32_islands
@@ -118,7 +118,7 @@ def export(
         FILES[kind]: with_passport(graph.deployed, passport).SerializeToString() for kind, graph in graphs.items()
     }
     built: Engine | Missing
-    if isinstance(flavour, Flavour):
+    if isinstance(flavour, Toolchain):
         step(f"building {ENGINE_FILE} with {flavour.title}")
         built = build(models[FILES[precision]], FILES[precision], flavour, engine, precision, display)
         passport = replace(passport, engine=built.record.to_dict())
@@ -136,19 +136,19 @@ def export(
     return Export(target, passport, tuple(verifications), sentence)
 
 
-def _flavour(engine: EngineOptions) -> Flavour | Missing:
+def _flavour(engine: EngineOptions) -> Toolchain | Missing:
     """Fail on what cannot work before the slow part, and on engine options where no engine will be built."""
     flavour = choose(engine.trt)
-    if isinstance(flavour, Flavour):
+    if isinstance(flavour, Toolchain):
         check(flavour, engine)
     elif asked := engine.asked():
         raise InputError(f"{', '.join(asked)}: no engine is built: {flavour.reason}")
     return flavour
 
 
-def _names(precision: Precision, flavour: Flavour | Missing) -> frozenset[str]:
+def _names(precision: Precision, flavour: Toolchain | Missing) -> frozenset[str]:
     """The files of the bundle."""
-    engine = {ENGINE_FILE} if isinstance(flavour, Flavour) else set()
+    engine = {ENGINE_FILE} if isinstance(flavour, Toolchain) else set()
     return folder.ALWAYS | {reference_file.FILE_NAME, *(FILES[kind] for kind in _precisions(precision))} | engine
 
 

@@ -12,10 +12,10 @@ from stc.errors import IncompatibleError, InputError, Missing, MissingDependency
 from stc.export import folder, report
 from stc.export.engine import build as describe
 from stc.export.engine.build import build, check
-from stc.export.engine.flavour import choose
 from stc.export.engine.options import EngineOptions
 from stc.export.engine.parse import load
 from stc.export.engine.progress import Display, Silent, Step
+from stc.export.engine.toolchain import choose
 from stc.export.folder import Export, finish
 from stc.export.graph.precision import FILES, Precision
 from stc.export.sizes import Batch

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError, Missing, ProcessBoundError
-from stc.runtime.backends.backend import Backend
+from stc.runtime.backends.backend import Backend, OnDevice
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from stc.runtime.backends.tensorrt.backend import TensorRtBackend
 from stc.runtime.backends.tensorrt.device_array import DeviceArray
@@ -19,7 +19,8 @@ from stc.runtime.bundle import contract
 from stc.runtime.bundle import files as model_files
 from stc.runtime.bundle.files import EngineFile, OnnxFile
 from stc.runtime.bundle.passport import Passport
-from stc.runtime.native.library import Library, find
+from stc.runtime.native import library
+from stc.runtime.native.library import Library
 from stc.runtime.result import Result
 from stc.runtime.stream import Stream, step
 from stc.runtime.tracking import config as tracker_config
@@ -74,9 +75,7 @@ class Session:
             DeviceError: the GPU has too little memory for the engine.
         """
         file = model_files.find(Path(model), device, trust=trust)
-        found = find() if native else Missing("native=False")
-        if isinstance(found, Library):
-            found = found.with_threads(threads)
+        found = _native(native, threads)
         self.native = found if isinstance(found, Library) else None
         self._backend: Backend
         self._backend, self.passport = _load(file, threads, found)
@@ -90,7 +89,7 @@ class Session:
         the backend is not what its passport says.
         """
         self = cls.__new__(cls)
-        found = find() if native else Missing("native=False")
+        found = _native(native, None)
         self.native = found if isinstance(found, Library) else None
         self._backend, self.passport = backend, passport
         self._adjust(name, None, None, None)
@@ -185,7 +184,7 @@ class Session:
 
         Raises InputError for a model that no engine runs.
         """
-        if not isinstance(self._backend, TensorRtBackend):
+        if not isinstance(self._backend, OnDevice):
             raise InputError("outputs stay on the GPU only where a TensorRT engine runs; use infer()")
         return self._backend.run_on_device(self._checked(inputs))
 
@@ -193,7 +192,7 @@ class Session:
         height, width = self.passport.input_size
         takes = f"this model takes uint8 (B, {height}, {width}, 3)"
         if not isinstance(inputs, np.ndarray):
-            if not isinstance(self._backend, TensorRtBackend):
+            if not isinstance(self._backend, OnDevice):
                 raise InputError(f"{takes} as a NumPy array; got {type(inputs).__name__}")
             try:
                 inputs = self._backend.adopt(inputs)
@@ -208,9 +207,12 @@ class Session:
         return inputs
 
 
-def _load(
-    file: OnnxFile | EngineFile, threads: int | None, native: Library | Missing
-) -> tuple[OnnxRuntimeBackend | TensorRtBackend, Passport]:
+def _native(asked: bool, threads: int | None) -> Library | Missing:
+    found = library.find() if asked else Missing("native=False")
+    return found.with_threads(threads) if isinstance(found, Library) else found
+
+
+def _load(file: OnnxFile | EngineFile, threads: int | None, native: Library | Missing) -> tuple[Backend, Passport]:
     if isinstance(file, EngineFile):
         return TensorRtBackend(file), file.passport
     backend = OnnxRuntimeBackend(file.path, device=file.device, threads=threads, native=native)

@@ -22,6 +22,7 @@ from stc.runtime.letterbox import Letterbox, check_frame
 from stc.runtime.masks.masks import Masks
 from stc.runtime.native.library import Library
 from stc.runtime.result import Result
+from stc.runtime.stages import PREPROCESS, TRACK, of_call
 from stc.runtime.tracking.config import TrackerConfig
 from stc.runtime.tracking.detections import Detections, select
 from stc.runtime.tracking.tracker import Tracker, TrackEvent
@@ -92,7 +93,7 @@ def _prepare(stream: Stream, frame: NDArray[np.uint8], time: float | None) -> _J
         letterbox, picture = stream.prepare(frame)
     except InputError as error:
         raise InputError(f"stream {stream.name!r}: {error}") from error
-    return _Job(stream, now, letterbox, picture, {"preprocess": perf_counter() - start})
+    return _Job(stream, now, letterbox, picture, {PREPROCESS: perf_counter() - start})
 
 
 def _batches(jobs: Sequence[_Job], largest: int) -> Iterator[Sequence[_Job]]:
@@ -100,18 +101,18 @@ def _batches(jobs: Sequence[_Job], largest: int) -> Iterator[Sequence[_Job]]:
 
 
 def _run(session: SessionView, jobs: Sequence[_Job]) -> list[Found]:
-    """What the model finds in each picture. What a batch took is shared out evenly; "track" begins with selection."""
+    """What the model finds in each picture. What a batch took is shared out evenly; TRACK begins with selection."""
     start = perf_counter()
     parts: dict[str, float] = {}
     outputs = session.infer(_stack(jobs, session.batches[0]), parts)
     inferred = perf_counter()
-    stages = _stages(inferred - start, parts)
+    stages = of_call(inferred - start, parts)
     found = []
     for index, job in enumerate(jobs):
         begin = perf_counter()
         found.append(job.stream.select(outputs, index, job.letterbox))
         job.timings |= {name: seconds / len(jobs) for name, seconds in stages.items()}
-        job.timings["track"] = perf_counter() - begin
+        job.timings[TRACK] = perf_counter() - begin
     return found
 
 
@@ -124,18 +125,9 @@ def _stack(jobs: Sequence[_Job], least: int) -> NDArray[np.uint8]:
 def _track(job: _Job, found: Found) -> Result:
     start = perf_counter()
     result = job.stream.track(found, job.time)
-    job.timings["track"] += perf_counter() - start
+    job.timings[TRACK] += perf_counter() - start
     job.stream.timings = job.timings
     return result
-
-
-def _stages(seconds: float, parts: Mapping[str, float]) -> dict[str, Any]:
-    """A call of the engine in the order of the work: what is copied, and between the copies "engine" with its parts."""
-    copies = {name: parts[name] for name in ("upload", "download") if name in parts}
-    inner = {name: value for name, value in parts.items() if name not in copies}
-    stages = {"upload": copies.get("upload"), "engine": seconds - sum(copies.values()), **inner}
-    stages["download"] = copies.get("download")
-    return {name: value for name, value in stages.items() if value is not None}
 
 
 @dataclass(frozen=True, eq=False)

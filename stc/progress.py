@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
-
-
-class Advance(Protocol):
-    def __call__(self, count: int = 1) -> None: ...
 
 
 @contextmanager
-def bar(title: str, total: int) -> Iterator[Advance]:
+def bar(title: str, total: int) -> Iterator[Callable[..., None]]:
     """Yield a function that advances the bar, by one or by a count."""
     from rich.console import Console
     from rich.progress import Progress

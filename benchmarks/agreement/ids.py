@@ -14,12 +14,11 @@ from stc.benchmarks.reference import FrameOutputs
 from stc.runtime.bundle.passport import Passport
 from stc.runtime.letterbox import Letterbox
 from stc.runtime.tracking import config as tracker_config
+from stc.runtime.tracking.bank import NO_TRACK
 from stc.runtime.tracking.detections import Detections, kept
 from stc.runtime.tracking.tracker import Tracker
 
 Array = NDArray[Any]
-
-NO_TRACK = -1
 
 
 def track(outputs: Sequence[FrameOutputs], passport: Passport, fps: float = 30.0) -> list[Array]:

@@ -9,16 +9,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.benchmarks.agreement.ids import NO_TRACK, FrameIds, compare_ids, track
+from stc.benchmarks.agreement.ids import FrameIds, compare_ids, track
 from stc.benchmarks.agreement.matching import match, thresholds
 from stc.benchmarks.agreement.metrics import BUDGETS, METRICS, misses
 from stc.benchmarks.reference import FrameOutputs, Reference
 from stc.runtime.bundle.passport import Passport
+from stc.runtime.masks.axis import MASK_THRESHOLD
+from stc.runtime.tracking.bank import NO_TRACK
 
 Array = NDArray[Any]
 MIN_DETECTIONS = 20  # fewer in the reference, or fewer than MIN_TRACKS, prove nothing
 MIN_TRACKS = 2
-UNDECIDED = 1e-3  # mask pixels with abs(p - 0.5) up to this are left out of the IoU
+UNDECIDED = 1e-3  # mask pixels with abs(p - MASK_THRESHOLD) up to this are left out of the IoU
 
 
 @dataclass(frozen=True)
@@ -150,8 +152,8 @@ def compare(
 
 def mask_iou(expected: Array, found: Array) -> Array:
     """(n,) of masks (n, Hm, Wm) thresholded at 0.5, over the pixels that the reference decides clearly."""
-    decided = np.abs(expected - 0.5) > UNDECIDED
-    a, b = (expected > 0.5) & decided, (found > 0.5) & decided
+    decided = np.abs(expected - MASK_THRESHOLD) > UNDECIDED
+    a, b = (expected > MASK_THRESHOLD) & decided, (found > MASK_THRESHOLD) & decided
     union = (a | b).sum(axis=(1, 2))
     ratio: Array = np.where(union > 0, (a & b).sum(axis=(1, 2)) / np.maximum(union, 1), 1.0)
     return ratio

@@ -16,6 +16,7 @@ from stc.benchmarks.reference import valid_rows
 from stc.model.checkpoint.load import load
 from stc.model.network import STCDeploy
 from stc.runtime.letterbox import Letterbox
+from stc.runtime.masks.axis import MASK_THRESHOLD
 from stc.runtime.masks.masks import Masks
 from stc.runtime.native.library import Library
 from stc.runtime.video.pictures import read_picture
@@ -86,7 +87,7 @@ def adelaidet(case: Case) -> Callable[[], torch.Tensor]:
             x = F.pad(probabilities, (0, 1, 0, 1), mode="replicate")
             x = F.interpolate(x, (rows * stride + 1, cols * stride + 1), mode="bilinear", align_corners=True)
             x = F.pad(x, (stride // 2, 0, stride // 2, 0), mode="replicate")[:, :, :height, :width]
-            return F.interpolate(x, frame, mode="bilinear", align_corners=False)[:, 0] > 0.5
+            return F.interpolate(x, frame, mode="bilinear", align_corners=False)[:, 0] > MASK_THRESHOLD
 
     return call
 

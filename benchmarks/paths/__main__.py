@@ -19,6 +19,7 @@ from stc.benchmarks.timing.scenarios import MASKS, MaskMaker, SingleStream, Turn
 from stc.cli import Parser, run
 from stc.errors import InputError
 from stc.files import check_outputs, write_text
+from stc.runtime.stages import END_TO_END, ENGINE, MASKING
 
 if TYPE_CHECKING:
     from stc.benchmarks.timing.intervals import Interval
@@ -129,7 +130,7 @@ def _print(label: str, samples: Any, ratio: Interval | None) -> None:
 
     medians = {name: 1e3 * float(np.median(np.concatenate(samples.stage(name)))) for name in samples.stages}
     beside = "" if ratio is None else f"  {ratio.value:5.2f}x [{ratio.low:.2f}, {ratio.high:.2f}]"
-    engine, masks, whole = (medians[name] for name in ("engine", "masks", "end_to_end"))
+    engine, masks, whole = (medians[name] for name in (ENGINE, MASKING, END_TO_END))
     print(f"{label:18s} end to end {whole:8.2f} ms  engine {engine:8.2f}  masks {masks:6.2f}{beside}")
 
 

@@ -8,6 +8,7 @@ from stc.benchmarks.report.structure import ModelReport
 from stc.benchmarks.timing.environment import Disturbance
 from stc.benchmarks.timing.intervals import AGREE, WINDOWS
 from stc.benchmarks.timing.schedule import MOST_WINDOWS
+from stc.runtime.stages import COPIES, ENGINE, ENQUEUE
 
 ADD_UP = 0.03  # of a serial frame's time may be in no stage
 ENQUEUE_BOUND = 0.8  # of the engine's time
@@ -17,14 +18,14 @@ SCARCE = 200  # frames from which on a 99th percentile rests on more than the tw
 def of_model(model: ModelReport, fps: float | None, *, interrupted: bool = False) -> list[str]:
     """fps: of a paced source; None for other scenarios. interrupted: before the comparison with PyTorch."""
     found = []
-    engine = model.stages["engine"].p50_ms
+    engine = model.stages[ENGINE].p50_ms
     if model.unaccounted is not None and abs(model.unaccounted) > ADD_UP:
         found.append(f"stages do not add up: {model.unaccounted:.1%} of end to end is in none of them")
-    copies = {name: model.stages[name].p50_ms for name in ("upload", "download") if name in model.stages}
+    copies = {name: model.stages[name].p50_ms for name in COPIES if name in model.stages}
     found += [
         f"transfer-bound: {name} {ms:.2f} ms, engine {engine:.2f} ms" for name, ms in copies.items() if ms >= engine
     ]
-    enqueue = model.stages.get("enqueue")
+    enqueue = model.stages.get(ENQUEUE)
     if enqueue is not None and enqueue.p50_ms > ENQUEUE_BOUND * engine:
         found.append(f"enqueue-bound: the host needs {enqueue.p50_ms:.2f} ms to give the GPU {engine:.2f} ms of work")
     if fps is not None and model.dropped:

@@ -12,7 +12,7 @@ from stc.benchmarks.agreement.metrics import BUDGETS, METRICS, Metric
 from stc.benchmarks.report import charts
 from stc.benchmarks.report.html import badge, document, section, table
 from stc.benchmarks.report.pictures import Picture
-from stc.benchmarks.report.structure import INNER, ModelReport, Report, outer_stages
+from stc.benchmarks.report.structure import HEADLINES, ModelReport, Report, outer_stages
 from stc.benchmarks.report.terminal import (
     contents,
     function_body_sentence,
@@ -20,6 +20,7 @@ from stc.benchmarks.report.terminal import (
     memory_sentence,
     ratio_sentence,
 )
+from stc.runtime.stages import END_TO_END, ENGINE, INNER
 
 
 def render(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> str:
@@ -49,12 +50,12 @@ def _cautions(report: Report) -> str:
 
 
 def _card(model: ModelReport) -> str:
-    whole, engine = (model.intervals[name] for name in ("end_to_end", "engine"))
+    engine, whole = (model.intervals[name] for name in HEADLINES)
     p50, p99 = whole["p50_ms"], whole["p99_ms"]
     facts = [
         f"end to end p50 {p50.value:.2f} ms [{p50.low:.2f}, {p50.high:.2f}]",
         f"end to end p99 {p99.value:.2f} ms [{p99.low:.2f}, {p99.high:.2f}]",
-        f"engine only p50 {engine['p50_ms'].value:.2f} ms, {1e3 / model.stages['engine'].mean_ms:.1f} FPS",
+        f"engine only p50 {engine['p50_ms'].value:.2f} ms, {1e3 / model.stages[ENGINE].mean_ms:.1f} FPS",
         f"{model.frames} frames, {model.objects:.1f} objects each, variation {model.variation:.1%}",
         f"{model.precision}; {model.engine}; masks by {model.mask_head}",
         *([f"{model.dropped} frames dropped, {model.late} late"] if model.dropped or model.late else []),
@@ -68,7 +69,7 @@ def _card(model: ModelReport) -> str:
 
 
 def _comparison(report: Report) -> str:
-    rows = {m.label: (m.intervals["end_to_end"]["p50_ms"], m.intervals["engine"]["p50_ms"]) for m in report.models}
+    rows = {m.label: (m.intervals[END_TO_END]["p50_ms"], m.intervals[ENGINE]["p50_ms"]) for m in report.models}
     sentences = [ratio_sentence(ratio) for ratio in report.ratios]
     if report.function_body is not None:
         sentences.append(function_body_sentence(report.function_body))
@@ -93,11 +94,11 @@ def _stages(model: ModelReport) -> str:
 
 
 def _whole(report: Report) -> dict[str, np.ndarray]:
-    return {m.label: np.concatenate(m.samples.stage("end_to_end")) * 1e3 for m in report.models}
+    return {m.label: np.concatenate(m.samples.stage(END_TO_END)) * 1e3 for m in report.models}
 
 
 def _turns(report: Report) -> dict[str, list[np.ndarray]]:
-    return {m.label: [turn * 1e3 for turn in m.samples.stage("end_to_end")] for m in report.models}
+    return {m.label: [turn * 1e3 for turn in m.samples.stage(END_TO_END)] for m in report.models}
 
 
 def _agreement(report: Report) -> str:

@@ -18,6 +18,7 @@ from stc.benchmarks.reference import FrameOutputs
 from stc.benchmarks.report.structure import Report
 from stc.files import write_bytes
 from stc.runtime.bundle.passport import Passport
+from stc.runtime.masks.axis import MASK_THRESHOLD
 
 Array = NDArray[Any]
 WORST = 6
@@ -116,7 +117,7 @@ def _enlarged(row: Row | None, frame: Array) -> Array:
     stride = round(width / cells.shape[1]) or 1
     large = cv2.resize(cells, (cells.shape[1] * stride, cells.shape[0] * stride), interpolation=cv2.INTER_LINEAR)
     mask = np.zeros((height, width), np.bool_)
-    part = large[:height, :width] > 0.5
+    part = large[:height, :width] > MASK_THRESHOLD
     mask[: part.shape[0], : part.shape[1]] = part
     return mask
 

@@ -15,11 +15,11 @@ from stc.benchmarks.models.memory import growth
 from stc.benchmarks.timing.intervals import Interval, Percentiles, percentile, ratio, variation
 from stc.benchmarks.timing.schedule import Samples
 from stc.runtime.bundle.passport import Passport
+from stc.runtime.stages import END_TO_END, ENGINE, INNER, MASKING
 
 Array = NDArray[Any]
 SCHEMA = 1  # of the JSON file; docs/bench-report.md
-INNER = ("mask_head", "enqueue")  # parts of "engine"
-HEADLINES = ("engine", "end_to_end")
+HEADLINES = (ENGINE, END_TO_END)
 Verdict = Literal["pass", "fail", "unproven"]
 AGREEMENT_FIELDS = (
     "detections_matched",
@@ -34,7 +34,7 @@ AGREEMENT_FIELDS = (
 
 def outer_stages(stages: Iterable[str]) -> list[str]:
     """The stages that add up to "end_to_end"."""
-    return [name for name in stages if name not in {*INNER, "end_to_end"}]
+    return [name for name in stages if name not in {*INNER, END_TO_END}]
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def model_report(candidate: Candidate, samples: Samples, proof: Proof | None, *,
     """serial: nothing of a frame overlaps, so its stages must add up."""
     session = candidate.session
     stages = {name: np.concatenate(samples.stage(name)) for name in samples.stages}
-    whole = stages["end_to_end"].mean()
+    whole = stages[END_TO_END].mean()
     return ModelReport(
         label=candidate.label,
         name=session.passport.name,
@@ -197,7 +197,7 @@ def model_report(candidate: Candidate, samples: Samples, proof: Proof | None, *,
             name: {f"p{q}_ms": _milliseconds(percentile(samples.stage(name), q)) for q in (50, 99)}
             for name in HEADLINES
         },
-        variation=variation(stages["end_to_end"]),
+        variation=variation(stages[END_TO_END]),
         unaccounted=float(1 - sum(stages[name].mean() for name in outer_stages(stages)) / whole) if serial else None,
         late=sum(turn.late for turn in samples.turns),
         dropped=sum(turn.dropped for turn in samples.turns),
@@ -215,8 +215,7 @@ def ratios(labels: Sequence[str], samples: Sequence[Samples]) -> tuple[Ratio, ..
     """Every other model over the first one, from the rounds in which both had their turn."""
     first, *others = zip(labels, samples, strict=True)
     return tuple(
-        Ratio(label, first[0], *(_ratio(own, first[1], name) for name in ("end_to_end", "engine")))
-        for label, own in others
+        Ratio(label, first[0], *(_ratio(own, first[1], name) for name in (END_TO_END, ENGINE))) for label, own in others
     )
 
 
@@ -226,9 +225,9 @@ def function_body(native: Samples, plain: Samples) -> dict[str, Any]:
     values: dict[str, Any] = {"frames": plain.frames}
     sums = []
     for prefix, samples in (("native_", native), ("", plain)):
-        stages = {name: np.concatenate(samples.stage(name)) for name in ("engine", "masks")}
+        stages = {name: np.concatenate(samples.stage(name)) for name in (ENGINE, MASKING)}
         values |= {f"{prefix}{name}_p50_ms": float(np.median(seconds)) * 1e3 for name, seconds in stages.items()}
-        sums.append(float(np.median(stages["engine"] + stages["masks"])))
+        sums.append(float(np.median(stages[ENGINE] + stages[MASKING])))
     return values | {"ratio": sums[1] / sums[0]}
 
 

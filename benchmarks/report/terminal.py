@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TextIO
 
 from stc.benchmarks.agreement.divergence import first_diverged
-from stc.benchmarks.report.structure import INNER, Memory, ModelReport, Ratio, Report, outer_stages
+from stc.benchmarks.report.structure import HEADLINES, Memory, ModelReport, Ratio, Report, outer_stages
+from stc.runtime.stages import END_TO_END, ENGINE, INNER
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,10 +40,10 @@ def contents(report: Report) -> str:
 
 
 def headline(model: ModelReport) -> str:
-    engine, whole = (model.intervals[name]["p50_ms"] for name in ("engine", "end_to_end"))
+    engine, whole = (model.intervals[name]["p50_ms"] for name in HEADLINES)
     return (
         f"end to end {model.fps:.1f} FPS, p50 {whole.value:.2f} ms [{whole.low:.2f}, {whole.high:.2f}]; "
-        f"engine only {1e3 / model.stages['engine'].mean_ms:.1f} FPS, p50 {engine.value:.2f} ms "
+        f"engine only {1e3 / model.stages[ENGINE].mean_ms:.1f} FPS, p50 {engine.value:.2f} ms "
         f"[{engine.low:.2f}, {engine.high:.2f}]; variation {model.variation:.1%}"
     )
 
@@ -104,13 +105,13 @@ def _model(console: Console, report: Report, model: ModelReport) -> None:
     )
     for column in ("stage", "p50 ms", "p90 ms", "p99 ms", "max ms", "mean ms", "share"):
         table.add_column(column, justify="left" if column == "stage" else "right")
-    whole = model.stages["end_to_end"].mean_ms
+    whole = model.stages[END_TO_END].mean_ms
     for name, values in model.stages.items():
         numbers = (values.p50_ms, values.p90_ms, values.p99_ms, values.max_ms, values.mean_ms)
         shown = f"  of it {name}" if name in INNER else name
         table.add_row(shown, *(f"{number:.2f}" for number in numbers), f"{values.mean_ms / whole:.1%}")
     console.print(table)
-    p99 = model.intervals["end_to_end"]["p99_ms"]
+    p99 = model.intervals[END_TO_END]["p99_ms"]
     lines = [headline(model), f"p99 {p99.value:.2f} ms [{p99.low:.2f}, {p99.high:.2f}]; {contents(report)}"]
     for line in [*lines, load_sentence(model), *agreement_lines(model)]:
         if line is not None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from stc.errors import InputError
 from stc.runtime.result import Result
 from stc.runtime.session import Session
+from stc.runtime.stages import END_TO_END, MASKING, PREPROCESS, TRACK, WAIT, of_call
 from stc.runtime.stream import Stream
 
 Array = NDArray[Any]
@@ -122,7 +123,7 @@ class Offline:
                 ahead = pool.submit(_prepare, stream, following)
                 stages, found = _infer(session, stream, prepared, self.masks)
                 end = perf_counter()
-                share = {name: seconds / len(found) for name, seconds in (stages | {"end_to_end": end - start}).items()}
+                share = {name: seconds / len(found) for name, seconds in (stages | {END_TO_END: end - start}).items()}
                 frames += [(share, objects) for objects in found]
                 start = end
                 if asked():
@@ -155,7 +156,7 @@ class Paced:
             began = self.now()
             objects, stages = timed(streams[0], pictures[index], self.masks, self.now)
             done = self.now()
-            frames.append(({"wait": began - arrival, **stages, "end_to_end": done - arrival}, objects))
+            frames.append(({WAIT: began - arrival, **stages, END_TO_END: done - arrival}, objects))
             late += int(done > arrival + 1 / self.fps)
             newest = max(index + 1, int((done - start) * self.fps))
             dropped += min(newest, len(pictures)) - index - 1
@@ -172,7 +173,7 @@ def timed(
     masks_start = now()
     masks(result)
     end = now()
-    return len(result), stream.timings | {"masks": end - masks_start, "end_to_end": end - start}
+    return len(result), stream.timings | {MASKING: end - masks_start, END_TO_END: end - start}
 
 
 def serve(stream: Stream, pictures: Sequence[Array], masks: MaskMaker, asked: Asked) -> list[tuple[Stages, int]]:
@@ -204,9 +205,8 @@ def _infer(session: Session, stream: Stream, prepared: Any, masks: MaskMaker) ->
     tracked = perf_counter()
     for result in results:
         masks(result)
-    copies = sum(parts.get(name, 0.0) for name in ("upload", "download"))
-    stages = {"preprocess": seconds, **parts, "engine": inferred - start - copies}
-    return stages | {"track": tracked - inferred, "masks": perf_counter() - tracked}, [len(r) for r in results]
+    stages = {PREPROCESS: seconds, **of_call(inferred - start, parts)}
+    return stages | {TRACK: tracked - inferred, MASKING: perf_counter() - tracked}, [len(r) for r in results]
 
 
 def turn_of(frames: list[tuple[Stages, int]], start: float) -> Turn:

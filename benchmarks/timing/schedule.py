@@ -14,6 +14,7 @@ from stc.benchmarks.models import memory
 from stc.benchmarks.timing.intervals import agree
 from stc.benchmarks.timing.scenarios import Scenario, Turn
 from stc.runtime.session import Session
+from stc.runtime.stages import END_TO_END
 from stc.runtime.stream import Stream
 
 Array = NDArray[Any]
@@ -84,7 +85,7 @@ def measure(
                 if asked():
                     return Measurement(samples, tuple(resident), stable=False, interrupted=True)
             for own in samples:
-                own.windows.append(float(np.median(np.concatenate(own.stage("end_to_end")[-rounds:]))))
+                own.windows.append(float(np.median(np.concatenate(own.stage(END_TO_END)[-rounds:]))))
             if window + 1 >= WINDOWS_PLANNED and all(agree(own.windows) for own in samples):
                 return Measurement(samples, tuple(resident), stable=True, interrupted=False)
         return Measurement(samples, tuple(resident), stable=False, interrupted=False)

@@ -20,6 +20,7 @@ from stc.cli import Parser, run
 from stc.errors import InputError
 from stc.files import check_outputs, messages, write_text
 from stc.progress import bar
+from stc.runtime.masks.axis import MASK_THRESHOLD
 from stc.runtime.tracking.config import RULE_NAMES, TrackerConfig
 from stc.runtime.tracking.tracker import Tracker
 
@@ -44,7 +45,7 @@ def overlap_of(moments: Iterable[Moment], config: TrackerConfig) -> Overlap:
                 born.setdefault(event.handle, len(born))
         masks = moment.detections.masks
         assert masks is not None
-        frames.append((moment.visible, update.handles, masks > 0.5))
+        frames.append((moment.visible, update.handles, masks > MASK_THRESHOLD))
     g = len(frames[0][0])
     intersection = np.zeros((len(frames), g, len(born)), np.int64)
     object_areas = np.zeros((len(frames), g), np.int64)

@@ -11,17 +11,18 @@ from stc.errors import IncompatibleError, Missing, MissingDependencyError, Outpu
 from stc.export.engine import audit, embed, engine_layers
 from stc.export.engine.audit import Audit
 from stc.export.engine.engine_layers import EngineLayers, ask_inspector
-from stc.export.engine.flavour import Flavour, compute_capability
 from stc.export.engine.options import EngineOptions, resolve
 from stc.export.engine.parse import Parsed, parse
 from stc.export.engine.progress import Display, Silent, interruptible, monitor
+from stc.export.engine.toolchain import Toolchain
 from stc.export.graph.precision import Precision
 from stc.files import check_output, write_bytes
 from stc.runtime.backends.tensorrt.engine import collector
 from stc.runtime.bundle.contract import INPUT
 from stc.runtime.bundle.engine_record import ENGINE_FILE, EngineRecord, PluginRecord
 from stc.runtime.machine import plugin as plugin_library
-from stc.runtime.machine.machine import NAMES, gather
+from stc.runtime.machine.flavour import FLAVOURS
+from stc.runtime.machine.machine import Machine, gather
 from stc.runtime.machine.plugin import Plugin
 
 _GIB = 1 << 30
@@ -40,9 +41,9 @@ class Engine:
     layers: EngineLayers | Missing
 
 
-def check(flavour: Flavour, options: EngineOptions) -> None:
+def check(toolchain: Toolchain, options: EngineOptions) -> None:
     """Raise what `build` would raise for `options` on any model: InputError, MissingDependencyError, ..."""
-    _plugin(resolve(options, flavour))
+    _plugin(resolve(options, toolchain))
     if options.timing_cache is not None:
         check_output(options.timing_cache)
 
@@ -50,7 +51,7 @@ def check(flavour: Flavour, options: EngineOptions) -> None:
 def build(
     model: bytes,
     source: str,
-    flavour: Flavour,
+    toolchain: Toolchain,
     options: EngineOptions,
     precision: Precision,
     display: Display = Silent(),  # noqa: B008  (it has no state)
@@ -61,17 +62,17 @@ def build(
     when the network or the engine is not of `precision`, IncompatibleError when TensorRT cannot parse or build it, and
     KeyboardInterrupt after Ctrl-C, once TensorRT has stopped.
     """
-    options = resolve(options, flavour)
+    options = resolve(options, toolchain)
     plugin = _plugin(options)
-    parsed = parse(model, source, flavour, plugin)
-    counted = audit.count(audit.read(flavour.module, parsed.network), precision)
+    parsed = parse(model, source, toolchain, plugin)
+    counted = audit.count(audit.read(toolchain.module, parsed.network), precision)
     audit.check(counted, source)
-    plan = _plan(parsed, source, flavour, options, display)
-    layers = inspect(plan, source, flavour, precision)
+    plan = _plan(parsed, source, toolchain, options, display)
+    layers = inspect(plan, source, toolchain, precision)
     record = EngineRecord(
-        flavour=flavour.name,
-        version=flavour.version,
-        targets=options.targets or (compute_capability(),),
+        flavour=toolchain.name,
+        version=toolchain.version,
+        targets=options.targets or (_target(gather()),),
         batch=options.batch.to_tuple(),
         source=source,
         plugin=None if plugin is None else _record(plugin),
@@ -81,16 +82,25 @@ def build(
     return Engine(plan, record, counted, layers)
 
 
-def inspect(plan: bytes, source: str, flavour: Flavour, precision: Precision) -> EngineLayers | Missing:
+def _target(here: Machine) -> str:
+    """Of the GPU that TensorRT has just built on."""
+    if here.cuda_bindings is None:
+        raise MissingDependencyError(f"cuda-bindings is not installed; fix: {FLAVOURS['tensorrt'].install}")
+    if not here.gpus:
+        raise IncompatibleError(f"CUDA does not tell this machine's GPU ({here.cuda_error}); see: stc-doctor")
+    return here.gpus[0].target
+
+
+def inspect(plan: bytes, source: str, toolchain: Toolchain, precision: Precision) -> EngineLayers | Missing:
     """What TensorRT says of the finished engine, checked; where no GPU is, why it was not asked."""
-    answer = ask_inspector(flavour, plan, source, gather())
+    answer = ask_inspector(toolchain, plan, source, gather())
     counted = answer if isinstance(answer, Missing) else engine_layers.count(answer, precision)
     if isinstance(counted, EngineLayers):
         engine_layers.check(counted, source)
     return counted
 
 
-def _plugin(options: EngineOptions) -> Plugin | embed.Kernel | None:
+def _plugin(options: EngineOptions) -> Plugin | embed.EmbeddedKernel | None:
     if options.plugin == "none":
         return None
     found = plugin_library.find() if options.plugin == "library" else embed.find()
@@ -101,23 +111,23 @@ def _plugin(options: EngineOptions) -> Plugin | embed.Kernel | None:
     return found
 
 
-def _record(plugin: Plugin | embed.Kernel) -> PluginRecord:
+def _record(plugin: Plugin | embed.EmbeddedKernel) -> PluginRecord:
     route = "library" if isinstance(plugin, Plugin) else "embed"
     return PluginRecord(route, plugin.path.name, plugin.sha256)  # type: ignore[arg-type]  # str is one of the routes
 
 
-def _plan(parsed: Parsed, source: str, flavour: Flavour, options: EngineOptions, display: Display) -> bytes:
+def _plan(parsed: Parsed, source: str, toolchain: Toolchain, options: EngineOptions, display: Display) -> bytes:
     cancelled = threading.Event()
-    config = _config(parsed, flavour, options)
-    config.progress_monitor = monitor(flavour.module, display, cancelled)
+    config = _config(parsed, toolchain, options)
+    config.progress_monitor = monitor(toolchain.module, display, cancelled)
     cache = _read_timing_cache(config, options)
-    log = collector(flavour.module)
+    log = collector(toolchain.module)
     log.clear()
     plan = interruptible(lambda: parsed.builder.build_serialized_network(parsed.network, config), cancelled)
     if plan is None:
         raise IncompatibleError(
-            f"{source}: {flavour.title} cannot build it for {', '.join(options.targets) or 'this GPU'}: "
-            f"{log.errors() or 'no reason given'}"
+            f"{source}: {toolchain.title} cannot build it for {', '.join(options.targets) or 'this GPU'}: "
+            f"{log.reason()}"
         )
     if cache is not None and options.timing_cache is not None:
         try:
@@ -127,9 +137,9 @@ def _plan(parsed: Parsed, source: str, flavour: Flavour, options: EngineOptions,
     return bytes(plan)
 
 
-def _config(parsed: Parsed, flavour: Flavour, options: EngineOptions) -> Any:
+def _config(parsed: Parsed, toolchain: Toolchain, options: EngineOptions) -> Any:
     """Neither VERSION_COMPATIBLE nor any code that a plan could run on the host: a plan is data and GPU code."""
-    module = flavour.module
+    module = toolchain.module
     config = parsed.builder.create_builder_config()
     # A float32 layer means float32: TF32, the default, rounds the inputs of a product to eleven bits.
     config.clear_flag(module.BuilderFlag.TF32)
@@ -171,7 +181,7 @@ def sentence(built: Engine | Missing) -> str:
     batch = str(least) if least == largest else f"{least} to {largest}, best at {optimal}"
     plugin = "from standard operators" if record.plugin is None else f"by plugin ({record.plugin.route})"
     return (
-        f"{ENGINE_FILE}: {NAMES[record.flavour]} {record.version} for {', '.join(record.targets)}, batch {batch}, of "
-        f"{record.source}; mask head {plugin}; {built.audit}; "
+        f"{ENGINE_FILE}: {FLAVOURS[record.flavour].title} {record.version} for {', '.join(record.targets)}, "
+        f"batch {batch}, of {record.source}; mask head {plugin}; {built.audit}; "
         f"{engine_layers.sentence(built.layers)}; {NEVER_RUN}."
     )

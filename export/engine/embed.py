@@ -31,21 +31,21 @@ FLOAT_SIZE = 4
 
 
 @dataclass(frozen=True)
-class Kernel:
+class EmbeddedKernel:
     """The PTX file and its SHA-256."""
 
     path: Path
     sha256: str
 
 
-def find() -> Kernel | Missing:
+def find() -> EmbeddedKernel | Missing:
     """The kernel that was installed with stc, or why there is none."""
     if not FILE.is_file():
         return Missing(f"{FILE.name} is not installed; in a checkout, with nvcc: make plugin")
-    return Kernel(FILE, sha256(FILE))
+    return EmbeddedKernel(FILE, sha256(FILE))
 
 
-def register(module: Any, kernel: Kernel, head: Attributes) -> None:
+def register(module: Any, kernel: EmbeddedKernel, head: Attributes) -> None:
     """Make `stc::DynamicMaskHead` known to the parser of `module`, a TensorRT with ahead-of-time plugins.
 
     It has no attributes there: what they say is in the kernel, and TensorRT 10.9 to 11.1 turns integer attributes into
@@ -67,13 +67,7 @@ def _register(module: Any, ptx: bytes) -> None:
     tensors = dict.fromkeys(("mask_feats", "params", "locations", "sizes", "count"), trtp.TensorDesc)
     outputs = {"outputs": tuple[trtp.TensorDesc]}
 
-    def describe(
-        mask_feats: Any,
-        params: Any,
-        locations: Any,
-        sizes: Any,
-        count: Any,
-    ) -> Any:
+    def describe(mask_feats: Any, params: Any, locations: Any, sizes: Any, count: Any) -> Any:
         masks = mask_feats.like()
         masks.shape_expr[1] = params.shape_expr[1]
         masks.shape_expr[2] = mask_feats.shape_expr[2] * BAKED.upsample
@@ -85,13 +79,7 @@ def _register(module: Any, ptx: bytes) -> None:
         return [trtp.AutoTuneCombination("FP32|FP16, FP32|FP16, FP32, FP32, INT32, FP32|FP16")]
 
     def launch(
-        mask_feats: Any,
-        params: Any,
-        locations: Any,
-        sizes: Any,
-        count: Any,
-        outputs: Any,
-        tactic: int,
+        mask_feats: Any, params: Any, locations: Any, sizes: Any, count: Any, outputs: Any, tactic: int
     ) -> tuple[str, bytes, Any, Any]:
         batch, _, height, width = (mask_feats.shape_expr[axis] for axis in range(4))
         instances = params.shape_expr[1]

@@ -12,7 +12,7 @@ from typing import Any
 
 from stc.errors import AccuracyError, IncompatibleError, Missing
 from stc.export.engine.audit import TYPES
-from stc.export.engine.flavour import Flavour
+from stc.export.engine.toolchain import Toolchain
 from stc.export.graph.precision import Precision
 from stc.runtime.backends.tensorrt.engine import collector
 from stc.runtime.machine.machine import Machine
@@ -29,7 +29,7 @@ _NAMES = {  # the first that is found counts: "bfloat16" is no float16
 }
 
 
-def ask_inspector(flavour: Flavour, plan: bytes, source: str, machine: Machine) -> str | Missing:
+def ask_inspector(toolchain: Toolchain, plan: bytes, source: str, machine: Machine) -> str | Missing:
     """What it says of the engine's layers, JSON; why it was not asked where there is no driver or no GPU.
 
     The engine must have been built with detailed profiling verbosity, and its plugin be registered.
@@ -39,18 +39,17 @@ def ask_inspector(flavour: Flavour, plan: bytes, source: str, machine: Machine) 
         return Missing("not asked, no NVIDIA driver here")
     if not machine.gpus:
         return Missing(f"not asked, no GPU here that CUDA can use ({machine.cuda_error or 'cuda-bindings is missing'})")
-    module = flavour.module
+    module = toolchain.module
     log = collector(module)
     log.clear()
     runtime = module.Runtime(log)
     runtime.engine_host_code_allowed = False
     engine = runtime.deserialize_cuda_engine(plan)
-    if engine is None and flavour.targets:  # built ahead of time, perhaps for other GPUs than this one
+    if engine is None and toolchain.targets:  # built ahead of time, perhaps for other GPUs than this one
         return Missing(f"not asked, this machine's {machine.gpus[0].name} does not load the plan ({log.errors()})")
     if engine is None:
         raise IncompatibleError(
-            f"{source}: {flavour.title} built an engine and does not load it ({log.errors() or 'no reason given'}); "
-            "see: stc-doctor"
+            f"{source}: {toolchain.title} built an engine and does not load it ({log.reason()}); see: stc-doctor"
         )
     inspector = engine.create_engine_inspector()
     return str(inspector.get_engine_information(module.LayerInformationFormat.JSON))
@@ -84,13 +83,13 @@ def count(text: str, precision: Precision) -> EngineLayers | Missing:
     try:
         layers = json.loads(text)["Layers"]
         # Without details, a layer is its name alone.
-        known = [(layer, types) for layer in layers if isinstance(layer, dict) and (types := _types(layer))]
+        known = [(entry, types) for entry in layers if isinstance(entry, dict) and (types := _types(entry))]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         return Missing(f"its answer is not of the documented format ({error!r})")
-    computing = [(layer, types) for layer, types in known if str(layer.get("LayerType")).lower() not in _MOVES]
+    computing = [(entry, types) for entry, types in known if str(entry.get("LayerType")).lower() not in _MOVES]
     if not computing:
         return Missing(f"it names the types of none of {len(layers)} layers")
-    convolutions = [types for layer, types in computing if _is_convolution(layer)]
+    convolutions = [types for entry, types in computing if _is_convolution(entry)]
     wanted = TYPES[precision]
     return EngineLayers(
         precision=precision,
@@ -118,16 +117,16 @@ def check(counted: EngineLayers, source: str) -> None:
         )
 
 
-def _is_convolution(layer: dict[str, Any]) -> bool:
-    return any(_CONVOLUTION.search(str(layer.get(key)).lower()) for key in ("LayerType", "ParameterType"))
+def _is_convolution(entry: dict[str, Any]) -> bool:
+    return any(_CONVOLUTION.search(str(entry.get(key)).lower()) for key in ("LayerType", "ParameterType"))
 
 
-def _types(layer: dict[str, Any]) -> set[str]:
+def _types(entry: dict[str, Any]) -> set[str]:
     """The known types of its inputs and outputs; a convolution's weights speak for it where those are not named."""
-    tensors = [*layer.get("Inputs", ()), *layer.get("Outputs", ())]
+    tensors = [*entry.get("Inputs", ()), *entry.get("Outputs", ())]
     named = [tensor.get("Format/Datatype") for tensor in tensors]
     found = {kind for text in named if (kind := _type(str(text)))}
-    weight = _type(str(layer.get("Weights", {}).get("Type")))
+    weight = _type(str(entry.get("Weights", {}).get("Type")))
     return found or ({weight} if weight else set())
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from stc.errors import IncompatibleError, InputError
-from stc.export.engine.flavour import OLDEST_EMBED, Asked, Flavour
+from stc.export.engine.toolchain import OLDEST_EMBED, Asked, Toolchain
 from stc.export.sizes import Batch
 
-Plugin = Literal["auto", "library", "embed", "none"]
+AskedPlugin = Literal["auto", "library", "embed", "none"]
 HardwareCompatibility = Literal["none", "ampere_plus", "same_compute_capability"]
 # What TensorRT-RTX is asked for unless told otherwise. SM75 has no float32 matrix product there, which our NMS uses.
 RTX_TARGETS = ("SM80", "SM86", "SM89", "SM120")
@@ -30,7 +30,7 @@ class EngineOptions:
     """
 
     trt: Asked = "auto"
-    plugin: Plugin = "auto"
+    plugin: AskedPlugin = "auto"
     batch: Batch = Batch()  # noqa: RUF009  (frozen)
     targets: tuple[str, ...] = ()
     workspace: float | None = None
@@ -66,49 +66,51 @@ def parse_targets(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"SM{number}" for number in sorted({int(match[1]) for match in found if match}))
 
 
-def resolve(options: EngineOptions, flavour: Flavour) -> EngineOptions:
+def resolve(options: EngineOptions, toolchain: Toolchain) -> EngineOptions:
     """`options` with the plugin route and the targets decided.
 
     Raises InputError for an option that this TensorRT does not have, IncompatibleError for one that needs a newer
     version of it.
     """
-    checked = _for_rtx(options, flavour) if flavour.name == "rtx" else _for_tensorrt(options, flavour)
+    checked = _for_rtx(options, toolchain) if toolchain.name == "rtx" else _for_tensorrt(options, toolchain)
     if checked.hw_compat != "none" and checked.hw_compat.upper() not in (
-        levels := flavour.module.HardwareCompatibilityLevel.__members__
+        levels := toolchain.module.HardwareCompatibilityLevel.__members__
     ):
         raise IncompatibleError(
-            f"{flavour.title} has no hardware compatibility {checked.hw_compat}; it has "
+            f"{toolchain.title} has no hardware compatibility {checked.hw_compat}; it has "
             f"{', '.join(name.lower() for name in levels)}: choose one with --hw-compat"
         )
     return checked
 
 
-def _for_rtx(options: EngineOptions, flavour: Flavour) -> EngineOptions:
+def _for_rtx(options: EngineOptions, toolchain: Toolchain) -> EngineOptions:
     if options.plugin in {"library", "embed"}:
         raise InputError(
-            f"--plugin {options.plugin}: {flavour.title} has no plugins; leave it out (the mask head is then built "
+            f"--plugin {options.plugin}: {toolchain.title} has no plugins; leave it out (the mask head is then built "
             "from standard operators), or build with: --trt tensorrt"
         )
     if options.timing_cache is not None:
-        raise InputError(f"--timing-cache: {flavour.title} times nothing when it builds; leave it out")
+        raise InputError(f"--timing-cache: {toolchain.title} times nothing when it builds; leave it out")
     if options.hw_compat != "none":
-        raise InputError(f"--hw-compat: {flavour.title} builds for several GPUs by itself; name them with: --target SM")
-    targets = options.targets or RTX_TARGETS
-    if unknown := sorted(set(targets) - set(flavour.targets)):
         raise InputError(
-            f"--target {','.join(unknown)}: {flavour.title} builds for {', '.join(flavour.targets)}; choose of these"
+            f"--hw-compat: {toolchain.title} builds for several GPUs by itself; name them with: --target SM"
+        )
+    targets = options.targets or RTX_TARGETS
+    if unknown := sorted(set(targets) - set(known := toolchain.targets)):
+        raise InputError(
+            f"--target {','.join(unknown)}: {toolchain.title} builds for {', '.join(known)}; choose of these"
         )
     return replace(options, plugin="none", targets=targets)
 
 
-def _for_tensorrt(options: EngineOptions, flavour: Flavour) -> EngineOptions:
+def _for_tensorrt(options: EngineOptions, toolchain: Toolchain) -> EngineOptions:
     if options.targets:
         raise InputError(
-            f"--target: {flavour.title} builds for the GPU that it runs on; leave it out, or build with: --trt rtx"
+            f"--target: {toolchain.title} builds for the GPU that it runs on; leave it out, or build with: --trt rtx"
         )
-    if options.plugin == "embed" and flavour.release < OLDEST_EMBED:
+    if options.plugin == "embed" and toolchain.release < OLDEST_EMBED:
         raise IncompatibleError(
-            f"--plugin embed needs TensorRT {'.'.join(map(str, OLDEST_EMBED))} or newer, this is {flavour.version}; "
+            f"--plugin embed needs TensorRT {'.'.join(map(str, OLDEST_EMBED))} or newer, this is {toolchain.version}; "
             "build with: --plugin library"
         )
     return replace(options, plugin="library") if options.plugin == "auto" else options

@@ -10,8 +10,8 @@ import onnx
 from stc.boundary import foreign
 from stc.errors import IncompatibleError, InputError
 from stc.export.engine import audit, embed
-from stc.export.engine.flavour import Flavour
 from stc.export.engine.plugin_node import attributes, for_plugin
+from stc.export.engine.toolchain import Toolchain
 from stc.runtime.backends.tensorrt.engine import collector
 from stc.runtime.bundle import passport as passports
 from stc.runtime.machine import plugin as plugins
@@ -29,7 +29,7 @@ class Parsed:
     parser: Any
 
 
-def parse(model: bytes, source: str, flavour: Flavour, plugin: Plugin | embed.Kernel | None) -> Parsed:
+def parse(model: bytes, source: str, toolchain: Toolchain, plugin: Plugin | embed.EmbeddedKernel | None) -> Parsed:
     """Parse the ONNX file `source`, whose content is `model`; `plugin` computes the op, None: its function body does.
 
     Raises InputError for what is no model of ours, IncompatibleError when this TensorRT cannot start here, cannot
@@ -37,24 +37,24 @@ def parse(model: bytes, source: str, flavour: Flavour, plugin: Plugin | embed.Ke
     """
     proto = load(model, source)
     head = attributes(proto, source)
-    module = flavour.module
+    module = toolchain.module
     log = collector(module)
     log.clear()
-    builder = start_builder(flavour, log)
+    builder = start_builder(toolchain, log)
     if isinstance(plugin, Plugin):
         plugins.load(plugin, module.get_plugin_registry())
         model = for_plugin(proto, ahead_of_time=False)
-    elif isinstance(plugin, embed.Kernel):
+    elif isinstance(plugin, embed.EmbeddedKernel):
         embed.register(module, plugin, head)
         model = for_plugin(proto, ahead_of_time=True)
 
-    network = builder.create_network(flavour.network_flags)
+    network = builder.create_network(toolchain.network_flags)
     parser = module.OnnxParser(network, log)
     if not parser.parse(model):
-        raise IncompatibleError(f"{source}: {flavour.title} cannot parse it: {_errors(parser, log)}")
+        raise IncompatibleError(f"{source}: {toolchain.title} cannot parse it: {_errors(parser, log)}")
     found, expected = audit.plugins(network), 0 if plugin is None else 1
     if found != expected:
-        raise IncompatibleError(f"{source}: parsed to {found} plugin layers, expected {expected} ({flavour.title})")
+        raise IncompatibleError(f"{source}: parsed to {found} plugin layers, expected {expected} ({toolchain.title})")
     return Parsed(builder, network, parser)
 
 
@@ -67,13 +67,13 @@ def load(model: bytes, source: str) -> onnx.ModelProto:
     return proto
 
 
-def start_builder(flavour: Flavour, log: Any) -> Any:
+def start_builder(toolchain: Toolchain, log: Any) -> Any:
     """TensorRT's `Builder`. Raises IncompatibleError where it cannot start, as TensorRT cannot without a driver."""
     try:
-        return flavour.module.Builder(log)
+        return toolchain.module.Builder(log)
     except (TypeError, RuntimeError) as error:  # the bindings' word for a null pointer
         raise IncompatibleError(
-            f"{flavour.title} cannot build on this machine ({log.errors() or error}): it needs an NVIDIA GPU and its "
+            f"{toolchain.title} cannot build on this machine ({log.errors() or error}): it needs an NVIDIA GPU and its "
             "driver; build on the target, or here with: --trt rtx, or leave the engine out with: --trt none"
         ) from error
 

@@ -1,13 +1,16 @@
-"""What a session asks of an engine."""
+"""What a session asks of an engine: of every one, and of those that reach arrays in GPU memory."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
 from stc.runtime.bundle.contract import TensorSpec
+
+if TYPE_CHECKING:
+    from stc.runtime.backends.tensorrt.device_array import DeviceArray
 
 
 class Backend(Protocol):
@@ -39,3 +42,14 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Give everything back. Closing twice is harmless."""
+
+
+@runtime_checkable
+class OnDevice(Protocol):
+    """What a backend has besides, when it takes and leaves arrays in GPU memory."""
+
+    def adopt(self, frames: Any) -> DeviceArray:
+        """Another library's array in GPU memory, for `run`. Raises InputError when it is none."""
+
+    def run_on_device(self, frames: Any) -> dict[str, DeviceArray]:
+        """As `run`, with all rows of the outputs in GPU memory, valid until the next call."""

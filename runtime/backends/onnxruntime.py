@@ -20,6 +20,7 @@ from stc.runtime.bundle.contract import TensorSpec
 from stc.runtime.bundle.passport import METADATA_KEY, Passport
 from stc.runtime.native.library import Library
 from stc.runtime.processors import threads_to_ask_for
+from stc.runtime.stages import MASK_HEAD
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ class OnnxRuntimeBackend:
         with foreign("the native op", self.path, passports.FIX):
             completed = self._cut.complete(outputs)
         if timings is not None:
-            timings["mask_head"] = perf_counter() - start
+            timings[MASK_HEAD] = perf_counter() - start
         return completed
 
     @property

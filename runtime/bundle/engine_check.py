@@ -7,10 +7,9 @@ from pathlib import Path
 from stc.errors import IncompatibleError
 from stc.runtime.bundle.engine_record import EngineRecord
 from stc.runtime.bundle.passport import MODEL_FILE
-from stc.runtime.machine.machine import BRANCHES, NAMES, Flavour, Machine, TensorRt, required_driver
+from stc.runtime.machine.flavour import FLAVOURS, FlavourName, required_driver
+from stc.runtime.machine.machine import Machine
 from stc.runtime.machine.plugin import VARIABLE, Plugin
-
-EXTRAS: dict[Flavour, str] = {"tensorrt": "tensorrt", "rtx": "rtx"}
 
 
 def check(record: EngineRecord, machine: Machine, folder: Path, *, trust: bool = False) -> None:
@@ -27,33 +26,28 @@ def check(record: EngineRecord, machine: Machine, folder: Path, *, trust: bool =
     _check_plugin(record, machine, folder, trust)
 
 
-def check_present(flavour: Flavour, version: str | None, machine: Machine, folder: Path, file: str) -> None:
+def check_present(name: FlavourName, version: str | None, machine: Machine, folder: Path, file: str) -> None:
     """Driver, TensorRT of that flavour, cuda-bindings, a GPU. `version`: what the engine was built with, if known."""
-    installed = machine.find(flavour)
-    name = NAMES[flavour]
-    engine = f"{folder / file}: " + (f"built with {name} {version}" if version else f"a {name} plan")
+    installed, flavour = machine.find(name), FLAVOURS[name]
+    built = f"built with {flavour.title} {version}" if version else f"a {flavour.title} plan"
+    engine = f"{folder / file}: {built}"
     runs_here = f"{folder / MODEL_FILE} runs here with ONNX Runtime: stc-bench {folder / MODEL_FILE}"
-    driver = required_driver(flavour, version or "", installed.cuda if installed else None)
+    driver = required_driver(name, version or "", installed.cuda if installed else None)
     if machine.driver is None:
         raise IncompatibleError(
             f"{engine}, and an engine needs an NVIDIA driver, here {driver}; this machine has none. {runs_here}"
         )
     if installed is None:
-        exactly = f" '{_package(flavour)}=={version}'" if version else ""
+        exactly = f" '{flavour.packages[-1]}=={version}'" if version else ""
         others = ", ".join(str(found) for found in machine.tensorrt) or "no TensorRT"
-        raise IncompatibleError(
-            f"{engine}; this machine has {others}; fix: pip install 'stc-trt[{EXTRAS[flavour]}]'{exactly}. {runs_here}"
-        )
-    if _driver_too_old(machine, installed):
-        assert machine.driver.cuda is not None
+        raise IncompatibleError(f"{engine}; this machine has {others}; fix: {flavour.install}{exactly}. {runs_here}")
+    if not machine.serves(installed.cuda):
         raise IncompatibleError(
             f"{engine}; the {installed} installed here is for CUDA {installed.cuda}, the driver serves CUDA "
             f"{machine.driver.cuda} at most; fix: install a driver of {driver}"
         )
     if machine.cuda_bindings is None:
-        raise IncompatibleError(
-            f"{engine}; the package cuda-bindings is not installed; fix: pip install 'stc-trt[{EXTRAS[flavour]}]'"
-        )
+        raise IncompatibleError(f"{engine}; the package cuda-bindings is not installed; fix: {flavour.install}")
     if not machine.gpus:
         raise IncompatibleError(
             f"{engine}; there is a driver, but CUDA finds no GPU ({machine.cuda_error or 'none visible'}); "
@@ -66,7 +60,7 @@ def check_version(record: EngineRecord, installed: str, folder: Path) -> None:
     built, here = record.version.split("."), installed.split(".")
     shared = min(len(built), len(here))
     if built[:shared] != here[:shared]:
-        name = NAMES[record.flavour]
+        name = FLAVOURS[record.flavour].title
         raise IncompatibleError(
             f"{folder / record.file}: built with {name} {record.version}, here is {name} {installed}; "
             f"fix: {rebuild(record, folder)}"
@@ -76,16 +70,6 @@ def check_version(record: EngineRecord, installed: str, folder: Path) -> None:
 def rebuild(record: EngineRecord, folder: Path, *options: str) -> str:
     """The command that builds the engine again, here."""
     return " ".join(["stc-export --onnx", str(folder / record.source), "--trt", record.flavour, *options])
-
-
-def _package(flavour: Flavour) -> str:
-    return {"tensorrt": "tensorrt", "rtx": "tensorrt-rtx"}[flavour]
-
-
-def _driver_too_old(machine: Machine, installed: TensorRt) -> bool:
-    if machine.driver is None or machine.driver.cuda is None or installed.cuda not in BRANCHES:
-        return False
-    return int(machine.driver.cuda.split(".")[0]) < installed.cuda
 
 
 def _check_target(record: EngineRecord, machine: Machine, folder: Path) -> None:

@@ -7,14 +7,14 @@ from typing import Any, Literal, get_args
 
 from stc.errors import IncompatibleError, InputError
 from stc.runtime import schema
-from stc.runtime.machine.machine import Flavour
+from stc.runtime.machine.flavour import FLAVOURS, FlavourName
 
 ENGINE_FILE = "engine.plan"
 Route = Literal["library", "embed"]
 
 
 FIELDS: schema.Table = {
-    "flavour": schema.choice(*get_args(Flavour)),
+    "flavour": schema.choice(*FLAVOURS),
     "version": schema.text(100),
     "targets": schema.items(schema.text(100), 0, 100),
     "batch": schema.items(schema.integer(1, 1 << 16), 3, 3),
@@ -54,7 +54,7 @@ class EngineRecord:
     and, as `inspector`, a sentence on what the engine inspector said.
     """
 
-    flavour: Flavour
+    flavour: FlavourName
     version: str
     targets: tuple[str, ...]
     batch: tuple[int, int, int]

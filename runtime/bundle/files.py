@@ -12,7 +12,8 @@ from stc.runtime.bundle import engine_check, engine_record, passport
 from stc.runtime.bundle.engine_record import ENGINE_FILE, EngineRecord
 from stc.runtime.bundle.passport import MODEL_FILE, Passport
 from stc.runtime.machine import machine
-from stc.runtime.machine.machine import NAMES, Flavour, Machine
+from stc.runtime.machine.flavour import FLAVOURS, FlavourName
+from stc.runtime.machine.machine import Machine
 from stc.runtime.machine.plugin import Plugin
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class EngineFile:
     path: Path
     plan: bytes
     passport: Passport
-    flavour: Flavour
+    flavour: FlavourName
     plugin: Plugin | None  # to be loaded first; None: the engine needs none
     mask_head: str
 
@@ -122,14 +123,14 @@ def _engine(path: Path, device: str | None, trust: bool) -> EngineFile:
 
 def _trusted(path: Path, plan: bytes, beside: Passport, here: Machine) -> EngineFile:
     """A plan of which only the owner knows what it is: the TensorRT that is here and the plugin that is here."""
-    flavour: Flavour = here.tensorrt[0].flavour if here.tensorrt else "tensorrt"
+    flavour: FlavourName = here.tensorrt[0].flavour if here.tensorrt else "tensorrt"
     engine_check.check_present(flavour, None, here, path.parent, path.name)
     plugin = here.plugin if flavour == "tensorrt" else None  # TensorRT-RTX has no plugins
     logger.warning(
         "%s: not known: which TensorRT, GPU and plugin it was built for, its precision, its agreement with PyTorch; "
         "trying %s %s plugin library",
         path,
-        NAMES[flavour],
+        FLAVOURS[flavour].title,
         f"with the {plugin.path.name}" if isinstance(plugin, Plugin) else "without a",
     )
     return EngineFile(path, plan, beside, flavour, _file(plugin), "not known (plan loaded on trust)")

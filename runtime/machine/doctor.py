@@ -12,13 +12,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, distributions, version
+from functools import partial
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, Literal
 
 from stc.cli import Parser, run
 from stc.runtime.machine import machine
-from stc.runtime.machine.machine import BRANCHES, MODULES, NAMES, Flavour, Machine, required_driver
+from stc.runtime.machine.flavour import BRANCHES, FLAVOURS, Flavour, required_driver
+from stc.runtime.machine.machine import Machine
 from stc.runtime.machine.plugin import VARIABLE, Plugin
 from stc.runtime.native import library
 
@@ -37,7 +39,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Report:
+class Diagnosis:
     """`engines` are what can run a model here; `verdict` says it in a sentence."""
 
     findings: tuple[Finding, ...]
@@ -74,15 +76,14 @@ def import_apart(module: str, expression: str) -> Imported:
         return Imported(error="it printed something unexpected")
 
 
-def examine(importer: Importer = import_apart) -> Report:
+def examine(importer: Importer = import_apart) -> Diagnosis:
     """Look at everything. Never raises."""
     here = machine.gather()
     probes: list[Callable[[], Finding]] = [
         lambda: driver(here),
         lambda: gpu(here),
         lambda: cuda_bindings(here),
-        lambda: tensorrt(here, "tensorrt", importer),
-        lambda: tensorrt(here, "rtx", importer),
+        *(partial(tensorrt, here, flavour, importer) for flavour in FLAVOURS.values()),
         lambda: plugin(here),
         native_library,
         lambda: onnxruntime(here, installed_of("onnxruntime", "onnxruntime-gpu"), importer),
@@ -97,7 +98,7 @@ def examine(importer: Importer = import_apart) -> Report:
         if engines
         else "nothing here can run a model; the shortest way: pip install 'stc-trt[cpu]'"
     )
-    return Report(findings, engines, verdict)
+    return Diagnosis(findings, engines, verdict)
 
 
 def _guarded(probe: Callable[[], Finding]) -> Finding:
@@ -110,7 +111,7 @@ def _guarded(probe: Callable[[], Finding]) -> Finding:
 def _engines(findings: Sequence[Finding]) -> list[str]:
     ok = {finding.name for finding in findings if finding.status == "ok"}
     gpu_ready = {"NVIDIA driver", "GPU", "cuda-bindings"} <= ok
-    engines = [name for name in NAMES.values() if gpu_ready and name in ok]
+    engines = [name for name in (flavour.title for flavour in FLAVOURS.values()) if gpu_ready and name in ok]
     return engines + (["ONNX Runtime"] if "ONNX Runtime" in ok else [])
 
 
@@ -121,8 +122,7 @@ def driver(here: Machine) -> Finding:
         return Finding(name, "missing", "none; engines cannot run", fix)
     served = here.driver.cuda
     detail = f"{here.driver.version or 'version unknown'}, serves CUDA {served or '(unknown: no cuda-bindings)'}"
-    too_new = [found for found in here.tensorrt if found.cuda and served and int(served.split(".")[0]) < found.cuda]
-    if too_new:
+    if too_new := [found for found in here.tensorrt if not here.serves(found.cuda)]:
         wanted = required_driver(too_new[0].flavour, too_new[0].version or "", too_new[0].cuda)
         return Finding(name, "broken", f"{detail}, too old for {too_new[0]}", f"install a driver of {wanted}")
     return Finding(name, "ok", detail)
@@ -144,24 +144,22 @@ def cuda_bindings(here: Machine) -> Finding:
     if here.cuda_bindings is None:
         return Finding(name, "missing", "not installed; engines need it", "pip install 'stc-trt[tensorrt]'")
     major = int(here.cuda_bindings.split(".")[0])
-    served = here.driver.cuda if here.driver else None
-    if served and int(served.split(".")[0]) < major:
+    if here.driver and not here.serves(major):
         return Finding(
             name,
             "broken",
-            f"{here.cuda_bindings}, but the driver serves CUDA {served} at most",
+            f"{here.cuda_bindings}, but the driver serves CUDA {here.driver.cuda} at most",
             f"pip install 'cuda-bindings<{major}', or a driver of branch R{BRANCHES.get(major, 580)} or newer",
         )
     return Finding(name, "ok", here.cuda_bindings)
 
 
 def tensorrt(here: Machine, flavour: Flavour, importer: Importer) -> Finding:
-    name, install = NAMES[flavour], f"pip install 'stc-trt[{flavour}]'"
-    found = here.find(flavour)
+    name, install = flavour.title, flavour.install
+    found = here.find(flavour.name)
     if found is None:
         return Finding(name, "missing", "not installed", f"{install} (with an NVIDIA GPU)")
-    module = MODULES[flavour]
-    imported = importer(module, f"{module}.__version__")
+    imported = importer(flavour.module, f"{flavour.module}.__version__")
     if imported.error:
         fix = install.replace("install", "install --force-reinstall", 1)
         return Finding(name, "broken", f"installed, does not import: {imported.error}", fix)
@@ -189,14 +187,7 @@ def native_library() -> Finding:
 
 def installed_of(*packages: str) -> dict[str, str]:
     """Versions of those of the packages that are installed."""
-    return {name: number for name in packages if (number := _version(name)) is not None}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+    return {name: number for name in packages if (number := machine.installed(name)) is not None}
 
 
 def onnxruntime(here: Machine, packages: dict[str, str], importer: Importer) -> Finding:

@@ -1,7 +1,4 @@
-"""What is here: driver, GPUs, TensorRT, the plugin. Nothing heavy is imported and nothing is loaded to find out.
-
-Also which driver a TensorRT needs, from NVIDIA's installation guides (Linux).
-"""
+"""What is here: driver, GPUs, TensorRT, the plugin. Nothing heavy is imported and nothing is loaded to find out."""
 
 from __future__ import annotations
 
@@ -16,40 +13,18 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from stc.errors import Missing
 from stc.runtime.machine import plugin
+from stc.runtime.machine.flavour import FLAVOURS, FlavourName
 from stc.runtime.machine.plugin import Plugin
-
-BRANCHES = {12: 535, 13: 580}  # CUDA major -> oldest driver branch for TensorRT's packages of that CUDA
-_FIRST_FOR_CUDA_13 = (10, 13, 2)
 
 logger = logging.getLogger(__name__)
 
-MODULES: dict[Flavour, str] = {"tensorrt": "tensorrt", "rtx": "tensorrt_rtx"}
-NAMES: dict[Flavour, str] = {"tensorrt": "TensorRT", "rtx": "TensorRT-RTX"}
-# Packages that bring a module. Those that name a CUDA version come first: it decides which driver is needed.
-_PACKAGES: dict[Flavour, tuple[str, ...]] = {
-    "tensorrt": ("tensorrt-cu13", "tensorrt-cu12", "tensorrt"),
-    "rtx": ("tensorrt-rtx-cu13", "tensorrt-rtx-cu12", "tensorrt-rtx"),
-}
 NOT_LOOKED_FOR = Missing("not looked for")
 KERNEL_MODULE = Path("/proc/driver/nvidia/version")
 _T = TypeVar("_T")
-Flavour = Literal["tensorrt", "rtx"]
-
-
-def cuda_versions(flavour: Flavour, version: str) -> tuple[int, ...]:
-    """The CUDA majors that a TensorRT version ("": any) was released for, oldest first."""
-    parts = tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
-    return (12,) if flavour == "tensorrt" and () < parts < _FIRST_FOR_CUDA_13 else (12, 13)
-
-
-def required_driver(flavour: Flavour, version: str, cuda: int | None = None) -> str:
-    """In words, for TensorRT's packages of CUDA `cuda`; None: for all that exist of that version."""
-    majors = (cuda,) if cuda in BRANCHES else cuda_versions(flavour, version)
-    return " or ".join(f"branch R{BRANCHES[major]} or newer for CUDA {major}" for major in majors if major in BRANCHES)
 
 
 @dataclass(frozen=True)
@@ -70,7 +45,7 @@ class Gpu:
 
 
 @dataclass(frozen=True)
-class Cuda:
+class CudaRuntime:
     """What the CUDA runtime sees: the newest CUDA that the driver serves, the GPUs that this process may use, and why
     there are none.
     """
@@ -84,12 +59,12 @@ class Cuda:
 class TensorRt:
     """An installed TensorRT. `version` is None where no package says it, `cuda` the CUDA major it was built for."""
 
-    flavour: Flavour
+    flavour: FlavourName
     version: str | None
     cuda: int | None = None
 
     def __str__(self) -> str:
-        return f"{NAMES[self.flavour]} {self.version or '(unknown version)'}"
+        return f"{FLAVOURS[self.flavour].title} {self.version or '(unknown version)'}"
 
 
 @dataclass(frozen=True)
@@ -103,21 +78,27 @@ class Machine:
     tensorrt: tuple[TensorRt, ...] = ()
     plugin: Plugin | Missing = NOT_LOOKED_FOR
 
-    def find(self, flavour: Flavour) -> TensorRt | None:
+    def find(self, flavour: FlavourName) -> TensorRt | None:
         return next((found for found in self.tensorrt if found.flavour == flavour), None)
+
+    def serves(self, cuda: int | None) -> bool:
+        """Whether the driver runs what was built for CUDA major `cuda`. What is not known is no reason against it."""
+        if cuda is None or self.driver is None or self.driver.cuda is None:
+            return True
+        return int(self.driver.cuda.split(".")[0]) >= cuda
 
 
 def gather() -> Machine:
     """Look around. Never raises: what cannot be found out counts as absent."""
-    cuda = _try(_cuda) or Cuda()
+    cuda = _try(_cuda) or CudaRuntime()
     kernel_module = _try(loaded_driver)
     there = kernel_module or cuda.version or _try(_driver_library)
     return Machine(
         driver=Driver(kernel_module, cuda.version) if there else None,
         gpus=cuda.gpus,
-        cuda_bindings=_try(partial(_version, "cuda-bindings")),
+        cuda_bindings=_try(partial(installed, "cuda-bindings")),
         cuda_error=cuda.error,
-        tensorrt=tuple(found for flavour in MODULES if (found := _try(partial(installed, flavour)))),
+        tensorrt=tuple(found for name in FLAVOURS if (found := _try(partial(installed_tensorrt, name)))),
         plugin=_try(plugin.find) or NOT_LOOKED_FOR,
     )
 
@@ -130,32 +111,32 @@ def _try(probe: Callable[[], _T]) -> _T | None:
         return None
 
 
-def _cuda() -> Cuda:
+def _cuda() -> CudaRuntime:
     if find_spec("cuda") is None or find_spec("cuda.bindings") is None:
-        return Cuda()
+        return CudaRuntime()
     from cuda.bindings import runtime as cudart
 
     return describe(cudart)
 
 
-def describe(cudart: Any) -> Cuda:
+def describe(cudart: Any) -> CudaRuntime:
     """Ask a module like cuda.bindings.runtime. Creates no CUDA context."""
     success = cudart.cudaError_t.cudaSuccess
     error, number = cudart.cudaDriverGetVersion()
     if error != success or not number:
-        return Cuda()
+        return CudaRuntime()
     version = f"{number // 1000}.{number % 1000 // 10}"
     error, count = cudart.cudaGetDeviceCount()
     if error != success:
-        return Cuda(version, error=error.name)
+        return CudaRuntime(version, error=error.name)
     gpus: list[Gpu] = []
     for index in range(count):
         error, properties = cudart.cudaGetDeviceProperties(index)
         if error != success:
-            return Cuda(version, tuple(gpus), error.name)
+            return CudaRuntime(version, tuple(gpus), error.name)
         name = properties.name.decode() if isinstance(properties.name, bytes) else str(properties.name)
         gpus.append(Gpu(name, f"SM{properties.major}{properties.minor}", int(properties.totalGlobalMem)))
-    return Cuda(version, tuple(gpus))
+    return CudaRuntime(version, tuple(gpus))
 
 
 def loaded_driver() -> str | None:
@@ -175,18 +156,21 @@ def _driver_library() -> bool:
     return True
 
 
-def installed(flavour: Flavour) -> TensorRt | None:
-    spec = find_spec(MODULES[flavour])
+def installed_tensorrt(name: FlavourName) -> TensorRt | None:
+    """What there is of a flavour, by its packages' metadata; None where its module is not there."""
+    flavour = FLAVOURS[name]
+    spec = find_spec(flavour.module)
     if spec is None or spec.origin is None:  # without an origin it is a folder of that name, no package
         return None
-    for package in _PACKAGES[flavour]:
-        if (found := _version(package)) is not None:
+    for package in flavour.packages:
+        if (found := installed(package)) is not None:
             cuda = re.search(r"-cu(\d+)$", package)
-            return TensorRt(flavour, found, int(cuda[1]) if cuda else None)
-    return TensorRt(flavour, None)
+            return TensorRt(name, found, int(cuda[1]) if cuda else None)
+    return TensorRt(name, None)
 
 
-def _version(package: str) -> str | None:
+def installed(package: str) -> str | None:
+    """The version of a package; None where it is not installed."""
     try:
         return package_version(package)
     except PackageNotFoundError:

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from stc.errors import InputError
 from stc.runtime.serial_blas import LIMIT
 
+MASK_THRESHOLD = 0.5  # a pixel belongs to the mask where the probability is above it; NaN is not
+
 
 @dataclass(frozen=True, eq=False)
 class Axis:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.annotations.masks import runs_to_rle
-from stc.runtime.masks.axis import Axis
+from stc.runtime.masks.axis import MASK_THRESHOLD, Axis
 
 
 class _Window(NamedTuple):
@@ -54,7 +54,7 @@ class NumpyComposer:
         return len(self.y), len(self.x)
 
     def _windows(self, probabilities: NDArray[np.float32]) -> list[_Window | None]:
-        inside = probabilities > 0.5
+        inside = probabilities > MASK_THRESHOLD
         lines = zip(np.any(inside, axis=2), np.any(inside, axis=1), strict=True)
         return [self._window(in_rows, in_cols) for in_rows, in_cols in lines]
 
@@ -65,7 +65,7 @@ class NumpyComposer:
             axis.reach(int(hit.argmax()), len(hit) - int(hit[::-1].argmax()))
             for axis, hit in ((self.y, in_rows), (self.x, in_cols))
         )
-        # Empty where only cells of the border are above 0.5.
+        # Empty where only cells of the border are above the threshold.
         return _Window(y, x) if y.start < y.stop and x.start < x.stop else None
 
     def _runs(self, probabilities: NDArray[np.float32]) -> list[NDArray[np.int64]]:
@@ -107,7 +107,7 @@ class NumpyComposer:
         for piece in self.x.blocks(window.x, len(half)):
             read = self.x.read(piece)
             values = self.x.weights[piece, read] @ half[:, _within(read, band)].T
-            np.greater(values, 0.5, out=columns[_within(piece, window.x)])
+            np.greater(values, MASK_THRESHOLD, out=columns[_within(piece, window.x)])
         return columns
 
 

@@ -7,7 +7,7 @@ import pytest
 
 if TYPE_CHECKING:
     from stc.export import Export
-    from stc.export.engine.flavour import Flavour
+    from stc.export.engine.toolchain import Toolchain
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +30,7 @@ def lite_bundle(lite_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope="session")
-def rtx() -> Flavour:
-    from stc.export.engine.flavour import Flavour
+def rtx() -> Toolchain:
+    from stc.export.engine.toolchain import Toolchain
 
-    return Flavour("rtx", pytest.importorskip("tensorrt_rtx", reason="pip install 'stc-trt[rtx]' (Linux x86-64)"))
+    return Toolchain("rtx", pytest.importorskip("tensorrt_rtx", reason="pip install 'stc-trt[rtx]' (Linux x86-64)"))

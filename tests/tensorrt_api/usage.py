@@ -32,7 +32,7 @@ FILES = (
     "runtime/backends/tensorrt/engine.py",
     "runtime/backends/tensorrt/execution.py",
     "export/engine/build.py",
-    "export/engine/flavour.py",
+    "export/engine/toolchain.py",
     "export/engine/engine_layers.py",
     "export/engine/audit.py",
     "export/engine/parse.py",
@@ -42,7 +42,7 @@ CUDA_FILES = (
     "benchmarks/kernels/roofline.py",
     "runtime/machine/machine.py",
     "runtime/backends/tensorrt/cuda.py",
-    "export/engine/flavour.py",
+    "export/engine/toolchain.py",
 )
 CUDA_RECEIVERS = {"cudart", "runtime"}
 

@@ -15,6 +15,7 @@ from stc.model.decode import decode
 from stc.model.network import STC
 from stc.model.normalise import normalise
 from stc.progress import bar
+from stc.runtime.masks.axis import MASK_THRESHOLD
 from stc.training.calibrate.fit import Sample
 from stc.training.config import RECIPES
 from stc.training.data.annotations import Dataset, Frame
@@ -82,7 +83,7 @@ def find(model: STC, view: View) -> tuple[NDArray[Any], ...]:
         params, centerness, logits = torch.split(found.params[0, :count], sizes, dim=1)
         labels = found.labels[0, :count].long()
         points = found.locations[0, :count], found.sizes[0, :count]
-        masks = predict_masks(raw.mask_feats[0], params, *points, config) > 0.5
+        masks = predict_masks(raw.mask_feats[0], params, *points, config) > MASK_THRESHOLD
     own = logits.gather(1, labels[:, None])[:, 0]
     return tuple(
         value.numpy()

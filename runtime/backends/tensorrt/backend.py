@@ -23,11 +23,12 @@ from stc.errors import FatalError, InputError
 from stc.runtime.backends.tensorrt import bindings, device_array
 from stc.runtime.backends.tensorrt.cuda import Cuda, GpuClock, import_cudart
 from stc.runtime.backends.tensorrt.device_array import DeviceArray
-from stc.runtime.backends.tensorrt.engine import describe, deserialize, import_tensorrt, make_log
+from stc.runtime.backends.tensorrt.engine import collector, describe, deserialize, import_tensorrt
 from stc.runtime.backends.tensorrt.execution import CapturedGraphs, Execution, OwnGraphs, Site
 from stc.runtime.bundle.contract import COUNT, INPUT
 from stc.runtime.bundle.files import EngineFile
-from stc.runtime.machine.machine import NAMES
+from stc.runtime.machine.flavour import FLAVOURS
+from stc.runtime.stages import ENQUEUE
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +53,8 @@ class TensorRtBackend:
         self._closed = False
         trt = import_tensorrt(file.flavour)
         self._cuda = Cuda(import_cudart())
-        self.engine = f"{NAMES[file.flavour]} {trt.__version__}"
-        log = make_log(trt)
+        self.engine = f"{FLAVOURS[file.flavour].title} {trt.__version__}"
+        log = collector(trt)
         engine = deserialize(trt, log, file.plan, file.plugin, file.path, file.flavour)
         self._bindings = bindings.plan(*describe(trt, engine), str(file.path))
         self._release = ExitStack()
@@ -96,7 +97,7 @@ class TensorRtBackend:
             bindings.check_counts(counts.tolist(), self._bindings.rows, str(self.path))
             outputs = {COUNT: counts} | self._valid_rows(counts)
             if timings is not None:
-                timings |= {**self._clock.read(), "enqueue": enqueue}
+                timings |= {**self._clock.read(), ENQUEUE: enqueue}
             return outputs
 
     def run_on_device(self, frames: NDArray[np.uint8] | DeviceArray) -> dict[str, DeviceArray]:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from stc.errors import DeviceError, FatalError, IncompatibleError
+from stc.runtime.stages import DOWNLOAD, UPLOAD
 
 POINTS = ("begin", "uploaded", "computed", "fetched")
 
@@ -49,8 +50,8 @@ class GpuClock:
     def read(self) -> dict[str, float]:
         """Seconds of "upload" and "download"; the wait for the number of detections is part of the download."""
         return {
-            "upload": self._cuda.elapsed(self._events["begin"], self._events["uploaded"]),
-            "download": self._cuda.elapsed(self._events["computed"], self._events["fetched"]),
+            UPLOAD: self._cuda.elapsed(self._events["begin"], self._events["uploaded"]),
+            DOWNLOAD: self._cuda.elapsed(self._events["computed"], self._events["fetched"]),
         }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,80 +13,65 @@ from stc.errors import IncompatibleError
 from stc.runtime.backends.tensorrt.bindings import EngineTensor
 from stc.runtime.bundle.contract import INPUT
 from stc.runtime.machine import plugin as plugin_library
-from stc.runtime.machine.machine import MODULES, NAMES, Flavour
+from stc.runtime.machine.flavour import FLAVOURS, FlavourName
 from stc.runtime.machine.plugin import Plugin
 
 _SHOWN = 6
 _LENGTH = 400
+_KEPT = 100
 
 logger = logging.getLogger(__name__)
 
 
-@lru_cache(maxsize=2)
+@cache
 def collector(module: Any) -> Any:
     """The one `ILogger` of a TensorRT module: TensorRT keeps the first logger of a process and ignores later ones.
 
-    It has `clear()`, and `errors()`: the error messages since then.
+    What TensorRT says goes to `logging`; errors stay until somebody asks: `errors()`, `reason()`, or `clear()`.
     """
 
-    class Collector(module.ILogger):  # type: ignore[misc]  # the base is known at run time only
+    class Collector(module.ILogger):  # type: ignore[misc]  # TensorRT calls back into an object of its own class
         def __init__(self) -> None:
             super().__init__()
-            self._errors: list[str] = []
+            self._errors: deque[str] = deque(maxlen=_KEPT)
 
         def log(self, severity: Any, message: str) -> None:
             """Called by TensorRT, from any of its threads."""
-            if severity <= module.ILogger.Severity.ERROR:
-                self._errors.append(message)
-            logger.debug("%s: %s", severity, message)
+            level = {"VERBOSE": logging.DEBUG, "INFO": logging.DEBUG}
+            logger.log(level.get(severity.name, logging.INFO), "TensorRT: %s", message)
+            if severity.name in {"ERROR", "INTERNAL_ERROR"}:
+                self._errors.append(" ".join(message.split())[:_LENGTH])
 
         def clear(self) -> None:
             self._errors.clear()
 
         def errors(self) -> str:
-            """The first messages on one line, without repetition."""
-            distinct = list(dict.fromkeys(" ".join(message.split())[:_LENGTH] for message in self._errors))
+            """The first errors since this was last asked, on one line, without repetition."""
+            distinct = list(dict.fromkeys(self._errors.copy()))
+            self.clear()
             hidden = len(distinct) - _SHOWN
             return "; ".join([*distinct[:_SHOWN], *([f"and {hidden} messages more"] if hidden > 0 else [])])
+
+        def reason(self) -> str:
+            """`errors()` in a sentence that needs one."""
+            return self.errors() or "TensorRT gave no reason"
 
     return Collector()
 
 
-def import_tensorrt(flavour: Flavour) -> Any:
+def import_tensorrt(name: FlavourName) -> Any:
     """The Python module. Raises IncompatibleError where it does not load."""
+    flavour = FLAVOURS[name]
     try:
-        return import_module(MODULES[flavour])
+        return import_module(flavour.module)
     except (ImportError, OSError, RuntimeError) as error:  # a library of it is missing or does not fit
         raise IncompatibleError(
-            f"{NAMES[flavour]} is installed and does not load ({error}); see: stc-doctor; "
-            f"fix: pip install --force-reinstall 'stc-trt[{flavour}]'"
+            f"{flavour.title} is installed and does not load ({error}); see: stc-doctor; "
+            f"fix: pip install --force-reinstall 'stc-trt[{name}]'"
         ) from error
 
 
-def make_log(trt: Any) -> Any:
-    """A TensorRT logger that writes to `logging` and remembers the last errors: `last()`."""
-
-    class Log(trt.ILogger):  # type: ignore[misc]  # TensorRT calls back into an object of its own class
-        def __init__(self) -> None:
-            super().__init__()
-            self._errors: deque[str] = deque(maxlen=3)
-
-        def log(self, severity: Any, message: str) -> None:
-            level = {"VERBOSE": logging.DEBUG, "INFO": logging.DEBUG, "WARNING": logging.INFO}
-            logger.log(level.get(severity.name, logging.INFO), "TensorRT: %s", message)
-            if severity.name in {"ERROR", "INTERNAL_ERROR"}:
-                self._errors.append(message.strip())
-
-        def last(self) -> str:
-            """What TensorRT said since this was last asked."""
-            said = "; ".join(self._errors)
-            self._errors.clear()
-            return said or "TensorRT gave no reason"
-
-    return Log()
-
-
-def deserialize(trt: Any, log: Any, plan: bytes, plugin: Plugin | None, path: Path, flavour: Flavour) -> Any:
+def deserialize(trt: Any, log: Any, plan: bytes, plugin: Plugin | None, path: Path, flavour: FlavourName) -> Any:
     """The engine. Code that a plan may carry for the host stays disallowed.
 
     Raises IncompatibleError when TensorRT refuses the plan or the plugin library.
@@ -99,8 +84,8 @@ def deserialize(trt: Any, log: Any, plan: bytes, plugin: Plugin | None, path: Pa
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:
         raise IncompatibleError(
-            f"{path}: {NAMES[flavour]} {trt.__version__} refuses this plan, which is damaged, truncated or built by "
-            f"another TensorRT ({log.last()}); rebuild it with: stc-export --onnx FILE --trt {flavour}"
+            f"{path}: {FLAVOURS[flavour].title} {trt.__version__} refuses this plan, which is damaged, truncated or "
+            f"built by another TensorRT ({log.reason()}); rebuild it with: stc-export --onnx FILE --trt {flavour}"
         )
     return engine
 

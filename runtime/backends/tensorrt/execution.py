@@ -34,16 +34,16 @@ class Site:
         """Raises DeviceError when TensorRT does not take the shape or an address."""
         frames = self.bindings.frames
         if not context.set_input_shape(frames.name, frames.shape(batch)):
-            raise DeviceError(f"{self.name}: TensorRT refuses {batch} pictures at once ({self.log.last()})")
+            raise DeviceError(f"{self.name}: TensorRT refuses {batch} pictures at once ({self.log.reason()})")
         for name, address in self.addresses.items():
             if not context.set_tensor_address(name, address):
-                raise DeviceError(f"{self.name}: TensorRT refuses the buffer of {name} ({self.log.last()})")
+                raise DeviceError(f"{self.name}: TensorRT refuses the buffer of {name} ({self.log.reason()})")
 
     def enqueue(self, context: Any) -> None:
         """Raises FatalError after a sticky CUDA error, DeviceError when TensorRT fails otherwise."""
         if not context.execute_async_v3(int(self.stream)):
             self.cuda.check_sticky("running the engine")
-            raise DeviceError(f"{self.name}: TensorRT cannot run the engine ({self.log.last()}); see: stc-doctor")
+            raise DeviceError(f"{self.name}: TensorRT cannot run the engine ({self.log.reason()}); see: stc-doctor")
 
 
 class Execution(Protocol):
@@ -92,7 +92,7 @@ class CapturedGraphs:
         strategy = site.trt.ExecutionContextAllocationStrategy.USER_MANAGED
         context = site.engine.create_execution_context(strategy)
         if context is None:
-            raise DeviceError(f"{site.name}: TensorRT cannot create an execution context ({site.log.last()})")
+            raise DeviceError(f"{site.name}: TensorRT cannot create an execution context ({site.log.reason()})")
         context.set_device_memory(self._scratch, self._scratch_size)
         site.bind(context, batch)
         self._prepared[batch] = _Prepared(context)
@@ -141,7 +141,7 @@ class OwnGraphs:
         runtime_config.set_runtime_cache(self._cache)
         self._context = site.engine.create_execution_context(runtime_config)
         if self._context is None:
-            raise DeviceError(f"{site.name}: TensorRT-RTX cannot create an execution context ({site.log.last()})")
+            raise DeviceError(f"{site.name}: TensorRT-RTX cannot create an execution context ({site.log.reason()})")
         release.callback(self._close)
 
     def run(self, batch: int) -> None:

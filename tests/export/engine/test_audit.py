@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from stc.errors import AccuracyError
 from stc.export.engine import audit as network_layers
 from stc.export.engine.audit import Audit, Layer, check, count
-from stc.export.engine.flavour import Flavour
+from stc.export.engine.toolchain import Toolchain
 from stc.runtime.backends.tensorrt.engine import collector
 
 
@@ -62,7 +62,7 @@ def tiny_network() -> bytes:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9).SerializeToString()
 
 
-def test_a_real_network_is_read_as_it_is(rtx: Flavour) -> None:
+def test_a_real_network_is_read_as_it_is(rtx: Toolchain) -> None:
     log = collector(rtx.module)
     builder = rtx.module.Builder(log)
     network = builder.create_network(rtx.network_flags)
@@ -80,7 +80,7 @@ def test_a_real_network_is_read_as_it_is(rtx: Flavour) -> None:
     assert network_layers.plugins(network) == 0
 
 
-def test_reading_needs_no_weights_to_be_present(op_model: onnx.ModelProto, rtx: Flavour) -> None:
+def test_reading_needs_no_weights_to_be_present(op_model: onnx.ModelProto, rtx: Toolchain) -> None:
     """The op's function body: three products per instance, all float32."""
     log = collector(rtx.module)
     builder = rtx.module.Builder(log)

@@ -15,8 +15,8 @@ import torch
 from stc.errors import AccuracyError, IncompatibleError, MissingDependencyError
 from stc.export.engine import build as building
 from stc.export.engine.build import build, check
-from stc.export.engine.flavour import Flavour
 from stc.export.engine.options import RTX_TARGETS, EngineOptions
+from stc.export.engine.toolchain import Toolchain
 from stc.export.graph.graph import trace
 from stc.export.graph.precision import Precision
 from stc.export.sizes import Batch
@@ -34,7 +34,7 @@ RANGE = Batch(1, 2, 4)
     [("fp32", Batch(), 1.0), ("fp16", Batch(), 0.99), ("fp16", RANGE, 0.99), ("bf16", Batch(), 0.99)],
 )
 def test_stc_lite_builds_in_the_precision_asked_for(
-    precision: Precision, batch: Batch, least: float, rtx: Flavour, lite_onnx: Exported
+    precision: Precision, batch: Batch, least: float, rtx: Toolchain, lite_onnx: Exported
 ) -> None:
     engine = build(lite_onnx(precision, batch), "model.onnx", rtx, EngineOptions(batch=batch), precision)
     assert engine.audit.fraction >= least
@@ -50,7 +50,7 @@ def test_stc_lite_builds_in_the_precision_asked_for(
 
 
 @pytest.mark.slow
-def test_float16_plans_are_smaller_and_options_reach_the_builder(rtx: Flavour, lite_onnx: Exported) -> None:
+def test_float16_plans_are_smaller_and_options_reach_the_builder(rtx: Toolchain, lite_onnx: Exported) -> None:
     options = EngineOptions(targets=("SM89",), workspace=0.5, opt_level=1)
     half = build(lite_onnx("fp16", Batch()), "model.onnx", rtx, options, "fp16")
     single = build(lite_onnx("fp32", Batch()), "model.onnx", rtx, options, "fp32")
@@ -59,7 +59,7 @@ def test_float16_plans_are_smaller_and_options_reach_the_builder(rtx: Flavour, l
 
 
 @pytest.mark.slow
-def test_r50_builds_in_float16(rtx: Flavour, tmp_path: Path) -> None:
+def test_r50_builds_in_float16(rtx: Toolchain, tmp_path: Path) -> None:
     torch.save({"model": crossvis_state(0)}, tmp_path / "model.pth")
     model = checkpoint.load(tmp_path / "model.pth", classes="ytvis2019").model
     content = trace(model, "fp16").deployed.SerializeToString()
@@ -70,13 +70,13 @@ def test_r50_builds_in_float16(rtx: Flavour, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_float32_file_is_no_float16_engine(rtx: Flavour, lite_onnx: Exported) -> None:
+def test_a_float32_file_is_no_float16_engine(rtx: Toolchain, lite_onnx: Exported) -> None:
     with pytest.raises(AccuracyError, match="fp16: 0 of"):
         build(lite_onnx("fp32", Batch()), "model.onnx", rtx, EngineOptions(), "fp16")
 
 
 @pytest.mark.slow
-def test_what_a_gpu_cannot_do_is_said_with_tensorrts_words(rtx: Flavour, lite_onnx: Exported) -> None:
+def test_what_a_gpu_cannot_do_is_said_with_tensorrts_words(rtx: Toolchain, lite_onnx: Exported) -> None:
     with pytest.raises(IncompatibleError, match=r"cannot build it for SM75: .*FP32 GEMM"):
         build(lite_onnx("fp32", Batch()), "model.onnx", rtx, EngineOptions(targets=("SM75",)), "fp32")
 
@@ -101,7 +101,7 @@ class InterruptAtTheFirstPhase:
 
 
 @pytest.mark.slow
-def test_an_interrupt_ends_the_build(rtx: Flavour, lite_onnx: Exported) -> None:
+def test_an_interrupt_ends_the_build(rtx: Toolchain, lite_onnx: Exported) -> None:
     display = InterruptAtTheFirstPhase()
     with pytest.raises(KeyboardInterrupt):
         build(lite_onnx("fp32", Batch()), "model.onnx", rtx, EngineOptions(), "fp32", display)
@@ -124,4 +124,4 @@ def test_a_plugin_that_is_not_there_is_said_before_the_export(
     monkeypatch.setenv("STC_TENSORRT_PLUGIN", str(tmp_path / "none.so"))
     monkeypatch.setattr(building.embed, "FILE", tmp_path / "none.ptx")
     with pytest.raises(MissingDependencyError, match="--plugin none"):
-        check(Flavour("tensorrt", Tensorrt), EngineOptions(plugin=plugin))
+        check(Toolchain("tensorrt", Tensorrt), EngineOptions(plugin=plugin))

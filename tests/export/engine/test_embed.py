@@ -54,8 +54,8 @@ from stc.export.engine import embed
 
 ptx = Path(tempfile.mkdtemp()) / "mask_head.ptx"
 ptx.write_bytes(b"the kernel")
-embed.register(trt, embed.Kernel(ptx, "unused"), embed.BAKED)
-embed.register(trt, embed.Kernel(ptx, "unused"), embed.BAKED)  # twice in a process, as two exports do
+embed.register(trt, embed.EmbeddedKernel(ptx, "unused"), embed.BAKED)
+embed.register(trt, embed.EmbeddedKernel(ptx, "unused"), embed.BAKED)  # twice in a process, as two exports do
 definition = QDP_REGISTRY["stc::DynamicMaskHead"]
 
 SymIntExpr._exprBuilder = Arithmetic()
@@ -123,7 +123,7 @@ def test_tensorrts_own_decorators_accept_the_op_and_its_launch(
 def test_a_model_that_the_kernel_is_not_compiled_for_is_refused(tmp_path: Path) -> None:
     (tmp_path / "k.ptx").touch()
     with pytest.raises(InputError, match=r"compiled for .*channels=8.* this model has .*channels=16"):
-        embed.register(object(), embed.Kernel(tmp_path / "k.ptx", ""), replace(embed.BAKED, channels=16))
+        embed.register(object(), embed.EmbeddedKernel(tmp_path / "k.ptx", ""), replace(embed.BAKED, channels=16))
 
 
 def test_the_launch_is_that_of_the_kernel() -> None:

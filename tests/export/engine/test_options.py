@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from stc.errors import IncompatibleError, InputError, StcError
-from stc.export.engine.flavour import Flavour
 from stc.export.engine.options import RTX_TARGETS, EngineOptions, parse_targets, resolve
+from stc.export.engine.toolchain import Toolchain
 from stc.export.sizes import Batch, parse
 
 LEVELS = SimpleNamespace(__members__={"NONE": 0, "AMPERE_PLUS": 1})
 CAPABILITIES = SimpleNamespace(__members__=dict.fromkeys(["NONE", "CURRENT", "SM80", "SM86", "SM89", "SM120"]))
-RTX = Flavour("rtx", SimpleNamespace(__version__="1.7.1", ComputeCapability=CAPABILITIES))
+RTX = Toolchain("rtx", SimpleNamespace(__version__="1.7.1", ComputeCapability=CAPABILITIES))
 
 
-def tensorrt(version: str) -> Flavour:
-    return Flavour("tensorrt", SimpleNamespace(__version__=version, HardwareCompatibilityLevel=LEVELS))
+def tensorrt(version: str) -> Toolchain:
+    return Toolchain("tensorrt", SimpleNamespace(__version__=version, HardwareCompatibilityLevel=LEVELS))
 
 
 @pytest.mark.parametrize(

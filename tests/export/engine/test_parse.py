@@ -7,9 +7,9 @@ import pytest
 from onnx import helper
 
 from stc.errors import IncompatibleError, InputError
-from stc.export.engine.flavour import Flavour
 from stc.export.engine.parse import load, parse
 from stc.export.engine.plugin_node import Attributes, attributes, for_plugin
+from stc.export.engine.toolchain import Toolchain
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x07" * 9, b"\x00" * 100])
@@ -24,13 +24,13 @@ def test_a_truncated_model_is_an_input_error(op_model: onnx.ModelProto) -> None:
         load(content[: len(content) // 2], "model.onnx")
 
 
-def test_a_model_without_the_op_is_an_input_error(rtx: Flavour, op_model: onnx.ModelProto) -> None:
+def test_a_model_without_the_op_is_an_input_error(rtx: Toolchain, op_model: onnx.ModelProto) -> None:
     op_model.graph.node[0].op_type = "Other"
     with pytest.raises(InputError, match="0 nodes stc::DynamicMaskHead"):
         parse(op_model.SerializeToString(), "model.onnx", rtx, None)
 
 
-def test_the_error_names_node_and_operator(rtx: Flavour, op_model: onnx.ModelProto) -> None:
+def test_the_error_names_node_and_operator(rtx: Toolchain, op_model: onnx.ModelProto) -> None:
     op_model.graph.node.append(helper.make_node("NonZero", ["masks"], ["where"], name="somewhere"))
     output = helper.make_tensor_value_info("where", onnx.TensorProto.INT64, [4, "n"])
     op_model.graph.output.append(output)
@@ -38,7 +38,7 @@ def test_the_error_names_node_and_operator(rtx: Flavour, op_model: onnx.ModelPro
         parse(op_model.SerializeToString(), "model.onnx", rtx, None)
 
 
-def test_a_missing_plugin_is_an_error_and_no_change_of_route(rtx: Flavour, op_model: onnx.ModelProto) -> None:
+def test_a_missing_plugin_is_an_error_and_no_change_of_route(rtx: Toolchain, op_model: onnx.ModelProto) -> None:
     """Of what a plugin route gives to the parser; RTX stands for a TensorRT that did not find the plugin."""
     with pytest.raises(IncompatibleError, match="DynamicMaskHead"):
         parse(for_plugin(op_model, ahead_of_time=False), "model.onnx", rtx, None)

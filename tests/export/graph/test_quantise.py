@@ -16,8 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 from stc.cli import run
 from stc.export.engine import audit as network_layers
 from stc.export.engine.audit import count
-from stc.export.engine.flavour import Flavour
 from stc.export.engine.parse import parse
+from stc.export.engine.toolchain import Toolchain
 from stc.export.graph.graph import STAGE, Graph, graph_of
 from stc.export.graph.quantise import calibrate, quantise, quantised_nodes
 from stc.export.main import main
@@ -132,7 +132,7 @@ def test_int8_is_held_to_its_budget_and_timed(tmp_path: Path, capsys: pytest.Cap
 
 
 @pytest.mark.slow
-def test_tensorrt_sees_as_many_int8_convolutions_as_were_quantised(rtx: Flavour) -> None:
+def test_tensorrt_sees_as_many_int8_convolutions_as_were_quantised(rtx: Toolchain) -> None:
     from stc.export.graph.graph import trace
     from stc.model import checkpoint
 

@@ -15,14 +15,15 @@ from stc.files import sha256
 from stc.runtime.bundle.engine_record import EngineRecord, PluginRecord
 from stc.runtime.bundle.passport import Passport
 from stc.runtime.machine import plugin
-from stc.runtime.machine.machine import MODULES, Driver, Flavour, Gpu, Machine, TensorRt
+from stc.runtime.machine.flavour import FLAVOURS, FlavourName
+from stc.runtime.machine.machine import Driver, Gpu, Machine, TensorRt
 from stc.runtime.machine.plugin import Plugin
 from tests.runtime import tiny_model
 from tests.runtime.backends import fake_tensorrt
 from tests.runtime.backends.fake_cuda import FakeCuda
 from tests.runtime.backends.fake_tensorrt import FakeTensorRt
 
-VERSIONS: dict[Flavour, str] = {"tensorrt": "11.4.0.106", "rtx": "1.7.1.116"}
+VERSIONS: dict[FlavourName, str] = {"tensorrt": "11.4.0.106", "rtx": "1.7.1.116"}
 
 
 @dataclass
@@ -51,7 +52,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, library: Path) -> Gpus:
         ),
     )
     monkeypatch.setattr("stc.runtime.machine.machine.gather", lambda: gpus.machine)
-    modules: dict[str, Any] = {MODULES["tensorrt"]: gpus.tensorrt, MODULES["rtx"]: gpus.rtx}
+    modules: dict[str, Any] = {FLAVOURS["tensorrt"].module: gpus.tensorrt, FLAVOURS["rtx"].module: gpus.rtx}
     bindings = ModuleType("cuda.bindings")
     bindings.runtime = cuda  # type: ignore[attr-defined]
     for name, module in {**modules, "cuda": ModuleType("cuda"), "cuda.bindings": bindings}.items():
@@ -64,7 +65,7 @@ def write(
     folder: Path,
     library: Path | None = None,
     *,
-    flavour: Flavour = "tensorrt",
+    flavour: FlavourName = "tensorrt",
     passport: Passport = tiny_model.PASSPORT,
     built: onnx.ModelProto | None = None,
     plan: bytes | None = None,

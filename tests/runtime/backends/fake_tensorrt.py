@@ -47,11 +47,12 @@ class ILogger:
     Severity = Severity
 
 
-@dataclass
+@dataclass(eq=False)
 class FakeTensorRt:
     """Use it as the module `tensorrt`, or with `rtx` as `tensorrt_rtx`.
 
-    `fail_enqueue`: which calls of execute_async_v3 return False, by number from 1. `alive` names live objects.
+    `fail_enqueue`: which calls of execute_async_v3 return False, by number from 1. `alive` names live objects. `log` is
+    the first logger that it was given: like TensorRT, it ignores later ones.
     """
 
     cuda: FakeCuda
@@ -64,6 +65,7 @@ class FakeTensorRt:
     refuse_library: bool = False
     reverse: bool = False  # describe the tensors in the opposite order
     counts: list[int] | None = None  # what num_detections says instead
+    log: Any = None
     ILogger = ILogger
     TensorIOMode = TensorIOMode
     ExecutionContextAllocationStrategy = SimpleNamespace(USER_MANAGED="USER_MANAGED")
@@ -71,7 +73,8 @@ class FakeTensorRt:
 
     def Runtime(self, log: Any) -> Runtime:
         self.calls.append("Runtime")
-        return Runtime(self, log)
+        self.log = self.log or log
+        return Runtime(self, self.log)
 
     def get_plugin_registry(self) -> Any:
         return SimpleNamespace(load_library=self._load_library)

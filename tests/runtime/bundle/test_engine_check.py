@@ -11,7 +11,8 @@ import pytest
 from stc.errors import IncompatibleError, Missing
 from stc.runtime.bundle.engine_check import check
 from stc.runtime.bundle.engine_record import EngineRecord, PluginRecord
-from stc.runtime.machine.machine import Driver, Gpu, Machine, TensorRt, required_driver
+from stc.runtime.machine.flavour import required_driver
+from stc.runtime.machine.machine import Driver, Gpu, Machine, TensorRt
 from stc.runtime.machine.plugin import Plugin
 
 BUNDLE = Path("out/model")

@@ -21,7 +21,8 @@ from stc.runtime import Session
 from stc.runtime.bundle import files as model_files
 from stc.runtime.bundle import passport
 from stc.runtime.bundle.files import EngineFile, OnnxFile
-from stc.runtime.machine.machine import MODULES, TensorRt
+from stc.runtime.machine.flavour import FLAVOURS
+from stc.runtime.machine.machine import TensorRt
 from stc.runtime.machine.plugin import Plugin
 from tests.runtime import tiny_model
 from tests.runtime.backends import engine_bundle
@@ -66,8 +67,8 @@ class Spy(ModuleType):
 @pytest.fixture
 def untouched(gpus: Gpus, monkeypatch: pytest.MonkeyPatch) -> None:
     """TensorRT and ONNX Runtime fail the test when anything reaches them."""
-    for module in MODULES.values():
-        monkeypatch.setitem(sys.modules, module, Spy(module))
+    for flavour in FLAVOURS.values():
+        monkeypatch.setitem(sys.modules, flavour.module, Spy(flavour.module))
 
     def load(*arguments: Any) -> NoReturn:
         raise AssertionError("ONNX Runtime was asked to load a model")

@@ -14,6 +14,7 @@ from stc.cli import run
 from stc.errors import Missing
 from stc.runtime.machine import doctor, machine
 from stc.runtime.machine.doctor import Finding, Imported
+from stc.runtime.machine.flavour import FLAVOURS
 from stc.runtime.machine.machine import Driver, Gpu, Machine, TensorRt
 from stc.runtime.machine.plugin import Plugin
 from stc.runtime.native import library as native
@@ -64,9 +65,9 @@ def fails(module: str, expression: str) -> Imported:
             "serves CUDA 12.4 at most",
             "cuda-bindings<13",
         ),
-        (doctor.tensorrt(WHOLE, "tensorrt", works), "ok", "1.2.3, for CUDA 13", None),
-        (doctor.tensorrt(BARE, "rtx", works), "missing", "not installed", "pip install 'stc-trt[rtx]'"),
-        (doctor.tensorrt(WHOLE, "rtx", fails), "broken", "does not import: ImportError", "--force-reinstall"),
+        (doctor.tensorrt(WHOLE, FLAVOURS["tensorrt"], works), "ok", "1.2.3, for CUDA 13", None),
+        (doctor.tensorrt(BARE, FLAVOURS["rtx"], works), "missing", "not installed", "pip install 'stc-trt[rtx]'"),
+        (doctor.tensorrt(WHOLE, FLAVOURS["rtx"], fails), "broken", "does not import: ImportError", "--force-reinstall"),
         (doctor.plugin(WHOLE), "ok", "sha256 aaaaaaaaaaaa…", None),
         (doctor.plugin(BARE), "missing", "it was not built", "STC_TENSORRT_PLUGIN=FILE"),
         (doctor.onnxruntime(BARE, {}, works), "missing", "not installed", "pip install 'stc-trt[cpu]'"),

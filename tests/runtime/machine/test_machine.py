@@ -13,21 +13,21 @@ import pytest
 from stc.errors import Missing
 from stc.files import sha256
 from stc.runtime.machine import machine, plugin
-from stc.runtime.machine.machine import Cuda, Gpu, Machine, TensorRt
+from stc.runtime.machine.machine import CudaRuntime, Gpu, Machine, TensorRt
 from stc.runtime.machine.plugin import Plugin
 from tests.runtime.backends.fake_cuda import FakeCuda, cudaError_t
 
 
 def test_gpus_are_described_in_the_driver_s_order() -> None:
     found = machine.describe(FakeCuda(targets=((9, 0), (12, 0))))
-    assert found == Cuda("13.0", (Gpu("Fake GPU", "SM90", 8 << 30), Gpu("Fake GPU", "SM120", 8 << 30)))
+    assert found == CudaRuntime("13.0", (Gpu("Fake GPU", "SM90", 8 << 30), Gpu("Fake GPU", "SM120", 8 << 30)))
 
 
 def test_no_driver_and_no_gpu_are_told_apart() -> None:
-    assert machine.describe(FakeCuda(targets=())) == Cuda()
+    assert machine.describe(FakeCuda(targets=())) == CudaRuntime()
     without = FakeCuda()
     without.fail("cudaGetDeviceCount", cudaError_t.cudaErrorNoDevice)
-    assert machine.describe(without) == Cuda("13.0", error="cudaErrorNoDevice")
+    assert machine.describe(without) == CudaRuntime("13.0", error="cudaErrorNoDevice")
 
 
 @pytest.mark.parametrize(
@@ -69,16 +69,16 @@ def test_tensorrt_is_found_without_importing_it(
 
     monkeypatch.setattr(machine, "package_version", version)
     monkeypatch.setattr(machine, "find_spec", lambda name: ModuleSpec(name, None, origin="somewhere"))
-    assert machine.installed("tensorrt") == found
+    assert machine.installed_tensorrt("tensorrt") == found
     monkeypatch.setattr(machine, "find_spec", lambda name: ModuleSpec(name, None))
-    assert machine.installed("tensorrt") is None  # a folder of that name
+    assert machine.installed_tensorrt("tensorrt") is None  # a folder of that name
 
 
 def test_a_broken_probe_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("broken installation")
 
-    for name in ("_cuda", "loaded_driver", "_driver_library", "installed", "_version"):
+    for name in ("_cuda", "loaded_driver", "_driver_library", "installed_tensorrt", "installed"):
         monkeypatch.setattr(machine, name, broken)
     monkeypatch.setattr(plugin, "find", broken)
     assert machine.gather() == Machine()

@@ -21,9 +21,9 @@ from importlib.util import find_spec
 from pathlib import Path
 import tensorrt_rtx as trt
 from stc.errors import IncompatibleError
-from stc.runtime.backends.tensorrt.engine import deserialize, make_log
+from stc.runtime.backends.tensorrt.engine import collector, deserialize
 
-log = make_log(trt)
+log = collector(trt)
 builder = trt.Builder(log)
 network = builder.create_network(0)
 tensor = network.add_input("frames", trt.float32, (1, 4))
@@ -39,7 +39,7 @@ for name, content in {
     "empty": b"", "garbage": bytes(range(256)) * 40, "truncated": plan[: len(plan) // 2], "tiny": plan[:10],
     "foreign": foreign, "altered": altered,
 }.items():
-    log.last()
+    log.clear()
     try:
         deserialize(trt, log, content, None, Path(f"{name}.plan"), "rtx")
         print(name, "accepted")

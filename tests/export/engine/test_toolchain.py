@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stc.errors import IncompatibleError, Missing, MissingDependencyError
-from stc.export.engine.flavour import Flavour, choose
+from stc.export.engine.toolchain import Toolchain, choose
 
 
 def install(monkeypatch: pytest.MonkeyPatch, **versions: str | None) -> None:
@@ -33,7 +33,7 @@ def test_auto_prefers_tensorrt_then_rtx(
 ) -> None:
     install(monkeypatch, **present)
     found = choose("auto")
-    assert isinstance(found, Flavour)
+    assert isinstance(found, Toolchain)
     assert found.title == expected
 
 
@@ -67,9 +67,9 @@ def test_an_old_tensorrt_is_refused_not_passed_over(version: str, monkeypatch: p
 @pytest.mark.parametrize(("version", "flags"), [("10.16.1.11", 1 << 3), ("11.0.0.114", 0)])
 def test_only_tensorrt_10_is_told_to_keep_the_types(version: str, flags: int) -> None:
     module = SimpleNamespace(__version__=version, NetworkDefinitionCreationFlag=SimpleNamespace(STRONGLY_TYPED=3))
-    assert Flavour("tensorrt", module).network_flags == flags
+    assert Toolchain("tensorrt", module).network_flags == flags
 
 
-def test_targets_are_those_of_the_installed_rtx(rtx: Flavour) -> None:
+def test_targets_are_those_of_the_installed_rtx(rtx: Toolchain) -> None:
     assert {"SM80", "SM86", "SM89", "SM120"} <= set(rtx.targets)
     assert not {"NONE", "CURRENT"} & set(rtx.targets)
