@@ -9,11 +9,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.benchmarks.agreement.ids import NO_TRACK, FrameIds, compare_ids, track
+from stc.benchmarks.agreement.ids import FrameIds, compare_ids, track
 from stc.benchmarks.agreement.matching import match, thresholds
 from stc.benchmarks.agreement.metrics import BUDGETS, METRICS, misses
 from stc.benchmarks.reference import FrameOutputs, Reference
 from stc.runtime.bundle.passport import Passport
+from stc.runtime.tracking.bank import NO_TRACK
 
 Array = NDArray[Any]
 MIN_DETECTIONS = 20  # fewer in the reference, or fewer than MIN_TRACKS, prove nothing

@@ -8,9 +8,9 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from stc.runtime.machine.machine import version_of
 from stc.runtime.processors import processors
 
 PACKAGES = (
@@ -24,8 +24,8 @@ PACKAGES = (
     "numpy",
     "opencv-python-headless",
 )
-# As nvidia-smi names them; older drivers know clocks_throttle_reasons instead, and are then not asked again.
 TIMEOUT = 5.0  # seconds that nvidia-smi may take
+# As nvidia-smi names them; older drivers know clocks_throttle_reasons instead, and are then not asked again.
 GPU_FIELDS = ("name", "driver_version", "clocks.sm", "clocks.max.sm", "clocks_event_reasons.active", "power.limit")
 
 
@@ -42,7 +42,7 @@ def describe(threads: int | None = None) -> dict[str, str]:
         "python": platform.python_version(),
         "gpu": gpu() or "none that nvidia-smi knows",
     }
-    return facts | {package: _version(package) for package in PACKAGES}
+    return facts | {package: version_of(package) or "not installed" for package in PACKAGES}
 
 
 def gpu() -> str | None:
@@ -94,13 +94,6 @@ def _stolen() -> float:
         if line.startswith("cpu ") and len(line.split()) > 8:
             return int(line.split()[8]) / os.sysconf("SC_CLK_TCK")
     return 0.0
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def _processor() -> str:

@@ -12,13 +12,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, distributions, version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, Literal
 
-from stc.cli import Parser, run
+from stc.cli import Parser, command
 from stc.runtime.machine import machine
-from stc.runtime.machine.machine import BRANCHES, MODULES, NAMES, Flavour, Machine, required_driver
+from stc.runtime.machine.machine import BRANCHES, MODULES, NAMES, Flavour, Machine, required_driver, version_of
 from stc.runtime.machine.plugin import VARIABLE, Plugin
 from stc.runtime.native import library
 
@@ -189,14 +189,7 @@ def native_library() -> Finding:
 
 def installed_of(*packages: str) -> dict[str, str]:
     """Versions of those of the packages that are installed."""
-    return {name: number for name in packages if (number := _version(name)) is not None}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+    return {name: number for name in packages if (number := version_of(name)) is not None}
 
 
 def onnxruntime(here: Machine, packages: dict[str, str], importer: Importer) -> Finding:
@@ -294,5 +287,4 @@ def main(argv: Sequence[str]) -> int:
     return 0 if report.engines else 2
 
 
-def entry() -> None:
-    sys.exit(run(main))
+entry = command(main)

@@ -115,7 +115,7 @@ def gather() -> Machine:
     return Machine(
         driver=Driver(kernel_module, cuda.version) if there else None,
         gpus=cuda.gpus,
-        cuda_bindings=_try(partial(_version, "cuda-bindings")),
+        cuda_bindings=_try(partial(version_of, "cuda-bindings")),
         cuda_error=cuda.error,
         tensorrt=tuple(found for flavour in MODULES if (found := _try(partial(_tensorrt, flavour)))),
         plugin=_try(plugin.find) or NOT_LOOKED_FOR,
@@ -180,13 +180,14 @@ def _tensorrt(flavour: Flavour) -> TensorRt | None:
     if spec is None or spec.origin is None:  # without an origin it is a folder of that name, no package
         return None
     for package in _PACKAGES[flavour]:
-        if (found := _version(package)) is not None:
+        if (found := version_of(package)) is not None:
             cuda = re.search(r"-cu(\d+)$", package)
             return TensorRt(flavour, found, int(cuda[1]) if cuda else None)
     return TensorRt(flavour, None)
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
+    """None: not installed."""
     try:
         return package_version(package)
     except PackageNotFoundError:

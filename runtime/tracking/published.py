@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from stc.runtime.serial_blas import inner_products
 from stc.runtime.tracking.bank import NO_TRACK, TrackBank, norms
 from stc.runtime.tracking.detections import Detections
-from stc.runtime.tracking.rules import Bools, Floats, Match, Rule, bi_softmax, iou
+from stc.runtime.tracking.rules import TINY, Bools, Floats, Match, Rule, bi_softmax, iou
 
 if TYPE_CHECKING:
     from stc.runtime.tracking.config import TrackerConfig
@@ -27,7 +27,6 @@ QDTRACK_INIT, QDTRACK_CONTINUE = 0.8, 0.5  # least score of a new track, and to 
 QDTRACK_DUPLICATE, QDTRACK_BACKDROP = 0.7, 0.3  # IoU with a better detection that drops one; weak ones by the second
 IDOL_INIT = 0.2  # least score of a new track, in an empty memory as well as later
 IDOL_DUPLICATE = 0.5  # mask IoU
-_TINY = np.float32(1e-12)
 
 
 def match_crossvis(ranked: Detections, bank: TrackBank, config: TrackerConfig) -> Match:
@@ -40,7 +39,7 @@ def match_crossvis(ranked: Detections, bank: TrackBank, config: TrackerConfig) -
         return _all_new(len(ranked))
     lengths = norms(ranked.embeddings)[:, None] * bank.norms[:used]
     similarity = inner_products(ranked.embeddings, bank.embeddings[:used])
-    similarity /= np.maximum(lengths, _TINY)
+    similarity /= np.maximum(lengths, TINY)
     similarity += iou(ranked.boxes, bank.boxes[:used])
     same = ranked.labels[:, None] == bank.labels[:used]  # a free slot has the label -1
     similarity = np.where(same, similarity, np.float32(-1))
@@ -62,7 +61,7 @@ def match_masktrack(ranked: Detections, bank: TrackBank, config: TrackerConfig) 
     logits[:, ~bank.active[:used]] = -np.inf
     top = np.maximum(logits.max(axis=1), 0)  # "new" has the logit 0
     total = top + np.log(np.exp(-top) + np.exp(logits - top[:, None]).sum(axis=1))
-    log_scores = np.log(np.maximum(ranked.scores, _TINY))
+    log_scores = np.log(np.maximum(ranked.scores, TINY))
     value = logits - total[:, None] + log_scores[:, None]
     value += np.float32(MASKTRACK_IOU) * iou(ranked.boxes, bank.boxes[:used])
     value += np.float32(MASKTRACK_LABEL) * (ranked.labels[:, None] == bank.labels[:used])

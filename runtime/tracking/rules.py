@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
-_TINY = np.float32(1e-12)
+TINY = np.float32(1e-12)
 
 
 class Match(NamedTuple):
@@ -125,7 +125,7 @@ def _softmax(masked: Floats, axis: int) -> Floats:
     np.maximum(top, np.finfo(np.float32).min, out=top)  # a line of -inf alone becomes zeros
     shares: Floats = masked - top
     np.exp(shares, out=shares)
-    shares /= np.maximum(shares.sum(axis=axis, keepdims=True), _TINY)
+    shares /= np.maximum(shares.sum(axis=axis, keepdims=True), TINY)
     return shares
 
 

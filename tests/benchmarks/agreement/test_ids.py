@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stc.benchmarks.agreement.ids import NO_TRACK, FrameIds, compare_ids
+from stc.benchmarks.agreement.ids import FrameIds, compare_ids
+from stc.runtime.tracking.bank import NO_TRACK
 
 pairs = st.lists(st.tuples(st.integers(-1, 3), st.integers(-1, 3)), max_size=4)
 frames = st.lists(st.tuples(pairs, st.integers(0, 2), st.integers(0, 2)), max_size=6)
