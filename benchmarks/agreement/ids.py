@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.benchmarks.evaluation.hota import idf1, most_shared
+from stc.benchmarks.idf1 import idf1, most_shared
 from stc.benchmarks.reference import FrameOutputs
 from stc.runtime.bundle.passport import Passport
 from stc.runtime.letterbox import Letterbox

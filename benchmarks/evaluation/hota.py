@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from stc.benchmarks.evaluation.overlap import Overlap
+from stc.benchmarks.evaluation.overlap import Overlap
+from stc.benchmarks.idf1 import idf1, most_shared
 
 ALPHAS = np.arange(0.05, 0.99, 0.05)  # IoU thresholds of HOTA
 FOUND = 0.5  # IoU from which an object counts as found in a frame, for IDF1 and switches
@@ -113,19 +112,6 @@ def _assign(
 
     rows, columns = linear_sum_assignment(worth[np.ix_(objects, tracks)], maximize=True)
     return np.flatnonzero(objects)[rows], np.flatnonzero(tracks)[columns]
-
-
-def most_shared(frames: NDArray[np.int64]) -> int:
-    """The most frames, (g, d), that a one-to-one assignment can collect."""
-    from scipy.optimize import linear_sum_assignment
-
-    rows, columns = linear_sum_assignment(frames, maximize=True)
-    return int(frames[rows, columns].sum())
-
-
-def idf1(id_hits: int, detections: int) -> float:
-    """Ristani et al., 2016. id_hits: see `most_shared`; detections: objects and tracks, each counted per frame."""
-    return 2 * id_hits / max(1, detections)
 
 
 def _switches(iou: NDArray[np.float64], here: NDArray[np.bool_], there: NDArray[np.bool_]) -> int:

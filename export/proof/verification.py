@@ -43,7 +43,8 @@ class Speed:
 def measure(candidate: Callable[[], object], fp32: Callable[[], object], rounds: int = ROUNDS) -> Speed:
     """Run both in turns."""
     taken = in_turns({"candidate": lambda _: candidate(), "fp32": lambda _: fp32()}, rounds, WARM_UP)
-    return Speed(*(1e3 * float(np.median(seconds)) for seconds in taken.values()), rounds)
+    ms, fp32_ms = (1e3 * float(np.median(seconds)) for seconds in taken.values())
+    return Speed(ms, fp32_ms, rounds)
 
 
 @dataclass(frozen=True)
