@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from stc.benchmarks.arguments import parse, scenario_of
-from stc.cli import run
+from stc.cli import command
 
 if TYPE_CHECKING:
     from stc.benchmarks.agreement.proof import Proof, Truth
@@ -48,8 +48,7 @@ def main(argv: Sequence[str]) -> int:
     return 4 if arguments.strict and not report.stable else 0
 
 
-def entry() -> None:
-    sys.exit(run(main))
+entry = command(main)
 
 
 def compare(arguments: Namespace, scenario: Scenario, close: Callable[[Callable[[], None]], object]) -> Report | None:

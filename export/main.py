@@ -10,9 +10,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stc.cli import run
+from stc.cli import command
 from stc.errors import MissingDependencyError
 from stc.export import arguments as options
+from stc.progress import bars
 
 if TYPE_CHECKING:
     from stc.export.folder import Export
@@ -35,12 +36,7 @@ def main(argv: Sequence[str]) -> int:
         _write_repository(Path(arguments.bundle), arguments)
         return 0
 
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with bars() as progress:
         result = export_checkpoint(arguments, progress)
     _print(result)
     if arguments.onnx is None:  # a rebuild reads no checkpoint, and has no PyTorch to do so
@@ -134,8 +130,7 @@ def _write_repository(bundle: Path, arguments: argparse.Namespace) -> None:
     print(f"start it with {written.path / 'start.sh'}, try it with {written.path / CLIENT} (never run in a server)")
 
 
-def entry() -> None:
-    sys.exit(run(main))
+entry = command(main)
 
 
 def _print(result: Export) -> None:

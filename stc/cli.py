@@ -82,6 +82,15 @@ def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None)
         return code
 
 
+def command(main: Callable[[Sequence[str]], int]) -> Callable[[], NoReturn]:
+    """The function behind a console command: it runs `main` on the command line and exits with its code."""
+
+    def entry() -> NoReturn:
+        sys.exit(run(main))
+
+    return entry
+
+
 def _call(main: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
     """Flush stdout as part of the work: now a full disk behind it can still be told of."""
     try:

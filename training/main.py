@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stc.cli import run as run_cli
+from stc.cli import command
 from stc.errors import InputError
+from stc.progress import bars
 from stc.runtime.processors import threads_to_ask_for
 from stc.signals import Hold
 from stc.training.arguments import DEFAULT_EPOCHS, parser
@@ -43,8 +43,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def entry() -> None:
-    sys.exit(run_cli(main))
+entry = command(main)
 
 
 def _train(arguments: argparse.Namespace) -> None:
@@ -142,28 +141,11 @@ def _draw(output: Path) -> None:
 
 
 def _train_with_progress(run: Run, source: PairSource, output: Path) -> None:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
     from stc.training.loop import train
 
-    columns = (
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress, Hold() as stop:
-        task = progress.add_task("reading", total=1.0)
-        progress.update(task, completed=min(run.progress, 1.0))
+    with bars() as progress, Hold() as stop:
+        task = progress.add_task("reading", total=100)  # percent: a length may be minutes
+        progress.update(task, completed=min(100 * run.progress, 100))
 
         def show(step: StepReport) -> None:
             names = ("cls", "box", "mask", "contrast", "consistency")
@@ -171,7 +153,7 @@ def _train_with_progress(run: Run, source: PairSource, output: Path) -> None:
             text = (
                 f"step {step.step}: loss {step.losses['total']:.3f} ({losses}), {step.seconds_per_pair:.2f} s per pair"
             )
-            progress.update(task, completed=min(step.progress, 1.0), description=text)
+            progress.update(task, completed=min(100 * step.progress, 100), description=text)
 
         train(run, source, output, lambda: stop.asked, show)
     state = "interrupted; continue with --resume" if stop.asked else "done"

@@ -13,7 +13,7 @@ from stc.boundary import foreign
 from stc.runtime.bundle.passport import FIX
 
 Array = NDArray[Any]
-PREFIX = "stage/"  # of the exporter's names for the intermediate tensors (stc.export.graph.graph.STAGE)
+STAGE = "stage/"  # prefix of the exporter's names for the intermediate tensors, which only the comparison asks for
 # Largest error over largest value that rounding explains; measured on the demo model: 5e-6, 0.015, int8 0.1.
 ALLOWED = {"fp32": 1e-4, "fp16": 5e-2, "bf16": 2e-1, "int8": 3e-1}
 
@@ -44,13 +44,13 @@ def stage_errors(file: Path, precision: str, frame: Array, expected: dict[str, A
         model = onnx.load(file)
         batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or 1
         made = {name for node in model.graph.node for name in node.output}
-        names = [name for name in expected if PREFIX + name in made]
-        model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(PREFIX + name) for name in names)
+        names = [name for name in expected if STAGE + name in made]
+        model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(STAGE + name) for name in names)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         frames = np.repeat(frame[None], batch, axis=0)
-        found = session.run([PREFIX + name for name in names], {"frames": frames}) if names else []
+        found = session.run([STAGE + name for name in names], {"frames": frames}) if names else []
     allowed = ALLOWED[precision]
     return tuple(
         StageError(name, _relative(expected[name], f[:1]), allowed) for name, f in zip(names, found, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.benchmarks.idf1 import idf1, most_shared
 from stc.benchmarks.reference import FrameOutputs
 from stc.runtime.bundle.passport import Passport
 from stc.runtime.letterbox import Letterbox
@@ -99,18 +100,12 @@ def _switches(frames: Sequence[FrameIds]) -> int:
 
 
 def _idf1(frames: Sequence[FrameIds], pairs: Sequence[tuple[int, int]]) -> float:
-    """2 IDTP / (detections of both); IDTP under the one-to-one assignment of tracks that makes it largest."""
-    from scipy.optimize import linear_sum_assignment
-
+    """1.0 where neither run has a track."""
     total = sum(frame.expected + frame.found for frame in frames)
-    shared = Counter(pair for pair in pairs if NO_TRACK not in pair)
     if not total:
         return 1.0
-    rows: dict[int, int] = defaultdict(lambda: len(rows))
-    columns: dict[int, int] = defaultdict(lambda: len(columns))
-    places = [(rows[a], columns[b], count) for (a, b), count in shared.items()]
-    overlaps = np.zeros((len(rows), len(columns)))
-    for row, column, count in places:
-        overlaps[row, column] = count
-    chosen = linear_sum_assignment(overlaps, maximize=True)
-    return float(2 * overlaps[chosen].sum() / total)
+    shared = np.array([pair for pair in pairs if NO_TRACK not in pair], np.int64).reshape(-1, 2)
+    (own, rows), (other, columns) = (np.unique(ids, return_inverse=True) for ids in shared.T)
+    together = np.zeros((len(own), len(other)), np.int64)
+    np.add.at(together, (rows, columns), 1)
+    return idf1(most_shared(together), total)

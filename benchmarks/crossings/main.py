@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stc.cli import Parser, run
+from stc.cli import Parser, command
 from stc.errors import InputError
 from stc.files import write_text
 from stc.folders import Folder, find
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from stc.benchmarks.crossings.cutouts import Cutout, Material
     from stc.benchmarks.evaluation.frames import Frames
 
-QUALITY = 95  # JPEG
 FPS = 30.0
 ANNOTATIONS = "annotations.json"
 
@@ -79,8 +77,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def entry() -> None:
-    sys.exit(run(main))
+entry = command(main)
 
 
 def _read(arguments: argparse.Namespace) -> tuple[list[Material], dict[int, str]]:
@@ -114,6 +111,7 @@ def _compose(
 
     from stc.annotations.masks import encode
     from stc.benchmarks.crossings import scene
+    from stc.runtime.video.sinks.pictures import JPEG_QUALITY
 
     rng = np.random.default_rng(seed)
     name = f"scene-{seed[1]:03d}"
@@ -122,7 +120,7 @@ def _compose(
     background = next(iter(backgrounds[int(rng.integers(len(backgrounds)))]())).image
     wholes, masks = [], []
     for index, frame in enumerate(scene.render(background, objects, scene.lay_out(rng, len(objects)))):
-        encoded = cv2.imencode(".jpg", frame.picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+        encoded = cv2.imencode(".jpg", frame.picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
         (folder / name / f"{index:05d}.jpg").write_bytes(encoded.tobytes())  # cv2.imwrite is silent about a full disk
         wholes.append(frame.whole)
         masks.append([encode(mask) if mask.any() else None for mask in frame.visible])

@@ -22,7 +22,8 @@ class ClipScore:
     """Of one clip or of all.
 
     recall: fraction of annotated frames in which some track reaches IoU 0.5. id_switches: how often the track that
-    covers an object best (IoU >= 0.5) changes from one such frame to the next.
+    covers an object best (IoU >= 0.5) changes from one such frame to the next; printed as "cover changes", because
+    CLEAR's id switches (IDSW) are others.
     """
 
     name: str

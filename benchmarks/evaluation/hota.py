@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.benchmarks.evaluation.overlap import Overlap
+from stc.benchmarks.idf1 import idf1, most_shared
 
 ALPHAS = np.arange(0.05, 0.99, 0.05)  # IoU thresholds of HOTA
 FOUND = 0.5  # IoU from which an object counts as found in a frame, for IDF1 and switches
@@ -53,12 +54,11 @@ class Identity:
         """HOTA, DetA and AssA are means over the alphas."""
         detection = self.hits / np.maximum(1, self.hits + self.misses + self.extras)
         association = self.association / np.maximum(1, self.hits)
-        pairs = self.id_hits + (self.id_misses + self.id_extras) / 2
         return {
             "HOTA": float(np.sqrt(detection * association).mean()),
             "DetA": float(detection.mean()),
             "AssA": float(association.mean()),
-            "IDF1": self.id_hits / max(1.0, pairs),
+            "IDF1": idf1(self.id_hits, 2 * self.id_hits + self.id_misses + self.id_extras),
             "IDSW": float(self.switches),
         }
 
@@ -70,7 +70,7 @@ def identity(video: Overlap) -> Identity:
     both = object_frames[:, None] + track_frames[None]
     pairs = _matched(video, _alignment(video.iou, both), here, there)
     hits = pairs.sum(axis=(1, 2))
-    together = int(_most(np.count_nonzero(video.iou >= FOUND, axis=0)))
+    together = int(most_shared(np.count_nonzero(video.iou >= FOUND, axis=0)))
     return Identity(
         hits=hits,
         misses=object_frames.sum() - hits,
@@ -112,14 +112,6 @@ def _assign(
 
     rows, columns = linear_sum_assignment(worth[np.ix_(objects, tracks)], maximize=True)
     return np.flatnonzero(objects)[rows], np.flatnonzero(tracks)[columns]
-
-
-def _most(frames: NDArray[np.int64]) -> int:
-    """The most frames, (g, d), that a one-to-one assignment can collect."""
-    from scipy.optimize import linear_sum_assignment
-
-    rows, columns = linear_sum_assignment(frames, maximize=True)
-    return int(frames[rows, columns].sum())
 
 
 def _switches(iou: NDArray[np.float64], here: NDArray[np.bool_], there: NDArray[np.bool_]) -> int:

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stc.cli import Parser, run
+from stc.cli import Parser, command
 from stc.errors import InputError
 from stc.runtime.tracking.config import RULE_NAMES
 
@@ -28,7 +28,6 @@ COLUMNS = (
     *("objects", "tracks", "AP", "AP50", "AP75", "APs", "APm", "APl", "AP_light", "AP_medium", "AP_heavy"),
     *("AR1", "AR10", "AR100", "HOTA", "IDF1", "IDSW"),
 )
-COUNTS = ("objects", "tracks", "IDSW")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -110,8 +109,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def entry() -> None:
-    sys.exit(run(main))
+entry = command(main)
 
 
 def _run(arguments: argparse.Namespace, annotations: VideoAnnotations) -> Iterator[tuple[Video, list[Prediction]]]:
@@ -176,7 +174,7 @@ def _read(
 
 def _clip_lines(clips: Sequence[ClipScore]) -> list[str]:
     return [
-        f"{clip.name:24s} J {clip.mean_j:.3f}  recall {clip.recall:.3f}  id switches {clip.id_switches}  "
+        f"{clip.name:24s} J {clip.mean_j:.3f}  recall {clip.recall:.3f}  cover changes {clip.id_switches}  "
         f"({clip.objects} objects, {clip.frames} annotated frames)"
         for clip in clips
     ]
@@ -201,7 +199,9 @@ def _interval_lines(intervals: dict[str, Interval]) -> list[str]:
 
 
 def _cell(column: str, value: float) -> str:
-    text = "-" if math.isnan(value) else f"{value:.0f}" if column in COUNTS else f"{value:.3f}"
+    from stc.benchmarks.evaluation.evaluate import SUMMED
+
+    text = "-" if math.isnan(value) else f"{value:.0f}" if column in SUMMED else f"{value:.3f}"
     return f"{text:>{_width(column)}s}"
 
 

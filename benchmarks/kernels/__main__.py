@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from stc.benchmarks.timing.turns import order, seconds
 from stc.cli import run
 from stc.errors import Missing, MissingDependencyError
 from stc.files import check_outputs, messages, write_text
@@ -47,12 +48,13 @@ def compare(name: str, size: str, ours: Callable[[], Any], baselines: dict[str, 
     """
     calls = {"": ours, **baselines}
     samples: dict[str, list[float]] = {key: [] for key in calls}
-    for _ in range(TURNS):
-        for key, call in calls.items():
+    for number in range(TURNS):
+        for key in order(list(calls), number):  # not `in_turns`: calls of microseconds need a burst in each turn
+            call = calls[key]
             warm = perf_counter()
             while perf_counter() - warm < WARM_UP:
                 call()
-            samples[key] += [_seconds(call) for _ in range(SAMPLES)]
+            samples[key] += [seconds(call) for _ in range(SAMPLES)]
     kept = {key: np.array(values) * 1e3 for key, values in samples.items()}
     found = []
     for key in baselines:
@@ -61,12 +63,6 @@ def compare(name: str, size: str, ours: Callable[[], Any], baselines: dict[str, 
         mine, other = float(np.median(kept[""])), float(np.median(kept[key]))
         found.append(Comparison(name, size, mine, key, other, other / mine, float(high - low)))
     return found
-
-
-def _seconds(call: Callable[[], Any]) -> float:
-    start = perf_counter()
-    call()
-    return perf_counter() - start
 
 
 def mask_heads(library: Library) -> list[Comparison]:

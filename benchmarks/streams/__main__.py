@@ -12,13 +12,14 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.benchmarks.timing.turns import in_turns
 from stc.cli import Parser, run
 from stc.errors import InputError
 from stc.files import check_outputs, messages, write_text
@@ -87,18 +88,14 @@ def measure(
 ) -> list[Cost]:
     """`rounds` frame sets of every number of streams, in both ways; every stream is at another place of `pictures`."""
     streams = {(n, way): [session.stream(f"{way} {i}") for i in range(n)] for n in counts for way in WAYS}
-    seconds: dict[tuple[int, str], list[float]] = {key: [] for key in streams}
-    for number in range(-WARM_UP, rounds):
-        order = list(streams) if number % 2 else list(reversed(streams))
-        for n, way in order:
-            shown = [pictures[(number + 7 * i) % len(pictures)] for i in range(n)]
-            start = perf_counter()
-            for result in WAYS[way](session, streams[n, way], shown):
-                result.masks.rle()
-            if number >= 0:
-                seconds[n, way].append(perf_counter() - start)
-        progress()
-    return [Cost(n, {way: np.array(seconds[n, way]) for way in WAYS}) for n in counts]
+
+    def serve(n: int, way: str, number: int) -> None:
+        shown = [pictures[(number + 7 * i) % len(pictures)] for i in range(n)]
+        for result in WAYS[way](session, streams[n, way], shown):
+            result.masks.rle()
+
+    seconds = in_turns({key: partial(serve, *key) for key in streams}, rounds, WARM_UP, progress)
+    return [Cost(n, {way: seconds[n, way] for way in WAYS}) for n in counts]
 
 
 def lines(costs: Sequence[Cost], fps: float) -> list[str]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stc.benchmarks.models import memory
 from stc.benchmarks.timing.intervals import agree
 from stc.benchmarks.timing.scenarios import Scenario, Turn
+from stc.benchmarks.timing.turns import order
 from stc.runtime.session import Session
 from stc.runtime.stages import END_TO_END
 from stc.runtime.stream import Stream
@@ -113,7 +114,7 @@ class _Lane:
 
 @dataclass
 class _Course:
-    """Rounds: one turn of every model, forwards, then backwards, so that nobody always follows the same one."""
+    """Rounds: one turn of every model. Not `in_turns`: a turn is many frames, which may be stopped between two."""
 
     lanes: Sequence[_Lane]
     pictures: Iterator[Array]
@@ -125,9 +126,8 @@ class _Course:
     def round(self) -> list[Turn | None]:
         """None for a model whose turn did not come before `asked`."""
         shown = list(islice(self.pictures, self.scenario.frames))
-        order = range(len(self.lanes))
         turns: list[Turn | None] = [None] * len(self.lanes)
-        for index in order if self.number % 2 == 0 else reversed(order):
+        for index in order(range(len(self.lanes)), self.number):
             if self.asked():
                 break
             lane = self.lanes[index]

@@ -14,6 +14,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from stc.benchmarks.agreement.divergence import STAGE
 from stc.export.graph.precision import OPSETS, Precision
 from stc.export.sizes import Batch
 from stc.model.fold import fold_batch_norms
@@ -26,7 +27,6 @@ _SCOPES = "pkg.torch.onnx.name_scopes"  # the exporter's note at each node: the 
 _WRAPPER = "deploy.model."
 
 _DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-STAGE = "stage/"  # prefix of the intermediate tensors that only the comparison asks for
 
 
 def name_nodes(model: onnx.ModelProto) -> None:

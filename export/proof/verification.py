@@ -5,13 +5,14 @@ With it: whether a file is faster than the float32 one in ONNX Runtime on this C
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import median
-from time import perf_counter
 from typing import Any, ClassVar
 
+import numpy as np
+
 from stc.benchmarks.agreement.parity import Agreement
+from stc.benchmarks.timing.turns import in_turns
 from stc.export.graph.precision import Precision
 from stc.export.proof.ranges import FLOAT16_MAX, Ranges
 
@@ -40,15 +41,10 @@ class Speed:
 
 
 def measure(candidate: Callable[[], object], fp32: Callable[[], object], rounds: int = ROUNDS) -> Speed:
-    """Run both in turns, so that a machine that changes its clock changes it for both."""
-    times: Sequence[list[float]] = ([], [])
-    for index in range(WARM_UP + rounds):
-        for run, taken in zip((candidate, fp32), times, strict=True):
-            start = perf_counter()
-            run()
-            if index >= WARM_UP:
-                taken.append(1e3 * (perf_counter() - start))
-    return Speed(median(times[0]), median(times[1]), rounds)
+    """Run both in turns."""
+    taken = in_turns({"candidate": lambda _: candidate(), "fp32": lambda _: fp32()}, rounds, WARM_UP)
+    ms, fp32_ms = (1e3 * float(np.median(seconds)) for seconds in taken.values())
+    return Speed(ms, fp32_ms, rounds)
 
 
 @dataclass(frozen=True)

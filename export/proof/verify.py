@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.benchmarks.agreement.divergence import STAGE
 from stc.benchmarks.agreement.parity import compare
 from stc.benchmarks.reference import Reference, valid_rows
 from stc.errors import MissingDependencyError
-from stc.export.graph.graph import STAGE, Graph
+from stc.export.graph.graph import Graph
 from stc.export.graph.precision import Precision
 from stc.export.proof import verification
 from stc.export.proof.ranges import measure

@@ -17,7 +17,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, Literal
 
-from stc.cli import Parser, run
+from stc.cli import Parser, command
 from stc.runtime.machine import machine
 from stc.runtime.machine.flavour import BRANCHES, FLAVOURS, Flavour, required_driver
 from stc.runtime.machine.machine import Machine
@@ -285,5 +285,4 @@ def main(argv: Sequence[str]) -> int:
     return 0 if report.engines else 2
 
 
-def entry() -> None:
-    sys.exit(run(main))
+entry = command(main)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from stc.cli import Parser, run
+from stc.cli import Parser, command
 from stc.files import messages
+from stc.progress import bar
 from stc.runtime.track.one import Summary, track
 from stc.runtime.track.outputs import Outputs, file_names
 from stc.runtime.tracking.config import RULE_NAMES
@@ -101,7 +100,7 @@ def main(argv: Sequence[str]) -> int:
 def _run_one(args: argparse.Namespace, outputs: Outputs, open_: Open) -> int:
     with open_(args.input[0]) as source:
         writers = outputs.writers(source)
-        with _session(args) as session, _progress(source) as advance:
+        with _session(args) as session, bar(source.name, source.length) as advance:
             summary, tracker = Summary(), _tracker(session, args)
             stopped = track(source, session, tracker, outputs, writers, summary, advance)
         print(_sentence(summary, tracker.rule, source, outputs), file=messages(*outputs.paths))
@@ -109,20 +108,6 @@ def _run_one(args: argparse.Namespace, outputs: Outputs, open_: Open) -> int:
     if stopped is not None:
         raise stopped
     return 1 if lossy else 0
-
-
-@contextmanager
-def _progress(source: Source) -> Iterator[Callable[[], object]]:
-    """A bar on a terminal; yields what moves it by one frame."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import MofNCompleteColumn, Progress
-
-    console = Console(stderr=True)
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(escape(source.name), total=source.length)
-        yield lambda: progress.advance(task)
 
 
 def _sentence(summary: Summary, rule: str, source: Source, outputs: Outputs) -> str:
@@ -181,5 +166,4 @@ def _tracker(session: Session, args: argparse.Namespace) -> TrackerConfig:
     return config if args.tracker is None else replace(config, rule=args.tracker)
 
 
-def entry() -> None:
-    sys.exit(run(main))
+entry = command(main)

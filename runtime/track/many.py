@@ -14,12 +14,12 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
 from stc.errors import InputError, StcError
+from stc.progress import bars
 from stc.runtime.processors import processors
 from stc.runtime.track.one import Summary, track
 from stc.runtime.track.outputs import Outputs
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.progress import Progress
     from rich.table import Table
 
@@ -31,7 +31,6 @@ Open: TypeAlias = "Callable[[str], Source]"
 
 RECORDED = 4  # at most so many recorded inputs at a time, and no more than processors; two to overlap decoding
 GLANCE = 0.1  # seconds between two looks at the inputs
-WIDTH = 4000  # characters of the table where no terminal limits it: one line per input
 
 
 @dataclass
@@ -76,13 +75,13 @@ def track_many(runs: Sequence[Run], session: Session, config: TrackerConfig, ope
 
     Raises KeyboardInterrupt after Ctrl-C once the files hold the frames so far, and a bug once all others are done.
     """
-    from rich.console import Console
+    from stc.runtime.track.table import print_whole
 
     work = _Work(session, config, open_source)
     work.start(runs)
     interrupted = False
     try:
-        _watch(runs, Console(stderr=True))
+        _watch(runs)
     except KeyboardInterrupt:
         interrupted = True
         work.stop.set()
@@ -93,10 +92,7 @@ def track_many(runs: Sequence[Run], session: Session, config: TrackerConfig, ope
             if run.source is not None:  # one that is still being opened has no files
                 run.done.wait()
     work.end()
-    console = Console()
-    if not console.is_terminal:
-        console.width = WIDTH
-    console.print(_table(runs))
+    print_whole(_table(runs))
     for run in runs:
         if run.error is not None and not isinstance(run.error, (StcError, OSError)):
             raise run.error
@@ -179,13 +175,10 @@ def _at_a_time() -> int:
     return max(2, min(processors(), RECORDED))
 
 
-def _watch(runs: Sequence[Run], console: Console) -> None:
+def _watch(runs: Sequence[Run]) -> None:
     """Show a line per input until all are done."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        tasks = [progress.add_task("", total=None, note="") for _ in runs]
+    with bars() as progress:
+        tasks = [progress.add_task("", total=None) for _ in runs]
         while busy := [run for run in runs if not run.done.is_set()]:
             for run, task in zip(runs, tasks, strict=True):
                 _show(run, progress, task)
@@ -200,9 +193,8 @@ def _show(run: Run, progress: Progress, task: int) -> None:
     if run.stats.dropped or run.stats.gaps:
         note += f"  {run.stats.dropped} dropped  {run.stats.gaps} gaps"
     total = None if run.source is None else run.source.length
-    progress.update(
-        TaskID(task), description=escape(run.shown), completed=run.summary.frames, total=total, note=note
-    )  # fmt: skip
+    shown = f"{escape(run.shown)}  {note}"
+    progress.update(TaskID(task), description=shown, completed=run.summary.frames, total=total)
 
 
 def _table(runs: Sequence[Run]) -> Table:

@@ -8,12 +8,20 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import MofNCompleteColumn, Progress
 from rich.table import Table
 
+from stc.progress import bars
 from stc.runtime.track.fleet import Job, Outcome
 
-WIDTH = 4000  # characters of the table where no terminal limits it: one line per video
+WIDTH = 4000  # characters of a table where no terminal limits it: one line per video
+
+
+def print_whole(table: Table) -> None:
+    """To stdout, each row on one line where that is no terminal."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDTH
+    console.print(table)
 
 
 class Report:
@@ -22,9 +30,7 @@ class Report:
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._jobs = jobs
         self._outcomes: dict[Job, Outcome] = {}
-        console = Console(stderr=True)
-        columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-        self._progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._progress = bars()
         self._task = self._progress.add_task("videos", total=len(jobs))
 
     @property
@@ -43,10 +49,7 @@ class Report:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._progress.stop()
         if self._outcomes:
-            console = Console()
-            if not console.is_terminal:
-                console.width = WIDTH
-            console.print(self._table())
+            print_whole(self._table())
 
     def _table(self) -> Table:
         table = Table(box=None)

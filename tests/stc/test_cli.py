@@ -116,12 +116,8 @@ def test_any_spelling_of_a_log_level_is_taken(level: str, monkeypatch: pytest.Mo
 
 COMMANDS = [
     *("stc.export.main", "stc.runtime.track.main", "stc.benchmarks.main", "stc.benchmarks.evaluation.main"),
-    *(
-        "stc.training.main",
-        "stc.runtime.machine.doctor",
-        "stc.benchmarks.crossings.main",
-        "stc.training.calibrate.__main__",
-    ),
+    *("stc.training.main", "stc.runtime.machine.doctor", "stc.benchmarks.crossings.main"),
+    "stc.training.calibrate.__main__",
 ]
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stc.cli import Parser, run
+from stc.cli import Parser, command
 from stc.errors import InputError
 from stc.files import check_outputs
 
@@ -72,8 +71,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def entry() -> None:
-    sys.exit(run(main))
+entry = command(main)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,8 @@ import cv2
 from stc.annotations.frames import frame_numbers, video_of
 from stc.errors import InputError, Problems
 from stc.files import write_bytes
+from stc.runtime.video.sinks.pictures import JPEG_QUALITY
 from stc.training.data.annotations import Clip, Dataset, Frame
-
-QUALITY = 95  # JPEG, of frames taken out of videos
 
 
 def locate_frames(clip: Clip, folder: Path, problems: Problems) -> Clip:
@@ -76,7 +75,7 @@ def _unpack(clip: Clip, folder: Path, problems: Problems) -> Clip:
 
         try:
             for picture in numbered(open_source(clip.frames[0].path), list(paths)):
-                encoded = cv2.imencode(".jpg", picture.image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+                encoded = cv2.imencode(".jpg", picture.image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
                 write_bytes(paths[picture.index], encoded.tobytes())  # cv2.imwrite is silent about a full disk
         except InputError as error:
             problems.add(f"clip {clip.name}", str(error))

@@ -13,12 +13,13 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from stc.benchmarks.agreement.divergence import STAGE
 from stc.cli import run
 from stc.export.engine import audit as network_layers
 from stc.export.engine.audit import count
 from stc.export.engine.parse import parse
 from stc.export.engine.toolchain import Toolchain
-from stc.export.graph.graph import STAGE, Graph, graph_of
+from stc.export.graph.graph import Graph, graph_of
 from stc.export.graph.quantise import calibrate, quantise, quantised_nodes
 from stc.export.main import main
 from stc.export.proof.frames import default_frames

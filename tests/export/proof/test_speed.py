@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stc.export.proof import verification
+from stc.benchmarks.timing import turns
 from stc.export.proof.verification import WARM_UP, Speed, measure
 
 
@@ -15,11 +15,12 @@ def test_runs_take_turns_and_the_median_counts(monkeypatch: pytest.MonkeyPatch) 
         order.append(name)
         now[0] += seconds.pop(0)
 
-    monkeypatch.setattr(verification, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(turns, "perf_counter", lambda: now[0])
     ours = [9.0] * WARM_UP + [0.002, 0.004, 5.0]
     theirs = [9.0] * WARM_UP + [0.008, 0.001, 0.006]
     found = measure(lambda: run("int8", ours), lambda: run("fp32", theirs), rounds=3)
-    assert order == ["int8", "fp32"] * (WARM_UP + 3)
+    assert WARM_UP == 2
+    assert order == ["int8", "fp32", "fp32", "int8"] * 2 + ["int8", "fp32"]  # forwards, then backwards
     assert (found.ms, found.fp32_ms) == (pytest.approx(4.0), pytest.approx(6.0))
     assert found.ratio == pytest.approx(1.5)
     assert "1.50 times as fast" in str(Speed(4.0, 6.0, 3))
