@@ -22,6 +22,7 @@ from pathlib import Path
 import torch
 
 from stc.errors import InputError, Problems
+from stc.model.checkpoint.infer import SIZES_OF_INTEREST
 from stc.model.checkpoint.layouts.known import Layout
 from stc.model.checkpoint.save import weights
 from stc.model.config import PRESETS
@@ -218,11 +219,13 @@ def _expanded(line: Line, name: str, problems: Problems) -> str | None:
 
 @cache
 def our_forms() -> frozenset[str]:
-    """Names of all weights of ours, `*` for every number."""
+    """Names of all entries of ours, `*` for every number."""
     with torch.device("meta"):
         models = [STC(preset.with_(classes=("x",))) for preset in PRESETS.values()]
-    # The scales of the levels may come one by one.
-    return frozenset({_form(name) for model in models for name in weights(model)} | {"head.scales.*"})
+    # The scales of the levels may come one by one; the sizes of interest are a setting that is stored as an entry.
+    return frozenset(
+        {_form(name) for model in models for name in weights(model)} | {"head.scales.*", SIZES_OF_INTEREST}
+    )
 
 
 def _form(name: str) -> str:

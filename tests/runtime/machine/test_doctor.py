@@ -190,6 +190,7 @@ def diagnose(monkeypatch: pytest.MonkeyPatch, here: Machine, importer: Any, pack
     return doctor.examine(importer)
 
 
+@pytest.mark.slow  # looks through all installed packages four times
 def test_engines_are_what_can_run_here(monkeypatch: pytest.MonkeyPatch) -> None:
     ort = {"onnxruntime": "1.32"}
     assert diagnose(monkeypatch, WHOLE, works, ort).engines == ("TensorRT", "TensorRT-RTX", "ONNX Runtime")
