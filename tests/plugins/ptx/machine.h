@@ -1,7 +1,7 @@
-// What translated PTX runs on: the threads of a block are fibers, which change at barriers only; blocks run one after the
-// other. Everything that a GPU would leave undefined, or that only luck would hide, is a fault: accesses out of bounds or
-// not aligned to their whole vector, writes to inputs, races on shared memory between two barriers, reads of shared memory
-// that nobody wrote, barriers that not all threads of a block reach.
+// What translated PTX runs on: the threads of a block are fibers, which change at barriers only; blocks run one after
+// the other. Everything that a GPU would leave undefined, or that only luck would hide, is a fault: accesses out of
+// bounds or not aligned to their whole vector, writes to inputs, races on shared memory between two barriers, reads of
+// shared memory that nobody wrote, barriers that not all threads of a block reach.
 #pragma once
 #include <ucontext.h>
 
@@ -64,7 +64,8 @@ inline uint16_t half_of(float value) {  // to the nearest, ties to even
   return sign | uint16_t(steps + (step + 24) * 1024);
 }
 
-inline float divided_approximately(float a, float b) {  // as div.approx: beyond 2^126 the quotient is 0, of infinity NaN
+inline float divided_approximately(float a,
+                                   float b) {  // as div.approx: beyond 2^126 the quotient is 0, of infinity NaN
   if (std::fabs(b) > 0x1p126f && std::isfinite(b)) return std::isinf(a) ? NAN : std::copysign(0.0f, a * b);
   return a / b;
 }
@@ -110,15 +111,19 @@ struct Thread {
   void load_param(unsigned offset, void* v, unsigned size) { std::memcpy(v, parameters + offset, size); }
 
   void load_global(uint64_t address, void* v, unsigned size) {
-    if (global(address, size, false)) std::memcpy(v, reinterpret_cast<void*>(address), size);
-    else std::memset(v, 0xFF, size);
+    if (global(address, size, false))
+      std::memcpy(v, reinterpret_cast<void*>(address), size);
+    else
+      std::memset(v, 0xFF, size);
   }
   void store_global(uint64_t address, const void* v, unsigned size) {
     if (global(address, size, true)) std::memcpy(reinterpret_cast<void*>(address), v, size);
   }
   void load_shared(uint32_t address, void* v, unsigned size) {
-    if (shared(address, size, false)) std::memcpy(v, block->memory.data() + address, size);
-    else std::memset(v, 0xFF, size);
+    if (shared(address, size, false))
+      std::memcpy(v, block->memory.data() + address, size);
+    else
+      std::memset(v, 0xFF, size);
   }
   void store_shared(uint32_t address, const void* v, unsigned size) {
     if (shared(address, size, true)) std::memcpy(block->memory.data() + address, v, size);
