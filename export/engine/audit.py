@@ -133,18 +133,18 @@ class Audit:
 
 def count(layers: Iterable[Layer], precision: Precision) -> Audit:
     layers = list(layers)
-    wanted = [layer for layer in layers if layer.type == TYPES[precision]]
+    wanted = [one for one in layers if one.type == TYPES[precision]]
     others = sorted(
-        (layer for layer in layers if layer.type != TYPES[precision] and layer.multiply_adds),
-        key=lambda layer: -layer.multiply_adds,
+        (one for one in layers if one.type != TYPES[precision] and one.multiply_adds),
+        key=lambda one: -one.multiply_adds,
     )
     return Audit(
         precision=precision,
         layers=len(layers),
         layers_asked=len(wanted),
-        multiply_adds=sum(layer.multiply_adds for layer in layers),
-        multiply_adds_asked=sum(layer.multiply_adds for layer in wanted),
-        others=tuple((layer.name, layer.type, layer.multiply_adds) for layer in others[:_SHOWN]),
+        multiply_adds=sum(one.multiply_adds for one in layers),
+        multiply_adds_asked=sum(one.multiply_adds for one in wanted),
+        others=tuple((one.name, one.type, one.multiply_adds) for one in others[:_SHOWN]),
     )
 
 

@@ -19,7 +19,8 @@ from stc.export.graph.precision import OPSETS, Precision
 from stc.export.sizes import Batch
 from stc.model.fold import fold_batch_norms
 from stc.model.function_body import DOMAIN, OP, OP_VERSION, PLUGIN_ATTRIBUTES, function_body
-from stc.model.layers import Island, enter, islands_entered, widen
+from stc.model.islands import Island, enter, islands_entered
+from stc.model.layers import widen
 from stc.model.network import STC, STCDeploy
 from stc.runtime.bundle.passport import METADATA_KEY, Passport
 

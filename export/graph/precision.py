@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from stc.model.layers import REASONS, Island
+from stc.model.islands import REASONS, Island
 from stc.runtime.bundle.passport import MODEL_FILE
 
 Precision = Literal["fp32", "fp16", "bf16", "int8"]

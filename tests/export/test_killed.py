@@ -25,7 +25,7 @@ from stc.cli import run
 from stc.export import folder
 from stc.export.folder import finish
 from stc.export.triton.repository import write
-from stc.runtime import passport
+from stc.runtime.bundle import passport
 def main(argv):
     source, target, models = map(Path, argv)
     known, model = passport.read(source), (source / "model.onnx").read_bytes()

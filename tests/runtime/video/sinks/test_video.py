@@ -165,6 +165,7 @@ def test_ffmpeg_reads_a_video_with_a_long_gap(tmp_path: Path, hours: float) -> N
     assert len(lines) == len(times) + bridges(times)
 
 
+@pytest.mark.slow  # encodes four videos
 def test_pictures_hours_apart_are_written_whatever_the_encoder_reorders(tmp_path: Path) -> None:
     """Of pictures that are far apart none may wait for a later one: their delays would add up."""
     random = np.random.default_rng(1)
