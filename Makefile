@@ -23,7 +23,7 @@ demo: .venv/demo.stamp $(CLIP)
 	@mkdir -p out/demo
 	$(BIN)/stc-export --ckpt assets/stc-lite.safetensors --fp16 -o out/demo/model
 	$(BIN)/stc-track $(CLIP) --model out/demo/model --score 0.45 -o out/demo/tracks.mp4 \
-	    --json out/demo/tracks.json --contact out/demo/contact.png
+	    --json out/demo/tracks.json --contact out/demo/contact.png --overwrite
 	$(BIN)/stc-bench out/demo/model assets/stc-lite.safetensors --source $(CLIP) --json out/demo/bench.json \
 	    --html out/demo/bench.html
 	@echo "look at out/demo/contact.png, out/demo/tracks.mp4 and out/demo/bench.html; numbers are in out/demo/bench.json"
