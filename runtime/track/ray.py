@@ -40,10 +40,13 @@ def run_all(jobs: Sequence[Job], address: str, finished: Callable[[Job, Outcome]
                 job = pending.pop(reference)
                 finished(job, _outcome(ray, reference))
         except KeyboardInterrupt:
-            for reference in pending:
+            ended, running = ray.wait(list(pending), num_returns=len(pending), timeout=0) if pending else ([], [])
+            for reference in ended:  # while the command was busy with another
+                finished(pending[reference], _outcome(ray, reference))
+            for reference in running:
                 ray.cancel(reference, recursive=False)
-            if pending:
-                ray.wait(list(pending), num_returns=len(pending), timeout=CANCELLING)
+            if running:
+                ray.wait(running, num_returns=len(running), timeout=CANCELLING)
             raise
 
 

@@ -155,8 +155,9 @@ def test_a_stop_is_clean_and_leaves_what_is_finished(place: Path) -> None:
     code, out, err = fleet.wait()
     assert (code, err) == (130, "interrupted\n"), out
     done, cancelled = out.count(" done "), out.count(" cancelled")
-    assert done >= 1 and cancelled >= 1 and done + cancelled == VIDEOS
-    assert len(records(place)) >= done  # one may have ended while it was being told to stop
+    assert cancelled >= 1 and done + cancelled == VIDEOS
+    # A video may be whole without the command having heard of it when the signal came; none is called done that is not.
+    assert len(records(place)) >= max(done, 1)
 
 
 @pytest.mark.parametrize(
