@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import colorsys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from stc.errors import InputError
 from stc.opencv import cv2
 from stc.runtime.video.frame import Image
 
 if TYPE_CHECKING:
     from stc.runtime.result import Result
 
-TINT = 0.45
+MOST_THICK = 255  # pixels; what OpenCV draws
 GOLDEN_RATIO = 0.618033988749895
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 # Of the same hue ring, neighbours in hue differ in depth too: (lightness, saturation) by track id modulo 3.
@@ -24,7 +26,27 @@ Colour = tuple[int, int, int]
 Rectangle = tuple[int, int, int, int]  # x0, y0, x1, y1
 
 
-def annotate(image: Image, result: Result) -> Image:
+@dataclass(frozen=True)
+class Style:
+    """How objects are drawn. Raises InputError for an `alpha` beyond 0..1 or a `thickness` below 0.
+
+    alpha: of the tint inside a mask; 0: none. thickness: of outlines and boxes, pixels; 0: none; None: by the size of
+    the frame. labels: `#id class score`. boxes: the box too.
+    """
+
+    alpha: float = 0.35
+    thickness: int | None = None
+    labels: bool = True
+    boxes: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.alpha <= 1:
+            raise InputError(f"alpha {self.alpha:g}: must be from 0, no tint, to 1, nothing shines through")
+        if self.thickness is not None and not 0 <= self.thickness <= MOST_THICK:
+            raise InputError(f"thickness {self.thickness}: must be from 0 to {MOST_THICK} pixels")
+
+
+def annotate(image: Image, result: Result, style: Style = Style()) -> Image:
     """A copy of `image` uint8 (H, W, 3) BGR with the confirmed objects of `result` drawn in; others are left out.
 
     Large objects come first, so that small ones stay visible; labels (`#id class score`) lie on top of all. Text is
@@ -34,14 +56,20 @@ def annotate(image: Image, result: Result) -> Image:
     shown = result[np.flatnonzero(result.track_ids >= 0)]
     if len(shown) == 0:
         return canvas
-    unit = max(1, round(min(image.shape[:2]) / 360))
+    thickness = style.thickness
+    if thickness is None:
+        thickness = max(1, round(min(image.shape[:2]) / 360)) + 1
     masks = shown.masks.dense()
     colours = [track_colour(int(i)) for i in shown.track_ids]
     for i in np.argsort(-np.count_nonzero(masks, axis=(1, 2)), kind="stable"):
-        _draw_mask(canvas, masks[i], colours[i], unit)
+        _draw_mask(canvas, masks[i], colours[i], style.alpha, thickness)
     taken: list[Rectangle] = []
     for i in range(len(shown)):
         x0, y0, x1, y1 = (round(float(v)) for v in shown.boxes[i])
+        if style.boxes and thickness:
+            cv2.rectangle(canvas, (x0, y0), (x1 - 1, y1 - 1), colours[i], thickness)
+        if not style.labels:
+            continue
         text = f"#{shown.track_ids[i]} {shown.classes[shown.labels[i]]} {shown.scores[i]:.2f}"
         taken.append(_draw_label(canvas, text, (x0, y0, x1, y1), colours[i], taken))
     return canvas
@@ -54,17 +82,19 @@ def track_colour(track_id: int) -> Colour:
     return round(blue * 255), round(green * 255), round(red * 255)
 
 
-def _draw_mask(canvas: Image, mask: npt.NDArray[np.bool_], colour: Colour, unit: int) -> None:
+def _draw_mask(canvas: Image, mask: npt.NDArray[np.bool_], colour: Colour, alpha: float, thickness: int) -> None:
     pixels = mask.view(np.uint8)
     x, y, width, height = cv2.boundingRect(pixels)
     if width == 0:
         return
     area = slice(y, y + height), slice(x, x + width)
     region = canvas[area]
-    tinted = cv2.addWeighted(region, 1 - TINT, np.full_like(region, colour), TINT, 0)
+    tinted = cv2.addWeighted(region, 1 - alpha, np.full_like(region, colour), alpha, 0)
     cv2.copyTo(tinted, pixels[area], region)  # into the canvas: OpenCV writes through the view
+    if thickness == 0:
+        return
     outlines, _ = cv2.findContours(pixels[area], cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y))
-    cv2.drawContours(canvas, outlines, -1, colour, unit + 1, cv2.LINE_AA)
+    cv2.drawContours(canvas, outlines, -1, colour, thickness, cv2.LINE_AA)
 
 
 def _draw_label(canvas: Image, text: str, box: Rectangle, colour: Colour, taken: list[Rectangle]) -> Rectangle:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stc.runtime.objects import number
 from stc.runtime.video.frame import Frame, Sink
 from stc.runtime.video.sinks.lines import LineFile, Rotation, is_regular
 
@@ -49,33 +49,8 @@ def jsonl_sink(
 
 
 def record(frame: Frame, result: Result) -> dict[str, object]:
-    rows = zip(
-        result.track_ids, result.handles, result.labels, result.scores, result.boxes, result.masks.rle(), strict=True
-    )
-    record: dict[str, object] = {
-        "time": number(frame.time, 6),
-        "index": frame.index,
-        "source": frame.source,
-        "objects": [
-            {
-                "track_id": int(track_id),
-                "handle": int(handle),
-                "label": result.classes[label],
-                "score": number(score, 6),
-                "box": [number(v, 2) for v in box],
-                "rle": rle,
-            }
-            for track_id, handle, label, score, box, rle in rows
-        ],
-    }
+    objects = result.to_dict()["objects"]
+    record = {"time": number(frame.time, 6), "index": frame.index, "source": frame.source, "objects": objects}
     if frame.gaps:
         record["gaps"] = [{**asdict(gap), "start": number(gap.start), "end": number(gap.end)} for gap in frame.gaps]
     return record
-
-
-def number(value: float, digits: int | None = None) -> float | None:
-    """`value` as JSON can hold it: rounded, and None where it is none (NaN, infinite)."""
-    value = float(value)
-    if not math.isfinite(value):
-        return None
-    return value if digits is None else round(value, digits)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stc.runtime.video.sinks.draw import TINT, annotate, track_colour
+from stc.runtime.video.sinks.draw import Style, annotate, track_colour
 from tests.runtime.video.clips import make_result, rectangle
 
 SIZE = (200, 300)
@@ -14,8 +14,8 @@ def gray_picture() -> np.ndarray:
     return np.full((*SIZE, 3), 100, np.uint8)
 
 
-def tint(pixel: np.ndarray, track_id: int) -> np.ndarray:
-    return pixel * (1 - TINT) + np.array(track_colour(track_id)) * TINT
+def tint(pixel: np.ndarray, track_id: int, alpha: float = Style().alpha) -> np.ndarray:
+    return pixel * (1 - alpha) + np.array(track_colour(track_id)) * alpha
 
 
 def test_inside_is_tinted_outline_is_solid_and_the_rest_untouched() -> None:
