@@ -17,7 +17,8 @@ from stc.runtime.objects import TrackedObject, number
 from stc.runtime.tracking.tracker import TrackEvent
 
 if TYPE_CHECKING:
-    from stc.runtime.video.sinks.draw import Style
+    from stc.runtime.drawing.draw import Style
+    from stc.runtime.zones.count import ZoneReport
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,7 @@ class Result:
         frame_size: (H0, W0) of the frame.
         time: presentation time in seconds.
         events: what happened to tracks in this frame.
+        zones: lines and areas after this frame, where `stc.runtime.zones` counted.
     """
 
     boxes: NDArray[np.float32]
@@ -51,6 +53,7 @@ class Result:
     frame_size: tuple[int, int]
     time: float
     events: tuple[TrackEvent, ...] = ()
+    zones: tuple[ZoneReport, ...] = ()
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -107,7 +110,7 @@ class Result:
 
         Raises InputError when `frame` is of another size, MissingDependencyError without OpenCV.
         """
-        from stc.runtime.video.sinks.draw import Style, annotate
+        from stc.runtime.drawing.draw import Style, annotate
 
         self._check(frame)
         return annotate(frame, self, style or Style())
@@ -134,23 +137,23 @@ class Result:
 
         Raises InputError for an unknown suffix and where it cannot be written, and what `draw` raises.
         """
-        from stc.runtime.video.frame import PICTURE_SUFFIXES
-        from stc.runtime.video.sinks.pictures import write_picture
+        from stc.files import write_bytes
+        from stc.runtime.drawing.encode import encoded
 
-        path = Path(path)
-        if path.suffix.lower() not in PICTURE_SUFFIXES:
-            raise InputError(f"{path}: unknown picture suffix {path.suffix!r}; known: {', '.join(PICTURE_SUFFIXES)}")
-        write_picture(path, self.draw(frame, style))
+        write_bytes(Path(path), encoded(self.draw(frame, style), Path(path)))
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it: `time` (s), `frame_size` (H0, W0), `objects` (`TrackedObject.to_dict`) and `events`."""
+        """As JSON can hold it: `time` (s), `frame_size` (H0, W0), `objects` (`TrackedObject.to_dict`), `events`, and
+        `zones` where there are some: each `name`, `entered`, `left`, `inside` and the `events` of this frame.
+        """
         self.masks.rle()  # of all at once; each object's are taken from them
-        return {
+        told = {
             "time": number(self.time, 6),
             "frame_size": list(self.frame_size),
             "objects": [item.to_dict() for item in self],
             "events": [{**asdict(event), "time": number(event.time, 6)} for event in self.events],
         }
+        return told | ({"zones": [report.to_dict() for report in self.zones]} if self.zones else {})
 
     def to_json(self) -> str:
         """`to_dict` as one line of JSON."""

@@ -572,10 +572,10 @@ def ray_track(place: Place, video: str, address: str = "local") -> None:
 
 @case
 def no_opencv(place: Place) -> None:
-    for name in ("stc.opencv", "stc.runtime.video.sinks.draw"):
+    for name in ("stc.opencv", "stc.runtime.drawing.draw"):
         place.monkeypatch.delitem(sys.modules, name, raising=False)
     place.monkeypatch.setitem(sys.modules, "cv2", None)
-    importlib.import_module("stc.runtime.video.sinks.draw")
+    importlib.import_module("stc.runtime.drawing.draw")
 
 
 @case

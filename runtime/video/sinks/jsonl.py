@@ -25,9 +25,10 @@ def jsonl_sink(
 
     A line: `time` (s), `index`, `source`, `objects`: each `track_id` (-1 before confirmation), `handle` (the same
     number from the first detection of a tracklet on, so that a reader can join the frames before confirmation; -1
-    without a tracklet), `label`, `score`, `box` (xyxy, frame pixels) and `rle` (COCO, compressed). After missing video
-    also `gaps`: each `start`, `end` (s) and `reason`. What is no number (NaN, infinite) is null. The file grows line by
-    line under its final name: it is whole after every line. `append`, `overwrite`, `rotation`: see `LineFile`.
+    without a tracklet), `label`, `score`, `box` (xyxy, frame pixels) and `rle` (COCO, compressed). Where zones are
+    counted, `zones` (`ZoneReport.to_dict`). After missing video also `gaps`: each `start`, `end` (s) and `reason`. What
+    is no number (NaN, infinite) is null. The file grows line by line under its final name: it is whole after every
+    line. `append`, `overwrite`, `rotation`: see `LineFile`.
 
     Raises InputError when a line cannot be written: a full disk, or a reader of a pipe that takes nothing.
     """
@@ -49,8 +50,10 @@ def jsonl_sink(
 
 
 def record(frame: Frame, result: Result) -> dict[str, object]:
-    objects = result.to_dict()["objects"]
-    record = {"time": number(frame.time, 6), "index": frame.index, "source": frame.source, "objects": objects}
+    told = result.to_dict()
+    record = {"time": number(frame.time, 6), "index": frame.index, "source": frame.source, "objects": told["objects"]}
+    if result.zones:
+        record["zones"] = told["zones"]
     if frame.gaps:
         record["gaps"] = [{**asdict(gap), "start": number(gap.start), "end": number(gap.end)} for gap in frame.gaps]
     return record

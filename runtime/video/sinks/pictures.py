@@ -8,11 +8,9 @@ from pathlib import Path
 
 from stc.errors import InputError
 from stc.files import write_bytes
-from stc.opencv import cv2
+from stc.runtime.drawing.encode import encoded
 from stc.runtime.video.frame import Frame, Image, Writer
 from stc.runtime.video.sinks import made
-
-JPEG_QUALITY = 95
 
 
 @contextmanager
@@ -60,12 +58,4 @@ def _clear(folder: Path) -> None:
 
 def write_picture(path: Path, picture: Image) -> None:
     """Write uint8 (H, W, 3) BGR, whole or not at all. Raises InputError when the format cannot hold it."""
-    suffix = path.suffix.lower()
-    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix in (".jpg", ".jpeg") else []
-    try:
-        written, encoded = cv2.imencode(suffix, picture, options)
-    except cv2.error as error:
-        raise InputError(f"{path}: cannot be encoded ({error.err}); use a .png") from error
-    if not written:
-        raise InputError(f"{path}: cannot be encoded at {picture.shape[1]}x{picture.shape[0]}; use a .png")
-    write_bytes(path, made.marked(encoded.tobytes()))
+    write_bytes(path, made.marked(encoded(picture, path)))

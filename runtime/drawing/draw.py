@@ -1,20 +1,18 @@
-"""Tracked masks drawn onto a frame: a tint, an outline and a label per object, in the colour of its track."""
+"""Tracked masks drawn onto a frame: a tint, an outline and a label per object in the colour of its track; and zones."""
 
 from __future__ import annotations
 
 import colorsys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from stc.errors import InputError
 from stc.opencv import cv2
-from stc.runtime.video.frame import Image
-
-if TYPE_CHECKING:
-    from stc.runtime.result import Result
+from stc.runtime.masks.masks import Masks
+from stc.runtime.zones.count import ZoneReport
 
 MOST_THICK = 255  # pixels; what OpenCV draws
 GOLDEN_RATIO = 0.618033988749895
@@ -22,8 +20,34 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 # Of the same hue ring, neighbours in hue differ in depth too: (lightness, saturation) by track id modulo 3.
 SHADES = ((0.55, 0.90), (0.70, 0.85), (0.42, 0.80))
 
+ZONE = (255, 255, 255)  # the colour of zones, which no track has
+FAR = 1 << 14  # pixels: what OpenCV draws without an overflow
+
+Image = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
 Rectangle = tuple[int, int, int, int]  # x0, y0, x1, y1
+
+
+class Drawable(Protocol):
+    """What is drawn of a `Result`."""
+
+    @property
+    def boxes(self) -> npt.NDArray[np.float32]: ...
+
+    @property
+    def scores(self) -> npt.NDArray[np.float32]: ...
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    @property
+    def track_ids(self) -> npt.NDArray[np.int64]: ...
+
+    @property
+    def masks(self) -> Masks: ...
+
+    @property
+    def zones(self) -> tuple[ZoneReport, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -46,32 +70,34 @@ class Style:
             raise InputError(f"thickness {self.thickness}: must be from 0 to {MOST_THICK} pixels")
 
 
-def annotate(image: Image, result: Result, style: Style = Style()) -> Image:
+def annotate(image: Image, result: Drawable, style: Style = Style()) -> Image:
     """A copy of `image` uint8 (H, W, 3) BGR with the confirmed objects of `result` drawn in; others are left out.
 
-    Large objects come first, so that small ones stay visible; labels (`#id class score`) lie on top of all. Text is
-    ASCII.
+    Large objects come first, so that small ones stay visible; labels (`#id class score`), zones and their counts lie on
+    top of all. Text is ASCII.
     """
     canvas = image.copy()
-    shown = result[np.flatnonzero(result.track_ids >= 0)]
-    if len(shown) == 0:
+    shown = np.flatnonzero(result.track_ids >= 0)
+    if len(shown) == 0 and not result.zones:
         return canvas
     thickness = style.thickness
     if thickness is None:
         thickness = max(1, round(min(image.shape[:2]) / 360)) + 1
-    masks = shown.masks.dense()
-    colours = [track_colour(int(i)) for i in shown.track_ids]
+    masks = result.masks[shown].dense()
+    colours = [track_colour(int(track_id)) for track_id in result.track_ids[shown]]
     for i in np.argsort(-np.count_nonzero(masks, axis=(1, 2)), kind="stable"):
         _draw_mask(canvas, masks[i], colours[i], style.alpha, thickness)
     taken: list[Rectangle] = []
-    for i in range(len(shown)):
-        x0, y0, x1, y1 = (round(float(v)) for v in shown.boxes[i])
+    for i, colour in zip(shown, colours, strict=True):
+        x0, y0, x1, y1 = (round(float(v)) for v in result.boxes[i])
         if style.boxes and thickness:
-            cv2.rectangle(canvas, (x0, y0), (x1 - 1, y1 - 1), colours[i], thickness)
+            cv2.rectangle(canvas, (x0, y0), (x1 - 1, y1 - 1), colour, thickness)
         if not style.labels:
             continue
-        text = f"#{shown.track_ids[i]} {shown.classes[shown.labels[i]]} {shown.scores[i]:.2f}"
-        taken.append(_draw_label(canvas, text, (x0, y0, x1, y1), colours[i], taken))
+        text = f"#{result.track_ids[i]} {result.names[i]} {result.scores[i]:.2f}"
+        taken.append(_draw_label(canvas, text, (x0, y0, x1, y1), colour, taken))
+    for report in result.zones:
+        _draw_zone(canvas, report, max(1, thickness), taken)
     return canvas
 
 
@@ -95,6 +121,17 @@ def _draw_mask(canvas: Image, mask: npt.NDArray[np.bool_], colour: Colour, alpha
         return
     outlines, _ = cv2.findContours(pixels[area], cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y))
     cv2.drawContours(canvas, outlines, -1, colour, thickness, cv2.LINE_AA)
+
+
+def _draw_zone(canvas: Image, report: ZoneReport, thickness: int, taken: list[Rectangle]) -> None:
+    """Its outline, and a chip that says how many came and went: beside a line's middle, at an area's first point."""
+    zone = report.zone
+    points = np.rint(zone.points).clip(-FAR, FAR).astype(np.int32)
+    cv2.polylines(canvas, [points], not zone.is_line, ZONE, thickness, cv2.LINE_AA)
+    x, y = (int(v) for v in (points.mean(axis=0) if zone.is_line else points[0]))
+    inside = "" if zone.is_line else f", {report.inside} inside"
+    text = f"{zone.name}: {report.entered} in, {report.left} out{inside}"
+    taken.append(_draw_label(canvas, text.encode("ascii", "replace").decode(), (x, y, x, y), ZONE, taken))
 
 
 def _draw_label(canvas: Image, text: str, box: Rectangle, colour: Colour, taken: list[Rectangle]) -> Rectangle:
