@@ -5,14 +5,15 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn, TextIO
 
-from stc import signals
+from stc import __version__, signals
 from stc.boundary import reason
 from stc.errors import InputError, StcError
 
@@ -33,7 +34,23 @@ logger = logging.getLogger(__name__)
 
 
 class Parser(argparse.ArgumentParser):
-    """Wrong usage ends with exit code 1 like all wrong input; argparse's 2 means an incompatible artefact here."""
+    """Wrong usage ends with exit code 1 like all wrong input; argparse's 2 means an incompatible artefact here.
+
+    Every command knows `--version`, and names the option that somebody meant.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.add_argument(
+            "--version", action="version", version=f"stc {__version__}", help="print the version and stop"
+        )
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            meant = meant_by(unknown[0].partition("=")[0], self._option_string_actions)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
+        return found
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; see: {self.prog} --help")
@@ -42,6 +59,12 @@ class Parser(argparse.ArgumentParser):
         """As argparse has it, but for what it is silent about: a stdout that takes nothing."""
         if message and (to := file or sys.stderr) is not None:
             to.write(message)
+
+
+def meant_by(word: str, known: Iterable[str]) -> str:
+    """ " (did you mean …?)" where one of the `known` words is near to `word`, else nothing."""
+    near = difflib.get_close_matches(word, list(known), 1)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None) -> int:

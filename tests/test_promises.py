@@ -38,6 +38,7 @@ PUBLIC = {
     "stc.export": "Export export",
 }
 COMMANDS = {
+    "stc": "stc.umbrella:entry",
     "stc-bench": "stc.benchmarks.main:entry",
     "stc-doctor": "stc.runtime.machine.doctor:entry",
     "stc-eval": "stc.benchmarks.evaluation.main:entry",
