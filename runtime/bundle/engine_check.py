@@ -7,13 +7,16 @@ from pathlib import Path
 from stc.errors import IncompatibleError
 from stc.runtime.bundle.engine_record import EngineRecord
 from stc.runtime.bundle.passport import MODEL_FILE
+from stc.runtime.machine.device import FIRST_GPU, Device
 from stc.runtime.machine.flavour import FLAVOURS, FlavourName, required_driver
 from stc.runtime.machine.machine import Machine
 from stc.runtime.machine.plugin import VARIABLE, Plugin
 
 
-def check(record: EngineRecord, machine: Machine, folder: Path, *, trust: bool = False) -> None:
-    """Raise IncompatibleError unless the engine in `folder` can run on the first GPU of `machine`.
+def check(
+    record: EngineRecord, machine: Machine, folder: Path, *, device: Device = FIRST_GPU, trust: bool = False
+) -> None:
+    """Raise IncompatibleError unless the engine in `folder` can run on the GPU `device` of `machine`.
 
     A message says what was built, what is here, and the command that helps. `trust` accepts another plugin library
     than the engine was built with.
@@ -22,7 +25,8 @@ def check(record: EngineRecord, machine: Machine, folder: Path, *, trust: bool =
     installed = machine.find(record.flavour)
     if installed is not None and installed.version is not None:
         check_version(record, installed.version, folder)
-    _check_target(record, machine, folder)
+    check_gpu(machine, device)
+    _check_target(record, machine, folder, device)
     _check_plugin(record, machine, folder, trust)
 
 
@@ -72,13 +76,24 @@ def rebuild(record: EngineRecord, folder: Path, *options: str) -> str:
     return " ".join(["stc-export --onnx", str(folder / record.source), "--trt", record.flavour, *options])
 
 
-def _check_target(record: EngineRecord, machine: Machine, folder: Path) -> None:
-    if _fits(record, machine.gpus[0].target):
+def check_gpu(machine: Machine, device: Device) -> None:
+    """Raise IncompatibleError for a GPU beyond those that this process may use, as far as they are known."""
+    count = len(machine.gpus)
+    if count and device.index >= count:
+        there = "1 GPU, cuda" if count == 1 else f"{count} GPUs, cuda:0 to cuda:{count - 1}"
+        raise IncompatibleError(
+            f"{device}: no such GPU; this process may use {there}; see: nvidia-smi, and the environment variable "
+            "CUDA_VISIBLE_DEVICES"
+        )
+
+
+def _check_target(record: EngineRecord, machine: Machine, folder: Path, device: Device) -> None:
+    gpu = machine.gpus[device.index]
+    if _fits(record, gpu.target):
         return
-    gpu = machine.gpus[0]
     other = next((index for index, found in enumerate(machine.gpus) if _fits(record, found.target)), None)
     if other is not None:
-        fix = f"choose the GPU that fits: CUDA_VISIBLE_DEVICES={other}"
+        fix = f"choose the GPU that fits, with device='cuda:{other}' or: --device cuda:{other}"
     else:
         fix = rebuild(record, folder, *(["--target", gpu.target] if record.flavour == "rtx" else []))
     level = "" if record.hardware_compatibility == "none" else f" ({record.hardware_compatibility})"

@@ -153,7 +153,7 @@ REBUILD = "fix: stc-export --onnx out/model/model-fp16.onnx --trt "
             having(gpus=(HOPPER, ADA)),
             "built for SM89",
             "here is H100 (SM90)",
-            "fix: choose the GPU that fits: CUDA_VISIBLE_DEVICES=1",
+            "fix: choose the GPU that fits, with device='cuda:1' or: --device cuda:1",
         ),
         (
             WITH_PLUGIN,
