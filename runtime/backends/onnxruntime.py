@@ -19,7 +19,6 @@ from stc.errors import IncompatibleError, InputError, Missing, MissingDependency
 from stc.runtime.backends import bound
 from stc.runtime.backends.cut import Cut, Whole, cut
 from stc.runtime.backends.tensorrt.cuda import Cuda, import_cudart
-from stc.runtime.backends.tensorrt.readers import LEGACY
 from stc.runtime.bundle import contract
 from stc.runtime.bundle import passport as passports
 from stc.runtime.bundle.contract import TensorSpec
@@ -92,7 +91,7 @@ class OnnxRuntimeBackend:
         if self._cuda is not None and contract.COUNT in self.outputs:
             place = ("cuda", self._cuda.index)
             with foreign("ONNX Runtime", self.path, passports.FIX), self._cuda.using():
-                return bound.run(self._session, frames, self.outputs, place, self._fetch, str(self.path))
+                return bound.run(self._session, frames, self.outputs, place, self._cuda.fetch, str(self.path))
         with foreign("ONNX Runtime", self.path, passports.FIX):
             found = self._session.run(self._names, {contract.INPUT: frames})
         outputs: dict[str, NDArray[Any]] = dict(zip(self._names, found, strict=True))
@@ -104,11 +103,6 @@ class OnnxRuntimeBackend:
         if timings is not None:
             timings[MASK_HEAD] = perf_counter() - start
         return completed
-
-    def _fetch(self, target: int, source: int, size: int) -> None:
-        assert self._cuda is not None
-        self._cuda.download(target, source, size, LEGACY)
-        self._cuda.synchronize(LEGACY)
 
     @property
     def engine(self) -> str:

@@ -11,7 +11,7 @@ from stc.errors import InputError
 if TYPE_CHECKING:
     import argparse
 
-_CUDA = re.compile(r"cuda(?::(\d{1,4}))?")
+_CUDA = re.compile(r"cuda(?::([0-9]{1,4}))?")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def parse(name: str) -> Device:
 def add_option(parser: argparse.ArgumentParser) -> None:
     """`--device`, as `device` of `Session`."""
     parser.add_argument(
-        "--device", metavar="D",
+        "--device", metavar="D", type=lambda name: parse(name) and name,
         help="cpu, cuda (the first GPU) or cuda:N; of a bundle, cuda runs its engine.plan, or its ONNX file where it "
         "has none (default: cuda for a plan, else cpu)",
     )  # fmt: skip

@@ -156,6 +156,11 @@ class Cuda:
         kind = self._cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost
         self._checked(self._cudart.cudaMemcpyAsync(target, source, size, kind, stream), "copying from the GPU")
 
+    def fetch(self, target: int, source: int, size: int) -> None:
+        """From the GPU into any memory of the host's, done when this returns."""
+        kind = self._cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost
+        self._checked(self._cudart.cudaMemcpy(target, source, size, kind), "copying from the GPU")
+
     def copy(self, target: int, source: int, size: int, stream: Any) -> None:
         """Within GPU memory."""
         kind = self._cudart.cudaMemcpyKind.cudaMemcpyDeviceToDevice

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.runtime.backends.fake_streams import Operation, Streams
+from tests.runtime.backends.fake_streams import LEGACY, Operation, Streams
 
 GARBAGE = 0xCD  # what fresh memory holds
 
@@ -122,10 +122,15 @@ class FakeCuda:
 
     def at(self, address: int, size: int) -> Any:
         """The bytes there, which must lie within one live allocation."""
-        for start, block in self.memory.items():
-            if start <= address and address + size <= start + block.nbytes:
-                return block[address - start : address - start + size]
-        raise AssertionError(f"{size} bytes at {address:#x} are in no live allocation")
+        start = self.start(address)
+        if start is None or address + size > start + self.memory[start].nbytes:
+            raise AssertionError(f"{size} bytes at {address:#x} are in no live allocation")
+        return self.memory[start][address - start : address - start + size]
+
+    def start(self, address: int) -> int | None:
+        """Of the live allocation that the address is in."""
+        inside = (start for start, block in self.memory.items() if start <= address < start + block.nbytes)
+        return next(inside, None)
 
     def _error(self, name: str) -> cudaError_t:
         self.calls.append(name)
@@ -184,10 +189,9 @@ class FakeCuda:
     def cudaPointerGetAttributes(self, pointer: int) -> tuple[cudaError_t, Any]:
         if error := self._error("cudaPointerGetAttributes"):
             return error, None
-        for start, block in self.memory.items():
-            if start <= pointer < start + block.nbytes:
-                name = "Host" if start in self.pinned else "Device"
-                return OK, SimpleNamespace(type=cudaMemoryType[f"cudaMemoryType{name}"], device=self.home[start])
+        if (start := self.start(pointer)) is not None:
+            name = "Host" if start in self.pinned else "Device"
+            return OK, SimpleNamespace(type=cudaMemoryType[f"cudaMemoryType{name}"], device=self.home[start])
         return OK, SimpleNamespace(type=cudaMemoryType.cudaMemoryTypeUnregistered, device=-2)
 
     def cudaDeviceSynchronize(self) -> tuple[cudaError_t]:
@@ -267,6 +271,15 @@ class FakeCuda:
             destination[:] = np.frombuffer((ctypes.c_uint8 * size).from_address(source), np.uint8)
 
         self.work(stream, copy)
+        return (OK,)
+
+    def cudaMemcpy(self, target: int, source: int, size: int, kind: cudaMemcpyKind) -> tuple[cudaError_t]:
+        if error := self._error("cudaMemcpy"):
+            return (error,)
+        assert kind == cudaMemcpyKind.cudaMemcpyDeviceToHost and self.home[self.start(source)] == self.current
+        self.copies.append((kind.name.removeprefix("cudaMemcpy"), size))
+        self.order.finish(LEGACY, self.current)
+        ctypes.memmove(target, self.at(source, size).ctypes.data, size)
         return (OK,)
 
     def _event(self, name: str) -> tuple[cudaError_t, int]:
