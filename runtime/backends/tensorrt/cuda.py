@@ -246,6 +246,16 @@ class Cuda:
             logger.debug("release failed: %s", result[0].name)
 
 
+def current() -> Cuda | None:
+    """The GPU that is current in this thread; None where CUDA is not installed or has none."""
+    try:
+        cudart = import_cudart()
+    except IncompatibleError:
+        return None
+    error, index = cudart.cudaGetDevice()
+    return None if error.value else Cuda(cudart, int(index))
+
+
 def _in_use(index: int) -> bool:
     """Whether this process has anything on the GPU: to choose it would cost memory there."""
     from cuda.bindings import driver

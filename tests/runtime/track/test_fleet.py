@@ -64,13 +64,9 @@ def test_a_job_has_the_gpu_that_ray_gives_it_and_no_other() -> None:
 
 
 def test_a_job_on_a_gpu_gives_what_it_gives_on_the_cpu(job: Job, engine: Path, gpus: Gpus) -> None:
-    first, second = (
-        fleet.run(job),
-        fleet.run(replace(job, settings=replace(job.settings, model=str(engine), device="cuda"))),
-    )
-    assert (
-        "cudaGraphLaunch" in gpus.cuda.calls and second.state == "done"
-    )  # not resumed: another device, another result
+    settings = replace(job.settings, model=str(engine), device="cuda")
+    first, second = fleet.run(job), fleet.run(replace(job, settings=settings))
+    assert "cudaGraphLaunch" in gpus.cuda.calls and second.state == "done"  # not resumed: other numbers come of it
     assert first.record is not None and second.record is not None
     assert (second.record.frames, second.record.tracks) == (first.record.frames, first.record.tracks) == (6, 1)
 
