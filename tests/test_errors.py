@@ -181,6 +181,12 @@ def refused_plugin(place: Place) -> None:
 
 
 @case
+def newer_plugin(place: Place) -> None:
+    place.machine(plugin=Plugin(place.library, sha256(place.library), cuda=14))
+    place.load()
+
+
+@case
 def altered_plan(place: Place) -> None:
     place.flip("engine.plan")
     place.load()

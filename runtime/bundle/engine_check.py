@@ -59,6 +59,17 @@ def check_present(name: FlavourName, version: str | None, machine: Machine, fold
         )
 
 
+def check_plugin_driver(machine: Machine) -> None:
+    """Raise IncompatibleError where the driver is older than the CUDA runtime inside the plugin library."""
+    plugin = machine.plugin
+    if isinstance(plugin, Plugin) and machine.driver is not None and not machine.serves(plugin.cuda):
+        wanted = required_driver("tensorrt", "", plugin.cuda)
+        raise IncompatibleError(
+            f"{plugin.path}: built with CUDA {plugin.cuda}, the driver serves CUDA {machine.driver.cuda} at most; fix: "
+            f"install a driver of {wanted}, or build the library with an older CUDA: make plugin, in a checkout of stc"
+        )
+
+
 def check_version(record: EngineRecord, installed: str, folder: Path) -> None:
     """A plan runs with exactly the TensorRT that built it. Compared as far as both versions are written out."""
     built, here = record.version.split("."), installed.split(".")
@@ -121,6 +132,7 @@ def _check_plugin(record: EngineRecord, machine: Machine, folder: Path, trust: b
             f"{engine}, which is missing here: {machine.plugin.reason}; fix: {VARIABLE}=FILE with that library, or "
             f"build an engine without it: {without}"
         )
+    check_plugin_driver(machine)
     if machine.plugin.sha256 != wanted.sha256 and not trust:
         raise IncompatibleError(
             f"{engine}, here is {machine.plugin.path} (sha256 {machine.plugin.sha256[:12]}…); fix: {VARIABLE}=FILE "

@@ -154,6 +154,8 @@ def _trusted(path: Path, plan: bytes, beside: Passport, here: Machine, device: D
     engine_check.check_present(flavour, None, here, path.parent, path.name)
     engine_check.check_gpu(here, device)
     plugin = here.plugin if flavour == "tensorrt" else None  # TensorRT-RTX has no plugins
+    if plugin is not None:
+        engine_check.check_plugin_driver(here)
     logger.warning(
         "%s: not known: which TensorRT, GPU and plugin it was built for, its precision, its agreement with PyTorch; "
         "trying %s %s plugin library",

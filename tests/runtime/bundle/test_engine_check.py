@@ -170,6 +170,17 @@ REBUILD = "fix: stc-export --onnx out/model/model-fp16.onnx --trt "
             "here is /lib/libstc_tensorrt.so (sha256 cccccccccccc…)",
             "rebuild with the one that is here: stc-export --onnx out/model/model-fp16.onnx --trt tensorrt",
         ),
+        (
+            WITH_PLUGIN,
+            having(
+                plugin=replace(PLUGIN, cuda=13),
+                driver=Driver("550.1", "12.4"),
+                tensorrt=(TensorRt("tensorrt", "10.13.3.9", 12),),
+            ),
+            "/lib/libstc_tensorrt.so: built with CUDA 13",
+            "the driver serves CUDA 12.4 at most",
+            "fix: install a driver of branch R580 or newer for CUDA 13, or build the library with an older CUDA",
+        ),
     ],
 )
 def test_a_refusal_says_what_was_built_what_is_here_and_what_helps(
