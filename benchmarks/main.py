@@ -59,7 +59,7 @@ def compare(arguments: Namespace, scenario: Scenario, close: Callable[[Callable[
     from stc.progress import bar
     from stc.signals import Hold
 
-    candidates = open_all(arguments.models, arguments.threads, arguments.trust, close)
+    candidates = open_all(arguments.models, arguments.threads, arguments.trust, close, arguments.device)
     _check_batches(candidates, scenario)
     pictures = source.load(candidates, arguments.source, arguments.reference, arguments.frames)
     truths = proof.find(candidates, arguments.reference, pictures.frames, arguments.threads)

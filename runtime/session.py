@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -26,9 +27,14 @@ from stc.runtime.stream import Stream, step
 from stc.runtime.tracking import config as tracker_config
 from stc.runtime.tracking.config import TrackerConfig
 
+logger = logging.getLogger(__name__)
+
 
 class Session:
     """A model that is ready to run. It holds no state of any video: that is a `Stream`'s.
+
+    file: what was loaded; None for a model that somebody else runs. precision: "fp32", "fp16", …: of which numbers its
+    outputs are, which decides how far they may be from PyTorch's.
 
     An engine holds GPU memory until `close()`; a session is also a context manager that closes at its end.
 
@@ -55,8 +61,9 @@ class Session:
             model: a bundle (folder of stc-export), its engine.plan, or an ONNX file, in a bundle or alone. The
                 passport and the file's SHA-256 are checked before a bundle's file is loaded, and an engine's record
                 against this machine before TensorRT is.
-            device: "cpu": ONNX Runtime runs model.onnx. "cuda": the first GPU runs the bundle's engine.plan, or
-                ONNX Runtime's CUDA provider model.onnx where there is none. None: "cuda" for a plan, else "cpu".
+            device: "cpu": ONNX Runtime runs model.onnx. "cuda:N": GPU number N of those that this process may use runs
+                the bundle's engine.plan, or where there is none ONNX Runtime's CUDA provider its model-fp16.onnx or
+                model.onnx; "cuda" is the first. None: "cuda" for a plan, else "cpu".
             threads: CPU threads of ONNX Runtime and of the native library; None: one per physical core of the machine,
                 or per processor that this process may use (affinity, a container's quota) where those are fewer.
             score_threshold: least score to keep, 0..1, not below the one baked into the model; None: that one.
@@ -78,7 +85,10 @@ class Session:
         found = _native(native, threads)
         self.native = found if isinstance(found, Library) else None
         self._backend: Backend
+        self.file: Path | None
+        self.precision: str
         self._backend, self.passport = _load(file, threads, found)
+        self.file, self.precision = file.path, _precision(file.path, self.passport, self._backend)
         self._adjust(str(file.path), score_threshold, classes, tracker)
 
     @classmethod
@@ -92,6 +102,7 @@ class Session:
         found = _native(native, None)
         self.native = found if isinstance(found, Library) else None
         self._backend, self.passport = backend, passport
+        self.file, self.precision = None, str(passport.precision.get("type", "fp32"))
         self._adjust(name, None, None, None)
         return self
 
@@ -133,7 +144,7 @@ class Session:
 
     @property
     def device(self) -> str:
-        """Where the model runs: "cpu" or "cuda"."""
+        """Where the model runs: "cpu", "cuda" (the first GPU) or "cuda:N"."""
         return self._backend.device
 
     def stream(self, name: str = "", fps: float = 30.0, tracker: TrackerConfig | None = None) -> Stream:
@@ -182,11 +193,25 @@ class Session:
     def infer_on_device(self, inputs: Any) -> dict[str, DeviceArray]:
         """As `infer`, with the outputs left in GPU memory, all rows: valid until the session's next call.
 
+        They are complete. The next call, and `close`, wait for what a reader has put on its stream by then: the one
+        that it gave `__dlpack__` (`torch.from_dlpack` and `cupy.from_dlpack` give their current one).
+
         Raises InputError for a model that no engine runs.
         """
         if not isinstance(self._backend, OnDevice):
             raise InputError("outputs stay on the GPU only where a TensorRT engine runs; use infer()")
         return self._backend.run_on_device(self._checked(inputs))
+
+    def warm_up(self, batches: Iterable[int] | None = None) -> None:
+        """Do now what else the first frames would wait for: an engine's contexts, memory and CUDA graphs for each of
+        `batches` (numbers of pictures at once; None: the least), kernels that are compiled or loaded when first used.
+
+        Raises as `infer` does.
+        """
+        for batch in (self.batches[0],) if batches is None else batches:
+            frames = np.zeros((batch, *self.passport.input_size, 3), np.uint8)
+            for _ in range(2):  # the first run captures the graph, the second brings it to the GPU
+                self.infer(frames)
 
     def _checked(self, inputs: Any) -> Any:
         height, width = self.passport.input_size
@@ -215,8 +240,20 @@ def _native(asked: bool, threads: int | None) -> Library | Missing:
 def _load(file: OnnxFile | EngineFile, threads: int | None, native: Library | Missing) -> tuple[Backend, Passport]:
     if isinstance(file, EngineFile):
         return TensorRtBackend(file), file.passport
-    backend = OnnxRuntimeBackend(file.path, device=file.device, threads=threads, native=native)
+    backend = OnnxRuntimeBackend(file.path, device=str(file.device), threads=threads, native=native)
     return backend, file.passport or backend.embedded_passport()
+
+
+def _precision(path: Path, passport: Passport, backend: Backend) -> str:
+    found = model_files.precision(passport, path)
+    if found != "fp32" or not isinstance(backend, OnnxRuntimeBackend) or not backend.tf32:
+        return found
+    logger.warning(
+        "%s: cuDNN may compute its float32 convolutions in TF32, with the ten bits of float16, so it counts as float16;"
+        " for float32 start the process with: NVIDIA_TF32_OVERRIDE=0",
+        path,
+    )
+    return "fp16"
 
 
 def _threshold(passport: Passport, asked: float | None) -> float:

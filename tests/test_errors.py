@@ -39,6 +39,7 @@ from tests.runtime import tiny_model
 from tests.runtime.backends import engine_bundle, lying_server, triton_server
 from tests.runtime.backends.engine_bundle import Gpus
 from tests.runtime.backends.fake_cuda import cudaError_t
+from tests.runtime.backends.tensorrt.other_library import SpeaksInterface
 from tests.runtime.track.track_cli import give_source
 from tests.runtime.video.clips import encode, steady
 from tests.seeded import crossvis_state, settings, stc_lite_model
@@ -180,6 +181,12 @@ def refused_plugin(place: Place) -> None:
 
 
 @case
+def newer_plugin(place: Place) -> None:
+    place.machine(plugin=Plugin(place.library, sha256(place.library), cuda=14))
+    place.load()
+
+
+@case
 def altered_plan(place: Place) -> None:
     place.flip("engine.plan")
     place.load()
@@ -234,6 +241,18 @@ def other_model(place: Place) -> None:
 @case
 def engine_on_cpu(place: Place) -> None:
     place.load(device="cpu")
+
+
+@case
+def no_such_gpu(place: Place) -> None:
+    place.load(device="cuda:3")
+
+
+@case
+def frames_elsewhere(place: Place) -> None:
+    session = Session(place.bundle / "engine.plan")
+    place.gpus.cuda.use(1)
+    session.infer(SpeaksInterface(place.gpus.cuda, FRAME, 1))
 
 
 @case

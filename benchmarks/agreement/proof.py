@@ -100,11 +100,12 @@ def prove(
 
 
 def _stages(candidate: Candidate, truth: Truth) -> tuple[StageError, ...]:
-    if truth.live is None or candidate.torch is not None or candidate.file.suffix != ".onnx":
+    file = candidate.session.file
+    if truth.live is None or file is None or file.suffix != ".onnx":
         return ()
     frame = truth.reference.frames[0]
     expected, _ = truth.live.stages(frame)
-    return divergence.stage_errors(candidate.file, candidate.precision, frame, expected)
+    return divergence.stage_errors(file, candidate.precision, frame, expected)
 
 
 def _own(candidate: Candidate, candidates: Sequence[Candidate], recordings: dict[str, Truth]) -> Truth | None:

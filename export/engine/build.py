@@ -17,6 +17,8 @@ from stc.export.engine.progress import Display, Silent, interruptible, monitor
 from stc.export.engine.toolchain import Toolchain
 from stc.export.graph.precision import Precision
 from stc.files import check_output, write_bytes
+from stc.runtime.backends.tensorrt import cuda
+from stc.runtime.backends.tensorrt.cuda import Cuda
 from stc.runtime.backends.tensorrt.engine import collector
 from stc.runtime.bundle.contract import INPUT
 from stc.runtime.bundle.engine_record import ENGINE_FILE, EngineRecord, PluginRecord
@@ -72,7 +74,7 @@ def build(
     record = EngineRecord(
         flavour=toolchain.name,
         version=toolchain.version,
-        targets=options.targets or (_target(gather()),),
+        targets=options.targets or (_target(gather(), cuda.current()),),
         batch=options.batch.to_tuple(),
         source=source,
         plugin=None if plugin is None else _record(plugin),
@@ -82,13 +84,13 @@ def build(
     return Engine(plan, record, counted, layers)
 
 
-def _target(here: Machine) -> str:
+def _target(here: Machine, gpu: Cuda | None) -> str:
     """Of the GPU that TensorRT has just built on."""
     if here.cuda_bindings is None:
         raise MissingDependencyError(f"cuda-bindings is not installed; fix: {FLAVOURS['tensorrt'].install}")
     if not here.gpus:
         raise IncompatibleError(f"CUDA does not tell this machine's GPU ({here.cuda_error}); see: stc-doctor")
-    return here.gpus[0].target
+    return here.gpus[0 if gpu is None else gpu.index].target
 
 
 def inspect(plan: bytes, source: str, toolchain: Toolchain, precision: Precision) -> EngineLayers | Missing:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -13,11 +16,15 @@ from numpy.typing import NDArray
 
 from stc.boundary import foreign
 from stc.errors import IncompatibleError, InputError, Missing, MissingDependencyError
+from stc.runtime.backends import bound
 from stc.runtime.backends.cut import Cut, Whole, cut
+from stc.runtime.backends.tensorrt.cuda import Cuda, import_cudart
 from stc.runtime.bundle import contract
 from stc.runtime.bundle import passport as passports
 from stc.runtime.bundle.contract import TensorSpec
 from stc.runtime.bundle.passport import METADATA_KEY, Passport
+from stc.runtime.machine import device as devices
+from stc.runtime.machine.device import Device
 from stc.runtime.native.library import Library
 from stc.runtime.processors import threads_to_ask_for
 from stc.runtime.stages import MASK_HEAD
@@ -33,7 +40,11 @@ class OnnxRuntimeBackend:
     """One loaded ONNX file. `run` may be called from several threads.
 
     On a CPU and with `native`, the graph is cut at the dynamic mask head and the native op computes the masks, of the
-    valid rows only; otherwise the op's function body does, for all rows. `mask_head` says which, and why.
+    valid rows only; otherwise the op's function body does, for all rows. `mask_head` says which, and why. From a GPU
+    the valid rows are fetched where cuda-bindings is installed, else all. Never executed on a GPU.
+
+    tf32: whether float32 convolutions may be computed in TF32, with the ten bits of float16. On a GPU (Ampere or newer)
+    cuDNN does, whatever ONNX Runtime's option says, unless the process was started with NVIDIA_TF32_OVERRIDE=0.
     """
 
     def __init__(
@@ -44,23 +55,24 @@ class OnnxRuntimeBackend:
         threads: int | None = None,
         native: Library | Missing = NOT_ASKED,
     ) -> None:
-        """Load `path` on `device` ("cpu" or "cuda") with `threads` CPU threads (None: one per physical core).
+        """Load `path` on `device` ("cpu", "cuda" or "cuda:N") with `threads` CPU threads (None: one per physical core).
 
         Raises MissingDependencyError without onnxruntime, IncompatibleError when ONNX Runtime cannot or does not use
         the device asked for, InputError for an unknown device, a bad thread count or a file that ONNX Runtime or the
         onnx package cannot use.
         """
-        if device not in PROVIDERS:
-            raise InputError(f"unknown device {device!r}; known: {', '.join(PROVIDERS)}")
+        place = devices.parse(device)
         if threads is not None and threads < 1:
             raise InputError(f"threads must be at least 1; got {threads}")
         self.path = path
-        self.device = device
-        self.provider = PROVIDERS[device]
-        rest = _cut(path, device, native)
+        self.device = str(place)
+        self.provider = PROVIDERS[place.kind]
+        self.tf32 = place.kind == "cuda" and os.environ.get("NVIDIA_TF32_OVERRIDE") != "0"
+        rest = _cut(path, place, native)
         self.mask_head = str(rest)
         self._cut = rest if isinstance(rest, Cut) else None
-        self._session, self._version = _load(path, self._cut.model if self._cut else str(path), self.provider, threads)
+        self._session, self._version = _load(path, self._cut.model if self._cut else str(path), place, threads)
+        self._cuda = _cuda(place)
         with foreign("ONNX Runtime", path, passports.FIX):  # names may be no text, and types no tensors
             self.inputs = {arg.name: _spec(arg) for arg in self._session.get_inputs()}
             outputs = {arg.name: _spec(arg) for arg in self._session.get_outputs()}
@@ -76,6 +88,10 @@ class OnnxRuntimeBackend:
         timings: takes the seconds of "mask_head" where the native op computes it. Raises InputError where ONNX Runtime
         fails, or gives the op something else than it takes.
         """
+        if self._cuda is not None and contract.COUNT in self.outputs:
+            place = ("cuda", self._cuda.index)
+            with foreign("ONNX Runtime", self.path, passports.FIX), self._cuda.using():
+                return bound.run(self._session, frames, self.outputs, place, self._cuda.fetch, str(self.path))
         with foreign("ONNX Runtime", self.path, passports.FIX):
             found = self._session.run(self._names, {contract.INPUT: frames})
         outputs: dict[str, NDArray[Any]] = dict(zip(self._names, found, strict=True))
@@ -112,18 +128,29 @@ class OnnxRuntimeBackend:
         return passports.from_dict(passports.decoded(metadata[METADATA_KEY], where), where)
 
 
-def _cut(path: Path, device: str, native: Library | Missing) -> Cut | Whole:
-    if device != "cpu":
+def _cuda(device: Device) -> Cuda | None:
+    if device.kind == "cpu":
+        return None
+    try:
+        return Cuda(import_cudart(), device.index)
+    except IncompatibleError as error:
+        logger.info("all rows are fetched from the GPU, not the valid ones alone: %s", error)
+        return None
+
+
+def _cut(path: Path, device: Device, native: Library | Missing) -> Cut | Whole:
+    if device.kind != "cpu":
         return Whole(f"device {device}")
     return cut(path, native) if isinstance(native, Library) else Whole(native.reason)
 
 
-def _load(path: Path, model: bytes | str, provider: str, threads: int | None) -> tuple[Any, str]:
+def _load(path: Path, model: bytes | str, device: Device, threads: int | None) -> tuple[Any, str]:
     """ONNX Runtime's session and its version. `model` is what to load, `path` where it came from."""
+    provider = PROVIDERS[device.kind]
     try:
         import onnxruntime
     except ImportError as error:
-        extra = "gpu" if provider == PROVIDERS["cuda"] else "cpu"
+        extra = "gpu" if device.kind == "cuda" else "cpu"
         raise MissingDependencyError(
             f"onnxruntime is not installed ({error}); fix: pip install 'stc-trt[{extra}]'"
         ) from error
@@ -132,6 +159,10 @@ def _load(path: Path, model: bytes | str, provider: str, threads: int | None) ->
             f"this onnxruntime has no {provider} (it has {', '.join(available)}); "
             "fix: pip uninstall onnxruntime && pip install 'stc-trt[gpu]'"
         )
+    asked: list[Any] = [provider]
+    if device.kind == "cuda":
+        _preload(onnxruntime)
+        asked = [(provider, {"device_id": str(device.index), "use_tf32": "0"})]
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only: a library writes nothing on its own
     options.inter_op_num_threads = 1
@@ -141,7 +172,7 @@ def _load(path: Path, model: bytes | str, provider: str, threads: int | None) ->
     # process to some of them.
     options.intra_op_num_threads = threads_to_ask_for(threads) or 0
     with foreign("ONNX Runtime", path, passports.FIX):
-        session = onnxruntime.InferenceSession(model, options, providers=[provider])
+        session = onnxruntime.InferenceSession(model, options, providers=asked)
     # Without this, a GPU that fails in a run makes ONNX Runtime go on with the CPU provider, and print it at most.
     session.disable_fallback()
     if (got := session.get_providers()[0]) != provider:
@@ -150,6 +181,16 @@ def _load(path: Path, model: bytes | str, provider: str, threads: int | None) ->
             "fix them, or run with device='cpu'"
         )
     return session, onnxruntime.__version__
+
+
+def _preload(onnxruntime: Any) -> None:
+    """Load the CUDA and cuDNN that pip has installed, which ONNX Runtime does not find by itself (from 1.21 on)."""
+    if (preload := getattr(onnxruntime, "preload_dlls", None)) is None:
+        return
+    with redirect_stdout(StringIO()) as said:  # stdout is the caller's
+        preload()
+    if text := said.getvalue().strip():
+        logger.info("ONNX Runtime, loading CUDA: %s", " ".join(text.split()))
 
 
 def _spec(arg: Any) -> TensorSpec:

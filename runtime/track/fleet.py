@@ -22,6 +22,7 @@ from stc.files import sha256, write_text
 from stc.runtime.bundle import files as model_files
 from stc.runtime.bundle import passport
 from stc.runtime.bundle.files import PLAN_SUFFIXES
+from stc.runtime.machine import device as devices
 from stc.runtime.track.one import Summary, track
 from stc.runtime.track.outputs import Outputs, file_names
 from stc.runtime.tracking.config import RuleName
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 class Settings:
     """What all videos are run with; threads change no result.
 
-    model_sha256: of a bundle's passport, which holds the hashes of its files, or of a file that stands alone.
+    device: "cpu" or "cuda", the GPU that Ray gives a task; None: "cuda" for a plan, else "cpu". model_sha256: of a
+    bundle's passport, which holds the hashes of its files, or of a file that stands alone.
     """
 
     model: str
@@ -45,11 +47,19 @@ class Settings:
     every: int = 1
     tracker: RuleName | None = None
     trust: bool = False
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a device that is none, or that Ray does not give."""
+        if self.device is not None and devices.parse(self.device).index:
+            raise InputError(f"--device {self.device}: Ray gives every task a GPU of its own; give: --device cuda")
 
     @property
     def gpus(self) -> int:
-        """1 where an engine runs."""
-        return int(Path(self.model).suffix in PLAN_SUFFIXES)
+        """1 where a GPU runs the model."""
+        if self.device is None:
+            return int(Path(self.model).suffix in PLAN_SUFFIXES)
+        return int(devices.parse(self.device).kind == "cuda")
 
 
 @dataclass(frozen=True)
@@ -206,6 +216,7 @@ def _session(settings: Settings) -> Session:
         score_threshold=settings.score,
         classes=settings.classes,
         trust=settings.trust,
+        device=settings.device,
     )
 
 

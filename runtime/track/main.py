@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from stc.cli import Parser, command
 from stc.files import messages
 from stc.progress import bar
+from stc.runtime.machine import device as devices
 from stc.runtime.track.one import Summary, track
 from stc.runtime.track.outputs import Outputs, file_names
 from stc.runtime.tracking.config import RULE_NAMES
@@ -63,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
         help="fail when a live source gives no frame for S seconds (default: reconnect for ever)",
     )  # fmt: skip
     p.add_argument("--tracker", choices=RULE_NAMES, help="tracking rule (model's: its own)")
+    devices.add_option(p)
     p.add_argument("--threads", type=int, metavar="N", help="CPU threads of the engine")
     p.add_argument(
         "--ray", metavar="ADDRESS",
@@ -142,7 +144,7 @@ def _run_fleet(args: argparse.Namespace, folders: Outputs) -> int:
     model = Path(args.model).resolve()
     settings = fleet.Settings(
         str(model), fleet.model_sha256(model), args.threads or 1, args.score, _classes(args), args.every, args.tracker,
-        args.trust,
+        args.trust, args.device,
     )  # fmt: skip
     with Report(jobs := fleet.jobs(args.input, folders, settings)) as report:
         run_all(jobs, args.ray, report.add)
@@ -153,8 +155,9 @@ def _session(args: argparse.Namespace) -> Session:
     from stc.runtime.session import Session
 
     return Session(
-        args.model, threads=args.threads, score_threshold=args.score, classes=_classes(args), trust=args.trust
-    )
+        args.model, device=args.device, threads=args.threads, score_threshold=args.score, classes=_classes(args),
+        trust=args.trust,
+    )  # fmt: skip
 
 
 def _classes(args: argparse.Namespace) -> tuple[str, ...] | None:

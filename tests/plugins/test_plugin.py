@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from stc.files import sha256
+from stc.runtime.machine import plugin as plugins
 from tests.plugins.toolchain import FIBERS, KERNELS, PLUGINS, ROOT, cmake, compile_host, execute, tensorrt_headers
 
 pytestmark = pytest.mark.slow
@@ -20,6 +22,7 @@ EXPORTS = {
     "getCreators",
     "setLoggerFinder",
     "stc_cuda_abi",
+    "stc_cuda_built_with",
     "stc_cuda_dynamic_mask_head",
     "stc_cuda_bit_masks",
     "stc_cuda_dense_masks",
@@ -87,6 +90,10 @@ def test_the_library_exports_what_it_must_and_nothing_else(library: Path) -> Non
 def test_the_library_loads_without_tensorrt_and_without_a_driver(library: Path) -> None:
     handle = ctypes.CDLL(str(library))
     assert handle.stc_cuda_abi() == 1
+    handle.stc_cuda_built_with.restype = ctypes.c_char_p
+    told = re.fullmatch(rb"stc: CUDART_VERSION=(\d+)0\d0", handle.stc_cuda_built_with())
+    found = plugins.read(library)
+    assert told and found.cuda == int(told[1]) >= 12 and found.sha256 == sha256(library)
     count = ctypes.c_int32()
     handle.getCreators.restype = ctypes.POINTER(ctypes.c_void_p)
     assert handle.getCreators(ctypes.byref(count))[0] and count.value == 1

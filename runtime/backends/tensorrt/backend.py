@@ -11,7 +11,8 @@ import hashlib
 import logging
 import os
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -19,14 +20,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.errors import FatalError, InputError
+from stc.errors import DeviceError, FatalError, InputError
 from stc.runtime.backends.tensorrt import bindings, device_array
 from stc.runtime.backends.tensorrt.cuda import Cuda, GpuClock, import_cudart
-from stc.runtime.backends.tensorrt.device_array import DeviceArray
+from stc.runtime.backends.tensorrt.device_array import CUDA, DeviceArray
 from stc.runtime.backends.tensorrt.engine import collector, describe, deserialize, import_tensorrt
 from stc.runtime.backends.tensorrt.execution import CapturedGraphs, Execution, OwnGraphs, Site
+from stc.runtime.backends.tensorrt.readers import Readers
 from stc.runtime.bundle.contract import COUNT, INPUT
 from stc.runtime.bundle.files import EngineFile
+from stc.runtime.machine.device import Device
 from stc.runtime.machine.flavour import FLAVOURS
 from stc.runtime.stages import ENQUEUE
 
@@ -34,10 +37,11 @@ logger = logging.getLogger(__name__)
 
 
 class TensorRtBackend:
-    """One engine on the first GPU. All memory is reserved when it loads, for the largest batch.
+    """One engine on one GPU. Its buffers are reserved when it loads, for the largest batch.
 
-    `run` and `run_on_device` may be called from several threads; one runs at a time. `close` releases everything in
-    order; after an error that CUDA does not recover from, it leaves the driver alone.
+    `adopt`, `run` and `run_on_device` may be called from several threads, whichever GPU is current there; one runs at a
+    time. `close` releases everything in order; after an error that CUDA does not recover from, it leaves the driver
+    alone.
     """
 
     def __init__(self, file: EngineFile) -> None:
@@ -47,28 +51,19 @@ class TensorRtBackend:
         too little memory.
         """
         self.path = file.path
-        self.device = "cuda"
+        self.device = str(Device("cuda", file.gpu))
         self.mask_head = file.mask_head
         self._lock = threading.Lock()
         self._closed = False
-        trt = import_tensorrt(file.flavour)
-        self._cuda = Cuda(import_cudart())
-        self.engine = f"{FLAVOURS[file.flavour].title} {trt.__version__}"
-        log = collector(trt)
-        engine = deserialize(trt, log, file.plan, file.plugin, file.path, file.flavour)
-        self._bindings = bindings.plan(*describe(trt, engine), str(file.path))
+        self._readers = Readers()
         self._release = ExitStack()
+        self._execution: Execution | None = None
+        trt = import_tensorrt(file.flavour)
+        self.engine = f"{FLAVOURS[file.flavour].title} {trt.__version__}"
+        self._cuda = Cuda(import_cudart(), file.gpu)
         try:
-            self._stream = self._cuda.create_stream()
-            self._release.callback(self._cuda.destroy_stream, self._stream)
-            self._device, self._host = self._reserve()
-            self._clock = GpuClock(self._cuda, self._stream, self._release)
-            site = Site(self._cuda, trt, log, engine, self._stream, self._bindings, self._device, str(file.path))
-            self._execution: Execution | None = (
-                OwnGraphs(site, _cache_file(file.plan, trt.__version__), self._release)
-                if file.flavour == "rtx"
-                else CapturedGraphs(site, self._release)
-            )
+            with self._cuda.using():
+                self._load(file, trt)
         except BaseException:
             self.close()
             raise
@@ -78,9 +73,35 @@ class TensorRtBackend:
         self.batches = (self._bindings.least, self._bindings.largest)
         logger.info("%s: loaded with %s %s; mask head: %s", file.path, file.flavour, trt.__version__, self.mask_head)
 
+    def _load(self, file: EngineFile, trt: Any) -> None:
+        log = collector(trt)
+        engine = deserialize(trt, log, file.plan, file.plugin, file.path, file.flavour)
+        self._bindings = bindings.plan(*describe(trt, engine), str(file.path))
+        self._stream = self._cuda.create_stream()
+        self._release.callback(self._cuda.destroy_stream, self._stream)
+        self._device, self._host = self._reserve()
+        self._clock = GpuClock(self._cuda, self._stream, self._release)
+        site = Site(self._cuda, trt, log, engine, self._stream, self._bindings, self._device, str(file.path))
+        self._execution = (
+            OwnGraphs(site, _cache_file(file.plan, trt.__version__), self._release)
+            if file.flavour == "rtx"
+            else CapturedGraphs(site, self._release)
+        )
+
     def adopt(self, frames: Any) -> DeviceArray:
-        """Another library's array in GPU memory, uncopied. Raises InputError when it is none."""
-        return device_array.wrap(frames, int(self._stream))
+        """Another library's array in this GPU's memory, uncopied. Raises InputError when it is none."""
+        with self._entered():
+            array = device_array.wrap(frames, int(self._stream))
+            # Asked of the driver: an address of the host's, or of another GPU, would break CUDA for the whole process.
+            gpu = self._cuda.gpu_of(array.pointer) if array.nbytes else self._cuda.index
+        if gpu is None:
+            raise InputError(f"a {type(frames).__name__} that is not in GPU memory; give a NumPy array, or one there")
+        if gpu != self._cuda.index:
+            raise InputError(
+                f"frames in the memory of cuda:{gpu}, while the engine runs on cuda:{self._cuda.index}; copy them "
+                f"there, or open the session on their GPU: device='cuda:{gpu}'"
+            )
+        return array
 
     def run(
         self, frames: NDArray[np.uint8] | DeviceArray, timings: dict[str, float] | None = None
@@ -91,7 +112,7 @@ class TensorRtBackend:
 
         Raises FatalError when CUDA has broken (restart the process), DeviceError when it refused this call.
         """
-        with self._lock:
+        with self._entered():
             batch, enqueue = self._execute(frames)
             counts = self._counts(batch)
             bindings.check_counts(counts.tolist(), self._bindings.rows, str(self.path))
@@ -103,13 +124,21 @@ class TensorRtBackend:
     def run_on_device(self, frames: NDArray[np.uint8] | DeviceArray) -> dict[str, DeviceArray]:
         """All outputs by name where the engine wrote them, complete; valid until the next call and until `close`.
 
-        Raises as `run` does.
+        Both wait for what readers of the outputs have put on their streams by then. Raises as `run` does.
         """
-        with self._lock:
+        with self._entered():
             batch, _ = self._execute(frames)
             self._cuda.synchronize(self._stream)
+            place = (CUDA, self._cuda.index)
             return {
-                tensor.name: DeviceArray(self._device[tensor.name], tensor.shape(batch), tensor.dtype, owner=self)
+                tensor.name: DeviceArray(
+                    self._device[tensor.name],
+                    tensor.shape(batch),
+                    tensor.dtype,
+                    owner=self,
+                    device=place,
+                    readers=self._readers,
+                )
                 for tensor in (self._bindings.count, *self._bindings.rows)
             }
 
@@ -120,10 +149,25 @@ class TensorRtBackend:
                 return
             self._closed = True
             self._execution = None
+            if self._cuda.dead is None:
+                with suppress(DeviceError), self._cuda.using():
+                    if self._readers.take():
+                        self._cuda.synchronize_all()
+                    self._release.close()
+            if self._cuda.dead is None:
+                self._release.close()  # nothing is left, unless the GPU could not be chosen
+            self._release.pop_all()  # every call would fail; the end of the process gives the memory back
+
+    @contextmanager
+    def _entered(self) -> Iterator[None]:
+        """One thread at a time, with the engine's GPU as its current one."""
+        with self._lock:
+            if self._closed or self._execution is None:
+                raise InputError(f"{self.path}: the session is closed")
             if self._cuda.dead is not None:
-                self._release.pop_all()  # every call would fail; the end of the process gives the memory back
-                return
-            self._release.close()
+                raise FatalError(str(self._cuda.dead))
+            with self._cuda.using():
+                yield
 
     def _reserve(self) -> tuple[dict[str, int], dict[str, NDArray[Any]]]:
         """GPU memory and pinned memory of every tensor."""
@@ -142,16 +186,14 @@ class TensorRtBackend:
 
     def _execute(self, frames: NDArray[np.uint8] | DeviceArray) -> tuple[int, float]:
         """Put the work on the stream; the batch size, and the seconds that putting the engine's work there took."""
-        if self._closed or self._execution is None:
-            raise InputError(f"{self.path}: the session is closed")
-        if self._cuda.dead is not None:
-            raise FatalError(str(self._cuda.dead))
+        assert self._execution is not None
         target, batch = self._device[INPUT], frames.shape[0]
         size = self._bindings.frames.nbytes(batch)
+        self._await_readers()
+        if isinstance(frames, DeviceArray) and frames.stream is not None:
+            self._cuda.wait_for(frames.stream, self._stream)
         self._clock.mark("begin")
         if isinstance(frames, DeviceArray):
-            if frames.stream is not None:
-                self._cuda.wait_for(frames.stream, self._stream)
             # Into the engine's own buffer: a captured graph reads a fixed address, and this costs microseconds.
             self._cuda.copy(target, frames.pointer, size, self._stream)
         else:
@@ -164,6 +206,15 @@ class TensorRtBackend:
         enqueue = perf_counter() - start
         self._clock.mark("computed")
         return batch, enqueue
+
+    def _await_readers(self) -> None:
+        try:
+            for stream in self._readers.take():
+                self._cuda.wait_for(stream, self._stream)
+        except FatalError:
+            raise
+        except DeviceError:  # a stream that its owner has destroyed: what is on it may still be going on
+            self._cuda.synchronize_all()
 
     def _counts(self, batch: int) -> NDArray[np.int32]:
         count = self._bindings.count

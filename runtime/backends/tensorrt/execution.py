@@ -42,7 +42,7 @@ class Site:
     def enqueue(self, context: Any) -> None:
         """Raises FatalError after a sticky CUDA error, DeviceError when TensorRT fails otherwise."""
         if not context.execute_async_v3(int(self.stream)):
-            self.cuda.check_sticky("running the engine")
+            self.cuda.check_sticky(self.stream, "running the engine")
             raise DeviceError(f"{self.name}: TensorRT cannot run the engine ({self.log.reason()}); see: stc-doctor")
 
 
@@ -75,6 +75,7 @@ class CapturedGraphs:
         self._scratch = site.cuda.malloc(self._scratch_size)
         release.callback(site.cuda.free, self._scratch)
         release.callback(self._close)
+        self._prepare(site.bindings.least)
 
     def run(self, batch: int) -> None:
         site = self._site
@@ -113,7 +114,7 @@ class CapturedGraphs:
         except FatalError:
             raise
         except DeviceError as error:
-            site.cuda.check_sticky("capturing a graph")
+            site.cuda.check_sticky(site.stream, "capturing a graph")
             self._capturing = False
             logger.warning("%s: runs without CUDA graphs, a little slower: %s", site.name, error)
             return None

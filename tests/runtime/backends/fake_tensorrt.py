@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from tests.runtime.backends.fake_cuda import FakeCuda
+from tests.runtime.backends.fake_cuda import FakeCuda, cudaError_t
 
 MAGIC = b"FAKEPLAN"
 DTYPES = {
@@ -51,8 +51,8 @@ class ILogger:
 class FakeTensorRt:
     """Use it as the module `tensorrt`, or with `rtx` as `tensorrt_rtx`.
 
-    `fail_enqueue`: which calls of execute_async_v3 return False, by number from 1. `alive` names live objects. `log` is
-    the first logger that it was given: like TensorRT, it ignores later ones.
+    `fail_enqueue`: which calls of execute_async_v3 return False, by number from 1; `breaks`: which of them break CUDA,
+    and how. `log` is the first logger that it was given: like TensorRT, it ignores later ones.
     """
 
     cuda: FakeCuda
@@ -60,6 +60,7 @@ class FakeTensorRt:
     __version__: str = "11.4.0.106"
     calls: list[str] = field(default_factory=list)
     fail_enqueue: set[int] = field(default_factory=set)
+    breaks: dict[int, cudaError_t] = field(default_factory=dict)
     enqueued: int = 0
     libraries: list[str] = field(default_factory=list)
     refuse_library: bool = False
@@ -109,6 +110,7 @@ class Engine:
 
     def __init__(self, trt: FakeTensorRt, model: bytes, largest: int) -> None:
         self._trt = trt
+        self.gpu = trt.cuda.current
         self.session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
         inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
         order = [*inputs, *outputs]
@@ -140,6 +142,7 @@ class Engine:
 
     def create_execution_context(self, how: Any) -> Context:
         self._trt.calls.append("create_execution_context")
+        assert self._trt.cuda.current == self.gpu, "an engine belongs to a GPU"
         assert isinstance(how, RuntimeConfig) if self._trt.rtx else how == "USER_MANAGED"
         if self._trt.rtx:
             assert how.cuda_graph_strategy == "WHOLE_GRAPH_CAPTURE" and how.cache is not None
@@ -208,7 +211,12 @@ class Context:
         assert type(stream) is int  # TensorRT 10.3 takes nothing else
         assert set(self._addresses) == set(self._engine.tensors), "every tensor needs an address"
         assert self._scratch or self._trt.rtx
-        if self._trt.enqueued in self._trt.fail_enqueue or self._trt.cuda.sticky is not None:
+        cuda = self._trt.cuda
+        if self._trt.enqueued in self._trt.breaks:  # told to TensorRT's own CUDA runtime, and to no other
+            cuda.sticky = self._trt.breaks[self._trt.enqueued]
+        if self._trt.enqueued in self._trt.fail_enqueue or cuda.sticky is not None:
+            return False
+        if cuda.current != self._engine.gpu or not cuda.usable(stream):
             return False
         addresses, shape = dict(self._addresses), self._shape  # what a graph captures
         self._trt.cuda.work(stream, lambda: self._compute(addresses, shape))
