@@ -21,7 +21,7 @@ FPS, STREAMS = 30.0, 4
 
 def parse(argv: Sequence[str]) -> Namespace:
     """Raises InputError for values out of range, and for options that the scenario does not have."""
-    arguments: Namespace = _parser().parse_args(argv)
+    arguments = _parser().parse_args(argv)
     if arguments.frames < 1:
         raise InputError(f"--frames {arguments.frames}: at least 1 is needed")
     for option, scenario in (("streams", "multi-stream"), ("fps", "paced")):

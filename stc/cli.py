@@ -8,6 +8,7 @@ import argparse
 import difflib
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -45,14 +46,9 @@ class Parser(argparse.ArgumentParser):
             "--version", action="version", version=f"stc {__version__}", help="print the version and stop"
         )
 
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        found, unknown = self.parse_known_args(args, namespace)
-        if unknown:
-            meant = meant_by(unknown[0].partition("=")[0], self._option_string_actions)
-            self.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
-        return found
-
     def error(self, message: str) -> NoReturn:
+        if unknown := re.match(r"unrecognized arguments: (-[^\s=]+)", message):
+            message += meant_by(unknown[1], self._option_string_actions)
         raise InputError(f"{message}; see: {self.prog} --help")
 
     def _print_message(self, message: str, file: Any = None) -> None:

@@ -145,7 +145,8 @@ def fingerprint(job: Job) -> str:
     asked = [None if path is None else path.name for path in job.outputs.places]
     if job.outputs.json is not None:
         asked.append(str(job.outputs.video_id))
-    values = {"stc": __version__, "content": content, "settings": settings, "asked": asked}
+    zones = [asdict(zone) for zone in job.outputs.zones]
+    values = {"stc": __version__, "content": content, "settings": settings, "asked": asked, "zones": zones}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 

@@ -44,6 +44,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--rotate", metavar="SIZE|TIME", help="begin a new file of --jsonl at this size or time, such as 100MB or 1h"
     )
+    p.add_argument(
+        "--zones", type=Path, metavar="ZONES.json",
+        help='count tracks over lines and in areas: {"door": {"line": [[x, y], [x, y]]}, "yard": {"polygon": [...]}}',
+    )  # fmt: skip
     p.add_argument("--contact", type=Path, metavar="FILE.png", help="contact sheet of annotated frames")
     p.add_argument(
         "--overwrite", action="store_true",
@@ -80,9 +84,13 @@ def main(argv: Sequence[str]) -> int:
     from stc.runtime.bundle.files import read_with
     from stc.runtime.video import ReconnectPolicy, open_source
     from stc.runtime.video.sinks.lines import Rotation
+    from stc.runtime.zones import read_zones
 
     rotation = None if args.rotate is None else Rotation.parse(args.rotate)
-    outputs = Outputs(args.output, args.json, args.jsonl, args.contact, args.append, rotation, args.overwrite)
+    zones = () if args.zones is None else tuple(read_zones(args.zones))
+    outputs = Outputs(
+        args.output, args.json, args.jsonl, args.contact, args.append, rotation, args.overwrite, zones=zones
+    )
     if args.ray is not None:
         outputs.check_folders()
         return _run_fleet(args, outputs)
@@ -91,7 +99,7 @@ def main(argv: Sequence[str]) -> int:
     if several:
         outputs.check_folders()
     else:
-        outputs.check([*args.input, *read_with(args.model)])
+        outputs.check([*args.input, *read_with(args.model), *([str(args.zones)] if args.zones else [])])
 
     def open_(spec: str) -> Source:
         return open_source(spec, args.every, policy=args.policy, reconnect=reconnect)
