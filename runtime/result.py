@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,13 @@ from stc.runtime.tracking.tracker import TrackEvent
 if TYPE_CHECKING:
     from stc.runtime.drawing.draw import Style
     from stc.runtime.zones.count import ZoneReport
+
+
+class HasImage(Protocol):
+    """A `Frame` of `stc.runtime.video`."""
+
+    @property
+    def image(self) -> NDArray[np.uint8]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,34 +112,33 @@ class Result:
         height, width = self.frame_size
         return np.asarray(self.boxes / np.array([width, height, width, height]), np.float32)
 
-    def draw(self, frame: NDArray[np.uint8], style: Style | None = None) -> NDArray[np.uint8]:
-        """A copy of `frame` uint8 (H0, W0, 3) BGR with the confirmed objects drawn in, each in its track's colour.
+    def draw(self, frame: NDArray[np.uint8] | HasImage, style: Style | None = None) -> NDArray[np.uint8]:
+        """A copy of `frame`, uint8 (H0, W0, 3) BGR or a `Frame`, with the confirmed objects in their tracks' colours.
 
         Raises InputError when `frame` is of another size, MissingDependencyError without OpenCV.
         """
         from stc.runtime.drawing.draw import Style, annotate
 
-        self._check(frame)
-        return annotate(frame, self, style or Style())
+        return annotate(self._picture(frame), self, style or Style())
 
-    def crop(self, frame: NDArray[np.uint8], *, masked: bool = False) -> list[NDArray[np.uint8]]:
+    def crop(self, frame: NDArray[np.uint8] | HasImage, *, masked: bool = False) -> list[NDArray[np.uint8]]:
         """The part of `frame` uint8 (H0, W0, 3) in each object's box: copies, at least one pixel wide and high.
 
         masked: pixels outside the object's mask are black. Raises InputError when `frame` is of another size.
         """
-        self._check(frame)
+        picture = self._picture(frame)
         parts = []
         for item in self:
             left, top = np.floor(item.box[:2]).astype(int)
             right, bottom = np.ceil(item.box[2:]).astype(int)
             area = slice(top, bottom), slice(left, right)
-            part = frame[area].copy()
+            part = picture[area].copy()
             if masked:
                 part[~item.mask[area]] = 0
             parts.append(part)
         return parts
 
-    def save(self, path: str | Path, frame: NDArray[np.uint8], style: Style | None = None) -> None:
+    def save(self, path: str | Path, frame: NDArray[np.uint8] | HasImage, style: Style | None = None) -> None:
         """Write `draw(frame)` as a picture whose format the suffix names, whole or not at all.
 
         Raises InputError for an unknown suffix and where it cannot be written, and what `draw` raises.
@@ -192,13 +198,15 @@ class Result:
             "rle": np.array([mask["counts"] for mask in self.masks.rle()], dtype=object),
         }
 
-    def _check(self, frame: NDArray[np.uint8]) -> None:
-        found = getattr(frame, "shape", None)
-        if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.shape != (*self.frame_size, 3):
-            what = f"{frame.dtype} {found}" if isinstance(frame, np.ndarray) else type(frame).__name__
+    def _picture(self, frame: NDArray[np.uint8] | HasImage) -> NDArray[np.uint8]:
+        """The pixels of `frame`. Raises InputError unless they are of the size that this result is of."""
+        picture = frame if isinstance(frame, np.ndarray) else getattr(frame, "image", None)
+        if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.shape != (*self.frame_size, 3):
+            found = f"{picture.dtype} {picture.shape}" if isinstance(picture, np.ndarray) else type(frame).__name__
             raise InputError(
-                f"this result is of a frame uint8 {(*self.frame_size, 3)}; got {what}: give the frame that it came from"
+                f"this result is of a frame uint8 {(*self.frame_size, 3)}; got {found}: give the one that it came from"
             )
+        return picture
 
     def to_supervision(self) -> Any:
         """A `supervision.Detections`: full-frame masks, names in `data["class_name"]`, tracker id -1 where unconfirmed.

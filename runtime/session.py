@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError, Missing, ProcessBoundError
+from stc.runtime import selection
 from stc.runtime.backends.backend import Backend, OnDevice
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from stc.runtime.backends.tensorrt.backend import TensorRtBackend
@@ -26,6 +26,9 @@ from stc.runtime.result import Result
 from stc.runtime.stream import Stream, step
 from stc.runtime.tracking import config as tracker_config
 from stc.runtime.tracking.config import TrackerConfig
+
+if TYPE_CHECKING:
+    from stc.runtime.video.frame import Frame, Source
 
 logger = logging.getLogger(__name__)
 
@@ -112,8 +115,8 @@ class Session:
         self._where = where
         try:
             contract.check(self.passport, self._backend.inputs, self._backend.outputs, where)
-            self.score_threshold = _threshold(self.passport, score_threshold)
-            self.wanted = _wanted(self.passport, classes)
+            self.score_threshold = selection.threshold(self.passport, score_threshold)
+            self.wanted = selection.wanted(self.passport, classes)
             self.tracker_config = tracker or tracker_config.from_dict(self.passport.tracker, where)
         except BaseException:
             self._backend.close()
@@ -147,12 +150,61 @@ class Session:
         """Where the model runs: "cpu", "cuda" (the first GPU) or "cuda:N"."""
         return self._backend.device
 
-    def stream(self, name: str = "", fps: float = 30.0, tracker: TrackerConfig | None = None) -> Stream:
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of all classes of the model; `Result.labels` are indices into them."""
+        return self.passport.classes
+
+    def __repr__(self) -> str:
+        return f"<Session of {self._where}: {self.engine}; classes {', '.join(self.classes)}>"
+
+    def stream(
+        self,
+        name: str = "",
+        fps: float = 30.0,
+        tracker: TrackerConfig | None = None,
+        *,
+        score_threshold: float | None = None,
+        classes: Iterable[str] | None = None,
+    ) -> Stream:
         """A new video. `fps` spaces the frames that come without a time; `name` appears in messages.
 
-        tracker: rule and settings of this stream; None: the session's.
+        tracker, score_threshold, classes: of this stream; None: the session's. Raises InputError as `Session` does.
         """
-        return Stream(self, tracker or self.tracker_config, name=name, fps=fps)
+        return Stream(
+            self,
+            tracker or self.tracker_config,
+            name=name,
+            fps=fps,
+            score_threshold=None if score_threshold is None else selection.threshold(self.passport, score_threshold),
+            wanted=None if classes is None else selection.wanted(self.passport, classes),
+        )
+
+    def track(
+        self,
+        source: str | Path | Source,
+        *,
+        every: int = 1,
+        tracker: TrackerConfig | None = None,
+        score_threshold: float | None = None,
+        classes: Iterable[str] | None = None,
+    ) -> Iterator[tuple[Frame, Result]]:
+        """Each frame of a video, picture, folder, camera or URL with its result, read as `stc-track` reads it.
+
+            for frame, result in session.track("rtsp://cam/live", every=2):
+                picture = result.draw(frame)
+
+        source: what `stc.runtime.video.open_source` takes, or what it gave. It is opened with the first frame, and
+        closed when the loop ends, however it ends. every: use only every Nth frame. The rest as in `stream`.
+
+        Raises InputError for what cannot be read, and what `Stream` raises.
+        """
+        from stc.runtime.video.sources import open_source
+
+        with open_source(source, every) if isinstance(source, (str, Path)) else source as frames:
+            stream = self.stream(frames.name, frames.fps, tracker, score_threshold=score_threshold, classes=classes)
+            for frame in frames:
+                yield frame, stream(frame.image, frame.time)
 
     def step(
         self, frames: Mapping[Stream, NDArray[np.uint8]], times: Mapping[Stream, float | None] | None = None
@@ -254,25 +306,3 @@ def _precision(path: Path, passport: Passport, backend: Backend) -> str:
         path,
     )
     return "fp16"
-
-
-def _threshold(passport: Passport, asked: float | None) -> float:
-    if asked is None:
-        return 0.0  # the graph has applied its own
-    baked = passport.score_threshold
-    # Four decimals, as the message shows it: typing the printed value back must work.
-    if not math.isfinite(asked) or asked > 1 or round(asked, 4) < round(baked, 4):
-        raise InputError(
-            f"score threshold {asked:g}: must be from {baked:.4f}, which is baked into the model, to 1; "
-            "for a lower one re-export with: stc-export --ckpt FILE"
-        )
-    return asked
-
-
-def _wanted(passport: Passport, classes: Iterable[str] | None) -> NDArray[np.bool_]:
-    if classes is None:
-        return np.ones(len(passport.classes), np.bool_)
-    names = {classes} if isinstance(classes, str) else set(classes)
-    if unknown := sorted(names - set(passport.classes)):
-        raise InputError(f"unknown classes {', '.join(unknown)}; this model knows {', '.join(passport.classes)}")
-    return np.array([name in names for name in passport.classes], np.bool_)

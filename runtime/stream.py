@@ -152,13 +152,24 @@ class Stream:
     when asked for, so their time is the caller's to take.
     """
 
-    def __init__(self, session: SessionView, tracker: TrackerConfig, *, name: str = "", fps: float = 30.0) -> None:
-        """Raises InputError unless `fps` is a positive number."""
+    def __init__(
+        self,
+        session: SessionView,
+        tracker: TrackerConfig,
+        *,
+        name: str = "",
+        fps: float = 30.0,
+        score_threshold: float | None = None,
+        wanted: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """score_threshold, wanted: of this video; None: the session's. Raises InputError unless `fps` is positive."""
         if not (math.isfinite(fps) and fps > 0):
             raise InputError(f"fps must be a positive number; got {fps}")
         self.name = name
         self.fps = fps
         self.session = session
+        self.score_threshold = session.score_threshold if score_threshold is None else score_threshold
+        self.wanted = session.wanted if wanted is None else wanted
         self.timings: dict[str, float] = {}
         self._tracker = Tracker(tracker)
         self._closed = False
@@ -234,12 +245,11 @@ class Stream:
         return time
 
     def select(self, outputs: dict[str, NDArray[Any]], image: int, letterbox: Letterbox) -> Found:
-        """What this session's threshold and classes leave of picture `image` of a batch. Changes nothing.
+        """What this stream's threshold and classes leave of picture `image` of a batch. Changes nothing.
 
         Raises IncompatibleError for a label beyond the model's classes.
         """
-        session = self.session
-        detections, masks = select(outputs, image, letterbox, session.score_threshold, session.wanted)
+        detections, masks = select(outputs, image, letterbox, self.score_threshold, self.wanted)
         if self._tracker.rule.needs_masks:
             detections = replace(detections, masks=masks)
         return Found(detections, masks, letterbox)
