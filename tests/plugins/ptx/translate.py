@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 BYTES = {"u8": 1, "b8": 1, "u16": 2, "s16": 2, "b16": 2, "u32": 4, "s32": 4, "b32": 4, "u64": 8, "s64": 8, "b64": 8,
-         "f32": 4, "f64": 8}  # fmt: skip
+         "f32": 4}  # fmt: skip
 C_TYPES = {kind: f"{'u' if kind[0] in 'ub' else ''}int{8 * size}_t" for kind, size in BYTES.items()} | {
-    **{"f32": "float", "f64": "double", "pred": "bool"}
+    **{"f32": "float", "pred": "bool"}
 }
 SPECIAL = {
     **{"%tid.x": "t.tid", "%tid.y": "0u", "%tid.z": "0u", "%ntid.x": "t.threads", "%ntid.y": "1u", "%ntid.z": "1u"},
@@ -53,9 +53,11 @@ def translate(text: str) -> tuple[str, list[Kernel], list[str]]:
 
 def _parameters(text: str) -> list[tuple[str, int, int]]:
     found, offset = [], 0
-    for kind, name in re.findall(r"\.param\s+\.(\w+)\s+([\w$]+)", text):
-        size = BYTES[kind]
-        offset = -(-offset // size) * size
+    declaration = r"\.param\s+(?:\.align\s+(\d+)\s+)?\.(\w+)\s+([\w$]+)(?:\[(\d+)\])?"
+    for align, kind, name, count in re.findall(declaration, text):  # a struct is an array of bytes
+        size = BYTES[kind] * int(count or 1)
+        alignment = int(align or size)
+        offset = -(-offset // alignment) * alignment
         found.append((name, offset, size))
         offset += size
     return found
@@ -102,7 +104,7 @@ def _statement(text: str, places: dict[str, int], shared: list[str], opcodes: di
         code = FORMS[name](Operands(operands, places, shared), *forms)
     except (KeyError, TypeError, IndexError, ValueError) as error:
         raise UnknownFormError(text) from error
-    condition = "" if guard is None else f"if ({'!' if guard[0] == '!' else ''}read<bool>(r_{guard.lstrip('!%')})) "
+    condition = "" if guard is None else f"if ({'!' if guard[0] == '!' else ''}r_{guard.lstrip('!%')}.pred) "
     return f"{condition}{{ executed[{number}]++; {code} }}"
 
 
@@ -124,10 +126,10 @@ class Operands:
             return f"({type_})({text}ll)"
         if text in self.shared and kind[1:] in ("32", "64"):
             return f"({type_})0"  # the one array of dynamic shared memory starts at 0
-        return f"read<{type_}>({register(text)})"
+        return place(text, kind)
 
     def write(self, kind: str, expression: str) -> str:
-        return f"write<{C_TYPES[kind]}>({register(self.texts[0])}, {expression});"
+        return f"{place(self.texts[0], kind)} = {expression};"
 
     def address(self, index: int, space: str) -> str:
         base, offset = re.fullmatch(r"\[\s*([\w$%]+)\s*(?:\+\s*(-?\d+))?\s*\]", self.texts[index]).groups()  # type: ignore[union-attr]
@@ -135,16 +137,17 @@ class Operands:
             return f"{self.places[base] + int(offset or 0)}"
         if base in self.shared:
             return offset or "0"
-        return f"read<uint{64 if space == 'global' else 32}_t>({register(base)}) + ({offset or 0})"
+        return f"{place(base, 'u64' if space == 'global' else 'u32')} + ({offset or 0})"
 
     def vector(self, index: int) -> list[str]:
         return [part.strip() for part in self.texts[index].strip("{}").split(",")]
 
 
-def register(text: str) -> str:
-    if not re.fullmatch(r"%[a-z]+\d+", text):
-        raise ValueError(text)
-    return f"r_{text[1:]}"
+def place(register: str, kind: str) -> str:
+    """A register as a value of PTX type `kind`."""
+    if not re.fullmatch(r"%[a-z]+\d+", register):
+        raise ValueError(register)
+    return f"r_{register[1:]}.{kind.replace('b', 'u')}"
 
 
 def _unsigned(kind: str) -> str:
@@ -192,7 +195,7 @@ def _div(o: Operands, *forms: str) -> str:
     kind = forms[-1]
     a, b = o.value(1, kind), o.value(2, kind)
     quotient = {("approx", "f32"): f"divided_approximately({a}, {b})"}.get(forms, f"{a} / {b}")
-    if forms not in (("approx", "f32"), ("rn", "f32"), ("s32",), ("u32",)):
+    if forms not in (("approx", "f32"), ("rn", "f32"), ("s32",), ("u32",), ("s64",), ("u64",)):
         raise ValueError(forms)
     return o.write(kind, quotient)
 
@@ -250,15 +253,12 @@ def _mov(o: Operands, kind: str) -> str:
     if target.startswith("{"):
         parts = o.vector(0)
         bits = 8 * BYTES[kind] // len(parts)
-        whole = f"uint64_t whole = read<uint{8 * BYTES[kind]}_t>({register(source)}); "
-        return whole + " ".join(
-            f"write<uint{bits}_t>({register(part)}, (uint{bits}_t)(whole >> {i * bits}));"
-            for i, part in enumerate(parts)
-        )
+        whole = f"uint64_t whole = {place(source, kind)}; "
+        return whole + " ".join(f"{place(part, f'u{bits}')} = whole >> {i * bits};" for i, part in enumerate(parts))
     if source.startswith("{"):
         parts = o.vector(1)
         bits = 8 * BYTES[kind] // len(parts)
-        joined = " | ".join(f"((uint64_t)read<uint{bits}_t>({register(p)}) << {i * bits})" for i, p in enumerate(parts))
+        joined = " | ".join(f"((uint64_t){place(part, f'u{bits}')} << {i * bits})" for i, part in enumerate(parts))
         return o.write(kind, f"({C_TYPES[kind]})({joined})")
     return o.write(kind, o.value(1, kind))
 
@@ -267,7 +267,7 @@ def _ld(o: Operands, space: str, *forms: str) -> str:
     kind, targets = forms[-1], o.vector(0)
     _check_vector(forms[:-1], targets)
     type_ = C_TYPES[kind]
-    reads = " ".join(f"write<{type_}>({register(target)}, v[{i}]);" for i, target in enumerate(targets))
+    reads = " ".join(f"{place(target, kind)} = v[{i}];" for i, target in enumerate(targets))
     return f"{type_} v[{len(targets)}]; t.load_{space}({o.address(1, space)}, v, sizeof v); {reads}"
 
 
