@@ -48,7 +48,6 @@ MODULES = [
     "stc.benchmarks.crossings",
     "stc.benchmarks.kernels",
     "stc.benchmarks.kernels.report",
-    "stc.benchmarks.kernels.roofline",
     "stc.benchmarks.paths",
     "stc.benchmarks.startup",
     "stc.benchmarks.streams",

@@ -54,7 +54,9 @@ def _parameters(text: str) -> list[tuple[str, int, int]]:
 def _function(kernel: Kernel) -> str:
     registers = "".join(f"  Register {name};\n" for name in kernel.registers)
     body = "\n".join(f"  {statement}" for statement in kernel.statements)
+    layout = "".join(f"{offset}, {size}, " for _, offset, size in kernel.parameters)
     return (
+        f'extern "C" const unsigned parameters_{kernel.name}[] = {{{layout}0, 0}};\n'
         f"static void body_{kernel.name}(Thread& t) {{\n{registers}{body}\n}}\n"
         f'extern "C" void run_{kernel.name}(const unsigned char* parameters, const unsigned* grid, unsigned threads, '
         f"unsigned shared, int backwards) {{\n"
