@@ -22,6 +22,7 @@ Address = Callable[[Array], int]
 STORAGE: dict[str, type] = {"f32": np.float32, "f16": np.float16}
 NETWORKS = ((8, 3), (8, 2), (4, 3), (16, 3))  # STC_MASK_HEAD_NETWORKS: channels, layers
 WORD = 32  # pixels
+FRAME_FORMS = ("words", "pixels")  # of frame masks: bits, or a byte for each
 
 
 def on_host(array: Array) -> int:

@@ -39,12 +39,13 @@ class Run:
         return sum(self.executed.values())
 
 
-def build(text: str, output: Path) -> tuple[list[Kernel], list[str]]:
-    """Compile all kernels of `text` into a library; the kernels, and their opcodes in the order of the counters.
+def build(text: str, output: Path, only: str = "") -> tuple[list[Kernel], list[str]]:
+    """Compile kernels of `text` into a library, chosen as by `translate`; the kernels, and their opcodes in the order
+    of the counters.
 
     Raises UnknownFormError for an instruction that the translator does not know.
     """
-    source, kernels, opcodes = translate(text)
+    source, kernels, opcodes = translate(text, only)
     code = output.with_suffix(".cpp")
     code.write_text(source)
     command = [compiler(), *COMPILE, str(code), "-o", str(output)]
@@ -54,11 +55,11 @@ def build(text: str, output: Path) -> tuple[list[Kernel], list[str]]:
 
 
 class Executor:
-    """The kernels of one PTX file."""
+    """The kernels of one PTX file; `names` are theirs."""
 
-    def __init__(self, text: str, folder: Path) -> None:
-        """Raises as `build` does. The names of kernels: `names`."""
-        kernels, self._opcodes = build(text, folder / "kernels.so")
+    def __init__(self, text: str, folder: Path, only: str = "") -> None:
+        """As `build`, and raises what it raises."""
+        kernels, self._opcodes = build(text, folder / "kernels.so", only)
         self._kernels = {kernel.name: kernel for kernel in kernels}
         self.names = tuple(self._kernels)
         self._library = ctypes.CDLL(str(folder / "kernels.so"))

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from stc.runtime.mask_head_op import Attributes
-from tests.plugins.kernel_cases import NETWORKS, STORAGE, FrameCase, HeadCase
+from tests.plugins.kernel_cases import FRAME_FORMS, NETWORKS, STORAGE, FrameCase, HeadCase
 from tests.plugins.ptx.executor import Executor
-from tests.plugins.ptx.launches import FRAME_FORMS, run_embedded, run_frame_masks, run_library
+from tests.plugins.ptx.launches import run_embedded, run_frame_masks, run_library
 from tests.plugins.ptx.source import compile_ptx, release
 
 FILE = Path(__file__).with_suffix(".json")

@@ -8,7 +8,6 @@ from tests.plugins.ptx.executor import Executor, Run
 
 TYPES = {"f32": "f", "f16": "6__half"}  # as C++ mangles them
 FRAME_THREADS = 256  # kThreads of plugins/cuda/frame_masks.cu
-FRAME_FORMS = ("words", "pixels")
 
 
 def shared_bytes(parameters: int, width: int) -> int:

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.plugins.kernel_cases import STORAGE, FrameCase
+from tests.plugins.kernel_cases import FRAME_FORMS, STORAGE, FrameCase
 from tests.plugins.ptx import instructions
 from tests.plugins.ptx.executor import Executor
-from tests.plugins.ptx.launches import FRAME_FORMS, run_frame_masks
+from tests.plugins.ptx.launches import run_frame_masks
 from tests.plugins.ptx.source import OLDEST, compile_ptx
 
 # Masks (n, rows, cols), frames (H, W): odd and even widths, whole words, one word, and more than one block.

@@ -11,7 +11,7 @@ import pytest
 
 from tests.plugins.kernel_cases import FrameCase
 from tests.plugins.ptx.executor import Executor
-from tests.plugins.ptx.launches import run_frame_masks
+from tests.plugins.ptx.launches import frame_kernel, run_frame_masks
 from tests.plugins.ptx.source import compile_ptx
 from tests.plugins.ptx.test_embedded_kernels import faulty
 from tests.plugins.toolchain import PLUGINS
@@ -59,12 +59,13 @@ def plugins(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("what", IN_THE_MASK_HEAD)
 def test_faults_in_the_mask_head_are_found(what: str, plugins: Path) -> None:
     IN_THE_MASK_HEAD[what].plant(plugins)
-    assert faulty(Executor(compile_ptx("embedded.cu", plugins, plugins=plugins), plugins))
+    assert faulty(Executor(compile_ptx("embedded.cu", plugins, plugins=plugins), plugins, only="_f32"))
 
 
 @pytest.mark.parametrize("what", IN_FRAME_MASKS)
 def test_faults_in_frame_masks_are_found(what: str, plugins: Path) -> None:
     IN_FRAME_MASKS[what].plant(plugins)
-    executor = Executor(compile_ptx("frame_masks.cu", plugins, plugins=plugins), plugins)
     case = FrameCase.random(np.random.default_rng(0), "f32", (1, 5, 7), (13, 33))
+    text = compile_ptx("frame_masks.cu", plugins, plugins=plugins)
+    executor = Executor(text, plugins, only=frame_kernel(case, "words"))
     assert run_frame_masks(executor, case, "words").faults or case.differing("words")

@@ -25,13 +25,17 @@ class Kernel:
     statements: list[str] = field(default_factory=list)
 
 
-def translate(text: str) -> tuple[str, list[Kernel], list[str]]:
-    """C++ of all kernels in `text`, the kernels, and their opcodes in the order of the counters."""
+def translate(text: str, only: str = "") -> tuple[str, list[Kernel], list[str]]:
+    """C++ of the kernels in `text` whose names contain `only`, the kernels, and their opcodes in the order of the
+    counters.
+    """
     text = re.sub(r"//[^\n]*|/\*.*?\*/", "", text, flags=re.DOTALL)
     shared = re.findall(r"\.extern\s+\.shared\s+\.align\s+\d+\s+\.b8\s+([\w$]+)\[\]", text)
     opcodes: dict[str, int] = {}
     kernels = []
     for entry in re.finditer(r"\.entry\s+([\w$]+)\s*\((.*?)\)[^{]*\{(.*?)\n\}", text, re.DOTALL):
+        if only not in entry[1]:
+            continue
         kernel = Kernel(entry[1], _parameters(entry[2]))
         _body(kernel, entry[3], shared, opcodes)
         kernels.append(kernel)
