@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scripts.gpu.driver import BUS_BITS, CLOCK_KHZ, MAJOR, MEMORY_CLOCK_KHZ, MINOR, SMS, Gpu
+from stc.export.engine.embed import ROWS
 from tests.plugins.kernel_cases import HeadCase
 
 # Float32 units per multiprocessor (CUDA C++ Programming Guide, "Arithmetic Instructions"); 128 in all others.
 UNITS = {(7, 5): 64, (8, 0): 64}
 SHARED_BYTES = 128  # that a multiprocessor's shared memory gives per clock
-BAND, CELLS = 8, 2  # rows of a block and cells of a thread: kBand, kCells of plugins/cuda/mask_head.cuh
+CELLS = 2  # of a thread: kCells of plugins/cuda/mask_head.cuh
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def least_seconds(case: HeadCase, machine: Machine) -> dict[str, float | None]:
     batch, instances = case.params.shape[:2]
     height, width = case.features.shape[2:]
     channels, layers, parameters = case.head.channels, case.head.layers, case.head.parameters
-    cells = batch * instances * width * (height + -(-height // BAND) - 1)
+    cells = batch * instances * width * (height + -(-height // ROWS) - 1)
     products = cells * ((channels + 2) * channels + (layers - 2) * channels**2 + channels)
     moved = sum(array.nbytes for array in (*case.inputs, case.masks))
     work = {"memory": moved, "fp32": products, "shared": cells / CELLS * parameters * 4}

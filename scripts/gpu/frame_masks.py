@@ -24,10 +24,7 @@ def op_at(case: FrameCase, addresses: list[int]) -> ctypes.Structure:
 def on_gpu(case: FrameCase, form: str) -> Array:
     gpu, out = place.gpu(), getattr(case, form)
     with gpu.memory(*case.inputs, out) as addresses:
-        function = getattr(place.kernels(), f"stc_cuda_{FORMS[form]}")
-        storage = int(case.storage == "f16")
-        status = function(ctypes.byref(op_at(case, addresses)), storage, addresses[-1], gpu.stream)
-        assert status == 0, f"CUDA error {status}"
+        place.launch(FORMS[form], ctypes.byref(op_at(case, addresses)), int(case.storage == "f16"), addresses[-1])
         return gpu.fetch(addresses[-1], out)
 
 

@@ -29,8 +29,7 @@ def random_case(rng: np.random.Generator, number: int, most: tuple[int, int]) ->
 def run(case: HeadCase) -> Array:
     gpu = place.gpu()
     with gpu.memory(*case.inputs, case.masks) as addresses:
-        status = place.kernels().stc_cuda_dynamic_mask_head(ctypes.byref(op_at(case, addresses)), gpu.stream)
-        assert status == 0, f"CUDA error {status}"
+        place.launch("dynamic_mask_head", ctypes.byref(op_at(case, addresses)))
         return gpu.fetch(addresses[-1], case.masks)
 
 
@@ -44,7 +43,7 @@ def replayed(case: HeadCase) -> Array:
     gpu = place.gpu()
     with gpu.memory(*case.inputs, case.masks) as addresses:
         op = op_at(case, addresses)
-        graph = gpu.capture(lambda: place.kernels().stc_cuda_dynamic_mask_head(ctypes.byref(op), gpu.stream))
+        graph = gpu.capture(lambda: place.launch("dynamic_mask_head", ctypes.byref(op)))
         gpu.fill(addresses[-1], 0xFF, case.masks.nbytes)
         gpu.replay(graph)
         return gpu.fetch(addresses[-1], case.masks)

@@ -6,8 +6,9 @@ import ctypes
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from scripts.gpu.driver import Gpu
+from scripts.gpu.driver import DriverError, Gpu
 from stc.errors import Missing
 from stc.runtime.native import interface, library
 from stc.runtime.native.library import Library
@@ -36,6 +37,12 @@ def kernels() -> ctypes.CDLL:
         getattr(found, f"stc_cuda_{name}").argtypes = (pointer, ctypes.c_int32, pointer, pointer)
     found.stc_cuda_dynamic_mask_head.argtypes = (pointer, pointer)
     return found
+
+
+def launch(name: str, *arguments: Any) -> None:
+    """A function of the C library on the stream of `gpu()`. Raises DriverError for what it returns beside 0."""
+    if status := getattr(kernels(), f"stc_cuda_{name}")(*arguments, gpu().stream):
+        raise DriverError(f"{name}: CUDA error {status}")
 
 
 @lru_cache(maxsize=1)

@@ -28,11 +28,11 @@ FRAMES = [(20, 33)] if place.DRY else [(720, 1280), (1080, 1920)]
 
 
 def mask_head(op: ctypes.Structure) -> None:
-    place.kernels().stc_cuda_dynamic_mask_head(ctypes.byref(op), place.gpu().stream)
+    place.launch("dynamic_mask_head", ctypes.byref(op))
 
 
 def bit_masks(op: ctypes.Structure, out: int) -> None:
-    place.kernels().stc_cuda_bit_masks(ctypes.byref(op), 1, out, place.gpu().stream)
+    place.launch("bit_masks", ctypes.byref(op), 1, out)
 
 
 def graph_seconds(work: Callable[[], None]) -> float:

@@ -85,7 +85,7 @@ class HeadCase:
     @property
     def tolerance(self) -> float:
         """float32's own rounding; half a step of float16 just below 1, where probabilities are stored."""
-        return 2e-5 if self.storage == "f32" else 2.0**-12 + 2e-5
+        return 1e-5 if self.storage == "f32" else 2.0**-12 + 1e-5
 
     def filled(self) -> HeadCase:
         """With every instance valid."""

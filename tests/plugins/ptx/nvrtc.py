@@ -5,8 +5,10 @@ from __future__ import annotations
 import ctypes
 from pathlib import Path
 
+import pytest
+
 from tests.plugins.toolchain import PLUGINS
-from tests.plugins.wheels import unpacked
+from tests.plugins.wheels import DownloadError, unpacked
 
 # What our headers take of the standard library; NVRTC has none.
 STANDARD = {
@@ -21,9 +23,15 @@ STANDARD = {
 
 
 def compile_ptx(source: str, architecture: int, nvrtc: str, runtime: str, folder: Path) -> str:
-    """plugins/cuda/`source` by NVRTC of version `nvrtc`, with the headers of CUDA `runtime`; files go to `folder`."""
-    headers = unpacked("nvidia-cuda-runtime-cu12", runtime, "nvidia/cuda_runtime/include/")
-    libraries = unpacked("nvidia-cuda-nvrtc-cu12", nvrtc, "nvidia/cuda_nvrtc/lib/") / "nvidia/cuda_nvrtc/lib"
+    """plugins/cuda/`source` by NVRTC of version `nvrtc`, with the headers of CUDA `runtime`; files go to `folder`.
+
+    Skips where the wheels cannot be downloaded.
+    """
+    try:
+        headers = unpacked("nvidia-cuda-runtime-cu12", runtime, "nvidia/cuda_runtime/include/")
+        libraries = unpacked("nvidia-cuda-nvrtc-cu12", nvrtc, "nvidia/cuda_nvrtc/lib/") / "nvidia/cuda_nvrtc/lib"
+    except DownloadError as error:
+        pytest.skip(str(error))
     (builtins,) = libraries.glob("libnvrtc-builtins.so.*")
     ctypes.CDLL(str(builtins))  # which NVRTC would look for elsewhere
     library = ctypes.CDLL(str(libraries / "libnvrtc.so.12"))
