@@ -13,7 +13,8 @@ import av
 import numpy as np
 import pytest
 
-from tests.plugins.toolchain import PLUGINS, compiler, tensorrt_headers
+from tests.plugins.compiler import compiler
+from tests.plugins.toolchain import PLUGINS, tensorrt_headers
 from tests.runtime import tiny_model
 from tests.runtime.backends.engine_bundle import write
 

@@ -50,7 +50,6 @@ MODULES = [
     "stc.benchmarks.crossings",
     "stc.benchmarks.kernels",
     "stc.benchmarks.kernels.report",
-    "stc.benchmarks.kernels.roofline",
     "stc.benchmarks.paths",
     "stc.benchmarks.startup",
     "stc.benchmarks.streams",

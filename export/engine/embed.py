@@ -14,9 +14,8 @@ from typing import Any
 
 from stc.errors import InputError, Missing
 from stc.files import sha256
-from stc.model.function_body import DOMAIN, OP
 from stc.runtime.machine import plugin
-from stc.runtime.mask_head_op import Attributes
+from stc.runtime.mask_head_op import DOMAIN, OP, Attributes
 
 FILE = plugin.FILE.with_name("stc_mask_head.ptx")  # both are built together
 

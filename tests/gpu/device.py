@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stc.runtime.backends.tensorrt.cuda import Cuda
 from stc.runtime.native.interface import Op
 from stc.runtime.native.mask_head import MaskHead
+from tests.plugins.kernel_cases import FrameCase
 
 Array = NDArray[Any]
 
@@ -50,6 +51,18 @@ def fetch(cuda: Cuda, pointer: int, like: Array, stream: Any) -> Array:
         return np.frombuffer(ctypes.string_at(pinned, like.nbytes), like.dtype).reshape(like.shape)
     finally:
         cuda.free_host(pinned)
+
+
+def frame_masks(cuda: Cuda, kernels: ctypes.CDLL, case: FrameCase, form: str) -> Array:
+    """Masks at the frame's size on the GPU; form: "words" or "pixels"."""
+    out = getattr(case, form)
+    function = {"words": kernels.stc_cuda_bit_masks, "pixels": kernels.stc_cuda_dense_masks}[form]
+    with on_gpu(cuda, [*case.inputs, out]) as (pointers, stream):
+        places = {id(array): pointer for array, pointer in zip(case.inputs, pointers, strict=False)}
+        op = case.op(lambda array: places[id(array)])
+        storage = int(case.storage == "f16")
+        assert function(ctypes.byref(op), storage, ctypes.c_void_p(pointers[-1]), ctypes.c_void_p(int(stream))) == 0
+        return fetch(cuda, pointers[-1], out, stream)
 
 
 def mask_head(cuda: Cuda, kernels: ctypes.CDLL, head: MaskHead, arrays: Sequence[Array]) -> Array:

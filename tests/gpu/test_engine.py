@@ -18,12 +18,19 @@ import pytest
 from stc.benchmarks import reference
 from stc.benchmarks.agreement.parity import Agreement, compare
 from stc.benchmarks.reference import valid_rows
+from stc.export.engine import toolchain as toolchains
+from stc.export.engine.toolchain import OLDEST_EMBED, Toolchain
 from stc.runtime import Session
 from stc.runtime.machine import machine
 
 pytestmark = pytest.mark.gpu
 ROOT = Path(__file__).parents[2]
-ROUTES = {"library": ("tensorrt", "library"), "none": ("tensorrt", "none"), "rtx": ("rtx", "none")}
+ROUTES = {
+    "library": ("tensorrt", "library"),
+    "embed": ("tensorrt", "embed"),
+    "none": ("tensorrt", "none"),
+    "rtx": ("rtx", "none"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +39,8 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("engines")
     found = {}
     for name, (flavour, plugin) in ROUTES.items():
-        if machine.gather().find(flavour) is None:  # type: ignore[arg-type]
+        toolchain = toolchains.choose(flavour) if machine.gather().find(flavour) else None  # type: ignore[arg-type]
+        if not isinstance(toolchain, Toolchain) or (plugin == "embed" and toolchain.release < OLDEST_EMBED):
             continue
         command = [
             str(Path(sys.executable).with_name("stc-export")),

@@ -1,4 +1,4 @@
-"""The CUDA kernel on a GPU against the published formulas in float64. Never executed on a GPU."""
+"""The CUDA kernels on a GPU against the published formulas. Never executed on a GPU."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from stc.runtime.backends.tensorrt.cuda import Cuda, import_cudart
 from stc.runtime.machine import plugin
 from stc.runtime.machine.plugin import Plugin
-from tests.gpu.device import mask_head
+from tests.gpu.device import frame_masks, mask_head
+from tests.plugins.kernel_cases import FRAME_FORMS, STORAGE, FrameCase
 from tests.plugins.test_agreement import Case, cases, formulas
 
 pytestmark = pytest.mark.gpu
@@ -45,3 +46,13 @@ def test_the_kernel_states_the_published_formulas(cuda: Cuda, kernels: ctypes.CD
 def test_the_same_inputs_give_the_same_bytes(cuda: Cuda, kernels: ctypes.CDLL, case: Case) -> None:
     first, second = (mask_head(cuda, kernels, case.head, case.arrays).tobytes() for _ in range(2))
     assert first == second
+
+
+@pytest.mark.parametrize("form", FRAME_FORMS)
+@pytest.mark.parametrize("storage", STORAGE)
+@pytest.mark.parametrize("cells, frame", [((1, 5, 7), (13, 33)), ((3, 8, 8), (20, 32)), ((10, 96, 160), (720, 1280))])
+def test_frame_masks_are_right_to_the_last_pixel(
+    cuda: Cuda, kernels: ctypes.CDLL, cells: tuple[int, int, int], frame: tuple[int, int], storage: str, form: str
+) -> None:
+    case = FrameCase.random(np.random.default_rng(0), storage, cells, frame)
+    assert case.differing(form, frame_masks(cuda, kernels, case, form)) == 0

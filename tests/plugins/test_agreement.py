@@ -21,12 +21,12 @@ from stc.runtime.native.interface import Op
 from stc.runtime.native.library import Library, find
 from stc.runtime.native.mask_head import MaskHead
 from tests.model.test_function_body import session
+from tests.plugins.kernel_cases import NETWORKS
 from tests.plugins.toolchain import FIBERS, KERNELS, PLUGINS, compile_host
 from tests.reference import condinst
 
 Array = NDArray[Any]
 pytestmark = pytest.mark.slow
-NETWORKS = [(8, 3), (8, 2), (4, 3), (16, 3)]
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,15 @@ import re
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 
 from stc.files import sha256
 from stc.runtime.machine import plugin as plugins
+from tests.plugins.ptx.source import compile_ptx
 from tests.plugins.toolchain import FIBERS, KERNELS, PLUGINS, ROOT, cmake, compile_host, execute, tensorrt_headers
+from tests.plugins.wheels import unpacked
 
 pytestmark = pytest.mark.slow
 EXPORTS = {
@@ -107,6 +108,15 @@ def test_the_embedded_kernels_are_ptx_with_c_names(library: Path) -> None:
     assert re.findall(r"^\.version (.+)$", text, re.MULTILINE) == ["6.3"]
 
 
+def test_the_embedded_kernels_are_those_that_the_tests_execute(library: Path, tmp_path: Path) -> None:
+    """`tests/plugins/ptx` compiles as CMake does; CMake then names an older PTX."""
+    shipped, executed = (
+        re.sub(r"^\.version .+$", "", text, flags=re.MULTILINE)
+        for text in (library.with_name("stc_mask_head.ptx").read_text(), compile_ptx("embedded.cu", tmp_path))
+    )
+    assert shipped == executed
+
+
 # The oldest of CUDA 12, whose drivers TensorRT 10 still serves; sm_87 is Jetson Orin, sm_90 Hopper.
 @pytest.mark.parametrize("architecture", ["sm_75", "sm_87", "sm_90"])
 def test_the_assembler_of_cuda_12_takes_the_embedded_kernels(library: Path, tmp_path: Path, architecture: str) -> None:
@@ -119,20 +129,9 @@ def test_the_assembler_of_cuda_12_takes_the_embedded_kernels(library: Path, tmp_
 
 
 def assembler(version: str) -> Path:
-    """ptxas of a CUDA release, from NVIDIA's wheel; downloaded once."""
-    folder = ROOT / "build" / f"ptxas-{version}"
-    program = folder / "nvidia" / "cuda_nvcc" / "bin" / "ptxas"
-    if not program.is_file():
-        wheels = ROOT / "build" / "wheels"
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", wheels]
-        done = subprocess.run(
-            [*command, f"nvidia-cuda-nvcc-cu12=={version}"], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"the assembler of CUDA {version} cannot be downloaded: {done.stderr[-300:]}"
-        (wheel,) = wheels.glob(f"nvidia_cuda_nvcc_cu12-{version}-*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extract("nvidia/cuda_nvcc/bin/ptxas", folder)
-        program.chmod(0o755)
+    """ptxas of a CUDA release."""
+    program = unpacked("nvidia-cuda-nvcc-cu12", version, "nvidia/cuda_nvcc/bin/ptxas") / "nvidia/cuda_nvcc/bin/ptxas"
+    program.chmod(0o755)
     return program
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.toolchain import EMULATION, PLUGINS, ROOT, compiler, tensorrt_headers
+from tests.plugins.compiler import compiler
+from tests.plugins.toolchain import EMULATION, PLUGINS, ROOT, tensorrt_headers
 
 pytestmark = pytest.mark.slow
 REGISTRY = Path(__file__).with_name("fake_registry.cpp")

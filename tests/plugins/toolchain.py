@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+
+from tests.plugins.compiler import compiler
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "plugins"
@@ -31,13 +32,6 @@ def compile_host(output: Path, sources: Sequence[Path], *options: str) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     return output
-
-
-def compiler() -> str:
-    """The C++ compiler; the package needs one, so that its absence is no reason to skip."""
-    found = shutil.which("g++") or shutil.which("c++")
-    assert found, "no C++ compiler; on Debian: apt-get install g++"
-    return found
 
 
 def cmake() -> str:

@@ -39,7 +39,6 @@ FILES = (
     "export/engine/progress.py",
 )
 CUDA_FILES = (
-    "benchmarks/kernels/roofline.py",
     "runtime/machine/machine.py",
     "runtime/backends/tensorrt/cuda.py",
     "export/engine/toolchain.py",

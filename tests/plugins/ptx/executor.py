@@ -16,11 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.plugins.compiler import compiler
 from tests.plugins.ptx.translate import Kernel, translate
-from tests.plugins.toolchain import compiler
 
-Argument = NDArray[Any] | int
+Memory = NDArray[Any]
+Argument = Memory | int | ctypes.Structure
 MACHINE = Path(__file__).parent
+# No contraction: a product and a sum that the compiler left apart stay apart. Not optimised: few pixels of many kernels
+# are run, and compiling is what takes time.
+COMPILE = ("-std=c++17", "-O0", "-march=native", "-ffp-contract=off", "-fPIC", "-shared", "-w", f"-I{MACHINE}")
 
 
 @dataclass(frozen=True)
@@ -30,24 +34,34 @@ class Run:
     faults: tuple[str, ...]
     executed: dict[str, int]
 
+    @property
+    def instructions(self) -> int:
+        return sum(self.executed.values())
+
+
+def build(text: str, output: Path, only: str = "") -> tuple[list[Kernel], list[str]]:
+    """Compile kernels of `text` into a library, chosen as by `translate`; the kernels, and their opcodes in the order
+    of the counters.
+
+    Raises UnknownFormError for an instruction that the translator does not know.
+    """
+    source, kernels, opcodes = translate(text, only)
+    code = output.with_suffix(".cpp")
+    code.write_text(source)
+    command = [compiler(), *COMPILE, str(code), "-o", str(output)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return kernels, opcodes
+
 
 class Executor:
-    """The kernels of one PTX file."""
+    """The kernels of one PTX file; `names` are theirs."""
 
-    def __init__(self, text: str, folder: Path) -> None:
-        """Raises UnknownFormError for an instruction that the translator does not know."""
-        source, kernels, self._opcodes = translate(text)
-        self._kernels: dict[str, Kernel] = {kernel.name: kernel for kernel in kernels}
-        (folder / "kernels.cpp").write_text(source)
-        # No contraction: a product and a sum that the compiler left apart stay apart. -O1 halves the time of all tests.
-        command = [*(compiler(), "-std=c++17", "-O1", "-march=native", "-ffp-contract=off", "-fPIC", "-shared", "-w")]
-        done = subprocess.run(
-            [*command, f"-I{MACHINE}", str(folder / "kernels.cpp"), "-o", str(folder / "kernels.so")],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
+    def __init__(self, text: str, folder: Path, only: str = "") -> None:
+        """As `build`, and raises what it raises."""
+        kernels, self._opcodes = build(text, folder / "kernels.so", only)
+        self._kernels = {kernel.name: kernel for kernel in kernels}
+        self.names = tuple(self._kernels)
         self._library = ctypes.CDLL(str(folder / "kernels.so"))
         self._library.machine_fault.restype = ctypes.c_char_p
         self._library.machine_executed.restype = ctypes.POINTER(ctypes.c_uint64)
@@ -56,23 +70,27 @@ class Executor:
         self,
         name: str,
         arguments: Sequence[Argument],
-        outputs: Sequence[NDArray[Any]],
         *,
+        inputs: Sequence[Memory],
+        outputs: Sequence[Memory],
         grid: tuple[int, int, int],
         threads: int,
-        shared: int,
+        shared: int = 0,
         backwards: bool = False,
     ) -> Run:
-        """Launch a kernel. arguments: arrays stand for pointers; only those in `outputs` may be written."""
+        """Launch a kernel. arguments: an array stands for a pointer to it. Of all memory, what `inputs` and `outputs`
+        name may be read, and `outputs` written. backwards: the last thread of a block goes first.
+        """
         kernel, library = self._kernels[name], self._library
         library.machine_reset()
+        for array in (*inputs, *outputs):
+            writable = any(array is output for output in outputs)
+            address, size = ctypes.c_uint64(array.ctypes.data), ctypes.c_uint64(array.nbytes)
+            library.machine_allow(address, size, int(writable))
         parameters = bytearray(sum(kernel.parameters[-1][1:]))
         for (_, offset, size), argument in zip(kernel.parameters, arguments, strict=True):
-            value = argument if isinstance(argument, int) else argument.ctypes.data
-            parameters[offset : offset + size] = value.to_bytes(size, "little")
-            if not isinstance(argument, int):
-                writable = any(argument is output for output in outputs)
-                library.machine_allow(ctypes.c_uint64(value), ctypes.c_uint64(argument.nbytes), int(writable))
+            value = argument.ctypes.data if isinstance(argument, np.ndarray) else argument
+            parameters[offset : offset + size] = value.to_bytes(size, "little") if isinstance(value, int) else value
         content = (ctypes.c_ubyte * len(parameters)).from_buffer(parameters)
         getattr(library, f"run_{name}")(content, (ctypes.c_uint * 3)(*grid), threads, shared, int(backwards))
         faults = []

@@ -11,32 +11,21 @@
 #include <cstring>
 #include <limits>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 inline uint64_t executed[256];  // instructions, by opcode
 
-struct Register {
-  uint64_t bits = 0x7FC0DEAD7FC0DEAD;  // NaN as a float, far away as an address: nothing has been written yet
+union Register {  // a union, and no functions: a compiler that does not optimise is then still quick
+  uint64_t u64 = 0x7FC0DEAD7FC0DEAD;  // NaN as a float, far away as an address: nothing has been written yet
+  int64_t s64;
+  uint32_t u32;
+  int32_t s32;
+  float f32;
+  uint16_t u16;
+  int16_t s16;
+  uint8_t u8;
+  bool pred;
 };
-
-template <class T>
-T read(const Register& r) {
-  if constexpr (std::is_same_v<T, bool>) return r.bits != 0;
-  T value;
-  std::memcpy(&value, &r.bits, sizeof value);
-  return value;
-}
-
-template <class T>
-void write(Register& r, T value) {
-  if constexpr (std::is_integral_v<T>) {
-    r.bits = std::is_signed_v<T> ? uint64_t(int64_t(value)) : uint64_t(value);
-  } else {
-    r.bits = 0;
-    std::memcpy(&r.bits, &value, sizeof value);
-  }
-}
 
 inline float float_of(uint32_t bits) {
   float value;

@@ -1,27 +1,14 @@
 """PTX text to C++: one function per `.entry`, one statement per instruction, for exactly the forms our kernels use.
 
-A form that is not here is an error and never a guess. `machine.h` says what memory, threads and barriers do. Semantics:
-"Parallel Thread Execution ISA", NVIDIA.
+A form that is not in `forms.py` is an error and never a guess. `machine.h` says what memory, threads and barriers do.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
-BYTES = {"u8": 1, "b8": 1, "u16": 2, "s16": 2, "b16": 2, "u32": 4, "s32": 4, "b32": 4, "u64": 8, "s64": 8, "b64": 8,
-         "f32": 4, "f64": 8}  # fmt: skip
-C_TYPES = {kind: f"{'u' if kind[0] in 'ub' else ''}int{8 * size}_t" for kind, size in BYTES.items()} | {
-    **{"f32": "float", "f64": "double", "pred": "bool"}
-}
-SPECIAL = {
-    **{"%tid.x": "t.tid", "%tid.y": "0u", "%tid.z": "0u", "%ntid.x": "t.threads", "%ntid.y": "1u", "%ntid.z": "1u"},
-    **{f"%ctaid.{axis}": f"t.block->place[{i}]" for i, axis in enumerate("xyz")},
-    **{f"%nctaid.{axis}": f"t.block->grid[{i}]" for i, axis in enumerate("xyz")},
-}
-COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
-WIDER = {"s32": "s64", "u32": "u64"}
+from tests.plugins.ptx.forms import BYTES, FORMS, Operands, label
 
 
 class UnknownFormError(Exception):
@@ -38,13 +25,17 @@ class Kernel:
     statements: list[str] = field(default_factory=list)
 
 
-def translate(text: str) -> tuple[str, list[Kernel], list[str]]:
-    """C++ of all kernels in `text`, the kernels, and their opcodes in the order of the counters."""
+def translate(text: str, only: str = "") -> tuple[str, list[Kernel], list[str]]:
+    """C++ of the kernels in `text` whose names contain `only`, the kernels, and their opcodes in the order of the
+    counters.
+    """
     text = re.sub(r"//[^\n]*|/\*.*?\*/", "", text, flags=re.DOTALL)
     shared = re.findall(r"\.extern\s+\.shared\s+\.align\s+\d+\s+\.b8\s+([\w$]+)\[\]", text)
     opcodes: dict[str, int] = {}
     kernels = []
     for entry in re.finditer(r"\.entry\s+([\w$]+)\s*\((.*?)\)[^{]*\{(.*?)\n\}", text, re.DOTALL):
+        if only not in entry[1]:
+            continue
         kernel = Kernel(entry[1], _parameters(entry[2]))
         _body(kernel, entry[3], shared, opcodes)
         kernels.append(kernel)
@@ -53,9 +44,12 @@ def translate(text: str) -> tuple[str, list[Kernel], list[str]]:
 
 def _parameters(text: str) -> list[tuple[str, int, int]]:
     found, offset = [], 0
-    for kind, name in re.findall(r"\.param\s+\.(\w+)\s+([\w$]+)", text):
-        size = BYTES[kind]
-        offset = -(-offset // size) * size
+    pointer = r"(?:\.ptr\s+(?:\.\w+\s+)?\.align\s+\d+\s+)?"
+    declaration = rf"\.param\s+(?:\.align\s+(\d+)\s+)?\.(\w+)\s+{pointer}([\w$]+)(?:\[(\d+)\])?"
+    for align, kind, name, count in re.findall(declaration, text):  # a struct is an array of bytes
+        size = BYTES[kind] * int(count or 1)
+        alignment = int(align or size)
+        offset = -(-offset // alignment) * alignment
         found.append((name, offset, size))
         offset += size
     return found
@@ -64,7 +58,9 @@ def _parameters(text: str) -> list[tuple[str, int, int]]:
 def _function(kernel: Kernel) -> str:
     registers = "".join(f"  Register {name};\n" for name in kernel.registers)
     body = "\n".join(f"  {statement}" for statement in kernel.statements)
+    layout = "".join(f"{offset}, {size}, " for _, offset, size in kernel.parameters)
     return (
+        f'extern "C" const unsigned parameters_{kernel.name}[] = {{{layout}0, 0}};\n'
         f"static void body_{kernel.name}(Thread& t) {{\n{registers}{body}\n}}\n"
         f'extern "C" void run_{kernel.name}(const unsigned char* parameters, const unsigned* grid, unsigned threads, '
         f"unsigned shared, int backwards) {{\n"
@@ -84,13 +80,7 @@ def _body(kernel: Kernel, text: str, shared: list[str], opcodes: dict[str, int])
         if match is None:
             raise UnknownFormError(text[position : position + 80].strip())
         position = match.end()
-        kernel.statements.append(
-            f"{_label(match[1])}: ;" if match[1] else _statement(match[2], places, shared, opcodes)
-        )
-
-
-def _label(name: str) -> str:
-    return "L_" + name.replace("$", "_")
+        kernel.statements.append(f"{label(match[1])}: ;" if match[1] else _statement(match[2], places, shared, opcodes))
 
 
 def _statement(text: str, places: dict[str, int], shared: list[str], opcodes: dict[str, int]) -> str:
@@ -102,202 +92,5 @@ def _statement(text: str, places: dict[str, int], shared: list[str], opcodes: di
         code = FORMS[name](Operands(operands, places, shared), *forms)
     except (KeyError, TypeError, IndexError, ValueError) as error:
         raise UnknownFormError(text) from error
-    condition = "" if guard is None else f"if ({'!' if guard[0] == '!' else ''}read<bool>(r_{guard.lstrip('!%')})) "
+    condition = "" if guard is None else f"if ({'!' if guard[0] == '!' else ''}r_{guard.lstrip('!%')}.pred) "
     return f"{condition}{{ executed[{number}]++; {code} }}"
-
-
-@dataclass(frozen=True)
-class Operands:
-    """The operands of one instruction as C++."""
-
-    texts: list[str]
-    places: dict[str, int]
-    shared: list[str]
-
-    def value(self, index: int, kind: str) -> str:
-        text, type_ = self.texts[index], C_TYPES[kind]
-        if text in SPECIAL:
-            return f"({type_}){SPECIAL[text]}"
-        if re.fullmatch(r"0[fF][0-9A-Fa-f]{8}", text):
-            return f"float_of(0x{text[2:]}u)"
-        if re.fullmatch(r"-?\d+", text):
-            return f"({type_})({text}ll)"
-        if text in self.shared and kind[1:] in ("32", "64"):
-            return f"({type_})0"  # the one array of dynamic shared memory starts at 0
-        return f"read<{type_}>({register(text)})"
-
-    def write(self, kind: str, expression: str) -> str:
-        return f"write<{C_TYPES[kind]}>({register(self.texts[0])}, {expression});"
-
-    def address(self, index: int, space: str) -> str:
-        base, offset = re.fullmatch(r"\[\s*([\w$%]+)\s*(?:\+\s*(-?\d+))?\s*\]", self.texts[index]).groups()  # type: ignore[union-attr]
-        if space == "param":
-            return f"{self.places[base] + int(offset or 0)}"
-        if base in self.shared:
-            return offset or "0"
-        return f"read<uint{64 if space == 'global' else 32}_t>({register(base)}) + ({offset or 0})"
-
-    def vector(self, index: int) -> list[str]:
-        return [part.strip() for part in self.texts[index].strip("{}").split(",")]
-
-
-def register(text: str) -> str:
-    if not re.fullmatch(r"%[a-z]+\d+", text):
-        raise ValueError(text)
-    return f"r_{text[1:]}"
-
-
-def _unsigned(kind: str) -> str:
-    return kind if kind[0] == "f" or kind == "pred" else f"u{kind[1:]}"
-
-
-def _arithmetic(sign: str) -> Callable[..., str]:
-    def form(o: Operands, *forms: str) -> str:
-        rounding, kind = forms[:-1], _unsigned(forms[-1])  # integers wrap
-        if rounding not in ((), ("rn",)):
-            raise ValueError(rounding)
-        return o.write(kind, f"{o.value(1, kind)} {sign} {o.value(2, kind)}")
-
-    return form
-
-
-def _mul(o: Operands, *forms: str) -> str:
-    part, kind = forms[0], forms[-1]
-    if kind == "f32":
-        return _arithmetic("*")(o, *forms)
-    if part == "lo":
-        return _arithmetic("*")(o, kind)
-    wide = WIDER[kind]
-    product = f"{o.value(1, wide) if o.texts[1].lstrip('-').isdigit() else f'({C_TYPES[wide]}){o.value(1, kind)}'} * "
-    product += f"({C_TYPES[wide]}){o.value(2, kind)}"
-    return {"wide": o.write(wide, product), "hi": o.write(kind, f"({product}) >> 32")}[part]
-
-
-def _mad(o: Operands, part: str, kind: str) -> str:
-    if part == "wide":
-        wide = WIDER[kind]
-        product = f"({C_TYPES[wide]}){o.value(1, kind)} * ({C_TYPES[wide]}){o.value(2, kind)}"
-        return o.write(wide, f"{product} + {o.value(3, wide)}")
-    kind = {"lo": _unsigned(kind)}[part]
-    return o.write(kind, f"{o.value(1, kind)} * {o.value(2, kind)} + {o.value(3, kind)}")
-
-
-def _fma(o: Operands, rounding: str, kind: str) -> str:
-    if (rounding, kind) != ("rn", "f32"):
-        raise ValueError(rounding)
-    return o.write(kind, f"fmaf({o.value(1, kind)}, {o.value(2, kind)}, {o.value(3, kind)})")
-
-
-def _div(o: Operands, *forms: str) -> str:
-    kind = forms[-1]
-    a, b = o.value(1, kind), o.value(2, kind)
-    quotient = {("approx", "f32"): f"divided_approximately({a}, {b})"}.get(forms, f"{a} / {b}")
-    if forms not in (("approx", "f32"), ("rn", "f32"), ("s32",), ("u32",)):
-        raise ValueError(forms)
-    return o.write(kind, quotient)
-
-
-def _ex2(o: Operands, *forms: str) -> str:
-    if forms not in (("approx", "f32"), ("approx", "ftz", "f32")):
-        raise ValueError(forms)
-    return o.write("f32", f"exp2f({o.value(1, 'f32')})")
-
-
-def _setp(o: Operands, comparison: str, kind: str) -> str:
-    a, b = o.value(1, kind), o.value(2, kind)
-    if kind == "f32" and comparison == "ne":  # ordered: false for NaN
-        return o.write("pred", f"{a} < {b} || {a} > {b}")
-    return o.write("pred", f"{a} {COMPARISONS[comparison]} {b}")
-
-
-def _selp(o: Operands, kind: str) -> str:
-    return o.write(kind, f"{o.value(3, 'pred')} ? {o.value(1, kind)} : {o.value(2, kind)}")
-
-
-def _smaller_or_larger(sign: str) -> Callable[..., str]:
-    def form(o: Operands, kind: str) -> str:
-        if kind[0] == "f":
-            raise ValueError(kind)
-        return o.write(kind, f"{o.value(1, kind)} {sign} {o.value(2, kind)} ? {o.value(1, kind)} : {o.value(2, kind)}")
-
-    return form
-
-
-def _shl(o: Operands, kind: str) -> str:
-    bits = 8 * BYTES[kind]
-    return o.write(kind, f"{o.value(2, 'u32')} >= {bits} ? 0 : {o.value(1, kind)} << {o.value(2, 'u32')}")
-
-
-def _shr(o: Operands, kind: str) -> str:
-    amount, bits = o.value(2, "u32"), 8 * BYTES[kind]
-    filled = f"{o.value(1, kind)} >> {bits - 1}" if kind[0] == "s" else "0"
-    return o.write(kind, f"{amount} >= {bits} ? {filled} : {o.value(1, kind)} >> {amount}")
-
-
-def _cvt(o: Operands, *forms: str) -> str:
-    to, from_ = forms[-2:]
-    if (forms[:-2], to, from_) == (("rn",), "f16", "f32"):
-        return o.write("u16", f"half_of({o.value(1, 'f32')})")
-    if (forms[:-2], to, from_) == ((), "f32", "f16"):
-        return o.write("f32", f"float_of_half({o.value(1, 'u16')})")
-    if forms[:-2] not in ((), ("rn",)) or from_[0] == "f" or (to[0] == "f") != bool(forms[:-2]):
-        raise ValueError(forms)
-    return o.write(to, f"({C_TYPES[to]}){o.value(1, from_)}")
-
-
-def _mov(o: Operands, kind: str) -> str:
-    target, source = o.texts
-    if target.startswith("{"):
-        parts = o.vector(0)
-        bits = 8 * BYTES[kind] // len(parts)
-        whole = f"uint64_t whole = read<uint{8 * BYTES[kind]}_t>({register(source)}); "
-        return whole + " ".join(
-            f"write<uint{bits}_t>({register(part)}, (uint{bits}_t)(whole >> {i * bits}));"
-            for i, part in enumerate(parts)
-        )
-    if source.startswith("{"):
-        parts = o.vector(1)
-        bits = 8 * BYTES[kind] // len(parts)
-        joined = " | ".join(f"((uint64_t)read<uint{bits}_t>({register(p)}) << {i * bits})" for i, p in enumerate(parts))
-        return o.write(kind, f"({C_TYPES[kind]})({joined})")
-    return o.write(kind, o.value(1, kind))
-
-
-def _ld(o: Operands, space: str, *forms: str) -> str:
-    kind, targets = forms[-1], o.vector(0)
-    _check_vector(forms[:-1], targets)
-    type_ = C_TYPES[kind]
-    reads = " ".join(f"write<{type_}>({register(target)}, v[{i}]);" for i, target in enumerate(targets))
-    return f"{type_} v[{len(targets)}]; t.load_{space}({o.address(1, space)}, v, sizeof v); {reads}"
-
-
-def _st(o: Operands, space: str, *forms: str) -> str:
-    kind, sources = forms[-1], o.vector(1)
-    _check_vector(forms[:-1], sources)
-    values = ", ".join(Operands([source], {}, []).value(0, kind) for source in sources)
-    return f"{C_TYPES[kind]} v[] = {{{values}}}; t.store_{space}({o.address(0, space)}, v, sizeof v);"
-
-
-def _check_vector(forms: tuple[str, ...], parts: list[str]) -> None:
-    if forms != (() if len(parts) == 1 else (f"v{len(parts)}",)):
-        raise ValueError(forms)
-
-
-def _bra(o: Operands, *forms: str) -> str:
-    if forms not in ((), ("uni",)):
-        raise ValueError(forms)
-    return f"goto {_label(o.texts[0])};"
-
-
-FORMS: dict[str, Callable[..., str]] = {
-    **{"add": _arithmetic("+"), "sub": _arithmetic("-"), "mul": _mul, "mad": _mad, "fma": _fma, "div": _div},
-    **{"and": _arithmetic("&"), "or": _arithmetic("|"), "xor": _arithmetic("^"), "shl": _shl, "shr": _shr},
-    "neg": lambda o, kind: o.write(kind, f"-({o.value(1, kind)})"),
-    "not": lambda o, kind: o.write(kind, f"{'!' if kind == 'pred' else '~'}{o.value(1, kind)}"),
-    "rem": lambda o, kind: o.write(kind, f"{o.value(1, kind)} % {o.value(2, kind)}"),
-    **{"min": _smaller_or_larger("<"), "max": _smaller_or_larger(">"), "ex2": _ex2},
-    **{"setp": _setp, "selp": _selp, "cvt": _cvt, "mov": _mov, "ld": _ld, "st": _st, "bra": _bra},
-    "cvta": lambda o, _to, _space, kind: o.write(kind, o.value(1, kind)),  # one address space here
-    "bar": lambda o, _sync: "t.barrier();",
-    "ret": lambda o: "return;",
-}

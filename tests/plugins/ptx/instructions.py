@@ -1,0 +1,109 @@
+"""Instructions that the compiled kernels execute per pixel of their output: what shows a slower source without a GPU.
+
+`python -m tests.plugins.ptx.instructions` records them for the nvcc on this machine in `instructions.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stc.runtime.mask_head_op import Attributes
+from tests.plugins.kernel_cases import FRAME_FORMS, NETWORKS, STORAGE, FrameCase, HeadCase
+from tests.plugins.ptx.executor import Executor
+from tests.plugins.ptx.launches import run_embedded, run_frame_masks, run_library
+from tests.plugins.ptx.source import compile_ptx, release
+
+FILE = Path(__file__).with_suffix(".json")
+COMMAND = "python -m tests.plugins.ptx.instructions"
+TOLERANCE = 0.05  # of a figure; smaller changes are the compiler's own
+Figures = dict[str, float]
+
+
+def embedded(executor: Executor) -> Figures:
+    """Of one instance at the demo model's size."""
+    figures = {}
+    for storage in STORAGE:
+        case = HeadCase.random(np.random.default_rng(2), storage, (1, 1, 32, 56)).filled()
+        figures[storage] = run_embedded(executor, case).instructions / case.masks.size
+    return figures
+
+
+def library(executor: Executor) -> Figures:
+    """Of one instance; upsampling by 2 has kernels of its own, 3 stands for the others."""
+    figures = {}
+    for (channels, layers), upsample, storage in product(NETWORKS, (2, 3), STORAGE):
+        head = Attributes(channels, layers, upsample=upsample)
+        case = HeadCase.random(np.random.default_rng(2), storage, (1, 1, 16, 16), head).filled()
+        name = f"{channels} channels, {layers} layers, upsample {upsample}, {storage}"
+        figures[name] = run_library(executor, case).instructions / case.masks.size
+    return figures
+
+
+def frame_masks(executor: Executor) -> Figures:
+    figures = {}
+    for form, storage in product(FRAME_FORMS, STORAGE):
+        case = FrameCase.random(np.random.default_rng(2), storage, (1, 16, 28), (90, 160))
+        figures[f"{form}, {storage}"] = run_frame_masks(executor, case, form).instructions / case.pixels.size
+    return figures
+
+
+@dataclass(frozen=True)
+class Count:
+    """What of `source`, compiled for which architectures, is counted how."""
+
+    source: str
+    architectures: tuple[int, ...]
+    of: Callable[[Executor], Figures]
+
+
+COUNTS = {
+    "embedded": Count("embedded.cu", (75, 87, 90, 120), embedded),
+    "frame masks": Count("frame_masks.cu", (75,), frame_masks),
+    "library": Count("mask_head.cu", (75,), library),
+}
+
+
+def recorded() -> dict[str, dict[str, Figures]]:
+    """By release of nvcc, then by kernels and architecture."""
+    found: dict[str, dict[str, Figures]] = json.loads(FILE.read_text())
+    return found
+
+
+def check(name: str, architecture: int, executor: Executor) -> None:
+    """Compare with what is recorded; skips where nothing is recorded for the nvcc that is here."""
+    known = recorded().get(release())
+    if known is None:
+        pytest.skip(f"nothing is recorded for nvcc {release()}; record it with: {COMMAND}")
+    expected, found = known[title(name, architecture)], COUNTS[name].of(executor)
+    changed = {key: (expected[key], found[key]) for key in expected if abs(found[key] / expected[key] - 1) > TOLERANCE}
+    assert found.keys() == expected.keys()
+    assert not changed, f"instructions per pixel changed (from, to): {changed}; if that is meant: {COMMAND}"
+
+
+def title(name: str, architecture: int) -> str:
+    return f"{name}, compute_{architecture}"
+
+
+def main() -> int:
+    figures = {}
+    for name, count in COUNTS.items():
+        for architecture in count.architectures:
+            with tempfile.TemporaryDirectory() as folder:
+                executor = Executor(compile_ptx(count.source, Path(folder), architecture), Path(folder))
+            figures[title(name, architecture)] = {key: round(value, 1) for key, value in count.of(executor).items()}
+    known = recorded() if FILE.is_file() else {}
+    FILE.write_text(json.dumps({**known, release(): figures}, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
