@@ -122,13 +122,15 @@ def _sentence(summary: Summary, rule: str, source: Source, outputs: Outputs) -> 
 
 
 def _run_many(args: argparse.Namespace, folders: Outputs, open_: Open) -> int:
+    from stc.runtime.bundle.files import read_with
     from stc.runtime.track.many import Run, track_many
     from stc.runtime.video.sources import is_live, is_picture, shown_spec
 
+    read = [*args.input, *read_with(args.model)]
     runs = []
     for number, (spec, name) in enumerate(zip(args.input, file_names(args.input), strict=True), 1):
         outputs = folders.of_input(name, number, picture=is_picture(Path(spec)))
-        outputs.check(args.input)
+        outputs.check(read)
         runs.append(Run(spec, shown_spec(spec), is_live(spec), outputs))
     with _session(args) as session:
         return 0 if track_many(runs, session, _tracker(session, args), open_) else 1
