@@ -18,7 +18,7 @@ from PIL import UnidentifiedImageError
 
 from stc.boundary import foreign, reason
 from stc.errors import InputError
-from stc.runtime.video.frame import MAX_PIXELS, PICTURE_SUFFIXES, CutShort, Damaged, FileSource, Frame, Image
+from stc.runtime.video.frame import MAX_PIXELS, PICTURE_SUFFIXES, CutShort, FileSource, Frame, Image, Loss
 from stc.runtime.video.orientation import UPRIGHT, Orientation, of_exif
 
 log = logging.getLogger(__name__)
@@ -155,7 +155,7 @@ def _frames(name: str, files: list[Path], every: int) -> Iterator[Frame]:
         yield Frame(read_picture(path), i * every / FPS, i * every, name)
 
 
-def _animation(path: Path, every: int) -> Iterator[Frame | Damaged | CutShort]:
+def _animation(path: Path, every: int) -> Iterator[Frame | Loss]:
     time, index = 0.0, 0
     try:
         with _opened(path) as picture:
