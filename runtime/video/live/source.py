@@ -94,9 +94,10 @@ class LiveSource(Source):
             self.close()
             raise
         if self.state == "failed":
+            hidden = ", with what *** hides" if "***" in self.name else ""
             raise InputError(
                 f"{self.name}: cannot be opened as video ({self._lifecycle.failure}); "
-                f"check that it plays: ffplay {self.name}"
+                f"check that it plays{hidden}: ffplay {self.name}"
             )
 
     def _run(self) -> None:
