@@ -26,13 +26,15 @@ def main(argv: Sequence[str]) -> int:
     arguments = parse(argv)
 
     from stc.benchmarks.report import terminal
-    from stc.files import check_folder, check_outputs, messages
+    from stc.files import check_outputs, messages
     from stc.runtime.bundle.files import read_with
 
     read = [name for model in arguments.models for name in read_with(model)]
     check_outputs([arguments.json, arguments.html], [*read, arguments.source, arguments.reference])
     if arguments.explain is not None:
-        check_folder(arguments.explain)
+        from stc.benchmarks.report import pictures
+
+        pictures.check(arguments.explain, [path for path in (arguments.json, arguments.html) if path is not None])
     with ExitStack() as stack:
         report = compare(arguments, scenario_of(arguments), stack.callback)
     if report is None:

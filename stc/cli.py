@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any, NoReturn, TextIO
 
 from stc import __version__, signals
-from stc.boundary import reason
+from stc.boundary import OF_THE_DISK, reason
 from stc.errors import InputError, StcError
 
 # Packages that only some commands need, and the extra of ours that brings them.
@@ -130,7 +130,9 @@ def _begin_log() -> None:
 
 def _refused(error: OSError) -> str:
     """Which file, why, and what to look at."""
-    where = f"{error.filename}: " if error.filename else ""
+    # What is written to files names them (stc/files.py): without a name it is a print that fills the disk.
+    named = error.filename or ("stdout" if error.errno in OF_THE_DISK else None)
+    where = "" if named is None else f"{named}: "
     return f"{where}{reason(error)}; check paths and free space with: df -h"
 
 

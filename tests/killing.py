@@ -37,14 +37,26 @@ def moments(seed: str, within: tuple[float, float], count: int = 4) -> list[floa
     return [drawn.uniform(*within) for _ in range(int(os.environ.get("STC_FUZZ", count)))]
 
 
-def end(command: Sequence[object], seconds: float, number: int, *, ready: bool = False, **options: object) -> Ended:
+def end(
+    command: Sequence[object],
+    seconds: float,
+    number: int,
+    *,
+    ready: bool = False,
+    unheard: bool = False,
+    **options: object,
+) -> Ended:
     """Send the signal after `seconds`, unless the command is done before; `ready`: after its first line, that is.
 
-    Fails when it does not end, and, but for SIGKILL, when it ends with a traceback.
+    unheard: the reader of its stdout has left. Fails when it does not end, and, but for SIGKILL, when it ends with a
+    traceback.
     """
+    stdout = _closed_pipe() if unheard else subprocess.PIPE
     with subprocess.Popen(
-        [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+        [str(part) for part in command], stdout=stdout, stderr=subprocess.PIPE, text=True, **options
     ) as process:  # type: ignore[call-overload]
+        if unheard:
+            os.close(stdout)
         try:
             if ready:
                 assert process.stdout.readline(), process.stderr.read()
@@ -57,6 +69,12 @@ def end(command: Sequence[object], seconds: float, number: int, *, ready: bool =
             process.kill()
     assert "Traceback" not in told, told
     return Ended(process.returncode, told)
+
+
+def _closed_pipe() -> int:
+    read, write = os.pipe()
+    os.close(read)
+    return write
 
 
 def temporaries(folder: Path) -> list[Path]:

@@ -102,7 +102,8 @@ class Outcome:
 def jobs(videos: Sequence[str], folders: Outputs, settings: Settings) -> list[Job]:
     """A job per video, with files of different names in `folders`.
 
-    Raises InputError for a camera or a URL, which cannot be read again, and for a video that is missing.
+    Raises InputError for a camera or a URL, which cannot be read again, for a video that is missing, and as
+    `Outputs.check` does.
     """
     for video in videos:
         if "://" in video or video.isdecimal() or video.startswith("/dev/"):
@@ -117,11 +118,12 @@ def jobs(videos: Sequence[str], folders: Outputs, settings: Settings) -> list[Jo
             if (path := getattr(folders, name))
         },
     )
+    read = [*videos, *model_files.read_with(settings.model)]
     found = []
     for number, (video, name) in enumerate(zip(videos, file_names(videos), strict=True), 1):
         job = Job(str(Path(video).resolve()), whole.of_input(name, number, picture=False), settings)
         # A record says that the files were ours; whether they still are, only the worker has the time to find out.
-        (replace(job.outputs, overwrite=True) if job.record.exists() else job.outputs).check(videos)
+        (replace(job.outputs, overwrite=True) if job.record.exists() else job.outputs).check(read)
         found.append(job)
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from stc.runtime.session import Session
     from stc.runtime.tracking.config import TrackerConfig
     from stc.runtime.video import Source
+
+log = logging.getLogger(__name__)
 
 Open: TypeAlias = "Callable[[str], Source]"
 
@@ -132,13 +135,18 @@ def _sentence(summary: Summary, rule: str, source: Source, outputs: Outputs) -> 
 
 
 def _run_many(args: argparse.Namespace, folders: Outputs, open_: Open) -> int:
+    from stc.runtime.bundle.files import read_with
     from stc.runtime.track.many import Run, track_many
-    from stc.runtime.video.sources import is_live, is_picture, shown_spec
+    from stc.runtime.video.shown import shown_spec
+    from stc.runtime.video.sources import is_live, is_picture
 
+    read = [*args.input, *read_with(args.model)]
+    if (pictures := sum(is_picture(Path(spec)) for spec in args.input)) > 1:
+        log.warning("%d pictures are so many videos, each with ids of its own; those of one are its folder", pictures)
     runs = []
     for number, (spec, name) in enumerate(zip(args.input, file_names(args.input), strict=True), 1):
         outputs = folders.of_input(name, number, picture=is_picture(Path(spec)))
-        outputs.check(args.input)
+        outputs.check(read)
         runs.append(Run(spec, shown_spec(spec), is_live(spec), outputs))
     with _session(args) as session:
         return 0 if track_many(runs, session, _tracker(session, args), open_) else 1

@@ -239,7 +239,7 @@ def _same(a: Path, b: Path) -> bool:
 
 def file_names(inputs: Sequence[str]) -> list[str]:
     """A name for the files of each input, all different: `clip` for `a/clip.mp4`, `cam-live` for `rtsp://cam/live`."""
-    from stc.runtime.video.sources import redact
+    from stc.runtime.video.shown import redact
 
     names: list[str] = []
     for spec in inputs:

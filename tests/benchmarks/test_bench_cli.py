@@ -207,14 +207,17 @@ def test_unstable_timing_is_an_error_only_when_strict(
     assert run(main, [str(proven_bundle), "--frames", "1", "--strict"]) == 4
 
 
-def test_the_worst_instances_are_shown_as_pictures(proven_bundle: Path, tmp_path: Path) -> None:
+def test_the_worst_instances_are_shown_as_pictures(
+    proven_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     import cv2
 
     expected = reference.read(proven_bundle / reference.FILE_NAME)
     moved = list(expected.outputs)
     moved[5] = replace(moved[5], masks=np.roll(moved[5].masks, 2, axis=2))
     put_reference(proven_bundle, Reference(expected.frames, tuple(moved)))
-    assert run(main, [str(proven_bundle), "--frames", "1", "--explain", str(tmp_path / "worst")]) == 3
+    command = [str(proven_bundle), "--frames", "1", "--explain", str(tmp_path / "worst")]
+    assert run(main, command) == 3
     files = sorted((tmp_path / "worst").iterdir())
     assert len(files) == 6
     assert all("frame005" in path.name for path in files[:3])
@@ -222,6 +225,14 @@ def test_the_worst_instances_are_shown_as_pictures(proven_bundle: Path, tmp_path
     assert max(picture.shape) == 360
     orange = (abs(picture.astype(int) - np.array([0, 140, 255])) < 60).all(axis=2)
     assert orange.any(), "what only the reference has"
+    put_reference(proven_bundle, expected)
+    assert run(main, command) == 0
+    again = sorted((tmp_path / "worst").iterdir())
+    assert again and not any("frame005" in path.name for path in again), "those of the run before are gone"
+    foreign = again[0].rename(tmp_path / "worst" / "mine.png")
+    assert run(main, command) == 1
+    assert "holds files that stc-bench did not write (mine.png)" in capsys.readouterr().err
+    assert foreign.exists()
 
 
 def test_an_engine_tells_its_copies_apart(engine: Path, tmp_path: Path) -> None:

@@ -39,21 +39,11 @@ def folder_writer(folder: Path) -> Iterator[Writer]:
     def write(picture: Image, frame: Frame) -> None:
         nonlocal begun
         if not begun:
-            _clear(folder)
+            made.remove(folder)
             begun = True
         write_picture(folder / f"{frame.index:06d}.jpg", picture)
 
     yield write
-
-
-def _clear(folder: Path) -> None:
-    try:
-        for name in made.pictures(folder):
-            (folder / name).unlink()
-    except OSError as error:
-        raise InputError(
-            f"{error.filename}: of an earlier run, cannot be removed ({error.strerror}); check it with: ls -ld {folder}"
-        ) from error
 
 
 def write_picture(path: Path, picture: Image) -> None:

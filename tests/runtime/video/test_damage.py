@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from stc.errors import InputError
@@ -70,6 +71,24 @@ def test_damage_says_what_is_lost() -> None:
     assert Stats().damage == ""
     assert Stats(decode_errors=1).damage == "1 damaged packet skipped"
     assert Stats(decode_errors=2, cut_short=True).damage == "2 damaged packets skipped, cut short"
+    assert Stats(concealed=1).damage == "1 damaged frame concealed"
+    assert Stats(3, decode_errors=1, concealed=2).damage == "1 damaged packet skipped, 2 damaged frames concealed"
+
+
+@pytest.mark.parametrize("name", ["plain.mp4", "plain.ts", "mpeg4.avi", "mpeg2.mpg"])
+def test_frames_that_the_decoder_made_up_in_part_are_given_and_counted(
+    name: str, clip: Callable[[str], Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The middle of a packet is overwritten: its decoder goes on behind the damage, as that of ffmpeg does."""
+    path = clip(name)
+    sound = [frame.image for frame in open_source(path)]
+    overwrite_packet(path, 5, part=0.5)
+    source = open_source(path)
+    frames = list(source)
+    assert len(frames) == len(sound) and any(not np.array_equal(a.image, b) for a, b in zip(frames, sound, strict=True))
+    assert source.stats.concealed >= 1 and source.stats.decode_errors == 0
+    assert source.loss == source.stats.damage and source.loss.endswith("concealed")
+    assert source.loss in caplog.messages[-1]
 
 
 def test_frames_by_their_numbers_end_where_damage_makes_them_uncertain(clip: Callable[[str], Path]) -> None:

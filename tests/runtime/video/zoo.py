@@ -156,8 +156,8 @@ def ffmpeg(arguments: list[str]) -> None:
     subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
-def overwrite_packet(path: Path, number: int) -> None:
-    """Packet `number` of the first video stream becomes zeros."""
+def overwrite_packet(path: Path, number: int, part: float = 1.0) -> None:
+    """Packet `number` of the first video stream becomes zeros, or its last `part` does."""
     import av
 
     with av.open(str(path)) as container:
@@ -165,7 +165,8 @@ def overwrite_packet(path: Path, number: int) -> None:
         content, position = bytes(packet), packet.pos
     data = bytearray(path.read_bytes())
     position = data.index(content, position or 0)  # Matroska counts its own head of a packet
-    data[position : position + len(content)] = bytes(len(content))
+    size = round(part * len(content))
+    data[position + len(content) - size : position + len(content)] = bytes(size)
     path.write_bytes(data)
 
 
