@@ -20,7 +20,7 @@
 #define STC_API __attribute__((visibility("default")))
 #endif
 
-#define STC_CPU_ABI 4 /* raised when a signature or a struct below changes */
+#define STC_CPU_ABI 5 /* raised when a signature or a struct below changes */
 
 enum {
   STC_OK = 0,
@@ -59,20 +59,32 @@ STC_API int64_t stc_cpu_rle_masks(const stc_frame_masks* masks, char* text, int6
                                   int64_t* areas, int32_t threads);
 
 /* One axis of a resampling: pixel o is the sum over t of weights[o * taps + t] / 2^22 times source pixel first[o] + t.
-   `first` never decreases; weights are not negative, their sum is at most 2, those beyond the source's end are 0. */
+   `first` never decreases; weights are not negative, those beyond the source's end are 0. */
 typedef struct {
   const int32_t* first;   /* (size,) */
   const int32_t* weights; /* (size, taps) */
   int32_t size, taps;
 } stc_resize_axis;
 
-/* A picture of three channels resampled along x and then along y, each time rounded to 8 bits, halves up. With the
-   weights of a triangle filter that is Pillow's BILINEAR, to the bit. */
+enum {
+  /* Along x, rounded to 8 bits, halves up, and then along y in the same way; a pixel's weights add up to at most 2.
+     With a triangle filter that is Pillow's BILINEAR, to the bit. */
+  STC_COLUMNS_FIRST = 0,
+  /* Along y, rounded to 1/128 of a level, and then along x, rounded to 8 bits, halves up; a pixel's weights add up to
+     at most 1, and are used in 14 to 22 bits. With averages of areas, or linear interpolation, within one level of
+     OpenCV's INTER_AREA or INTER_LINEAR. */
+  STC_ROWS_FIRST = 1
+};
+
+/* A picture of three channels resampled. Its rows, pixels and channels may lie anyhow, backwards and on top of each
+   other too: the alpha of BGRA is passed over by pixels of 4 bytes, RGB is read as BGR from the last channel on with
+   channels of -1, and a grey picture has channels of 0. */
 typedef struct {
-  const uint8_t* source; /* (height, width, 3), source_pitch bytes from row to row */
+  const uint8_t* source; /* the first channel of the first pixel of `height` rows of `width` pixels */
   uint8_t* target;       /* out, (y.size, x.size, 3), target_pitch bytes from row to row */
-  int64_t source_pitch, target_pitch;
-  int32_t height, width;
+  int64_t source_row, source_pixel, source_channel; /* bytes from one to the next */
+  int64_t target_pitch;
+  int32_t height, width, order;
   stc_resize_axis y, x;
 } stc_resize;
 

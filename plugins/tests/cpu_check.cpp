@@ -201,6 +201,66 @@ struct Triangle {
   }
 };
 
+/// What of the source every target pixel covers, as shares that add up to 1: the average of areas.
+struct Area {
+  Buffer<int32_t> first, weights;
+  int taps;
+
+  Area(int source, int target) : first(buffer<int32_t>(target)) {
+    taps = source / target + 2;
+    weights = buffer<int32_t>(int64_t{target} * taps);
+    for (int o = 0; o < target; ++o) {
+      first[o] = o * source / target;
+      int32_t before = 0;
+      for (int t = 0; t < taps; ++t) {
+        // In 1/target of a source pixel.
+        const int64_t end = std::clamp<int64_t>(int64_t{first[o] + t + 1} * target - int64_t{o} * source, 0, source);
+        const int32_t edge = static_cast<int32_t>((end << 22) / source);
+        weights[o * taps + t] = edge - before;
+        before = edge;
+      }
+    }
+  }
+};
+
+/// Sources whose rows, pixels and channels lie in all ways, each in a buffer of just its size.
+void resize_rows_first(Random& random, int threads) {
+  const int to[2] = {between(random, 1, 20), between(random, 1, 40)};
+  const int from[2] = {to[0] * between(random, 1, 5) + between(random, 0, 2), to[1] * between(random, 1, 5)};
+  const int64_t apart = between(random, 3, 9), backwards = between(random, 0, 1) ? -1 : 1;
+  const int64_t channel = between(random, -1, 1), pixel = apart * backwards, row = apart * from[1];
+  const int64_t bytes = row * from[0];
+  Buffer<uint8_t> source = buffer<uint8_t>(bytes);
+  for (int64_t i = 0; i < bytes; ++i) source[i] = between(random, 0, 255);
+  const int64_t begin = (backwards < 0 ? row - apart : 0) + (channel < 0 ? 2 : 0);
+  Buffer<uint8_t> target = buffer<uint8_t>(int64_t{3} * to[0] * to[1]);
+  const Area y(from[0], to[0]), x(from[1], to[1]);
+  const stc_resize op{source.get() + begin,
+                      target.get(),
+                      row,
+                      pixel,
+                      channel,
+                      3 * to[1],
+                      from[0],
+                      from[1],
+                      STC_ROWS_FIRST,
+                      {y.first.get(), y.weights.get(), to[0], y.taps},
+                      {x.first.get(), x.weights.get(), to[1], x.taps}};
+  require(stc_cpu_resize(&op, threads) == STC_OK, "resize: status");
+  for (int i = 0; i < 3 * to[0] * to[1]; ++i) {
+    const int o = i / (3 * to[1]), p = i / 3 % to[1], c = i % 3;
+    double sum = 0;
+    for (int t = 0; t < y.taps && y.first[o] + t < from[0]; ++t) {
+      for (int u = 0; u < x.taps && x.first[p] + u < from[1]; ++u) {
+        const uint8_t value = source[begin + (y.first[o] + t) * row + (x.first[p] + u) * pixel + c * channel];
+        sum += std::ldexp(1.0 * y.weights[o * y.taps + t] * x.weights[p * x.taps + u], -44) * value;
+      }
+    }
+    // Rounding, 1/256 between the passes, weights of at least 14 bits.
+    require(std::fabs(target[i] - sum) < 0.53, "resize rows first: value", target[i], sum);
+  }
+}
+
 void resize(Random& random, int threads) {
   const int from[2] = {between(random, 1, 60), between(random, 1, 90)};
   const int to[2] = {between(random, 1, 40), between(random, 1, 90)}, pitch = 3 * from[1] + between(random, 0, 2);
@@ -211,9 +271,12 @@ void resize(Random& random, int threads) {
   const stc_resize op{source.get(),
                       target.get(),
                       pitch,
+                      3,
+                      1,
                       3 * to[1],
                       from[0],
                       from[1],
+                      STC_COLUMNS_FIRST,
                       {y.first.get(), y.weights.get(), to[0], y.taps},
                       {x.first.get(), x.weights.get(), to[1], x.taps}};
   require(stc_cpu_resize(&op, threads) == STC_OK, "resize: status");
@@ -231,6 +294,7 @@ void everything(int seed, int threads) {
   mask_head(random, threads);
   frame_masks(random, threads);
   resize(random, threads);
+  resize_rows_first(random, threads);
 }
 
 /// Callers who share the pool, with a child that is forked in the middle and has to start its own.

@@ -63,3 +63,11 @@ def find() -> Library | Missing:
     kernels = handle.stc_cpu_kernels().decode()
     logger.info("native library: %s kernels", kernels)
     return Library(handle, kernels, processors())
+
+
+def available(threads: int | None) -> Library | None:
+    """The library for `threads` threads (`Library.with_threads`), or None where it cannot be used: NumPy, OpenCV and
+    Pillow then do its work.
+    """
+    found = find()
+    return found.with_threads(threads) if isinstance(found, Library) else None
