@@ -46,17 +46,20 @@ STC_API const char* stc_cpu_kernels(void);
 /* `threads`: at most so many, the calling one included, and never more than 256. */
 STC_API int32_t stc_cpu_dynamic_mask_head(const stc_dynamic_mask_head* op, int32_t threads);
 
-/* pixels (instances, H, W): 0 or 1. */
-STC_API int32_t stc_cpu_dense_masks(const stc_frame_masks* masks, uint8_t* pixels, int32_t threads);
+/* Masks at frame size; storage of the probabilities 0: float32, 1: IEEE half, which gives what its floats would.
+
+   pixels (instances, H, W): 0 or 1. They are 0 when the call begins: it writes only the part of the frame that a mask
+   can reach, and memory fresh from the system, which is 0, costs nothing where it is not written to. */
+STC_API int32_t stc_cpu_dense_masks(const stc_frame_masks* masks, int32_t storage, uint8_t* pixels, int32_t threads);
 
 /* words (instances, H, ceil(W / 32)): pixel x is bit x % 32 of word x / 32; bits beyond the frame are 0. */
-STC_API int32_t stc_cpu_bit_masks(const stc_frame_masks* masks, uint32_t* words, int32_t threads);
+STC_API int32_t stc_cpu_bit_masks(const stc_frame_masks* masks, int32_t storage, uint32_t* words, int32_t threads);
 
 /* COCO's compressed run-length encoding, one after the other without separators: text i ends before text[ends[i]].
    areas (instances,): pixels of each mask. Returns the capacity that is needed when `capacity` bytes do not do; then
    `text` has not been written. */
-STC_API int64_t stc_cpu_rle_masks(const stc_frame_masks* masks, char* text, int64_t capacity, int64_t* ends,
-                                  int64_t* areas, int32_t threads);
+STC_API int64_t stc_cpu_rle_masks(const stc_frame_masks* masks, int32_t storage, char* text, int64_t capacity,
+                                  int64_t* ends, int64_t* areas, int32_t threads);
 
 /* One axis of a resampling: pixel o is the sum over t of weights[o * taps + t] / 2^22 times source pixel first[o] + t.
    `first` never decreases; weights are not negative, those beyond the source's end are 0. */

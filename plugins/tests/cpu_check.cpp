@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 #include <thread>
 #include <vector>
@@ -127,6 +128,26 @@ std::string decoded(const char* text, const char* end, int64_t pixels) {
   return found;
 }
 
+/// Probabilities of half the bits give what their floats give.
+void halves(stc_frame_masks op, int threads) {
+  const int64_t cells = int64_t{op.instances} * op.rows * op.cols, pixels = int64_t{op.y.size} * op.x.size;
+  Buffer<uint16_t> narrow = buffer<uint16_t>(cells);
+  Buffer<float> wide = buffer<float>(cells);
+  for (int64_t i = 0; i < cells; ++i) {
+    float value;
+    std::memcpy(&value, static_cast<const float*>(op.probabilities) + i, sizeof value);
+    wide[i] = number(narrow[i] = half(value));
+  }
+  Buffer<uint8_t> masks[2] = {buffer<uint8_t>(op.instances * pixels), buffer<uint8_t>(op.instances * pixels)};
+  op.probabilities = wide.get();
+  require(stc_cpu_dense_masks(&op, 0, masks[0].get(), threads) == STC_OK, "floats: status");
+  Shifted<uint16_t> own(narrow.get(), cells);
+  op.probabilities = own.get();
+  require(stc_cpu_dense_masks(&op, 1, masks[1].get(), threads) == STC_OK, "halves: status");
+  require(op.instances == 0 || std::memcmp(masks[0].get(), masks[1].get(), op.instances * pixels) == 0,
+          "halves: pixels");
+}
+
 void frame_masks(Random& random, int threads) {
   const int grid[2] = {between(random, 1, 24), between(random, 1, 40)}, stride = between(random, 1, 8);
   const int resized[2] = {between(random, 1, grid[0] * stride), between(random, 1, grid[1] * stride)};
@@ -143,12 +164,13 @@ void frame_masks(Random& random, int threads) {
   const int words = (frame[1] + 31) / 32;
   Buffer<uint32_t> bits = buffer<uint32_t>(int64_t{n} * frame[0] * words);
   Buffer<int64_t> ends = buffer<int64_t>(n), areas = buffer<int64_t>(n);
-  require(stc_cpu_dense_masks(&op, dense.get(), threads) == STC_OK, "dense: status");
-  require(stc_cpu_bit_masks(&op, bits.get(), threads) == STC_OK, "bits: status");
-  const int64_t needed = stc_cpu_rle_masks(&op, nullptr, 0, ends.get(), areas.get(), threads);
+  require(stc_cpu_dense_masks(&op, 0, dense.get(), threads) == STC_OK, "dense: status");
+  halves(op, threads);
+  require(stc_cpu_bit_masks(&op, 0, bits.get(), threads) == STC_OK, "bits: status");
+  const int64_t needed = stc_cpu_rle_masks(&op, 0, nullptr, 0, ends.get(), areas.get(), threads);
   require((needed > 0) == (n > 0), "runs: needed");
   Buffer<char> text = buffer<char>(needed);
-  require(stc_cpu_rle_masks(&op, text.get(), needed, ends.get(), areas.get(), threads) == STC_OK, "runs: status");
+  require(stc_cpu_rle_masks(&op, 0, text.get(), needed, ends.get(), areas.get(), threads) == STC_OK, "runs: status");
 
   for (int i = 0; i < n; ++i) {
     const std::string runs = decoded(text.get() + (i ? ends[i - 1] : 0), text.get() + ends[i], pixels);
