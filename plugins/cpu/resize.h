@@ -41,6 +41,13 @@ struct Spacing {
   }
 };
 
+/// Two rows of a picture from their lowest addresses on, `bytes` long; pixel 0 begins `origin` bytes in.
+struct SourceRows {
+  const uint8_t *first, *second;
+  int64_t bytes, origin;
+  Spacing spacing;
+};
+
 struct ResizeKernels {
   /// `count` rows of `width` source pixels along x: rows[i] to targets[i], which may be written a vector further.
   void (*columns)(const ResizeAxis& x, const uint8_t* const* rows, int width, int count, uint8_t* const* targets);
@@ -52,6 +59,8 @@ struct ResizeKernels {
                      int16_t* target);
   /// Then along x, rounded to bytes. `row` points at pixel 0; every tap is read, and up to a vector around it.
   void (*blend_pixels)(const ShortAxis& x, const int16_t* row, Spacing spacing, uint8_t* target);
+  /// Both for axes of two taps, where target pixels are few: of the two rows only what they read, with the same result.
+  void (*blend_few)(const ShortAxis& x, const int16_t* weights, int bits, const SourceRows& rows, uint8_t* target);
 };
 
 inline constexpr int kVector = 64;  ///< bytes that may be read or written beyond a row

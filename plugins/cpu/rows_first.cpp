@@ -66,7 +66,8 @@ void resize_rows_first(const stc_resize& op, int threads) {
   // Taps of weight 0 may lie beyond a row's end.
   const int64_t margin = int64_t{x.axis.taps} * std::abs(spacing.pixel) + kVector;
   const int64_t line = bytes + 2 * margin, taps = y.axis.taps;
-  std::vector<int16_t> lines(line * threads);
+  const bool few = op.x.taps <= 2 && op.y.taps <= 2 && int64_t{2} * op.x.size * std::abs(spacing.pixel) < bytes;
+  std::vector<int16_t> lines(few ? 0 : line * threads);
   std::vector<const uint8_t*> pointers(taps * threads);
   std::vector<uint8_t> copies(packed ? taps * bytes * threads : 0);
 
@@ -85,6 +86,11 @@ void resize_rows_first(const stc_resize& op, int threads) {
         } else {
           rows[t] = op.source + row * op.source_row + low;
         }
+      }
+      if (few) {
+        const SourceRows two{rows[0], rows[1], bytes, -low, spacing};
+        kernels.blend_few(x.axis, y.axis.weights + o * taps, y.axis.bits, two, op.target + o * op.target_pitch);
+        continue;
       }
       kernels.blend_rows(y.axis.weights + o * taps, count, y.axis.bits, rows, bytes, blended);
       kernels.blend_pixels(x.axis, blended - low, spacing, op.target + o * op.target_pitch);

@@ -245,10 +245,25 @@ struct Area {
   }
 };
 
+/// Two neighbours blended, or only the first where it is the last.
+struct Neighbours {
+  Buffer<int32_t> first, weights;
+  int taps = 2;
+
+  Neighbours(Random& random, int source, int target)
+      : first(buffer<int32_t>(target)), weights(buffer<int32_t>(2 * target)) {
+    for (int o = 0; o < target; ++o) {
+      first[o] = o * source / target;
+      weights[2 * o + 1] = first[o] + 1 < source ? between(random, 0, 1 << 22) : 0;
+      weights[2 * o] = (1 << 22) - weights[2 * o + 1];
+    }
+  }
+};
+
 /// Sources whose rows, pixels and channels lie in all ways, each in a buffer of just its size.
-void resize_rows_first(Random& random, int threads) {
-  const int to[2] = {between(random, 1, 20), between(random, 1, 40)};
-  const int from[2] = {to[0] * between(random, 1, 5) + between(random, 0, 2), to[1] * between(random, 1, 5)};
+template <class Axis>
+void resize_rows_first(Random& random, int threads, const Axis& y, const Axis& x, const int (&from)[2],
+                       const int (&to)[2]) {
   const int64_t apart = between(random, 3, 9), backwards = between(random, 0, 1) ? -1 : 1;
   const int64_t channel = between(random, -1, 1), pixel = apart * backwards, row = apart * from[1];
   const int64_t bytes = row * from[0];
@@ -256,7 +271,6 @@ void resize_rows_first(Random& random, int threads) {
   for (int64_t i = 0; i < bytes; ++i) source[i] = between(random, 0, 255);
   const int64_t begin = (backwards < 0 ? row - apart : 0) + (channel < 0 ? 2 : 0);
   Buffer<uint8_t> target = buffer<uint8_t>(int64_t{3} * to[0] * to[1]);
-  const Area y(from[0], to[0]), x(from[1], to[1]);
   const stc_resize op{source.get() + begin,
                       target.get(),
                       row,
@@ -281,6 +295,14 @@ void resize_rows_first(Random& random, int threads) {
     // Rounding, 1/256 between the passes, weights of at least 14 bits.
     require(std::fabs(target[i] - sum) < 0.53, "resize rows first: value", target[i], sum);
   }
+}
+
+void resize_rows_first(Random& random, int threads) {
+  const int to[2] = {between(random, 1, 20), between(random, 1, 40)};
+  const int from[2] = {to[0] * between(random, 1, 5) + between(random, 0, 2), to[1] * between(random, 1, 5)};
+  resize_rows_first(random, threads, Area(from[0], to[0]), Area(from[1], to[1]), from, to);
+  const Neighbours y(random, from[0], to[0]), x(random, from[1], to[1]);
+  resize_rows_first(random, threads, y, x, from, to);
 }
 
 void resize(Random& random, int threads) {
