@@ -138,13 +138,14 @@ void halves(stc_frame_masks op, int threads) {
     std::memcpy(&value, static_cast<const float*>(op.probabilities) + i, sizeof value);
     wide[i] = number(narrow[i] = half(value));
   }
-  Buffer<uint8_t> masks[2] = {buffer<uint8_t>(op.instances * pixels), buffer<uint8_t>(op.instances * pixels)};
+  std::vector<uint8_t> masks[2];
+  for (std::vector<uint8_t>& mask : masks) mask.resize(op.instances * pixels);
   op.probabilities = wide.get();
-  require(stc_cpu_dense_masks(&op, 0, masks[0].get(), threads) == STC_OK, "floats: status");
+  require(stc_cpu_dense_masks(&op, 0, masks[0].data(), threads) == STC_OK, "floats: status");
   Shifted<uint16_t> own(narrow.get(), cells);
   op.probabilities = own.get();
-  require(stc_cpu_dense_masks(&op, 1, masks[1].get(), threads) == STC_OK, "halves: status");
-  require(op.instances == 0 || std::memcmp(masks[0].get(), masks[1].get(), op.instances * pixels) == 0,
+  require(stc_cpu_dense_masks(&op, 1, masks[1].data(), threads) == STC_OK, "halves: status");
+  require(op.instances == 0 || std::memcmp(masks[0].data(), masks[1].data(), op.instances * pixels) == 0,
           "halves: pixels");
 }
 
@@ -161,6 +162,7 @@ void frame_masks(Random& random, int threads) {
   const stc_frame_masks op{static_cast<float*>(own_probabilities.get()), y.axis, x.axis, n, grid[0], grid[1]};
 
   Buffer<uint8_t> dense = buffer<uint8_t>(n * pixels);
+  std::fill_n(dense.get(), n * pixels, uint8_t{0});
   const int words = (frame[1] + 31) / 32;
   Buffer<uint32_t> bits = buffer<uint32_t>(int64_t{n} * frame[0] * words);
   Buffer<int64_t> ends = buffer<int64_t>(n), areas = buffer<int64_t>(n);
