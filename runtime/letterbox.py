@@ -63,17 +63,14 @@ class Letterbox:
     def apply(self, frame: NDArray[np.uint8], native: Library | None = None) -> NDArray[np.uint8]:
         """The input picture: uint8 (H, W, 3) BGR, contiguous, from a frame uint8 (H0, W0, 3) BGR.
 
-        `native` does Pillow's part where it is given (`native/resize.py`).
+        `native` resizes where it is given (`native/resize.py`).
         Raises InputError when the frame is no such array or has another size than `frame_size`.
         """
         if (size := check_frame(frame)) != self.frame_size:
             raise InputError(f"frame of {size[0]}x{size[1]} given to a letterbox for {self.frame_size}")
         height, width = self.resized_size
         picture = np.empty((*self.input_size, 3), np.uint8)
-        if native and self.resize == "pil-bilinear":
-            resize(native, frame, picture[:height, :width])
-        else:
-            picture[:height, :width] = resize_frame(frame, self.resized_size, self.resize)
+        resize_frame(frame, self.resized_size, self.resize, native, into=picture[:height, :width])
         picture[height:] = self.border
         picture[:height, width:] = self.border
         return picture
@@ -138,17 +135,32 @@ def _advice(dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
     return next((advice for applies, advice in cases if applies), "blue, green and red for each pixel")
 
 
-def resize_frame(frame: NDArray[np.uint8], size: tuple[int, int], rule: str) -> NDArray[np.uint8]:
-    """`frame` uint8 (H0, W0, 3) at `size` (H, W) by one of `RESIZE_RULES`; the frame itself where it has that size."""
-    height, width = size
+def resize_frame(
+    frame: NDArray[np.uint8],
+    size: tuple[int, int],
+    rule: str,
+    native: Library | None = None,
+    *,
+    into: NDArray[np.uint8] | None = None,
+) -> NDArray[np.uint8]:
+    """`frame`, uint8 (H0, W0, 3), at `size` (H, W) by one of `RESIZE_RULES`: `into`, uint8 (H, W, 3), if it is given.
+
+    The one function that all pictures of a model go through, at inference, in training and in proofs. `native` does it
+    where it is given, else Pillow or OpenCV, which take grey pictures (H0, W0) too: within one grey level.
+    """
+    target = np.empty((*size, *frame.shape[2:]), np.uint8) if into is None else into
     if frame.shape[:2] == size:
-        return frame
-    if rule == "pil-bilinear":
+        target[:] = frame
+    elif native and frame.shape[2:] == (3,):
+        resize(native, frame, target, rule)
+    elif rule == "pil-bilinear":
         from PIL import Image
 
         # Pillow treats the channels alike, so the BGR array may pass for an RGB picture.
-        return np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.BILINEAR))
-    from stc.opencv import cv2
+        target[:] = np.asarray(Image.fromarray(frame).resize(size[::-1], Image.Resampling.BILINEAR))
+    else:
+        from stc.opencv import cv2
 
-    method = cv2.INTER_AREA if rule == "area" else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(np.ascontiguousarray(frame), (width, height), interpolation=method), np.uint8)
+        method = cv2.INTER_AREA if rule == "area" else cv2.INTER_LINEAR
+        target[:] = cv2.resize(np.ascontiguousarray(frame), size[::-1], interpolation=method)
+    return target

@@ -16,6 +16,7 @@ from stc.errors import InputError
 from stc.model.config import ModelConfig
 from stc.model.network import STC, STCDeploy
 from stc.runtime.letterbox import Letterbox
+from stc.runtime.native.library import available
 
 FRAMES = 12
 MIN_FRAMES = 8  # fewer say nothing about ids
@@ -73,7 +74,8 @@ def _video_frames(video: Path) -> list[Array]:
 
 def _letterbox(picture: Array, config: ModelConfig) -> Array:
     height, width = picture.shape[:2]
-    return Letterbox.fit((height, width), config.input_size, config.resize, config.border_bgr).apply(picture)
+    letterbox = Letterbox.fit((height, width), config.input_size, config.resize, config.border_bgr)
+    return letterbox.apply(picture, available(threads=1))
 
 
 def run(model: STC, frames: Array) -> tuple[Reference, dict[str, Array]]:

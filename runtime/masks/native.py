@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,31 +12,32 @@ from numpy.typing import NDArray
 from stc.errors import InputError
 from stc.runtime.masks.axis import Axis
 from stc.runtime.native.interface import FrameAxis, FrameMasks
-from stc.runtime.native.library import FAILURES, Library
+from stc.runtime.native.library import FAILURES, STORAGE, Library
 
 
 @dataclass(frozen=True)
 class NativeComposer:
-    """From probabilities float32 (n, rows, cols) to masks at the size of `y` and `x`, the axes of the frame."""
+    """From probabilities (n, rows, cols), float32 or float16, to masks at the size of `y` and `x`, the frame's axes."""
 
     library: Library
     y: Axis
     x: Axis
 
-    def dense(self, probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
+    def dense(self, probabilities: NDArray[Any]) -> NDArray[np.bool_]:
         """All pixels: bool (n, H0, W0)."""
-        pixels = np.empty((len(probabilities), *self._size), np.uint8)
+        # Memory fresh from the system is zero and costs nothing until it is written to; most of a frame never is.
+        pixels = np.zeros((len(probabilities), *self._size), np.uint8)
         self._call("stc_cpu_dense_masks", probabilities, pixels.ctypes.data)
         return pixels.view(np.bool_)
 
-    def bits(self, probabilities: NDArray[np.float32]) -> NDArray[np.uint32]:
+    def bits(self, probabilities: NDArray[Any]) -> NDArray[np.uint32]:
         """uint32 (n, H0, ceil(W0 / 32)): pixel x is bit x % 32 of word x // 32."""
         height, width = self._size
         words = np.empty((len(probabilities), height, -(-width // 32)), np.uint32)
         self._call("stc_cpu_bit_masks", probabilities, words.ctypes.data)
         return words
 
-    def rle(self, probabilities: NDArray[np.float32]) -> tuple[list[str], NDArray[np.int64]]:
+    def rle(self, probabilities: NDArray[Any]) -> tuple[list[str], NDArray[np.int64]]:
         """COCO's compressed counts and the areas, int64 (n,), in pixels."""
         n = len(probabilities)
         ends, areas = np.zeros(n, np.int64), np.zeros(n, np.int64)
@@ -62,11 +64,11 @@ class NativeComposer:
     def _size(self) -> tuple[int, int]:
         return len(self.y), len(self.x)
 
-    def _call(self, name: str, probabilities: NDArray[np.float32], *outputs: int) -> int:
+    def _call(self, name: str, probabilities: NDArray[Any], *outputs: int) -> int:
         cells = np.ascontiguousarray(probabilities)
         masks = FrameMasks(cells.ctypes.data, _axis(self.y), _axis(self.x), *cells.shape)
         function = getattr(self.library.handle, name)
-        status = int(function(ctypes.byref(masks), *outputs, self.library.threads))
+        status = int(function(ctypes.byref(masks), STORAGE[cells.dtype], *outputs, self.library.threads))
         if status < 0:
             raise InputError(f"masks {cells.shape} to {self._size}: {FAILURES[status]}")
         return status

@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from stc.errors import InputError
 from stc.runtime.mask_head_op import Attributes
 from stc.runtime.native.interface import Op
-from stc.runtime.native.library import FAILURES, Library
-
-_STORAGE = {np.dtype(np.float32): 0, np.dtype(np.float16): 1}
+from stc.runtime.native.library import FAILURES, STORAGE, Library
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class MaskHead(Attributes):
             self.layers,
             self.stride,
             self.upsample,
-            _STORAGE[mask_feats.dtype],
+            STORAGE[mask_feats.dtype],
         )
         status = library.handle.stc_cpu_dynamic_mask_head(ctypes.byref(op), library.threads)
         if status:
@@ -78,7 +76,7 @@ class MaskHead(Attributes):
         )
         if mask_feats.ndim != 4:
             raise InputError(f"mask_feats must be (B, channels, h, w); got {mask_feats.shape}")
-        if storage not in _STORAGE:
+        if storage not in STORAGE:
             raise InputError(f"mask_feats must be float32 or float16; got {storage}")
         for (name, dtype, shape), array in zip(wanted, arrays, strict=True):
             if array.dtype != dtype or array.shape != shape:
