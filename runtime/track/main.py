@@ -6,6 +6,7 @@ import argparse
 import logging
 import math
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -16,6 +17,7 @@ from stc.progress import bar
 from stc.runtime.machine import device as devices
 from stc.runtime.track.one import Summary, track
 from stc.runtime.track.outputs import Outputs, file_names
+from stc.runtime.track.run_folder import new_run_folder
 from stc.runtime.tracking.config import RULE_NAMES
 
 if TYPE_CHECKING:
@@ -36,7 +38,13 @@ def parser() -> argparse.ArgumentParser:
         "folder that takes one file per input; recorded ones take turns",
     )  # fmt: skip
     p.add_argument("--model", required=True, help="bundle of stc-export, or its model.onnx or engine.plan")
-    p.add_argument("-o", "--output", type=Path, metavar="OUT", help="annotated video (.mp4), picture (.png) or folder")
+    p.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="OUT",
+        help="annotated video (.mp4), picture (.png) or folder; without any output: runs/track-N",
+    )
     p.add_argument(
         "--json", type=Path, metavar="FILE", help="YTVIS result JSON, written at the end of a file or folder"
     )
@@ -98,16 +106,28 @@ def main(argv: Sequence[str]) -> int:
         outputs.check_folders()
         return _run_fleet(args, outputs)
     reconnect = ReconnectPolicy(give_up=args.give_up)
-    several = len(args.input) > 1
-    if several:
-        outputs.check_folders()
-    else:
-        outputs.check([*args.input, *read_with(args.model), *([str(args.zones)] if args.zones else [])])
 
     def open_(spec: str) -> Source:
         return open_source(spec, args.every, policy=args.policy, reconnect=reconnect)
 
-    return _run_many(args, outputs, open_) if several else _run_one(args, outputs, open_)
+    with ExitStack() as stack:
+        if not (outputs.paths or args.append or rotation):
+            outputs = _chosen(outputs, args.input, stack.enter_context(new_run_folder()))
+        if len(args.input) > 1:
+            outputs.check_folders()
+            return _run_many(args, outputs, open_)
+        outputs.check([*args.input, *read_with(args.model), *([str(args.zones)] if args.zones else [])])
+        return _run_one(args, outputs, open_)
+
+
+def _chosen(outputs: Outputs, inputs: Sequence[str], folder: Path) -> Outputs:
+    """What is written where nobody asked for anything: the picture of everything and its lines, into `folder`."""
+    from stc.runtime.video.sources import is_picture
+
+    folders = replace(outputs, annotated=folder, jsonl=folder)
+    if len(inputs) > 1:
+        return folders
+    return folders.of_input(file_names(inputs)[0], picture=is_picture(Path(inputs[0])))
 
 
 def _run_one(args: argparse.Namespace, outputs: Outputs, open_: Open) -> int:

@@ -194,7 +194,7 @@ def test_recordings_behind_urls_take_turns_too(
     [
         (["-o", "out.mp4"], "out.mp4: one file cannot hold several inputs; give a folder, such as: out"),
         (["--json", "t.json"], "t.json: one file cannot hold several inputs"),
-        ([], "no output asked for"),
+        (["--append"], "no output asked for"),
         (["-o", "."], "a.mp4: is the input itself"),
         (["-o", "out", "--policy", "drop-newest"], "invalid choice: 'drop-newest'"),
         (["-o", "out", "--give-up", "soon"], "invalid float value: 'soon'"),

@@ -17,7 +17,8 @@ from tests.runtime.video.clips import make_frame
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["clip.mp4"], "no output asked for"),
+        (["clip.mp4", "--append"], "no output asked for"),
+        (["nothing.mp4"], "nothing.mp4: no such file or folder"),
         ([], "arguments are required: INPUT"),
         (
             ["clip.mp4", "-o", "out.mp4", "--every", "x"],
