@@ -17,7 +17,7 @@ from stc.runtime.objects import TrackedObject, number
 from stc.runtime.tracking.tracker import TrackEvent
 
 if TYPE_CHECKING:
-    from stc.runtime.drawing.draw import Style
+    from stc.runtime.drawing.style import Style
     from stc.runtime.zones.count import ZoneReport
 
 
@@ -117,7 +117,8 @@ class Result:
 
         Raises InputError when `frame` is of another size, MissingDependencyError without OpenCV.
         """
-        from stc.runtime.drawing.draw import Style, annotate
+        from stc.runtime.drawing.draw import annotate
+        from stc.runtime.drawing.style import Style
 
         return annotate(self._picture(frame), self, style or Style())
 

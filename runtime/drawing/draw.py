@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import colorsys
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from stc.errors import InputError
 from stc.opencv import cv2
+from stc.runtime.drawing.style import Style
 from stc.runtime.masks.masks import Masks
 from stc.runtime.zones.count import ZoneReport
 
-MOST_THICK = 255  # pixels; what OpenCV draws
 GOLDEN_RATIO = 0.618033988749895
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 # Of the same hue ring, neighbours in hue differ in depth too: (lightness, saturation) by track id modulo 3.
@@ -48,26 +46,6 @@ class Drawable(Protocol):
 
     @property
     def zones(self) -> tuple[ZoneReport, ...]: ...
-
-
-@dataclass(frozen=True)
-class Style:
-    """How objects are drawn. Raises InputError for an `alpha` beyond 0..1 or a `thickness` below 0.
-
-    alpha: of the tint inside a mask; 0: none. thickness: of outlines and boxes, pixels; 0: none; None: by the size of
-    the frame. labels: `#id class score`. boxes: the box too.
-    """
-
-    alpha: float = 0.35
-    thickness: int | None = None
-    labels: bool = True
-    boxes: bool = False
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.alpha <= 1:
-            raise InputError(f"alpha {self.alpha:g}: must be from 0, no tint, to 1, nothing shines through")
-        if self.thickness is not None and not 0 <= self.thickness <= MOST_THICK:
-            raise InputError(f"thickness {self.thickness}: must be from 0 to {MOST_THICK} pixels")
 
 
 def annotate(image: Image, result: Drawable, style: Style = Style()) -> Image:

@@ -18,7 +18,7 @@ from pycocotools.coco import COCO
 
 from stc.errors import IncompatibleError, InputError, MissingDependencyError
 from stc.runtime import Letterbox, Masks, Result
-from stc.runtime.drawing.draw import Style
+from stc.runtime.drawing.style import Style
 from stc.runtime.tracking.detections import select
 
 LETTERBOX = Letterbox.fit((120, 200), (64, 96), "linear", (0, 0, 0))  # scaled to 58 x 96

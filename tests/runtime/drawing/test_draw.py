@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from stc.runtime.drawing.draw import Style, annotate, track_colour
+from stc.runtime.drawing.draw import annotate, track_colour
+from stc.runtime.drawing.style import Style
 from stc.runtime.zones import Zone, Zones
 from tests.runtime.video.clips import make_result, rectangle
 
