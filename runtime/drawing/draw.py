@@ -48,7 +48,7 @@ class Drawable(Protocol):
     def zones(self) -> tuple[ZoneReport, ...]: ...
 
 
-def annotate(image: Image, result: Drawable, style: Style = Style()) -> Image:
+def annotate(image: Image, result: Drawable, style: Style = Style()) -> Image:  # noqa: B008  (frozen)
     """A copy of `image` uint8 (H, W, 3) BGR with the confirmed objects of `result` drawn in; others are left out.
 
     Large objects come first, so that small ones stay visible; labels (`#id class score`), zones and their counts lie on
