@@ -19,10 +19,12 @@ STEPS = ("build", "kernels", "embedded", "frame masks", "times", "runtime", "rac
 CHECKERS = ("memcheck", "racecheck", "synccheck", "initcheck")
 
 
-def gpu_kernels(*arguments: str) -> subprocess.CompletedProcess[str]:
+def gpu_kernels(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHON": sys.executable}
     command = ["bash", str(ROOT / "scripts" / "gpu_kernels.sh"), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    return subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=280, check=False
+    )
 
 
 @pytest.mark.slow
@@ -45,6 +47,20 @@ def test_without_a_driver_one_line_says_how_to_go_on() -> None:
     done = gpu_kernels()
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and "--dry" in done.stderr
+
+
+@pytest.mark.parametrize("cases", ["0", "-1", "many"])
+def test_no_cases_are_no_pass(cases: str, tmp_path: Path) -> None:
+    done = gpu_kernels("--dry", "--cases", cases, "-o", str(tmp_path))
+    assert done.returncode == 1 and "--cases" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "kernels.txt").write_text("mine")
+    done = gpu_kernels("--dry", "-o", ".", folder=tmp_path)  # where it was called from
+    assert done.returncode == 1 and "-o FOLDER" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["kernels.txt"]
+    assert (tmp_path / "kernels.txt").read_text() == "mine"
 
 
 def test_the_bounds_are_those_of_a_hand_calculation() -> None:
