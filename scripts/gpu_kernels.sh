@@ -10,4 +10,9 @@
 STC_CALLED_FROM=$PWD # what a relative -o means
 export STC_CALLED_FROM
 cd "$(dirname "$0")/.." || exit 1
-exec "${PYTHON:-python3}" -m scripts.gpu "$@"
+python=${PYTHON:-python3}
+"$python" -c 'import numpy' 2>/dev/null || {
+    echo "error: $python does not run or has no NumPy; name one that has: PYTHON=… bash scripts/gpu_kernels.sh" >&2
+    exit 1
+}
+exec "$python" -m scripts.gpu "$@"

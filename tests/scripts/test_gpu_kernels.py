@@ -19,8 +19,10 @@ STEPS = ("build", "kernels", "embedded", "frame masks", "times", "runtime", "rac
 CHECKERS = ("memcheck", "racecheck", "synccheck", "initcheck")
 
 
-def gpu_kernels(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHON": sys.executable}
+def gpu_kernels(
+    *arguments: str, folder: Path | None = None, python: str = sys.executable
+) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHON": python}
     command = ["bash", str(ROOT / "scripts" / "gpu_kernels.sh"), *arguments]
     return subprocess.run(
         command, env=environment, cwd=folder, capture_output=True, text=True, timeout=280, check=False
@@ -77,3 +79,13 @@ def test_a_clock_that_the_driver_does_not_say_leaves_its_bounds_open() -> None:
     case = HeadCase.random(np.random.default_rng(0), "f16", (1, 1, 8, 16)).filled()
     found = least_seconds(case, Machine(memory=None, products=1e12, shared=None))
     assert found["memory"] is None and found["shared"] is None and found["fp32"]
+
+
+@pytest.mark.parametrize("text", ["exit 1", "nonsense"])
+def test_a_python_without_numpy_is_told_in_one_line(text: str, tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{text}\n")
+    python.chmod(0o755)
+    done = gpu_kernels("--dry", python=str(python))
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1 and "PYTHON=" in done.stderr
