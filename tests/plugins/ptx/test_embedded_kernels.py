@@ -14,7 +14,7 @@ import pytest
 from tests.plugins.kernel_cases import STORAGE, HeadCase
 from tests.plugins.ptx import instructions
 from tests.plugins.ptx.executor import Executor
-from tests.plugins.ptx.launches import run_embedded
+from tests.plugins.ptx.launches import run_embedded, shared_bytes
 from tests.plugins.ptx.source import OLDEST, embedded_ptx
 
 SIZES = [(1, 1), (8, 8), (9, 7), (17, 16), (16, 28), (7, 2), (8, 3), (12, 120)]
@@ -37,6 +37,13 @@ def test_equals_the_formula_and_touches_only_what_it_may(
     executor: Executor, storage: str, size: tuple[int, int], shift: int
 ) -> None:
     case = HeadCase.random(np.random.default_rng(size[1]), storage, (2, 3, *size), shift=shift)
+    assert run_embedded(executor, case).faults == ()
+    assert case.error() <= case.tolerance
+
+
+def test_the_longest_row_that_fits_shared_memory(executor: Executor) -> None:
+    case = HeadCase.random(np.random.default_rng(5), "f16", (1, 1, 2, 1203)).filled()
+    assert shared_bytes(case.head.parameters, 1203) <= 48 * 1024 < shared_bytes(case.head.parameters, 1204)
     assert run_embedded(executor, case).faults == ()
     assert case.error() <= case.tolerance
 
