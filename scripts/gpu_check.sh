@@ -2,7 +2,7 @@
 # Everything that only a GPU can show: first what needs nvcc and Python alone (gpu_kernels.sh), then plugin against function
 # body, engine against ONNX Runtime and PyTorch, and the times of an engine.
 #
-# NEVER EXECUTED ON A GPU: written for the first person who has one. Please report out/gpu/*.txt.
+# NEVER EXECUTED ON A GPU: written for the first person who has one. Please report out/gpu*/*.txt.
 #
 # Needs: a GPU with driver, nvcc, `make .venv/dev.stamp`, and in .venv: pip install -e '.[tensorrt]' (and/or '.[rtx]').
 # A part that fails stops no other; the last line says how many did.

@@ -4,17 +4,22 @@ what the others use; else none needs another. What a step says is in its file at
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.gpu.place import EXECUTOR, FOLDER, ROOT
+from stc.cli import Parser, run
+from stc.errors import IncompatibleError, InputError
+
+TABLE = "table.txt"
 
 SANITIZERS = {
     "memcheck": "out of bounds",
@@ -49,20 +54,25 @@ def steps(cases: int, dry: bool) -> Iterator[Step]:
         yield Step(tool, "kernels", few, 120, under)
 
 
-def run(step: Step, environment: dict[str, str], file: Path) -> str:
+def run_step(step: Step, environment: dict[str, str], file: Path) -> str:
     """pass, FAIL or skip; what it said is in `file`."""
     if step.under and not shutil.which(step.under[0]):
         file.write_text(f"skip  {step.under[0]} is not installed\n")
         return "skip"
     command = [*step.under, sys.executable, "-m", f"scripts.gpu.{step.module}", *step.options]
     with file.open("w") as said:
-        try:
-            done = subprocess.run(
-                command, cwd=ROOT, env=environment, stdout=said, stderr=said, timeout=step.seconds, check=False
-            )
-            result = "pass" if done.returncode == 0 else f"FAIL  exit code {done.returncode}"
-        except subprocess.TimeoutExpired:
-            result = f"FAIL  not done within {step.seconds} s"
+        # A session of its own, so that what a checker started ends with it.
+        with subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=said, stderr=said, start_new_session=True
+        ) as child:
+            try:
+                code = child.wait(step.seconds)
+                result = "pass" if code == 0 else f"FAIL  exit code {code}"
+            except subprocess.TimeoutExpired:
+                result = f"FAIL  not done within {step.seconds} s"
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
     if result != "pass":
         with file.open("a") as said:
             said.write(f"{result}\n")
@@ -77,27 +87,38 @@ def has_driver() -> bool:
     return True
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="scripts/gpu_kernels.sh", description=__doc__)
+def results_folder(path: Path) -> Path:
+    """Empty, or an earlier run's. Raises InputError for another: its files are not ours to write over."""
+    folder = Path(os.environ.get("STC_CALLED_FROM", ".")).absolute() / path
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()) and not (folder / TABLE).is_file():
+        raise InputError(f"{path}: holds files that are no results of gpu_kernels.sh; name an empty folder: -o FOLDER")
+    return folder
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = Parser(prog="scripts/gpu_kernels.sh", description=__doc__)
     parser.add_argument("--dry", action="store_true", help="on the host: no GPU, no times")
     parser.add_argument("--cases", type=int, help="random shapes (default: 400; dry: 40)")
-    parser.add_argument("-o", "--output", type=Path, default=FOLDER, help="folder of the results (default: out/gpu)")
-    options = parser.parse_args()
+    parser.add_argument(
+        "-o", "--output", type=Path, default=FOLDER, help="folder of the results (default: out/gpu-kernels)"
+    )
+    options = parser.parse_args(argv)
+    cases = (40 if options.dry else 400) if options.cases is None else options.cases
+    if cases < 1:
+        raise InputError(f"--cases: at least 1; got {cases}")
     if not options.dry and not has_driver():
-        print("error: no NVIDIA driver (libcuda.so.1); without a GPU: gpu_kernels.sh --dry", file=sys.stderr)
-        return 2
-    folder = options.output.absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, "STC_GPU_FOLDER": str(folder)}
-    if options.dry:
-        environment |= {"STC_GPU_DRY": "1", "STC_STAND_IN_KERNELS": str(folder / EXECUTOR.name)}
-    title = "DRY RUN, NO GPU: compiled PTX executed on a CPU, no times" if options.dry else "kernels on this GPU"
-    table = [title]
+        raise IncompatibleError("no NVIDIA driver (libcuda.so.1); without a GPU: bash scripts/gpu_kernels.sh --dry")
+    folder = results_folder(options.output)
+    environment = {**os.environ, "STC_GPU_FOLDER": str(folder), "STC_GPU_DRY": str(int(options.dry))}
+    environment["STC_STAND_IN_KERNELS"] = str(folder / EXECUTOR.name)
+    table = ["DRY RUN, NO GPU: compiled PTX executed on a CPU, no times" if options.dry else "kernels on this GPU"]
     worst = 0
-    print(title, flush=True)
-    for step in steps(options.cases or (40 if options.dry else 400), options.dry):
+    print(table[0], flush=True)
+    (folder / TABLE).write_text(f"{table[0]}\n")
+    for step in steps(cases, options.dry):
         file = folder / f"{step.name.replace(' ', '-')}.txt"
-        result = run(step, environment, file)
+        result = run_step(step, environment, file)
         worst = max(worst, 3 if result == "FAIL" else 0)
         what = f"{step.name}, {SANITIZERS[step.name]}" if step.name in SANITIZERS else step.name
         if options.dry and step.name in SANITIZERS:
@@ -105,10 +126,10 @@ def main() -> int:
         rows = [f"{result}  == {what}", *(f"      {line}" for line in file.read_text().splitlines())]
         print("\n".join(rows), flush=True)
         table += rows
-        (folder / "table.txt").write_text("\n".join(table) + "\n")
-    print(f"all of it: {folder / 'table.txt'}")
+        (folder / TABLE).write_text("\n".join(table) + "\n")
+    print(f"all of it: {folder / TABLE}")
     return worst
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -80,6 +80,7 @@ def cpp() -> list[str]:
 
 
 def compiled(command: Sequence[str], sources: Sequence[Path], output: Path) -> None:
+    output.unlink(missing_ok=True)  # an earlier run's is not what the other steps are to find
     done = subprocess.run(
         [*command, *map(str, sources), "-o", str(output)], capture_output=True, text=True, check=False
     )

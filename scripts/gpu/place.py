@@ -15,7 +15,7 @@ from stc.runtime.native.library import Library
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "plugins"
-FOLDER = Path(os.environ.get("STC_GPU_FOLDER", ROOT / "out" / "gpu")).absolute()
+FOLDER = Path(os.environ.get("STC_GPU_FOLDER", ROOT / "out" / "gpu-kernels")).absolute()
 DRY = os.environ.get("STC_GPU_DRY") == "1"
 KERNELS, CPU, PTX = FOLDER / "libkernels.so", FOLDER / "libstc_cpu.so", FOLDER / "embedded.ptx"
 STAND_IN, EXECUTOR = FOLDER / "driver.so", FOLDER / "executor.so"  # of dry runs

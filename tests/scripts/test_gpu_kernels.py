@@ -19,10 +19,14 @@ STEPS = ("build", "kernels", "embedded", "frame masks", "times", "runtime", "rac
 CHECKERS = ("memcheck", "racecheck", "synccheck", "initcheck")
 
 
-def gpu_kernels(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHON": sys.executable}
+def gpu_kernels(
+    *arguments: str, folder: Path | None = None, python: str = sys.executable
+) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHON": python}
     command = ["bash", str(ROOT / "scripts" / "gpu_kernels.sh"), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    return subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=280, check=False
+    )
 
 
 @pytest.mark.slow
@@ -47,6 +51,20 @@ def test_without_a_driver_one_line_says_how_to_go_on() -> None:
     assert done.stderr.count("\n") == 1 and "--dry" in done.stderr
 
 
+@pytest.mark.parametrize("cases", ["0", "-1", "many"])
+def test_no_cases_are_no_pass(cases: str, tmp_path: Path) -> None:
+    done = gpu_kernels("--dry", "--cases", cases, "-o", str(tmp_path))
+    assert done.returncode == 1 and "--cases" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "kernels.txt").write_text("mine")
+    done = gpu_kernels("--dry", "-o", ".", folder=tmp_path)  # where it was called from
+    assert done.returncode == 1 and "-o FOLDER" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["kernels.txt"]
+    assert (tmp_path / "kernels.txt").read_text() == "mine"
+
+
 def test_the_bounds_are_those_of_a_hand_calculation() -> None:
     """One instance of 8 x 16 cells in float32: one band, so that no row is computed twice."""
     case = HeadCase.random(np.random.default_rng(0), "f32", (1, 1, 8, 16)).filled()
@@ -61,3 +79,13 @@ def test_a_clock_that_the_driver_does_not_say_leaves_its_bounds_open() -> None:
     case = HeadCase.random(np.random.default_rng(0), "f16", (1, 1, 8, 16)).filled()
     found = least_seconds(case, Machine(memory=None, products=1e12, shared=None))
     assert found["memory"] is None and found["shared"] is None and found["fp32"]
+
+
+@pytest.mark.parametrize("text", ["exit 1", "nonsense"])
+def test_a_python_without_numpy_is_told_in_one_line(text: str, tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{text}\n")
+    python.chmod(0o755)
+    done = gpu_kernels("--dry", python=str(python))
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1 and "PYTHON=" in done.stderr

@@ -59,8 +59,21 @@ CUresult cuDeviceGet(CUdevice* device, int number) { return *device = number, CU
 CUresult cuDeviceGetName(char* name, int size, CUdevice) {
   return std::snprintf(name, size, "no GPU, a stand-in on the host"), CUDA_SUCCESS;
 }
-// 0, as a virtual GPU may say of its clocks.
-CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute, CUdevice) { return *value = 0, CUDA_SUCCESS; }
+CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice) {
+  switch (attribute) {
+    case CU_DEVICE_ATTRIBUTE_CLOCK_RATE:
+    case CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE:
+      return *value = 0, CUDA_SUCCESS;  // as a virtual GPU may say
+    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR:
+    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR:
+    case CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH:
+    case CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE:
+    case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT:
+      return *value = 1, CUDA_SUCCESS;
+    default:
+      return CUDA_ERROR_INVALID_VALUE;  // nobody asks for another
+  }
+}
 CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice) { return give(context); }
 CUresult cuCtxSetCurrent(CUcontext) { return CUDA_SUCCESS; }
 

@@ -14,7 +14,7 @@ import pytest
 from tests.plugins.kernel_cases import STORAGE, HeadCase
 from tests.plugins.ptx import instructions
 from tests.plugins.ptx.executor import Executor
-from tests.plugins.ptx.launches import run_embedded
+from tests.plugins.ptx.launches import run_embedded, shared_bytes
 from tests.plugins.ptx.source import OLDEST, embedded_ptx
 
 SIZES = [(1, 1), (8, 8), (9, 7), (17, 16), (16, 28), (7, 2), (8, 3), (12, 120)]
@@ -37,6 +37,13 @@ def test_equals_the_formula_and_touches_only_what_it_may(
     executor: Executor, storage: str, size: tuple[int, int], shift: int
 ) -> None:
     case = HeadCase.random(np.random.default_rng(size[1]), storage, (2, 3, *size), shift=shift)
+    assert run_embedded(executor, case).faults == ()
+    assert case.error() <= case.tolerance
+
+
+def test_the_longest_row_that_fits_shared_memory(executor: Executor) -> None:
+    case = HeadCase.random(np.random.default_rng(5), "f16", (1, 1, 2, 1203)).filled()
+    assert shared_bytes(case.head.parameters, 1203) <= 48 * 1024 < shared_bytes(case.head.parameters, 1204)
     assert run_embedded(executor, case).faults == ()
     assert case.error() <= case.tolerance
 
@@ -101,9 +108,10 @@ def test_planted_faults_are_found(what: str, ptx: str, tmp_path: Path) -> None:
 
 
 def faulty(executor: Executor) -> bool:
-    """Whether the embedded kernel of float32 breaks a rule or is wrong, in one of three sizes."""
-    for size in ((17, 16), (9, 7), (12, 120)):
-        case = HeadCase.random(np.random.default_rng(3), "f32", (1, 3, *size)).filled()
+    """Whether the embedded kernel of float32 breaks a rule or is wrong, in one of four sizes."""
+    for size in ((17, 16), (9, 7), (12, 120), (1, 1)):
+        case = HeadCase.random(np.random.default_rng(3), "f32", (1, 3, *size))
+        case.count[...] = 2  # of 3
         if run_embedded(executor, case).faults or case.error() > case.tolerance:
             return True
     return False

@@ -40,6 +40,8 @@ IN_THE_MASK_HEAD = {
     "no barrier before the network is read": Fault("cuda/mask_head.cuh", "__syncthreads();", ""),
     "no barrier before the logits are read": Fault("cuda/mask_head.cuh", "__syncthreads();", "", 1),
     "a plane's cell read one further": Fault("cuda/mask_head.cuh", "c * plane + cell", "c * plane + cell + 1"),
+    "a row beyond the count": Fault("cuda/mask_head.cuh", "(blockIdx.y) >= op.count", "(blockIdx.y) > op.count"),
+    "a cell beyond the plane": Fault("cuda/cells.cuh", "i < count ? widen(p[i]) : 0.0f", "widen(p[i])"),
     "no row above the band": Fault("cuda/mask_head.cuh", "upsample > 1 ? max(first - 1, 0) : first", "first"),
     "products that are not added to": Fault("include/stc/arithmetic.h", "return a * b + c;", "return a * b;"),
 }  # fmt: skip
