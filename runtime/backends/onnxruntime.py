@@ -19,6 +19,7 @@ from stc.errors import IncompatibleError, InputError, Missing, MissingDependency
 from stc.runtime.backends import bound
 from stc.runtime.backends.cut import Cut, Whole, cut
 from stc.runtime.backends.tensorrt.cuda import Cuda, import_cudart
+from stc.runtime.backends.tensorrt.readers import LEGACY
 from stc.runtime.bundle import contract
 from stc.runtime.bundle import passport as passports
 from stc.runtime.bundle.contract import TensorSpec
@@ -86,12 +87,10 @@ class OnnxRuntimeBackend:
         """The graph's outputs by name for `frames` uint8 (B, H, W, 3).
 
         timings: takes the seconds of "mask_head" where the native op computes it. Raises InputError where ONNX Runtime
-        fails, or gives the op something else than it takes.
+        fails, or gives the op something else than it takes, FatalError where CUDA has broken (restart the process).
         """
         if self._cuda is not None and contract.COUNT in self.outputs:
-            place = ("cuda", self._cuda.index)
-            with foreign("ONNX Runtime", self.path, passports.FIX), self._cuda.using():
-                return bound.run(self._session, frames, self.outputs, place, self._cuda.fetch, str(self.path))
+            return self._run_bound(frames, self._cuda)
         with foreign("ONNX Runtime", self.path, passports.FIX):
             found = self._session.run(self._names, {contract.INPUT: frames})
         outputs: dict[str, NDArray[Any]] = dict(zip(self._names, found, strict=True))
@@ -103,6 +102,16 @@ class OnnxRuntimeBackend:
         if timings is not None:
             timings[MASK_HEAD] = perf_counter() - start
         return completed
+
+    def _run_bound(self, frames: NDArray[np.uint8], cuda: Cuda) -> dict[str, NDArray[Any]]:
+        place = ("cuda", cuda.index)
+        with cuda.using():
+            try:
+                with foreign("ONNX Runtime", self.path, passports.FIX):
+                    return bound.run(self._session, frames, self.outputs, place, cuda.fetch, str(self.path))
+            except InputError:
+                cuda.check_sticky(LEGACY, "running the model")
+                raise
 
     @property
     def engine(self) -> str:

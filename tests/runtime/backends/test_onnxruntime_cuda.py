@@ -15,7 +15,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from stc.errors import FatalError
+from stc.errors import FatalError, InputError
 from stc.files import sha256
 from stc.runtime import Session
 from stc.runtime.machine.machine import Gpu
@@ -152,6 +152,21 @@ def test_cuda_that_breaks_while_rows_are_fetched_is_fatal(bundle: Path, pretende
     session = Session(bundle, device="cuda")
     gpus.cuda.fail("cudaMemcpy", cudaError_t.cudaErrorIllegalAddress)
     with pytest.raises(FatalError, match="restart the process"):
+        session.infer(TWO[None])
+
+
+@pytest.mark.parametrize("sticky", [True, False])
+def test_a_run_that_fails_is_fatal_where_cuda_has_broken_and_only_there(
+    bundle: Path, pretended: type[Pretended], gpus: Gpus, monkeypatch: pytest.MonkeyPatch, sticky: bool
+) -> None:
+    session = Session(bundle, device="cuda")
+
+    def fail(*_: Any) -> None:
+        gpus.cuda.sticky = cudaError_t.cudaErrorIllegalAddress if sticky else None
+        raise RuntimeError("CUDA failure")
+
+    monkeypatch.setattr(Pretended, "run_with_iobinding", fail)
+    with pytest.raises(FatalError if sticky else InputError, match="restart the process" if sticky else "CUDA failure"):
         session.infer(TWO[None])
 
 
