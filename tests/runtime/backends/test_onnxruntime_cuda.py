@@ -48,23 +48,23 @@ class Binding:
     """A real binding, with all on the CPU; then what was bound to the GPU is put there."""
 
     def __init__(self, binding: Any, cuda: FakeCuda) -> None:
-        self._binding, self._cuda = binding, cuda
+        self.real, self._cuda = binding, cuda
         self._places: list[tuple[str, int]] = []
         self.synchronised = False
 
     def bind_cpu_input(self, name: str, values: np.ndarray[Any, Any]) -> None:
-        self._binding.bind_cpu_input(name, values)
+        self.real.bind_cpu_input(name, values)
 
     def bind_output(self, name: str, device: str, index: int) -> None:
         self._places.append((device, index))
-        self._binding.bind_output(name)
+        self.real.bind_output(name)
 
     def synchronize_outputs(self) -> None:
         self.synchronised = True
 
     def get_outputs(self) -> list[Any]:
         assert self.synchronised, "the GPU may still be computing them"
-        values = zip(self._binding.get_outputs(), self._places, strict=True)
+        values = zip(self.real.get_outputs(), self._places, strict=True)
         assert {index for device, index in self._places if device == "cuda"} == {self._cuda.current}
         return [value if device == "cpu" else OnGpu(self._cuda, value.numpy()) for value, (device, _) in values]
 
@@ -86,7 +86,7 @@ class Pretended(onnxruntime.InferenceSession):
         return Binding(super().io_binding(), self.cuda)
 
     def run_with_iobinding(self, binding: Any, run_options: Any = None) -> None:
-        super().run_with_iobinding(binding._binding, run_options)
+        super().run_with_iobinding(binding.real, run_options)
 
 
 @pytest.fixture
