@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,6 +15,18 @@ from stc.runtime.bundle.contract import COUNT, INPUT, TensorSpec
 Fetch: TypeAlias = Callable[[int, int, int], None]  # host address, device address, bytes
 
 
+@dataclass(frozen=True)
+class Bound:
+    """An array in the device's memory."""
+
+    pointer: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+Finish: TypeAlias = Callable[[dict[str, Bound]], dict[str, Bound]]  # what is computed of the graph's outputs, there
+
+
 def run(
     session: Any,
     frames: NDArray[np.uint8],
@@ -21,6 +34,7 @@ def run(
     device: tuple[str, int],
     fetch: Fetch,
     where: str,
+    finish: Finish | None = None,
 ) -> dict[str, NDArray[Any]]:
     """The outputs by name for `frames` uint8 (B, H, W, 3); rows beyond the count are empty, as the graph leaves them.
 
@@ -30,17 +44,29 @@ def run(
     binding = session.io_binding()
     binding.bind_cpu_input(INPUT, np.ascontiguousarray(frames))
     for name in outputs:
-        binding.bind_output(name, *(("cpu", 0) if name == COUNT else device))
+        binding.bind_output(name, *device)
     session.run_with_iobinding(binding)
     binding.synchronize_outputs()
-    values = dict(zip(outputs, binding.get_outputs(), strict=True))
-    counts = values.pop(COUNT).numpy()
-    rows = [Tensor(name, np.dtype(outputs[name].dtypes[0]), tuple(value.shape()[1:])) for name, value in values.items()]
+    values = binding.get_outputs()  # their memory lives as long as they
+    there = {
+        name: Bound(value.data_ptr(), tuple(value.shape()), np.dtype(spec.dtypes[0]))
+        for (name, spec), value in zip(outputs.items(), values, strict=True)
+    }
+    if finish is not None:
+        there = finish(there)
+    counts = _whole(there.pop(COUNT), fetch)
+    rows = [Tensor(name, array.dtype, array.shape[1:]) for name, array in there.items()]
     check_counts(counts.tolist(), rows, where)
     found = {COUNT: counts}
     for tensor in rows:
-        filled, source = tensor.empty(len(counts)), values[tensor.name].data_ptr()
+        filled, source = tensor.empty(len(counts)), there[tensor.name].pointer
         for span in valid_spans(tensor, counts.tolist()):
             fetch(filled.ctypes.data + span.offset, source + span.offset, span.size)
         found[tensor.name] = filled
     return found
+
+
+def _whole(array: Bound, fetch: Fetch) -> NDArray[Any]:
+    values = np.empty(array.shape, array.dtype)
+    fetch(values.ctypes.data, array.pointer, values.nbytes)
+    return values

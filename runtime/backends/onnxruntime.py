@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Mapping
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
 from time import perf_counter
@@ -15,15 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.boundary import foreign
-from stc.errors import IncompatibleError, InputError, Missing, MissingDependencyError
-from stc.runtime.backends import bound
+from stc.errors import DeviceError, IncompatibleError, InputError, Missing, MissingDependencyError
+from stc.runtime.backends import bound, cuda_library
+from stc.runtime.backends.cuda_library import CudaLibrary
 from stc.runtime.backends.cut import Cut, Whole, cut
+from stc.runtime.backends.gpu_masks import GpuMasks
 from stc.runtime.backends.tensorrt.cuda import Cuda, import_cudart
+from stc.runtime.backends.tensorrt.readers import LEGACY
 from stc.runtime.bundle import contract
 from stc.runtime.bundle import passport as passports
 from stc.runtime.bundle.contract import TensorSpec
 from stc.runtime.bundle.passport import METADATA_KEY, Passport
 from stc.runtime.machine import device as devices
+from stc.runtime.machine import machine
 from stc.runtime.machine.device import Device
 from stc.runtime.native.library import Library
 from stc.runtime.processors import threads_to_ask_for
@@ -39,9 +44,10 @@ _DTYPES = {"float": "float32", "double": "float64"}  # ONNX Runtime's names that
 class OnnxRuntimeBackend:
     """One loaded ONNX file. `run` may be called from several threads.
 
-    On a CPU and with `native`, the graph is cut at the dynamic mask head and the native op computes the masks, of the
-    valid rows only; otherwise the op's function body does, for all rows. `mask_head` says which, and why. From a GPU
-    the valid rows are fetched where cuda-bindings is installed, else all. Never executed on a GPU.
+    With `native` the graph is cut at the dynamic mask head and the native op computes the masks, of the valid rows: on
+    a GPU the kernel of the plugin library, which takes cuda-bindings too. Otherwise the op's function body does, for
+    all rows. `mask_head` says which, and why. From a GPU the valid rows are fetched where cuda-bindings is installed,
+    else all. Never executed on a GPU.
 
     tf32: whether float32 convolutions may be computed in TF32, with the ten bits of float16. On a GPU (Ampere or newer)
     cuDNN does, whatever ONNX Runtime's option says, unless the process was started with NVIDIA_TF32_OVERRIDE=0.
@@ -68,16 +74,21 @@ class OnnxRuntimeBackend:
         self.device = str(place)
         self.provider = PROVIDERS[place.kind]
         self.tf32 = place.kind == "cuda" and os.environ.get("NVIDIA_TF32_OVERRIDE") != "0"
-        rest = _cut(path, place, native)
+        self._cuda = _cuda(place)
+        rest = _cut(path, place, native, self._cuda)
         self.mask_head = str(rest)
         self._cut = rest if isinstance(rest, Cut) else None
         self._session, self._version = _load(path, self._cut.model if self._cut else str(path), place, threads)
-        self._cuda = _cuda(place)
         with foreign("ONNX Runtime", path, passports.FIX):  # names may be no text, and types no tensors
             self.inputs = {arg.name: _spec(arg) for arg in self._session.get_inputs()}
             outputs = {arg.name: _spec(arg) for arg in self._session.get_outputs()}
         self._names: list[str] = list(outputs)
+        self._rest = outputs
         self.outputs = self._cut.contract(outputs) if self._cut else outputs
+        self._lock = threading.Lock()  # of what a run on a GPU shares with the next
+        self._masks: GpuMasks | None = None
+        if self._cut is not None and self._cuda is not None and isinstance(self._cut.library, CudaLibrary):
+            self._masks = GpuMasks(self._cut, self._cut.library, self._cuda)
         batch = next(iter(self.inputs[contract.INPUT].shape), None) if contract.INPUT in self.inputs else None
         self.batches = (batch or 1, batch)  # least and largest number of pictures at once; None: no limit
         logger.info("%s: loaded with %s; mask head: %s", path, self.provider, self.mask_head)
@@ -86,12 +97,10 @@ class OnnxRuntimeBackend:
         """The graph's outputs by name for `frames` uint8 (B, H, W, 3).
 
         timings: takes the seconds of "mask_head" where the native op computes it. Raises InputError where ONNX Runtime
-        fails, or gives the op something else than it takes.
+        fails, or gives the op something else than it takes, FatalError where CUDA has broken (restart the process).
         """
         if self._cuda is not None and contract.COUNT in self.outputs:
-            place = ("cuda", self._cuda.index)
-            with foreign("ONNX Runtime", self.path, passports.FIX), self._cuda.using():
-                return bound.run(self._session, frames, self.outputs, place, self._cuda.fetch, str(self.path))
+            return self._run_bound(frames, self._cuda)
         with foreign("ONNX Runtime", self.path, passports.FIX):
             found = self._session.run(self._names, {contract.INPUT: frames})
         outputs: dict[str, NDArray[Any]] = dict(zip(self._names, found, strict=True))
@@ -104,13 +113,26 @@ class OnnxRuntimeBackend:
             timings[MASK_HEAD] = perf_counter() - start
         return completed
 
+    def _run_bound(self, frames: NDArray[np.uint8], cuda: Cuda) -> dict[str, NDArray[Any]]:
+        place = ("cuda", cuda.index)
+        with self._lock, cuda.using():
+            try:
+                with foreign("ONNX Runtime", self.path, passports.FIX):
+                    return bound.run(self._session, frames, self._rest, place, cuda.fetch, str(self.path), self._masks)
+            except InputError:
+                cuda.check_sticky(LEGACY, "running the model")
+                raise
+
     @property
     def engine(self) -> str:
         """With the provider that is in use now, not the one that was asked for."""
         return f"ONNX Runtime {self._version}, {self._session.get_providers()[0]}"
 
     def close(self) -> None:
-        """Nothing to give back: ONNX Runtime does it when the session is forgotten."""
+        """Give back what is ours on a GPU; ONNX Runtime does so when the session is forgotten."""
+        if self._masks is not None and self._cuda is not None and self._cuda.dead is None:
+            with suppress(DeviceError), self._lock, self._cuda.using():
+                self._masks.close()
 
     def embedded_passport(self) -> Passport:
         """The passport in the ONNX metadata, for a file that stands alone.
@@ -138,10 +160,13 @@ def _cuda(device: Device) -> Cuda | None:
         return None
 
 
-def _cut(path: Path, device: Device, native: Library | Missing) -> Cut | Whole:
-    if device.kind != "cpu":
-        return Whole(f"device {device}")
-    return cut(path, native) if isinstance(native, Library) else Whole(native.reason)
+def _cut(path: Path, device: Device, native: Library | Missing, cuda: Cuda | None) -> Cut | Whole:
+    if isinstance(native, Missing):
+        return Whole(native.reason)
+    if device.kind == "cpu":
+        return cut(path, native)
+    kernels = Missing("cuda-bindings is not installed") if cuda is None else cuda_library.find(machine.gather())
+    return Whole(kernels.reason) if isinstance(kernels, Missing) else cut(path, kernels)
 
 
 def _load(path: Path, model: bytes | str, device: Device, threads: int | None) -> tuple[Any, str]:

@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 
 from stc.errors import DeviceError, FatalError, InputError
 from stc.runtime.backends.tensorrt import bindings, device_array
-from stc.runtime.backends.tensorrt.cuda import Cuda, GpuClock, import_cudart
+from stc.runtime.backends.tensorrt.cuda import Cuda, import_cudart
 from stc.runtime.backends.tensorrt.device_array import CUDA, DeviceArray
 from stc.runtime.backends.tensorrt.engine import collector, describe, deserialize, import_tensorrt
 from stc.runtime.backends.tensorrt.execution import CapturedGraphs, Execution, OwnGraphs, Site
+from stc.runtime.backends.tensorrt.gpu_clock import GpuClock
 from stc.runtime.backends.tensorrt.readers import Readers
 from stc.runtime.bundle.contract import COUNT, INPUT
 from stc.runtime.bundle.files import EngineFile

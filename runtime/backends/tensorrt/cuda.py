@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 from stc.errors import DeviceError, FatalError, IncompatibleError
-from stc.runtime.stages import DOWNLOAD, UPLOAD
-
-POINTS = ("begin", "uploaded", "computed", "fetched")
 
 logger = logging.getLogger(__name__)
 
@@ -33,27 +30,6 @@ STICKY = frozenset(
     }
 )
 _NO_MEMORY = "cudaErrorMemoryAllocation"
-
-
-class GpuClock:
-    """One event per point, made once; `read` is valid after the stream was synchronised."""
-
-    def __init__(self, cuda: Cuda, stream: Any, release: ExitStack) -> None:
-        self._cuda, self._stream = cuda, stream
-        self._events = {}
-        for point in POINTS:
-            self._events[point] = cuda.create_event()
-            release.callback(cuda.destroy_event, self._events[point])
-
-    def mark(self, point: str) -> None:
-        self._cuda.record(self._events[point], self._stream)
-
-    def read(self) -> dict[str, float]:
-        """Seconds of "upload" and "download"; the wait for the number of detections is part of the download."""
-        return {
-            UPLOAD: self._cuda.elapsed(self._events["begin"], self._events["uploaded"]),
-            DOWNLOAD: self._cuda.elapsed(self._events["computed"], self._events["fetched"]),
-        }
 
 
 def failure(name: str, text: str, doing: str) -> DeviceError:

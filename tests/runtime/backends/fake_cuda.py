@@ -212,7 +212,6 @@ class FakeCuda:
     def _free(self, name: str, pointer: int) -> tuple[cudaError_t]:
         error = self._error(name)
         if not error:
-            self.order.finish_all(self.home[pointer])  # as CUDA does in fact
             del self.memory[pointer]
             self.pinned.discard(pointer)
         return (error,)

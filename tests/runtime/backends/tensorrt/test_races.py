@@ -106,3 +106,19 @@ def test_outputs_are_what_they_were_until_their_reader_is_through(
     for reader, wanted in zip(readers, expected * len(streams), strict=True):
         assert reader.values is not None
         np.testing.assert_array_equal(reader.values, wanted)
+
+
+def test_a_reader_whose_stream_is_gone_is_waited_for_all_the_same(engine: Path, cuda: FakeCuda) -> None:
+    """CuPy destroys a stream with its last reference; what is on it goes on."""
+    expected = [Session(engine / "model.onnx", native=False).infer(frame)["masks"] for frame in FRAMES]
+    with Session(engine / "engine.plan") as session:
+        readers = []
+        for frame in FRAMES:
+            stream = cuda.new_stream(blocking=False)
+            masks = session.infer_on_device(frame)["masks"]
+            masks.__dlpack__(stream=stream)
+            readers.append(Reader(cuda, masks, stream))
+            cuda.cudaStreamDestroy(stream)
+    for reader, wanted in zip(readers, expected, strict=True):
+        assert reader.values is not None
+        np.testing.assert_array_equal(reader.values, wanted)
