@@ -8,6 +8,7 @@ import argparse
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn, TextIO
@@ -107,6 +108,8 @@ def _begin_log() -> None:
     if level not in LEVELS:
         raise InputError(f"STC_LOG={os.environ['STC_LOG']}: no level; give one of {', '.join(LEVELS)}")
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    # Pillow's warning of large pictures, which has a limit of its own; ours refuses them in one line.
+    warnings.filterwarnings("ignore", "Image size", module="PIL")
 
 
 def _refused(error: OSError) -> str:
