@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn, TextIO
@@ -126,6 +127,8 @@ def _begin_log() -> None:
     if level not in LEVELS:
         raise InputError(f"STC_LOG={os.environ['STC_LOG']}: no level; give one of {', '.join(LEVELS)}")
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    # Pillow's warning of large pictures, which has a limit of its own; ours refuses them in one line.
+    warnings.filterwarnings("ignore", "Image size", module="PIL")
 
 
 def _refused(error: OSError) -> str:

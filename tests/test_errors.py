@@ -397,6 +397,31 @@ def no_such_stream(place: Place) -> None:
 
 
 @case
+def pipe_as_input(place: Place) -> None:
+    track("-", "-o", "out.mp4")
+
+
+@case
+def list_as_input(place: Place) -> None:
+    path = place.bundle.with_name("list.txt")
+    path.write_text("a.mp4\n")
+    track(str(path), "-o", "out.mp4")
+
+
+@case
+def pipeline_as_input(place: Place) -> None:
+    track("v4l2src ! videoconvert ! appsink", "-o", "out.mp4")
+
+
+@case
+def folder_of_videos(place: Place) -> None:
+    folder = place.bundle.with_name("clips")
+    folder.mkdir()
+    encode(folder / "a.mp4", steady(3))
+    track(str(folder), "-o", "out.mp4")
+
+
+@case
 def no_picture(place: Place) -> None:
     path = place.bundle.with_name("photo.png")
     path.write_bytes(b"GIF89a")

@@ -15,6 +15,7 @@ from stc.cli import Parser, command
 from stc.files import messages
 from stc.progress import bar
 from stc.runtime.machine import device as devices
+from stc.runtime.track.listed import listed
 from stc.runtime.track.one import Summary, track
 from stc.runtime.track.outputs import Outputs, file_names
 from stc.runtime.track.run_folder import new_run_folder
@@ -34,17 +35,14 @@ def parser() -> argparse.ArgumentParser:
     p = Parser(prog="stc-track", description="Track objects with masks through a video.")
     p.add_argument(
         "input", nargs="+", metavar="INPUT",
-        help="video, picture, folder of pictures, camera (0, /dev/video0) or URL; of several, every output is a "
-        "folder that takes one file per input; recorded ones take turns",
+        help="video, picture, folder of pictures, camera (0, /dev/video0) or URL, or @FILE with one on each line; of "
+        "several, every output is a folder that takes one file per input; recorded ones take turns",
     )  # fmt: skip
     p.add_argument("--model", required=True, help="bundle of stc-export, or its model.onnx or engine.plan")
     p.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="OUT",
-        help="annotated video (.mp4), picture (.png) or folder; without any output: runs/track-N",
-    )
+        "-o", "--output", type=Path, metavar="OUT",
+        help="annotated video (.mp4), picture (.png) or folder (without any output: all into a new runs/track-N)",
+    )  # fmt: skip
     p.add_argument(
         "--json", type=Path, metavar="FILE", help="YTVIS result JSON, written at the end of a file or folder"
     )
@@ -92,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
+    args.input = listed(args.input)
     from stc.runtime.bundle.files import read_with
     from stc.runtime.video import ReconnectPolicy, open_source
     from stc.runtime.video.sinks.lines import Rotation

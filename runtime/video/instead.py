@@ -51,7 +51,7 @@ def check_path(path: Path) -> None:
     shown = shown_spec(str(path))
     if path.is_file():
         if path.suffix.lower() in LISTS:
-            raise InputError(f"{path}: lists are not read; give what is in it as inputs: stc-track $(cat {path}) …")
+            raise InputError(f"{path}: a list is no video; stc-track takes it as: @{path}")
         return
     if path.exists():
         raise InputError(f"{path}: neither a file nor a folder ({PIPE})")

@@ -16,8 +16,8 @@ from tests.runtime.video.clips import encode, steady
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ("list.txt", "lists are not read; give what is in it as inputs: stc-track $(cat list.txt)"),
-        ("cameras.CSV", "lists are not read"),
+        ("list.txt", "a list is no video; stc-track takes it as: @list.txt"),
+        ("cameras.CSV", "a list is no video"),
         ("clips", "holds no pictures (.png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff), but videos; give them as inputs: "),
         ("clips", "clips/*.mkv clips/*.mp4"),
         ("nested", "folders in it are not searched: give them as inputs: nested/*/"),

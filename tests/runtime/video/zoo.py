@@ -140,6 +140,8 @@ CLIPS = [
     h264("damaged.mp4", "-g", "6", damaged=4),
     Clip("damaged.avi", ["-c:v", "mjpeg", "-pix_fmt", "yuvj420p"], damaged=5),
     Clip("damaged-mpeg4.mp4", ["-c:v", "mpeg4", "-g", "6"], damaged=3),
+    Clip("damaged-vp9.webm", ["-c:v", "libvpx-vp9", "-deadline", "realtime"], damaged=4),
+    Clip("damaged-av1.mp4", ["-c:v", "libsvtav1", "-preset", "12"], damaged=4),
     Clip("damaged-hevc.mp4", ["-c:v", "libx265", "-x265-params", "log-level=none:keyint=6"], damaged=4),
 ]
 
