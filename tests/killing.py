@@ -10,6 +10,7 @@ import random
 import resource
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,26 @@ def moments(seed: str, within: tuple[float, float], count: int = 4) -> list[floa
     """Seconds after the start; `STC_FUZZ` gives how many."""
     drawn = random.Random(seed)
     return [drawn.uniform(*within) for _ in range(int(os.environ.get("STC_FUZZ", count)))]
+
+
+def program(module: str) -> list[str]:
+    """The command whose `main` is in `module`, to be ended when it is `ready`.
+
+    Its first line says that it handles signals. Before, on a busy machine for seconds, it is an interpreter that
+    starts, and ends as every interpreter does.
+    """
+    lines = (
+        "import sys",
+        "from contextlib import suppress",
+        "from stc.cli import run",
+        "def main(argv):",
+        "    with suppress(BrokenPipeError):",  # a reader that left is the command's to notice
+        "        print('ready', flush=True)",
+        f"    from {module} import main",
+        "    return main(argv)",
+        "sys.exit(run(main, sys.argv[1:]))",
+    )
+    return [sys.executable, "-c", "\n".join(lines)]
 
 
 def end(

@@ -84,11 +84,10 @@ def test_a_reader_of_stdout_that_leaves_ends_it_with_whole_files(tmp_path: Path)
 def test_the_command_itself_leaves_the_old_bundle(lite_checkpoint: Path, tmp_path: Path) -> None:
     target = tiny_model.write_bundle(tmp_path / "bundle")
     (target / "notes.txt").write_text("mine")
-    command = [sys.executable, "-c", "from stc.export.main import entry; entry()"]
-    command += ["--ckpt", str(lite_checkpoint), "-o", str(target), "--trt", "none"]
+    command = [*killing.program("stc.export.main"), "--ckpt", str(lite_checkpoint), "-o", str(target), "--trt", "none"]
     for number in (signal.SIGTERM, signal.SIGHUP):
-        (seconds,) = killing.moments(f"command {number}", (1, 8), 1)[:1]
-        ended = killing.end(command, seconds, number)
+        (seconds,) = killing.moments(f"command {number}", (0, 4), 1)[:1]
+        ended = killing.end(command, seconds, number, ready=True)
         assert (ended.code, ended.told.splitlines()[-1]) == (130, "interrupted")
         assert passport.read(target).name == "tiny"
         assert not killing.temporaries(tmp_path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,17 @@ import pytest
 from stc.files import sha256
 from stc.runtime.machine import plugin as plugins
 from tests.plugins.ptx.source import compile_ptx
-from tests.plugins.toolchain import FIBERS, KERNELS, PLUGINS, ROOT, cmake, compile_host, execute, tensorrt_headers
+from tests.plugins.toolchain import (
+    FIBERS,
+    KERNELS,
+    PLUGINS,
+    ROOT,
+    cmake,
+    compile_host,
+    execute,
+    plugin,
+    tensorrt_headers,
+)
 from tests.plugins.wheels import unpacked
 
 pytestmark = pytest.mark.slow
@@ -75,12 +84,7 @@ def hide(folder: Path, program: str) -> Path:
 
 @pytest.fixture(scope="module")
 def library() -> Path:
-    """The plugin, built for TensorRT 10's headers unless TENSORRT_INCLUDE_DIR says otherwise; skips without nvcc."""
-    if not shutil.which("nvcc") and not os.environ.get("STC_REQUIRE_CUDA"):
-        pytest.skip("no nvcc here, so that the plugin is not built")
-    done = subprocess.run(["make", "-s", "-C", ROOT, "plugin"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    return ROOT / "runtime" / "libstc_tensorrt.so"
+    return plugin()
 
 
 def test_the_library_exports_what_it_must_and_nothing_else(library: Path) -> None:

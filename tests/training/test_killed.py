@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -21,8 +20,16 @@ BEGIN = ["--size", "64x96", "--set", "batch_pairs=1", "--set", "save_minutes=0.0
 
 
 def command(source: Source, output: Path, *more: str) -> list[object]:
-    begin = [sys.executable, "-c", "from stc.training.main import entry; entry()", "--output", output]
-    return [*begin, "--data", source.annotations, "--frames", source.frames, *more]
+    return [
+        *killing.program("stc.training.main"),
+        "--output",
+        output,
+        "--data",
+        source.annotations,
+        "--frames",
+        source.frames,
+        *more,
+    ]
 
 
 def check(output: Path) -> None:
@@ -41,9 +48,9 @@ def test_it_goes_on_after_every_kind_of_end(stills: Source, tmp_path: Path) -> N
     """It saves after every step, so that many of these moments are in the middle of a save."""
     output = tmp_path / "run"
     for number in killing.SIGNALS:
-        for seconds in killing.moments(f"train {number}", (2, 8), 1):
+        for seconds in killing.moments(f"train {number}", (1, 7), 1):
             resume = (output / "last.pt").exists()
-            killing.end(command(stills, output, *(["--resume"] if resume else BEGIN)), seconds, number)
+            killing.end(command(stills, output, *(["--resume"] if resume else BEGIN)), seconds, number, ready=True)
             if output.exists():
                 check(output)
     more = ["--resume"] if (output / "last.pt").exists() else BEGIN

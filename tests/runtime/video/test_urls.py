@@ -81,7 +81,7 @@ def test_stream_without_stated_duration_is_live(endless: Callable[[bool], str]) 
 def test_lost_stream_is_connected_again_until_given_up(
     endless: Callable[[bool], str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    policy = ReconnectPolicy(open_timeout=0.3, first_delay=0.1, give_up=3.0)
+    policy = ReconnectPolicy(open_timeout=0.3, first_delay=0.1, give_up=4.0)  # two readers start in it, also slowly
     frames = []
     with open_source(endless(False), policy="wait", reconnect=policy) as source, caplog.at_level(logging.DEBUG):
         with pytest.raises(InputError, match=r"no frame for [\d.]+ s; nothing came for 0.3 s") as caught:
