@@ -100,6 +100,12 @@ def frame_masks(library: Library) -> list[Comparison]:
         for form, (baseline, peer) in baselines.FORMS.items():
             size = f"{width}x{height} N={len(case)} {form}"
             found += compare(name, size, case.native(library, form.lower()), {baseline: peer(case)})
+    case, one = baselines.at_4k(), library.with_threads(1)
+    for form, peers in (("dense", {}), ("polygons", {"OpenCV's outlines": baselines.opencv_outlines(case)})):
+        beside = {"our RLE": baselines.rle(case), **peers}
+        found += compare(
+            "float16 masks", f"3840x2160 N={len(case)} {form}", case.native(one, form), beside, thread_time
+        )
     return found
 
 

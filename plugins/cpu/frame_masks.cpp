@@ -10,8 +10,9 @@
 #include <vector>
 
 #include "dispatch.h"
+#include "encodings/outlines.h"
+#include "encodings/runs.h"
 #include "parallel.h"
-#include "runs.h"
 #include "stc/same_layout.h"
 #include "stc_cpu.h"
 
@@ -181,6 +182,43 @@ int64_t rle_masks(const FrameMasks& op, Storage storage, char* text, int64_t cap
   return STC_OK;
 }
 
+/// Throws std::bad_alloc. Whether corners and rings had room; then they are written, `counts` always.
+bool outline_masks(const FrameMasks& op, Storage storage, stc_outlines& found, int threads) {
+  Work work(op, storage, threads);
+  const int64_t pitch = work.pitch(), frame_bytes = op.y.size * pitch;
+  std::vector<uint8_t> frames(frame_bytes * threads);
+  std::vector<Outlines> outlines(op.instances);
+  std::atomic<bool> failed{false};
+  parallel_for(op.instances, threads, [&](int i, int lane) noexcept {
+    const Window window = work.window(i, lane);
+    uint8_t* bits = frames.data() + lane * frame_bytes;
+    work.bits(i, window, 0, op.y.size, lane, bits, pitch);
+    try {
+      outlines[i].find(bits, pitch, window);
+    } catch (const std::bad_alloc&) {
+      failed = true;
+    }
+  });
+  if (failed) throw std::bad_alloc();
+  found.corners = found.rings = 0;
+  for (const Outlines& one : outlines) {
+    found.corners += static_cast<int64_t>(one.corners().size()) / 2;
+    found.rings += static_cast<int64_t>(one.rings().size());
+  }
+  if (found.corners > found.corner_room || found.rings > found.ring_room) return false;
+  int32_t* corner = found.xy;
+  int64_t *ring = found.ring, end = 0;
+  for (int i = 0; i < op.instances; ++i) {
+    corner = std::copy(outlines[i].corners().begin(), outlines[i].corners().end(), corner);
+    for (const Outlines::Ring& one : outlines[i].rings()) {
+      *ring++ = i;
+      *ring++ = one.part;
+      *ring++ = end += one.corners;
+    }
+  }
+  return true;
+}
+
 /// Calls form(op, storage, threads) when the arguments are sound and there is something to do.
 template <class Form>
 int64_t checked(const stc_frame_masks* masks, int32_t storage, int threads, Form form) {
@@ -222,4 +260,12 @@ int64_t stc_cpu_rle_masks(const stc_frame_masks* masks, int32_t storage, char* t
   return stc::cpu::checked(masks, storage, threads, [&](const FrameMasks& op, Storage type, int most) {
     return stc::cpu::rle_masks(op, type, text, capacity, ends, areas, most);
   });
+}
+
+int32_t stc_cpu_outline_masks(const stc_frame_masks* masks, int32_t storage, stc_outlines* found, int32_t threads) {
+  found->corners = found->rings = 0;
+  return static_cast<int32_t>(
+      stc::cpu::checked(masks, storage, threads, [&](const FrameMasks& op, Storage type, int most) {
+        return stc::cpu::outline_masks(op, type, *found, most) ? STC_OK : STC_NO_ROOM;
+      }));
 }

@@ -26,7 +26,8 @@ enum {
   STC_OK = 0,
   STC_BAD_ARGUMENT = -1,
   STC_UNSUPPORTED = -2, /* channels and layers that no kernel is compiled for */
-  STC_OUT_OF_MEMORY = -3
+  STC_OUT_OF_MEMORY = -3,
+  STC_NO_ROOM = -4 /* the call says how much it needs */
 };
 
 #ifdef __cplusplus
@@ -35,8 +36,8 @@ extern "C" {
 
 STC_API int32_t stc_cpu_abi(void);
 
-/* Bytes of stc_dynamic_mask_head (0), stc_frame_masks (1) and stc_resize (2), for callers that lay them out themselves;
-   0 for another number. */
+/* Bytes of stc_dynamic_mask_head (0), stc_frame_masks (1), stc_resize (2) and stc_outlines (3), for callers that lay
+   them out themselves; 0 for another number. */
 STC_API int32_t stc_cpu_struct_size(int32_t which);
 
 /* "avx512", "avx2" or "portable": chosen once, by what the machine can do. The environment variable STC_CPU=avx2 or
@@ -60,6 +61,19 @@ STC_API int32_t stc_cpu_bit_masks(const stc_frame_masks* masks, int32_t storage,
    `text` has not been written. */
 STC_API int64_t stc_cpu_rle_masks(const stc_frame_masks* masks, int32_t storage, char* text, int64_t capacity,
                                   int64_t* ends, int64_t* areas, int32_t threads);
+
+/* Masks as closed rings along the edges of their pixels: pixel (x, y) covers x to x + 1 and y to y + 1. A mask's parts
+   (pixels that touch, at a corner too) are numbered from 0; the first ring of a part goes around it, the others around
+   its holes. From corner to corner rings run along rows and columns in turn, with the mask to the right. */
+typedef struct {
+  int32_t* xy;   /* out, (corner_room, 2) */
+  int64_t* ring; /* out, (ring_room, 3): instance, part, where its corners end; in rising order of both */
+  int64_t corner_room, ring_room; /* in */
+  int64_t corners, rings;         /* out: how many there are, also where there is no room */
+} stc_outlines;
+
+STC_API int32_t stc_cpu_outline_masks(const stc_frame_masks* masks, int32_t storage, stc_outlines* found,
+                                      int32_t threads);
 
 /* One axis of a resampling: pixel o is the sum over t of weights[o * taps + t] / 2^22 times source pixel first[o] + t.
    `first` never decreases; weights are not negative, those beyond the source's end are 0. */

@@ -149,6 +149,35 @@ void halves(stc_frame_masks op, int threads) {
           "halves: pixels");
 }
 
+/// Every pixel lies inside of an odd number of rings where it is in the mask, and of an even one elsewhere.
+void outlines(const stc_frame_masks& op, const uint8_t* dense, int threads) {
+  stc_outlines found{nullptr, nullptr, 0, 0, -1, -1};
+  const int status = stc_cpu_outline_masks(&op, 0, &found, threads);
+  require(status == (found.rings ? STC_NO_ROOM : STC_OK), "outlines: room", status);
+  Buffer<int32_t> corners = buffer<int32_t>(2 * found.corners);
+  Buffer<int64_t> rings = buffer<int64_t>(3 * found.rings);
+  found = {corners.get(), rings.get(), found.corners, found.rings, -1, -1};
+  require(stc_cpu_outline_masks(&op, 0, &found, threads) == STC_OK, "outlines: status");
+  require(found.corners == found.corner_room && found.rings == found.ring_room, "outlines: numbers");
+  const int height = op.y.size, width = op.x.size;
+  std::vector<uint8_t> inside(int64_t{op.instances} * height * width);
+  int64_t begin = 0;
+  for (int64_t r = 0; r < found.rings; ++r) {
+    const int64_t instance = rings[3 * r], end = rings[3 * r + 2];
+    require(end - begin >= 4 && instance >= (r ? rings[3 * r - 3] : 0), "outlines: ring", end - begin);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t next = i + 1 < end ? i + 1 : begin;
+      const int32_t x = corners[2 * i], y[2] = {corners[2 * i + 1], corners[2 * next + 1]};
+      if (x != corners[2 * next]) continue;
+      for (int32_t row = std::min(y[0], y[1]); row < std::max(y[0], y[1]); ++row) {
+        for (int32_t col = x; col < width; ++col) inside[(instance * height + row) * width + col] ^= 1;
+      }
+    }
+    begin = end;
+  }
+  require(std::equal(inside.begin(), inside.end(), dense), "outlines: pixels");
+}
+
 void frame_masks(Random& random, int threads) {
   const int grid[2] = {between(random, 1, 24), between(random, 1, 40)}, stride = between(random, 1, 8);
   const int resized[2] = {between(random, 1, grid[0] * stride), between(random, 1, grid[1] * stride)};
@@ -168,6 +197,7 @@ void frame_masks(Random& random, int threads) {
   Buffer<int64_t> ends = buffer<int64_t>(n), areas = buffer<int64_t>(n);
   require(stc_cpu_dense_masks(&op, 0, dense.get(), threads) == STC_OK, "dense: status");
   halves(op, threads);
+  outlines(op, dense.get(), threads);
   require(stc_cpu_bit_masks(&op, 0, bits.get(), threads) == STC_OK, "bits: status");
   const int64_t needed = stc_cpu_rle_masks(&op, 0, nullptr, 0, ends.get(), areas.get(), threads);
   require((needed > 0) == (n > 0), "runs: needed");

@@ -14,7 +14,7 @@ from stc.errors import InputError
 from stc.runtime.letterbox import Letterbox
 from stc.runtime.masks.axis import composed_axis
 from stc.runtime.masks.native import NativeComposer
-from stc.runtime.masks.outlines import outlines
+from stc.runtime.masks.outlines import outlines, polygons
 from stc.runtime.masks.plain import NumpyComposer, packed
 from stc.runtime.native.library import Library
 
@@ -112,7 +112,13 @@ class Masks:
         Filling them gives the mask back to the pixel (`pycocotools.mask.frPyObjects`; of more than 100,000 points an
         outline is split). holes: cut them out, each by a slit of no width; False: outer outlines only, to draw.
         """
-        return [outlines(mask.dense()[0], holes=holes) for mask in self]
+        found: list[list[NDArray[np.float32]] | None] = [None] * len(self)
+        if isinstance(self._composer, NativeComposer):
+            found = [polygons(parts, holes=holes) for parts in self._composer.parts(self.probabilities)]
+        return [
+            outlines(mask.dense()[0], holes=holes) if known is None else known
+            for mask, known in zip(self, found, strict=True)
+        ]
 
     def _decoded(self) -> NDArray[np.bool_]:
         pixels = np.zeros((len(self), *self.letterbox.frame_size), np.bool_)

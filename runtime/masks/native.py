@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from stc.errors import InputError
 from stc.runtime.masks.axis import Axis
-from stc.runtime.native.interface import FrameAxis, FrameMasks
+from stc.runtime.masks.outlines import Part
+from stc.runtime.native.interface import NO_ROOM, FrameAxis, FrameMasks, Outlines
 from stc.runtime.native.library import FAILURES, STORAGE, Library
 
 
@@ -60,16 +61,36 @@ class NativeComposer:
         whole = text[: ends[-1]].tobytes().decode("ascii") if n else ""
         return [whole[begin:end] for begin, end in zip((0, *ends[:-1].tolist()), ends.tolist(), strict=False)], areas
 
+    def parts(self, probabilities: NDArray[Any]) -> list[list[Part]]:
+        """The rings of each mask (`outlines.Part`)."""
+        corner_room, ring_room = len(probabilities) * 4096, len(probabilities) * 64
+        while True:
+            corners, rings = np.empty((corner_room, 2), np.int32), np.empty((ring_room, 3), np.int64)
+            found = Outlines(corners.ctypes.data, rings.ctypes.data, corner_room, ring_room)
+            status = self._call("stc_cpu_outline_masks", probabilities, ctypes.byref(found))
+            if status != NO_ROOM:
+                break
+            corner_room, ring_room = found.corners, found.rings
+        masks: list[list[Part]] = [[] for _ in probabilities]
+        whole, begin = corners[: found.corners].astype(np.int64), 0
+        for instance, part, end in rings[: found.rings].tolist():
+            ring, begin = whole[begin:end], end
+            if part == len(masks[instance]):
+                masks[instance].append((ring, []))
+            else:
+                masks[instance][part][1].append(ring)
+        return masks
+
     @property
     def _size(self) -> tuple[int, int]:
         return len(self.y), len(self.x)
 
-    def _call(self, name: str, probabilities: NDArray[Any], *outputs: int) -> int:
+    def _call(self, name: str, probabilities: NDArray[Any], *outputs: Any) -> int:
         cells = np.ascontiguousarray(probabilities)
         masks = FrameMasks(cells.ctypes.data, _axis(self.y), _axis(self.x), *cells.shape)
         function = getattr(self.library.handle, name)
         status = int(function(ctypes.byref(masks), STORAGE[cells.dtype], *outputs, self.library.threads))
-        if status < 0:
+        if status < 0 and status != NO_ROOM:
             raise InputError(f"masks {cells.shape} to {self._size}: {FAILURES[status]}")
         return status
 

@@ -58,7 +58,17 @@ class Resize(ctypes.Structure):
     ]
 
 
-STRUCTS = (Op, FrameMasks, Resize)  # in the order of stc_cpu_struct_size
+class Outlines(ctypes.Structure):
+    """stc_outlines"""
+
+    _fields_ = [
+        *((name, c_void_p) for name in ("xy", "ring")),
+        *((name, c_int64) for name in ("corner_room", "ring_room", "corners", "rings")),
+    ]
+
+
+NO_ROOM = -4  # STC_NO_ROOM
+STRUCTS = (Op, FrameMasks, Resize, Outlines)  # in the order of stc_cpu_struct_size
 FUNCTIONS: dict[str, tuple[type, tuple[type, ...]]] = {
     "stc_cpu_struct_size": (c_int32, (c_int32,)),
     "stc_cpu_kernels": (c_char_p, ()),
@@ -66,6 +76,7 @@ FUNCTIONS: dict[str, tuple[type, tuple[type, ...]]] = {
     "stc_cpu_dense_masks": (c_int32, (POINTER(FrameMasks), c_int32, c_void_p, c_int32)),
     "stc_cpu_bit_masks": (c_int32, (POINTER(FrameMasks), c_int32, c_void_p, c_int32)),
     "stc_cpu_rle_masks": (c_int64, (POINTER(FrameMasks), c_int32, c_void_p, c_int64, c_void_p, c_void_p, c_int32)),
+    "stc_cpu_outline_masks": (c_int32, (POINTER(FrameMasks), c_int32, POINTER(Outlines), c_int32)),
     "stc_cpu_resize": (c_int32, (POINTER(Resize), c_int32)),
 }
 

@@ -253,11 +253,11 @@ def test_filled_polygons_are_the_mask_to_the_pixel(masks_of: MasksOf, frame: tup
 )  # fmt: skip
 @settings(max_examples=150, deadline=None)
 def test_polygons_of_any_mask_fill_to_it_and_our_reader_takes_them(
-    rows: int, cols: int, frame: tuple[int, int], seed: int, density: float
+    masks_of: MasksOf, rows: int, cols: int, frame: tuple[int, int], seed: int, density: float
 ) -> None:
     rng = np.random.default_rng(seed)
     probabilities = np.where(rng.random((1, rows, cols)) < density, 0.9, 0.1).astype(np.float32)
-    masks = Masks(probabilities, _letterbox(frame, (rows * STRIDE, cols * STRIDE)), STRIDE)
+    masks = masks_of(probabilities, _letterbox(frame, (rows * STRIDE, cols * STRIDE)), STRIDE)
     (polygons,), (dense,) = masks.polygons(), masks.dense()
     np.testing.assert_array_equal(_filled(polygons, frame), dense)
     if polygons:
@@ -265,11 +265,11 @@ def test_polygons_of_any_mask_fill_to_it_and_our_reader_takes_them(
         np.testing.assert_array_equal(coco.decode(read), dense)
 
 
-def test_holes_can_be_left_out_of_polygons() -> None:
+def test_holes_can_be_left_out_of_polygons(masks_of: MasksOf) -> None:
     ring = np.zeros((1, 16, 24), np.float32)
     ring[0, 2:14, 4:20] = 1
     ring[0, 6:10, 8:16] = 0
-    masks = Masks(ring, _letterbox((64, 96), (64, 96)), STRIDE)
+    masks = masks_of(ring, _letterbox((64, 96), (64, 96)), STRIDE)
     (whole,) = masks.polygons(holes=False)[0]
     (cut,) = masks.polygons()[0]
     dense = masks.dense()[0]

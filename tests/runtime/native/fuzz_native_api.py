@@ -20,7 +20,7 @@ from stc.runtime import Detections, Letterbox, Masks, Session, Tracker, TrackerC
 from stc.runtime.letterbox import RESIZE_RULES
 from stc.runtime.masks.axis import composed_axis
 from stc.runtime.native import filters
-from stc.runtime.native.interface import FrameAxis, FrameMasks, Resize, ResizeAxis
+from stc.runtime.native.interface import FrameAxis, FrameMasks, Outlines, Resize, ResizeAxis
 from stc.runtime.native.library import Library, find
 from stc.runtime.native.mask_head import MaskHead
 from stc.runtime.tracking.detections import select
@@ -185,7 +185,7 @@ def _resize(r: random.Random, library: Library) -> None:
 
 
 def _storage(r: random.Random, library: Library) -> None:
-    """Storages that are none are refused."""
+    """Storages that are none are refused, and outlines that have no room are not written."""
     axis = composed_axis(4, 1, 4, r.choice((1, 7, 40)))
     frame = FrameAxis(axis.first.ctypes.data, axis.share.ctypes.data, len(axis))
     cells = _array(r, (2, 4, 4), np.float32).astype(np.float32, order="C")
@@ -194,6 +194,13 @@ def _storage(r: random.Random, library: Library) -> None:
     storage = r.choice((0, 1, 2, -1, 2**31 - 1, -(2**31)))
     status = library.handle.stc_cpu_dense_masks(ctypes.byref(masks), storage, pixels.ctypes.data, r.choice((1, 3)))
     assert status == (0 if storage in (0, 1) else -1) and pixels.max() <= 1
+    rooms = r.choice((0, 1, 4, 1000)), r.choice((0, 1, 1000))
+    corners, rings = np.full((rooms[0], 2), -1, np.int32), np.full((rooms[1], 3), -1, np.int64)
+    found = Outlines(corners.ctypes.data, rings.ctypes.data, *rooms)
+    status = library.handle.stc_cpu_outline_masks(ctypes.byref(masks), storage, ctypes.byref(found), r.choice((1, 3)))
+    assert status in ((0, -4) if storage in (0, 1) else (-1,))
+    assert (status == 0) == (found.corners <= rooms[0] and found.rings <= rooms[1] and storage in (0, 1))
+    assert status == 0 or (corners == -1).all()
 
 
 def _frame(r: random.Random, session: Session) -> None:
