@@ -26,7 +26,7 @@ from stc.model.checkpoint.load import Checkpoint
 from stc.model.checkpoint.passport import passport_of
 from stc.model.config import STC_LITE, ModelConfig
 from stc.model.decode_rules import DecodeRule, with_decode_rule
-from stc.model.network import STC
+from stc.model.network import STC, STCDeploy
 from stc.runtime import Session
 from tests.reference import condinst
 from tests.seeded import stc_lite_model
@@ -180,3 +180,21 @@ def test_a_raw_frame_gives_what_the_original_gives(
     assert abs(len(result) - len(expected.firm)) <= expected.firm.count(False)
     assert expected.firm.count(True) >= 10
     assert total > 0 and differing < 2e-4 * total
+
+
+@pytest.mark.parametrize(
+    "size", [(360, 480), (161, 224), (64, 640), (5, 300)], ids=lambda size: "x".join(map(str, size))
+)
+def test_it_finds_what_a_model_of_one_size_finds(exported: tuple[DecodeRule, Session], size: tuple[int, int]) -> None:
+    """In PyTorch, in float32. Where a picture has fewer candidates than the capacity, one size is refused: then any."""
+    rule, session = exported
+    model = network(rule)
+    if min(size) > 32:
+        model.config = model.config.with_(input_size=size, shortest_edge=None)
+    frames = picture((720, 1280))[None, : size[0], : size[1]].copy()
+    with torch.inference_mode():
+        expected = STCDeploy(model)(torch.from_numpy(frames))
+    found = session.infer(frames)
+    for name, values in found.items():
+        # float32 through twenty layers; boxes and embeddings are of the order of a hundred and of ten
+        np.testing.assert_allclose(values, expected[name].numpy(), atol=1e-2 if name == "boxes" else 1e-3, err_msg=name)

@@ -9,15 +9,18 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stc.cli import run
 from stc.errors import IncompatibleError, InputError
 from stc.runtime import Session
 from stc.runtime.bundle import passport as passports
 from stc.runtime.letterbox import Letterbox, shortest_edge_size
+from stc.runtime.track.main import main
 from tests.runtime import tiny_model
 from tests.runtime.tiny_model import PASSPORT, frame
 
@@ -170,3 +173,24 @@ def test_a_bundle_of_before_takes_one_size(tmp_path: Path) -> None:
     assert old == PASSPORT
     assert old.letterbox((192, 120)) == Letterbox.fit((192, 120), (60, 96), "linear", (1, 2, 3))
     assert passports.from_dict(json.loads(ANY.to_json()), "new") == ANY
+
+
+def test_stc_track_takes_inputs_of_several_shapes_in_one_call(tmp_path: Path) -> None:
+    """Pictures in the frame's own shape, and a folder whose pictures change it."""
+    model = tiny_model.write_bundle(tmp_path / "any", ANY)
+    (tmp_path / "folder").mkdir()
+    wide, upright = (frame((0, (20, 20, 70, 70)), size=size) for size in ((120, 192), (192, 120)))
+    for name, picture in (("wide.png", wide), ("upright.png", upright), ("folder/0.png", wide), ("folder/1.png", wide)):
+        cv2.imwrite(str(tmp_path / name), picture)
+    inputs = [str(tmp_path / name) for name in ("wide.png", "upright.png", "folder")]
+    out = tmp_path / "out"
+    assert run(main, [*inputs, "--model", str(model), "--jsonl", str(out)]) == 0
+    boxes = {}
+    for path in sorted(out.glob("*.jsonl")):
+        (*_, last) = (json.loads(line) for line in path.read_text().splitlines())
+        boxes[path.stem] = last
+    assert boxes.keys() == {"wide", "upright", "folder"}
+    with Session(model) as session:
+        for name, picture in (("wide", wide), ("upright", upright), ("folder", wide)):
+            expected = session.stream()(picture)
+            assert str(expected.masks.rle()[0]["counts"]) in json.dumps(boxes[name])
