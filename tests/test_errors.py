@@ -256,6 +256,13 @@ def frames_elsewhere(place: Place) -> None:
 
 
 @case
+def engine_size(place: Place) -> None:
+    engine_bundle.write(place.bundle, passport=replace(tiny_model.PASSPORT, shortest_edge=(60, 107)))
+    with Session(place.bundle / "engine.plan") as session:
+        session.stream()(tiny_model.frame(size=(50, 500)))
+
+
+@case
 def sticky_cuda(place: Place) -> None:
     session = Session(place.bundle / "engine.plan")
     place.gpus.cuda.fail("cudaStreamSynchronize", cudaError_t.cudaErrorIllegalAddress)

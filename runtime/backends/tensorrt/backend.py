@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 
 class TensorRtBackend:
-    """One engine on one GPU. Its buffers are reserved when it loads, for the largest batch.
+    """One engine on one GPU. Its buffers are reserved when it loads, for the largest batch and input.
 
     `adopt`, `run` and `run_on_device` may be called from several threads, whichever GPU is current there; one runs at a
     time. `close` releases everything in order; after an error that CUDA does not recover from, it leaves the driver
@@ -77,7 +77,9 @@ class TensorRtBackend:
     def _load(self, file: EngineFile, trt: Any) -> None:
         log = collector(trt)
         engine = deserialize(trt, log, file.plan, file.plugin, file.path, file.flavour)
-        self._bindings = bindings.plan(*describe(trt, engine), str(file.path))
+        tensors, batches, sizes = describe(trt, engine)
+        self._bindings = bindings.plan(tensors, batches, str(file.path), sizes, file.passport.mask_cells)
+        self._current = self._bindings  # of the last call
         self._stream = self._cuda.create_stream()
         self._release.callback(self._cuda.destroy_stream, self._stream)
         self._device, self._host = self._reserve()
@@ -116,7 +118,7 @@ class TensorRtBackend:
         with self._entered():
             batch, enqueue = self._execute(frames)
             counts = self._counts(batch)
-            bindings.check_counts(counts.tolist(), self._bindings.rows, str(self.path))
+            bindings.check_counts(counts.tolist(), self._current.rows, str(self.path))
             outputs = {COUNT: counts} | self._valid_rows(counts)
             if timings is not None:
                 timings |= {**self._clock.read(), ENQUEUE: enqueue}
@@ -140,7 +142,7 @@ class TensorRtBackend:
                     device=place,
                     readers=self._readers,
                 )
-                for tensor in (self._bindings.count, *self._bindings.rows)
+                for tensor in (self._current.count, *self._current.rows)
             }
 
     def close(self) -> None:
@@ -189,7 +191,8 @@ class TensorRtBackend:
         """Put the work on the stream; the batch size, and the seconds that putting the engine's work there took."""
         assert self._execution is not None
         target, batch = self._device[INPUT], frames.shape[0]
-        size = self._bindings.frames.nbytes(batch)
+        self._current = self._bindings.at((frames.shape[1], frames.shape[2]), str(self.path))
+        size = self._current.frames.nbytes(batch)
         self._await_readers()
         if isinstance(frames, DeviceArray) and frames.stream is not None:
             self._cuda.wait_for(frames.stream, self._stream)
@@ -199,11 +202,11 @@ class TensorRtBackend:
             self._cuda.copy(target, frames.pointer, size, self._stream)
         else:
             pinned = self._host[INPUT]
-            np.copyto(pinned[:batch], frames)
+            np.copyto(self._current.frames.of(self._host, batch), frames)
             self._cuda.upload(target, pinned.ctypes.data, size, self._stream)
         self._clock.mark("uploaded")
         start = perf_counter()
-        self._execution.run(batch)
+        self._execution.run(self._current.frames.shape(batch))
         enqueue = perf_counter() - start
         self._clock.mark("computed")
         return batch, enqueue
@@ -225,16 +228,17 @@ class TensorRtBackend:
         return pinned[:batch].copy()
 
     def _valid_rows(self, counts: NDArray[np.int32]) -> dict[str, NDArray[Any]]:
-        for tensor in self._bindings.rows:
+        for tensor in self._current.rows:
             target, source = self._host[tensor.name].ctypes.data, self._device[tensor.name]
             for span in bindings.valid_spans(tensor, counts.tolist()):
                 self._cuda.download(target + span.offset, source + span.offset, span.size, self._stream)
         self._clock.mark("fetched")
         self._cuda.synchronize(self._stream)
-        outputs = {tensor.name: tensor.empty(len(counts)) for tensor in self._bindings.rows}
-        for name, values in outputs.items():
+        outputs = {tensor.name: tensor.empty(len(counts)) for tensor in self._current.rows}
+        for tensor in self._current.rows:
+            fetched = tensor.of(self._host, len(counts))
             for index, count in enumerate(counts):
-                values[index, :count] = self._host[name][index, :count]
+                outputs[tensor.name][index, :count] = fetched[index, :count]
         return outputs
 
 
