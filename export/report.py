@@ -91,6 +91,7 @@ def _page(passport: Passport, verifications: Sequence[Verified], engine: str) ->
         "Detections": f"at most {passport.max_detections}, score >= {passport.score_threshold:.4f}, "
         f"decode rule {passport.checkpoint.get('decode_rule', 'adelaidet')}",
         "Engine": engine,
+        **{f"Read {key}": value for key, value in passport.checkpoint.get("read", {}).items()},
         **{f"Assumed {key}": value for key, value in passport.checkpoint["assumed"].items()},
     }
     overview = table((), [(name, str(value)) for name, value in facts.items()])

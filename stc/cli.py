@@ -22,6 +22,7 @@ EXTRAS = {
     "onnx": "export",
     "onnxscript": "export",
     "safetensors": "export",
+    "yaml": "export",
     "matplotlib": "train",
     "cv2": "headless",
 }

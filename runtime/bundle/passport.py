@@ -47,7 +47,10 @@ FIELDS: schema.Table = {
         or_empty=True,
     ),
     "checkpoint": schema.record(
-        {"file": _WORDS, "sha256": _WORDS, "layout": _WORDS, "decode_rule": _WORDS, "assumed": schema.mapping(_WORDS)},
+        {
+            **dict.fromkeys(("file", "sha256", "layout", "decode_rule"), _WORDS),
+            **dict.fromkeys(("assumed", "read"), schema.mapping(_WORDS)),
+        },
         required=("file", "sha256", "layout", "assumed"),
         or_empty=True,
     ),
@@ -83,7 +86,7 @@ class Passport:
     head_norm: str = ""  # "group": it averages over the letterbox border too; "batch"; "": exported before it was noted
     tracker: dict[str, Any] = field(default_factory=dict)  # fields of stc.runtime.tracking.config.TrackerConfig
     precision: dict[str, Any] = field(default_factory=dict)  # its type, why which islands are fp32, each file's type
-    checkpoint: dict[str, Any] = field(default_factory=dict)  # file name, sha256, layout, what was assumed
+    checkpoint: dict[str, Any] = field(default_factory=dict)  # file name, sha256, layout, what was assumed and read
     model: dict[str, Any] = field(default_factory=dict)  # stc.model.config.ModelConfig
     op: dict[str, Any] = field(default_factory=dict)  # name and version
     engine: dict[str, Any] | None = None  # TensorRT flavour, version, targets; None: no engine was built

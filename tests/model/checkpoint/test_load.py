@@ -51,7 +51,7 @@ def test_condinst(tmp_path: Path, condinst: State) -> None:
     assert set(checkpoint.assumed) == {"classes", "backbone_style", "decode_rule", "input_size", "decode_constants"}
     assert checkpoint.assumed["input_size"].startswith("360x640, the published one")
     assert checkpoint.assumed["decode_constants"] == (
-        "threshold 0.05, NMS above IoU 0.6 of the best 1000, masks at stride 4, as published"
+        "threshold 0.05, NMS above IoU 0.6, the best 1000, masks at stride 4, as published"
     )
     assert config == R50.with_(classes=KNOWN["coco"], track_dim=0, track_convs=0, track_norm=False)
 
