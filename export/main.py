@@ -180,6 +180,8 @@ def _summary(verification: Verification) -> str:
     ]
     if verification.speed is not None:
         lines.append(f"  {verification.speed}")
+    if a.floor is not None:
+        lines.append(f"  {a.floor}")
     lines += [f"  missed budget: {failure}" for failure in a.failures]
     if verification.precision == "fp16":
         lines.append("  (a CPU shows the rounding of float16 storage, not a GPU's accumulation)")

@@ -58,7 +58,7 @@ FIELDS: schema.Table = {
     "op": schema.mapping(schema.anything()),
     "engine": schema.optional(schema.record(engine_record.FIELDS, engine_record.REQUIRED)),
     "tools": schema.mapping(_WORDS),
-    "agreement": schema.mapping(schema.mapping(schema.anything())),
+    "agreement": schema.mapping(schema.record({"verdict": _WORDS})),
     "flags": schema.record({"batch": schema.optional(schema.items(schema.integer(1, 1 << 16), 3, 3))}),
     "files": schema.mapping(schema.sha256()),
 }
