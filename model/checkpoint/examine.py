@@ -74,7 +74,8 @@ def examine(path: Path, file: files.StateFile, reading: Reading) -> Examined:
     user_map = None if reading.key_map is None else key_maps.read(reading.key_map)
     file = _unwrapped(file, user_map)
     mapped = {} if user_map is None else user_map.names(file.tensors)
-    layout, known = layouts.closest(name for name in file.tensors if name not in mapped)
+    written = [] if user_map is None else user_map.of_layouts(mapped)
+    layout, known = layouts.closest([*(name for name in file.tensors if name not in mapped), *written])
     if mapped:
         layout = key_maps.extended(layout if known else layouts.STC, mapped, file.tensors)
         known += sum(ours is not None for ours in mapped.values())
