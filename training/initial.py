@@ -112,6 +112,7 @@ def _fine_tune(
         for topic, text in checkpoint.assumed.items()
         if topic != "classes" and topic not in size
     ]
+    notes += [f"read {name}: {text}" for name, text in checkpoint.read.items() if name not in {"classes", *size}]
     if not config.track_dim:
         config = _with_tracking_head(config)
         notes.append("tracking head new: the checkpoint has none")

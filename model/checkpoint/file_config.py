@@ -76,7 +76,7 @@ def _class_names(count: int, trained: Statements, reading: Reading, origins: Ori
     if reading.classes is not None:
         return class_names.named(reading.classes, count)
     if (said := trained.said.get("classes")) is not None:
-        where = f"{said.key} of {trained.source}"
+        where = f"{said.key} of {trained.name}"
         if not isinstance(said.value, str):
             origins.read["classes"] = f"{count} names ({where})"
             return class_names.named(said.value, count, where)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from stc.errors import InputError
@@ -38,6 +39,11 @@ class Statements:
     unsupported: tuple[str, ...] = ()
     shortest_edge: tuple[int, int] | None = None
 
+    @property
+    def name(self) -> str:
+        """`source` without its folder: a passport tells nothing of the machine that it was made on."""
+        return Path(self.source).name
+
     def with_class_names(self, names: Said) -> Statements:
         return replace(self, said={**self.said, "classes": names})
 
@@ -60,7 +66,7 @@ class Statements:
             changed = config.with_(**{name: said.value for name, said in taken.items()})
         except ValueError as error:
             raise InputError(f"{self.source}: {error}; {FIX}") from error
-        return changed, {name: f"{_shown(said.value)} ({said.key} of {self.source})" for name, said in taken.items()}
+        return changed, {name: f"{_shown(said.value)} ({said.key} of {self.name})" for name, said in taken.items()}
 
     def contradiction(self, config: ModelConfig, fields: Iterable[str]) -> str | None:
         """In words, where one of `fields` is another in `config`, which the weights tell; None where all agree."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,16 @@ from torch import Tensor
 
 from stc.errors import CheckpointError, InputError
 from stc.model.checkpoint.class_names import KNOWN
+from stc.model.checkpoint.configs import detectron2, mmengine
+from stc.model.checkpoint.configs.literals import assignments
 from stc.model.checkpoint.examine import Examined, examine
 from stc.model.checkpoint.options import Reading
 from stc.model.checkpoint.reading import files
+from stc.model.config import R50
 from stc.model.decode_rules import decode_rule
 from tests.foreign_layouts import CASES
 from tests.model.checkpoint.configs.published import DETECTRON2, MMDET2, MMDET3, changed
+from tests.mutations import odd_json
 from tests.seeded import SIZES_OF_INTEREST, adelaidet_state, crossvis_state
 
 State = dict[str, Tensor]
@@ -52,7 +57,7 @@ def test_the_published_config_changes_nothing_but_the_size_and_leaves_nothing_to
         "classes", "backbone_style", "decode_rule", "input_size", "decode_constants"
     }  # fmt: skip
     assert found.origins.assumed == {} and alone.origins.read == {}
-    assert found.origins.read["nms_threshold"] == f"0.6 (MODEL.FCOS.NMS_TH of {tmp_path / 'config.yaml'})"
+    assert found.origins.read["nms_threshold"] == "0.6 (MODEL.FCOS.NMS_TH of config.yaml)"
     assert found.origins.read["classes"].startswith("coco (DATASETS.TRAIN of ")
 
 
@@ -171,7 +176,7 @@ def test_config_names_another_file(suffix: str, tmp_path: Path) -> None:
     other = tmp_path / f"other{suffix}"
     other.write_text(json.dumps(changed(f"{FCOS}.NMS_TH", 0.7)))
     found = of(tmp_path, condinst(), changed(f"{FCOS}.NMS_TH", 0.5), config=other)
-    assert found.config.nms_threshold == 0.7 and str(other) in found.origins.read["nms_threshold"]
+    assert found.config.nms_threshold == 0.7 and f"of other{suffix})" in found.origins.read["nms_threshold"]
 
 
 @pytest.mark.parametrize(
@@ -295,3 +300,23 @@ def test_a_file_with_its_own_config_takes_no_other(tmp_path: Path) -> None:
     lite = Path(__file__).parents[4] / "assets" / "stc-lite.safetensors"
     with pytest.raises(InputError, match="leave out --config"):
         examine(lite, files.read(lite), Reading(config=tmp_path / "c.yaml"))
+
+
+@pytest.mark.parametrize("reader", [detectron2, mmengine])
+def test_whatever_a_config_holds_it_is_read_or_refused(reader: Any) -> None:
+    """Mutations of the published ones, applied as those are."""
+    trees = [DETECTRON2] if reader is detectron2 else [assignments(MMDET3), assignments(MMDET2)]
+    read = 0
+    for seed in range(300):
+        r = random.Random(seed)
+        odd = odd_json(r, r.choice(trees), 1)
+        try:
+            if isinstance(odd, dict) and reader.is_one(odd):
+                said = reader.read(odd, "odd")
+                said.check()
+                said.applied(R50, said.said.keys() - {"classes", "num_classes"})
+                said.contradiction(R50, ("backbone", "cls_convs", "sizes_of_interest"))
+                read += 1
+        except InputError as error:
+            assert len(str(error)) < 2000
+    assert 30 < read < 290
