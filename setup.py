@@ -62,8 +62,8 @@ EXTRAS = {
     "cpu": ["onnxruntime>=1.20", "onnx>=1.16", *OPENCV],
     "gpu": ["onnxruntime-gpu>=1.20", *OPENCV],
     # Also needs one onnxruntime.
-    "export": ["torch>=2.9", "onnx>=1.18", "onnxscript>=0.5", "safetensors>=0.4", *OPENCV],
-    "train": ["torch>=2.9", "safetensors>=0.4", "matplotlib>=3.7", *OPENCV],
+    "export": ["torch>=2.9", "onnx>=1.18", "onnxscript>=0.5", "safetensors>=0.4", "pyyaml>=6", *OPENCV],
+    "train": ["torch>=2.9", "safetensors>=0.4", "pyyaml>=6", "matplotlib>=3.7", *OPENCV],
     # The engine. TensorRT has no wheel beyond x86-64 and arm64 servers: a Jetson's comes with JetPack (docs/deploy.md).
     # Running one needs no more; rebuilding one from a bundle (stc-export --onnx) needs the package onnx, no PyTorch.
     "tensorrt": [f"tensorrt>=10.3; {ON_NVIDIA}", CUDA_BINDINGS, *OPENCV],

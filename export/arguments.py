@@ -24,6 +24,11 @@ _READING: dict[str, dict[str, Any]] = {
         "choices": DECODE_RULES,
         "help": "how detections are made of the network's outputs (default: as the code base of the checkpoint does)",
     },
+    "config": {
+        "metavar": "FILE",
+        "help": "what the checkpoint was trained with: detectron2's config.yaml, mmdetection's .py or JSON (default: "
+        "that in the file or beside it)",
+    },
     "key_map": {"metavar": "FILE", "help": "names of another code base: lines of a regular expression and our name"},
 }
 # Baked into an ONNX file: only an export can change them.

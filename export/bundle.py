@@ -29,6 +29,7 @@ from stc.export.proof.frames import calibration_frames, reference_frames
 from stc.export.proof.verification import Verification
 from stc.export.proof.verify import compare_speed, load_onnxruntime, runs, verify
 from stc.export.sizes import configured
+from stc.folders import Folder
 from stc.model import checkpoint
 from stc.model.checkpoint import Checkpoint
 from stc.model.checkpoint.options import AS_THE_FILE_SAYS, Reading
@@ -81,11 +82,7 @@ def export(
     load_onnxruntime()
     flavour = _flavour(engine)
     names = _names(precision, flavour)
-    into = folder.bundle(target, names, overwrite=overwrite)
-    if gone := into.left_out(names):
-        logger.warning(
-            "%s: %s of the bundle that is there will be gone: this export makes none", target, " and ".join(gone)
-        )
+    into = _folder(target, names, overwrite)
     step("reading the checkpoint")
     source = configured(checkpoint.load(ckpt, reading), size, max_detections)
     pictures = reference_frames(source.config, None if frames is None else Path(frames))
@@ -104,7 +101,10 @@ def export(
         else:
             graphs[kind] = trace(source.model, kind, engine.batch)
         step(f"comparing {FILES[kind]} with PyTorch")
-        found = verify(graphs[kind], expected, stages, passport, kind, engine.batch)
+        model = source.model if kind == "fp32" else None
+        found = verify(graphs[kind], expected, stages, passport, kind, engine.batch, model)
+        if isinstance(found, Verification) and found.settled is not None:
+            expected = found.settled
         if kind == "int8" and isinstance(found, Verification):
             step(f"timing {FILES[kind]}")
             found = replace(found, speed=compare_speed(graphs[kind], graphs["fp32"], pictures, engine.batch))
@@ -145,6 +145,16 @@ def _flavour(engine: EngineOptions) -> Toolchain | Missing:
     elif asked := engine.asked():
         raise InputError(f"{', '.join(asked)}: no engine is built: {flavour.reason}")
     return flavour
+
+
+def _folder(target: Path, names: frozenset[str], overwrite: bool) -> Folder:
+    """Where the bundle goes; warns of files of an earlier one that will not be made again."""
+    into = folder.bundle(target, names, overwrite=overwrite)
+    if gone := into.left_out(names):
+        logger.warning(
+            "%s: %s of the bundle that is there will be gone: this export makes none", target, " and ".join(gone)
+        )
+    return into
 
 
 def _names(precision: Precision, flavour: Toolchain | Missing) -> frozenset[str]:

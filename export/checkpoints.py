@@ -31,6 +31,8 @@ def show(found: Inspection, console: Console) -> None:
     if found.inferred:
         console.print(_table("read off the weights", "entries that tell", found.inferred))
         console.print(_table("not in the weights", "option that says it", found.not_told))
+    for name, text in found.read.items():
+        console.print(f"read {name}: {text}", markup=False, highlight=False)
     for topic, text in found.assumed.items():
         console.print(f"assumed {topic}: {text}", markup=False, highlight=False)
     if found.problem:

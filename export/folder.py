@@ -69,8 +69,8 @@ class Export:
 
     @property
     def verdict(self) -> str:
-        verdicts = {agreement["verdict"] for agreement in self.passport.agreement.values()}
-        return next(v for v in _VERDICTS if v in verdicts)
+        verdicts = {agreement.get("verdict") for agreement in self.passport.agreement.values()}
+        return next((v for v in _VERDICTS if v in verdicts), "unproven")
 
 
 def finish(

@@ -78,7 +78,7 @@ def _convert(arguments: argparse.Namespace) -> int:
 
     check_outputs([Path(arguments.to_safetensors)])
     source = to_safetensors(arguments.ckpt, arguments.to_safetensors, options.reading(arguments))
-    _print_assumed(source.assumed)
+    _print_origins(source.assumed, source.read)
     _warn(source.assumed)
     print(f"{arguments.to_safetensors}: layout {source.layout} of {arguments.ckpt}")
     return 0
@@ -162,12 +162,14 @@ def _print(result: Export) -> None:
             table.add_row(stage.name, f"{stage.max_error:.2e}", f"{stage.relative:.2e}", f"{stage.magnitude:.3g}")
         console.print(table)
         console.print(_summary(verification), highlight=False)
-    _print_assumed(result.passport.checkpoint["assumed"])
+    _print_origins(result.passport.checkpoint["assumed"], result.passport.checkpoint.get("read", {}))
     print(f"{result.path}: {result.verdict}")
     print(result.engine)
 
 
-def _print_assumed(assumed: Mapping[str, str]) -> None:
+def _print_origins(assumed: Mapping[str, str], read: Mapping[str, str]) -> None:
+    for name, text in read.items():
+        print(f"read {name}: {text}")
     for topic, text in assumed.items():
         print(f"assumed {topic}: {text}")
 
@@ -189,6 +191,8 @@ def _summary(verification: Verification) -> str:
     ]
     if verification.speed is not None:
         lines.append(f"  {verification.speed}")
+    if a.floor is not None:
+        lines.append(f"  {a.floor}")
     lines += [f"  missed budget: {failure}" for failure in a.failures]
     if verification.precision == "fp16":
         lines.append("  (a CPU shows the rounding of float16 storage, not a GPU's accumulation)")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from stc.benchmarks.agreement.metrics import METRICS
-from stc.benchmarks.agreement.parity import Agreement
 from stc.benchmarks.report.html import badge, document, paragraph, section, table
-from stc.export.proof.ranges import FLOAT16_MAX, Extreme, Ranges
-from stc.export.proof.verification import NotCompared, Speed, Stage, Verification
+from stc.export.proof.ranges import FLOAT16_MAX, Ranges
+from stc.export.proof.record import Verified, from_json, to_json
+from stc.export.proof.verification import NotCompared, Stage
 from stc.files import write_text
 from stc.runtime.bundle.passport import Passport
 
@@ -22,7 +22,6 @@ FP16_NOTE = (
     "this shows the rounding of storage, not a GPU's accumulation."
 )
 FILES = ("export-report.json", "export-report.html")
-Verified = Verification | NotCompared
 
 
 def write_report(folder: Path, passport: Passport, verifications: Sequence[Verified], engine: str) -> None:
@@ -30,7 +29,7 @@ def write_report(folder: Path, passport: Passport, verifications: Sequence[Verif
     report = {
         "passport": asdict(passport),
         "engine": engine,
-        "verifications": [_to_json(v) for v in verifications],
+        "verifications": [to_json(v) for v in verifications],
         "notes": [FP16_NOTE] if any(v.precision == "fp16" for v in verifications) else [],
     }
     write_text(folder / FILES[0], json.dumps(report, indent=1) + "\n")
@@ -41,45 +40,9 @@ def read(folder: Path) -> tuple[Verified, ...]:
     """The verifications in `folder`'s report, for a new one; none when there is no report that this version reads."""
     try:
         report = json.loads((folder / FILES[0]).read_text(encoding="utf-8"))
-        return tuple(_from_json(values) for values in report["verifications"])
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return tuple(from_json(values) for values in report["verifications"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return ()
-
-
-def _to_json(v: Verified) -> dict[str, Any]:
-    if isinstance(v, NotCompared):
-        return {"precision": v.precision, **v.to_dict()}
-    return {
-        "precision": v.precision,
-        "agreement": v.agreement.to_dict(),
-        "speed": None if v.speed is None else {**asdict(v.speed), "ratio": v.speed.ratio},
-        "ranges": {
-            **asdict(v.ranges),
-            "largest": [{**asdict(extreme), "magnitude": _finite(extreme.magnitude)} for extreme in v.ranges.largest],
-        },
-        "stages": [
-            {**asdict(stage), "relative": stage.relative, "float16_headroom": _finite(stage.float16_headroom)}
-            for stage in v.stages
-        ],
-    }
-
-
-def _from_json(values: dict[str, Any]) -> Verified:
-    if "agreement" not in values:
-        return NotCompared(values["precision"], values["reason"])
-    stages = tuple(Stage(**{field.name: stage[field.name] for field in fields(Stage)}) for stage in values["stages"])
-    agreement, ranges = values["agreement"], values["ranges"]
-    largest = tuple(
-        Extreme(extreme["name"], float("inf") if extreme["magnitude"] is None else extreme["magnitude"])
-        for extreme in ranges["largest"]
-    )
-    return Verification(
-        values["precision"],
-        stages,
-        Ranges(**{**ranges, "largest": largest, "failures": tuple(ranges["failures"])}),
-        Agreement(**{**agreement, "failures": tuple(agreement["failures"])}),
-        None if (speed := values["speed"]) is None else Speed(speed["ms"], speed["fp32_ms"], speed["rounds"]),
-    )
 
 
 def _page(passport: Passport, verifications: Sequence[Verified], engine: str) -> str:
@@ -91,6 +54,7 @@ def _page(passport: Passport, verifications: Sequence[Verified], engine: str) ->
         "Detections": f"at most {passport.max_detections}, score >= {passport.score_threshold:.4f}, "
         f"decode rule {passport.checkpoint.get('decode_rule', 'adelaidet')}",
         "Engine": engine,
+        **{f"Read {key}": value for key, value in passport.checkpoint.get("read", {}).items()},
         **{f"Assumed {key}": value for key, value in passport.checkpoint["assumed"].items()},
     }
     overview = table((), [(name, str(value)) for name, value in facts.items()])
@@ -112,6 +76,8 @@ def _verified(v: Verified) -> str:
     agreement = v.agreement
     parts = [f"{heading}{badge(agreement.verdict)}</h2>"]
     parts += [paragraph(f"missed budget: {failure}", "missed") for failure in agreement.failures]
+    if agreement.floor is not None:
+        parts.append(paragraph(str(agreement.floor)))
     if v.precision == "fp16":
         parts.append(paragraph(FP16_NOTE))
     if v.speed is not None:
@@ -158,7 +124,3 @@ def _stage_row(stage: Stage) -> tuple[str, ...]:
 
 def _number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _finite(value: float) -> float | None:
-    return value if value < float("inf") else None  # JSON knows no infinity

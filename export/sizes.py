@@ -143,5 +143,6 @@ def configured(source: Checkpoint, size: tuple[int, int] | None, max_detections:
             f"--size, or --max-detections {candidates}"
         )
     source.model.config = config
-    assumed = {topic: text for topic, text in source.assumed.items() if size is None or topic != "input_size"}
-    return replace(source, config=config, assumed=assumed)
+    given = {name for name, value in (("input_size", size), ("max_detections", max_detections)) if value is not None}
+    assumed, read = ({k: v for k, v in words.items() if k not in given} for words in (source.assumed, source.read))
+    return replace(source, config=config, assumed=assumed, read=read)

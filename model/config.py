@@ -17,7 +17,7 @@ _CHANNELS = schema.integer(1, 1 << 14)
 _CONVS = schema.integer(0, 100)
 _KERNEL = schema.integer(1, 31)
 _COLOUR = schema.items(schema.number(-1000, 1000), 3, 3)
-_FIELDS: schema.Table = {
+FIELDS: schema.Table = {
     "backbone": schema.text(100),  # which there are says `backbones.known`
     "stride_in_1x1": schema.flag(),
     "fpn_channels": _CHANNELS,
@@ -127,7 +127,7 @@ class ModelConfig:
         if len(self.strides) != len(self.sizes_of_interest):
             raise ValueError(f"{len(self.strides)} strides but {len(self.sizes_of_interest)} sizes of interest")
         choices = {name: getattr(self, name) for name in _CHOICES}
-        if wrong := schema.problems(choices, _FIELDS):
+        if wrong := schema.problems(choices, FIELDS):
             raise ValueError(schema.sentence(wrong))
         if self.nms_steps % 2:
             raise ValueError(f"nms_steps must be even, so that NMS keeps a superset of greedy; got {self.nms_steps}")
@@ -190,7 +190,7 @@ class ModelConfig:
         known = {field.name for field in fields(cls)}
         if unknown := set(values) - known:
             raise ValueError(f"unknown config fields {', '.join(sorted(unknown))[:200]}")
-        if wrong := schema.problems(values, _FIELDS):
+        if wrong := schema.problems(values, FIELDS):
             raise ValueError(schema.sentence(wrong))
         fixed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         return cls(**fixed)

@@ -25,6 +25,7 @@ EXTRAS = {
     "onnx": "export",
     "onnxscript": "export",
     "safetensors": "export",
+    "yaml": "export",
     "matplotlib": "train",
     "cv2": "headless",
 }

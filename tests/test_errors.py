@@ -869,6 +869,37 @@ def ckpt_class_names(place: Place) -> None:
     export(place, "--inspect", "--ckpt", weights(place), "--classes", "coco")
 
 
+def trained_with(place: Place, text: str, *arguments: str) -> int:
+    """Weights with a config beside them; or, with --config, one of that name."""
+    (place.bundle / "config.yaml").write_text(text)
+    return export(place, "--ckpt", weights(place), "--trt", "none", *arguments)
+
+
+@case
+def ckpt_config_contradicts(place: Place) -> None:
+    trained_with(place, "MODEL: {RESNETS: {DEPTH: 101}}")
+
+
+@case
+def ckpt_config_unsupported(place: Place) -> None:
+    trained_with(place, "MODEL: {RESNETS: {RES5_DILATION: 2}}")
+
+
+@case
+def ckpt_config_value(place: Place) -> None:
+    trained_with(place, "MODEL: {FCOS: {NMS_TH: 60}}")
+
+
+@case
+def config_unreadable(place: Place) -> None:
+    trained_with(place, "MODEL: [", "--config", str(place.bundle / "config.yaml"))
+
+
+@case
+def config_rests_on_another(place: Place) -> None:
+    trained_with(place, "_BASE_: Base-CrossVIS.yaml", "--config", str(place.bundle / "config.yaml"))
+
+
 @case
 def key_map_unreadable(place: Place) -> None:
     export(place, "--inspect", "--ckpt", weights(place), "--key-map", str(place.bundle / "nowhere.txt"))

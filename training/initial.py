@@ -112,6 +112,11 @@ def _fine_tune(
         for topic, text in checkpoint.assumed.items()
         if topic not in {"classes", "input_size"}
     ]
+    notes += [
+        f"read {name}: {text}"
+        for name, text in checkpoint.read.items()
+        if name not in {"classes", "input_size", "shortest_edge"}
+    ]
     if checkpoint.config.shortest_edge is not None:
         height, width = config.input_size
         notes.append(f"letterboxed to {height}x{width} from now on: the checkpoint takes each frame in its own shape")

@@ -55,7 +55,7 @@ def _inner(mask: Array) -> Array:
 @dataclass(frozen=True)
 class Thresholds:
     """What decided whether a detection exists. score: the highest about which the threshold decided; nms: its IoU;
-    capacity: K.
+    capacity: K. shift: pixels that rounding may move a side of a box, beyond what `margin` says of the IoU.
 
     Two runs that differ by rounding may decide differently within `margin` of the score threshold, of the K-th score
     or of a competitor's score, and within `margin` of the NMS threshold: such detections are left out, and counted.
@@ -65,12 +65,20 @@ class Thresholds:
     nms: float
     capacity: int
     margin: float
+    shift: float = 0.0
+
+    def nms_of(self, boxes: Array) -> Array:
+        """(n,) least IoU about which a rounding of `boxes` (n, 4) may decide: a side that moves by s changes the IoU
+        with another box of that size by up to 2 s over the side, either way."""
+        sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1.0)
+        moved: Array = self.nms - self.margin - 2 * self.shift * (1 / sides).sum(axis=1)
+        return moved
 
 
-def thresholds(passport: Passport, margin: float) -> Thresholds:
+def thresholds(passport: Passport, margin: float, shift: float = 0.0) -> Thresholds:
     """Those of a model."""
     bound = passport.score_threshold if passport.threshold_bound is None else passport.threshold_bound
-    return Thresholds(bound, passport.nms_threshold, passport.max_detections, margin)
+    return Thresholds(bound, passport.nms_threshold, passport.max_detections, margin, shift)
 
 
 @dataclass(frozen=True)
@@ -125,13 +133,14 @@ def _marginal(own: FrameOutputs, other: FrameOutputs, rows: Array, others: Array
         if len(run) == limits.capacity:
             near |= scores <= run.scores.min() + limits.margin
     # Kept here with an overlap just below the NMS threshold: there it was just above.
+    least = limits.nms_of(own.boxes[rows])[:, None]
     overlap = box_iou(own.boxes[rows], own.boxes)
     rival = (own.labels[rows, None] == own.labels[None]) & (own.scores[None] > scores[:, None])
-    near |= (rival & (overlap > limits.nms - limits.margin)).any(axis=1)
+    near |= (rival & (overlap > least)).any(axis=1)
     # Two boxes of almost equal score suppress each other: here one won, there the other.
     overlap = box_iou(own.boxes[rows], other.boxes[others])
     tied = np.abs(scores[:, None] - other.scores[None, others]) <= 2 * limits.margin
     same = own.labels[rows, None] == other.labels[None, others]
-    near |= (tied & same & (overlap > limits.nms - limits.margin)).any(axis=1)
+    near |= (tied & same & (overlap > least)).any(axis=1)
     marginal: Array = near
     return marginal

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+from stc.benchmarks.agreement.floor import Floor
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,25 @@ METRICS = (
 @dataclass(frozen=True)
 class Budget:
     """How far a precision may be from PyTorch float32. margin: how far rounding may move a score or an IoU across a
-    threshold. limits: by the name of a metric."""
+    threshold. limits: by the name of a metric. undecided: mask pixels with abs(p - MASK_THRESHOLD) up to this are left
+    out of the IoU. shift: pixels that rounding may move a side of a box, beyond what `margin` says of the IoU.
+    """
 
     margin: float
     limits: dict[str, float]
+    undecided: float = 1e-3
+    shift: float = 0.0
+
+    def above(self, floor: Floor) -> Budget:
+        """As wide as `floor` needs, where that is wider."""
+        limits = {"boxes_max_px": floor.shift, "masks_max": floor.probability}
+        return replace(
+            self,
+            margin=max(self.margin, floor.margin),
+            undecided=max(self.undecided, floor.probability),
+            shift=floor.shift,
+            limits={name: max(limit, limits.get(name, limit)) for name, limit in self.limits.items()},
+        )
 
 
 # Rounded storage moves scores by several thousandths: what exists at all may differ there. The promise is about what

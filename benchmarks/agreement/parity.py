@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.benchmarks.agreement.floor import Floor, of_passport
 from stc.benchmarks.agreement.ids import FrameIds, compare_ids, track
 from stc.benchmarks.agreement.matching import match, thresholds
 from stc.benchmarks.agreement.metrics import BUDGETS, METRICS, misses
@@ -20,7 +21,6 @@ from stc.runtime.tracking.bank import NO_TRACK
 Array = NDArray[Any]
 MIN_DETECTIONS = 20  # fewer in the reference, or fewer than MIN_TRACKS, prove nothing
 MIN_TRACKS = 2
-UNDECIDED = 1e-3  # mask pixels with abs(p - MASK_THRESHOLD) up to this are left out of the IoU
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Agreement:
     first_divergence: str
     verdict: Literal["pass", "fail", "unproven"]
     failures: tuple[str, ...]
+    floor: Floor | None = None  # of float32, where its budget rests on it
 
     def in_words(self) -> str:
         """What was compared, and every number of it."""
@@ -81,14 +82,17 @@ def compare(
     passport: Passport,
     precision: str,
     shown: Sequence[Shown] | None = None,
+    floor: Floor | None = None,
 ) -> Agreement:
     """Match every frame's detections and measure their differences against the budget of `precision`.
 
-    shown: what the candidate's own stream and mask route made of its outputs; None: ids by a tracker of the same
-    settings, and nothing said of masks at frame size.
+    floor: of float32, for that precision alone; None: as the passport has it. shown: what the candidate's own stream
+    and mask route made of its outputs; None: ids by a tracker of the same settings, and nothing said of masks at frame
+    size.
     """
-    budget = BUDGETS[precision]
-    limits = thresholds(passport, budget.margin)
+    floor = (floor or of_passport(passport)) if precision == "fp32" else None
+    budget = BUDGETS[precision] if floor is None else BUDGETS[precision].above(floor)
+    limits = thresholds(passport, budget.margin, budget.shift)
     size = reference.input_size
     ids = track(reference.outputs, passport, size)
     candidate_ids = track(candidate, passport, size) if shown is None else [frame.handles for frame in shown]
@@ -111,7 +115,7 @@ def compare(
             continue
         for name, least in required.items():
             required[name] = _larger(least, _tolerance(getattr(expected, name)[a], getattr(found, name)[b]))
-        ious.append(mask_iou(expected.masks[a], found.masks[b]))
+        ious.append(mask_iou(expected.masks[a], found.masks[b], budget.undecided))
         cosines.append(_cosine(expected.embeddings[a], found.embeddings[b]))
         if shown is not None:
             off, on = shown[frame].differences(expected.masks[a], found.masks[b])
@@ -148,12 +152,14 @@ def compare(
         first_divergence=missed[0].stage if missed else "",
         verdict=verdict,
         failures=tuple(miss.text for miss in missed),
+        floor=floor,
     )
 
 
-def mask_iou(expected: Array, found: Array) -> Array:
-    """(n,) of masks (n, Hm, Wm) thresholded at 0.5, over the pixels that the reference decides clearly."""
-    decided = np.abs(expected - MASK_THRESHOLD) > UNDECIDED
+def mask_iou(expected: Array, found: Array, undecided: float = BUDGETS["fp32"].undecided) -> Array:
+    """(n,) of masks (n, Hm, Wm) thresholded at 0.5, over the pixels that the reference decides by more than
+    `undecided`."""
+    decided = np.abs(expected - MASK_THRESHOLD) > undecided
     a, b = (expected > MASK_THRESHOLD) & decided, (found > MASK_THRESHOLD) & decided
     union = (a | b).sum(axis=(1, 2))
     ratio: Array = np.where(union > 0, (a & b).sum(axis=(1, 2)) / np.maximum(union, 1), 1.0)

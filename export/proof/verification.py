@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from stc.benchmarks.agreement.parity import Agreement
+from stc.benchmarks.reference import Reference
 from stc.benchmarks.timing.turns import in_turns
 from stc.export.graph.precision import Precision
 from stc.export.proof.ranges import FLOAT16_MAX, Ranges
@@ -76,6 +77,7 @@ class Verification:
     ranges: Ranges
     agreement: Agreement
     speed: Speed | None = None  # of a file that ONNX Runtime might run faster
+    settled: Reference | None = None  # what it was compared with, where ties of scores were broken as the file does
 
     @property
     def verdict(self) -> str:

@@ -16,9 +16,11 @@ from stc.errors import MissingDependencyError
 from stc.export.graph.graph import Graph
 from stc.export.graph.precision import Precision
 from stc.export.proof import verification
+from stc.export.proof.float32 import settle
 from stc.export.proof.ranges import measure
 from stc.export.proof.verification import NotCompared, Speed, Stage, Verification
 from stc.export.sizes import Batch, batches
+from stc.model.network import STC
 from stc.runtime.bundle.passport import Passport
 
 Array = NDArray[Any]
@@ -32,10 +34,13 @@ def verify(
     passport: Passport,
     precision: Precision,
     batch: Batch,
+    model: STC | None = None,
 ) -> Verification | NotCompared:
     """Execute the staged graph on the first frames and the deployed one on all, in batches of the largest size.
 
-    The reference was made of single frames, so agreement also says that the pictures of a batch do not mix.
+    The reference was made of single frames, so agreement also says that the pictures of a batch do not mix. model: the
+    one that made the reference, for a float32 graph: where its outputs miss the fixed budget, what float32 can hold of
+    the model is measured, and decides.
     """
     try:
         staged = _session(graph.staged.SerializeToString())
@@ -52,12 +57,16 @@ def verify(
         for image in range(count)
     ]
     agreement = compare(reference, outputs, passport, precision)
+    settled = None
+    if model is not None and agreement.verdict == "fail" and not agreement.not_finite:
+        settled = settle(model, reference, outputs, passport)
+        agreement = compare(settled.reference, outputs, passport, precision, floor=settled.floor)
 
     some = reference.frames[:: -(-len(reference.frames) // RANGE_FRAMES)]
     ranges = measure(graph.deployed, some, lambda model, frames: runs(model, frames, batch))
     if ranges.failures:
         agreement = replace(agreement, verdict="fail", failures=(*agreement.failures, *ranges.failures))
-    return Verification(precision, stages, ranges, agreement)
+    return Verification(precision, stages, ranges, agreement, settled=None if settled is None else settled.reference)
 
 
 def runs(model: bytes, frames: Array, batch: Batch) -> Iterator[dict[str, Array]]:

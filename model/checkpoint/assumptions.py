@@ -12,6 +12,7 @@ from torch import Tensor
 from stc.errors import InputError
 from stc.model.backbone_styles import with_backbone_style
 from stc.model.backbones import known as backbones
+from stc.model.checkpoint.configs.statements import Statements
 from stc.model.checkpoint.layouts.layout import Layout
 from stc.model.checkpoint.options import Reading
 from stc.model.config import PRESET_OF, ModelConfig
@@ -19,11 +20,12 @@ from stc.model.decode_rules import with_decode_rule
 
 
 def trained_by(
-    path: Path, config: ModelConfig, layout: Layout, reading: Reading, assumed: dict[str, str]
+    path: Path, config: ModelConfig, layout: Layout, reading: Reading, trained: Statements, assumed: dict[str, str]
 ) -> ModelConfig:
     """`config` with the pixels and the decode that the code base of `layout` trains for, where `reading` says no other.
 
-    Raises InputError when the file at `path` is no ResNet and a style or rule was asked for.
+    trained: the config of the training; of what it says nothing is assumed, and it is not applied here. Raises
+    InputError when the file at `path` is no ResNet and a style or rule was asked for.
     """
     style, rule = reading.backbone_style, reading.decode_rule
     if not backbones.find(config.backbone).styled:
@@ -34,29 +36,40 @@ def trained_by(
             f"input and decoding of the preset {PRESET_OF[config.backbone]}, because the file holds no config"
         )
         return config
-    if style is None:
+    if style is None and not {"stride_in_1x1", "pixel_mean"} <= trained.said.keys():
         other = "torchvision" if layout.backbone_style == "msra" else "msra"
         whose = "detectron2's own ResNet" if layout.backbone_style == "msra" else "torchvision's ResNet"
         assumed["backbone_style"] = (
             f"{layout.backbone_style} ({whose}); say {other} with --backbone-style where it is not"
         )
-    if rule is None:
+    if rule is None and trained.code_base is None:
         assumed["decode_rule"] = f"{layout.decode_rule}, the layout's own; say another with --decode-rule"
     config = with_backbone_style(config, style or layout.backbone_style)
     if config.stride_in_1x1:
         config = config.with_(pixel_mean=layout.msra_mean)
     config = with_decode_rule(config, rule or layout.decode_rule).with_(shortest_edge=layout.shortest_edge)
-    sizes = "{}x{}".format(*config.input_size)
-    if config.shortest_edge is not None:
-        sizes = "shorter side {}, longer at most {}".format(*config.shortest_edge)
-    assumed["input_size"] = f"{sizes}, the published one for video; say another, for all frames, with --size"
-    assumed["decode_constants"] = (
-        f"threshold {config.score_threshold:g}, NMS above IoU {config.nms_threshold:g} of the best "
-        f"{config.pre_nms_topk}, masks at stride {config.mask_out_stride}, as published"
-    )
+    if "shortest_edge" not in trained.said:
+        assumed["input_size"] = (
+            f"{sizes_in_words(config)}, the published one for video; say another, for all frames, with --size"
+        )
+    constants = {
+        "score_threshold": f"threshold {config.score_threshold:g}",
+        "nms_threshold": f"NMS above IoU {config.nms_threshold:g}",
+        "pre_nms_topk": f"the best {config.pre_nms_topk}",
+        "mask_out_stride": f"masks at stride {config.mask_out_stride}",
+    }
+    if unsaid := [text for name, text in constants.items() if name not in trained.said]:
+        assumed["decode_constants"] = f"{', '.join(unsaid)}, as published"
     if layout.tracker:
         assumed["tracker"] = f"our default; tracked with --tracker {layout.tracker} by its authors"
     return config
+
+
+def sizes_in_words(config: ModelConfig) -> str:
+    """What becomes of frames."""
+    if config.shortest_edge is None:
+        return "{}x{}".format(*config.input_size)
+    return "shorter side {}, longer at most {}".format(*config.shortest_edge)
 
 
 def fill_scales(tensors: dict[str, Tensor], layout: Layout, levels: int) -> dict[str, str]:

@@ -42,10 +42,11 @@ KNOWN: dict[str, tuple[str, ...]] = {
 }
 
 
-def named(classes: str | Path | Sequence[str], count: int) -> tuple[str, ...]:
+def named(classes: str | Path | Sequence[str], count: int, where: str = "classes") -> tuple[str, ...]:
     """The `count` class names that the user asked for: a key of `KNOWN`, a file, or the names themselves.
 
-    A file holds one name per line (blank lines are skipped) or a JSON list of strings.
+    A file holds one name per line (blank lines are skipped) or a JSON list of strings. where: what to call the names
+    themselves in a message.
     Raises InputError when the file is unreadable, a name is empty or doubled, or the number of names is not `count`.
     """
     if isinstance(classes, Path):
@@ -54,7 +55,7 @@ def named(classes: str | Path | Sequence[str], count: int) -> tuple[str, ...]:
         names = KNOWN.get(classes) or _from_file(Path(classes))
     else:
         names = tuple(classes)
-    where = f"--classes {classes}" if isinstance(classes, str | Path) else "classes"
+    where = f"--classes {classes}" if isinstance(classes, str | Path) else where
     if not all(isinstance(name, str) and name.strip() for name in names):
         raise InputError(f"{where}: every class name must be a text that is not empty; found {list(names)[:5]}")
     if doubled := sorted({name for name in names if names.count(name) > 1}):

@@ -13,6 +13,8 @@ from stc.errors import CheckpointError
 from stc.model.checkpoint import assumptions, file_config
 from stc.model.checkpoint import key_map as key_maps
 from stc.model.checkpoint.compare import Differences, differences
+from stc.model.checkpoint.configs import find
+from stc.model.checkpoint.configs.statements import FIX, Statements
 from stc.model.checkpoint.infer import SIZES_OF_INTEREST
 from stc.model.checkpoint.key_map import suggested_map
 from stc.model.checkpoint.layouts import imagenet, unsupported
@@ -21,6 +23,7 @@ from stc.model.checkpoint.layouts.known import Layout
 from stc.model.checkpoint.options import Reading
 from stc.model.checkpoint.reading import files, shards
 from stc.model.checkpoint.save import CONFIG_KEY, weights
+from stc.model.checkpoint.sources import Origins, told
 from stc.model.config import ModelConfig
 from stc.model.network import STC
 
@@ -35,18 +38,29 @@ class Examined:
     known: int  # entries that have a name of `layout`
     tensors: dict[str, Tensor]  # by our names
     config: ModelConfig
-    assumed: dict[str, str]
+    origins: Origins
+    trained: Statements  # the config of its training
     model: STC  # of `config`, without memory for its weights
     wrong: Differences
 
-    def error(self) -> CheckpointError:
-        """The error that says what is `wrong`."""
+    def error(self) -> CheckpointError | None:
+        """The error that says what is `wrong`, or that the config of the training is another model's; None for neither.
+
+        Raises InputError for a config of a model that is not supported.
+        """
+        if not self.wrong:
+            return self._error_of_config()
         if part := shards.part(self.path):
             return shards.error(self.path, f"shard {part}, which holds a part of the weights only")
         if variants := unsupported.seen({name: tuple(tensor.shape) for name, tensor in self.file.tensors.items()}):
             return unsupported.error(self.path, variants)
         total = len(self.file.tensors)
         return self.wrong.error(self.path, self.layout.name, self.known, total, self.suggested_map())
+
+    def _error_of_config(self) -> CheckpointError | None:
+        self.trained.check()
+        contradiction = self.trained.contradiction(self.config, sorted(told(self.tensors)))
+        return CheckpointError(f"{self.path}: {contradiction}; {FIX}") if contradiction else None
 
     def suggested_map(self) -> list[str]:
         """A key map for left-over entries that look like a tracking head."""
@@ -60,29 +74,44 @@ def examine(path: Path, file: files.StateFile, reading: Reading) -> Examined:
     user_map = None if reading.key_map is None else key_maps.read(reading.key_map)
     file = _unwrapped(file, user_map)
     mapped = {} if user_map is None else user_map.names(file.tensors)
-    layout, known = layouts.closest(name for name in file.tensors if name not in mapped)
+    written = [] if user_map is None else user_map.of_layouts(mapped)
+    layout, known = layouts.closest([*(name for name in file.tensors if name not in mapped), *written])
     if mapped:
         layout = key_maps.extended(layout if known else layouts.STC, mapped, file.tensors)
         known += sum(ours is not None for ours in mapped.values())
     if known == 0:
         raise _foreign(path, list(file.tensors))
     tensors, unexpected = _translate(layout, file.tensors)
-    assumed: dict[str, str] = {}
+    origins = Origins()
     if file.left_out:
-        assumed["weights"] = f"those under {file.entry!r}; the file also holds {', '.join(file.left_out)}"
+        origins.assumed["weights"] = f"those under {file.entry!r}; the file also holds {', '.join(file.left_out)}"
+    trained = Statements()
     if CONFIG_KEY in file.metadata:
-        config = file_config.stored(path, file.metadata, reading, assumed)
+        config = file_config.stored(path, file.metadata, reading, origins.assumed)
     else:
-        config = file_config.inferred(path, tensors, layout, reading, assumed)
+        trained = _trained(path, file, layout, reading, origins)
+        config = file_config.inferred(path, tensors, layout, trained, reading, origins)
     if file.from_caffe2:
-        assumed |= imagenet.fill_frozen_statistics(tensors)
-    assumed |= assumptions.fill_scales(tensors, layout, len(config.strides))
+        origins.assumed.update(imagenet.fill_frozen_statistics(tensors))
+    origins.assumed.update(assumptions.fill_scales(tensors, layout, len(config.strides)))
 
     model = _empty(path, config)
     if layout.bare_towers:
-        assumed |= assumptions.fill_tower_biases(tensors, weights(model))
+        origins.assumed.update(assumptions.fill_tower_biases(tensors, weights(model)))
     wrong = differences(_expected(model, layout, tensors), _shapes(layout, tensors), unexpected)
-    return Examined(path, file, layout, known, tensors, config, assumed, model, wrong)
+    return Examined(path, file, layout, known, tensors, config, origins, trained, model, wrong)
+
+
+def _trained(path: Path, file: files.StateFile, layout: Layout, reading: Reading, origins: Origins) -> Statements:
+    """The config that the weights were trained with, as far as there is one."""
+    found, passed_over = find.of_file(path, file.meta, layout.code_base)
+    if reading.config is not None:
+        named = find.named(Path(reading.config))
+        find.check_code_base(named, layout.code_base, path, layout.name)
+        names = found.said.get("classes")
+        return named if names is None else named.with_class_names(names)
+    origins.assumed.update(passed_over)
+    return found
 
 
 def _unwrapped(file: files.StateFile, user_map: key_maps.KeyMap | None) -> files.StateFile:

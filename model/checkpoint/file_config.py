@@ -11,10 +11,12 @@ from torch import Tensor
 from stc.errors import CheckpointError, InputError
 from stc.model.backbones.known import find as find_backbone
 from stc.model.checkpoint import assumptions, class_names
+from stc.model.checkpoint.configs.statements import Statements
 from stc.model.checkpoint.infer import SIZES_OF_INTEREST, class_count, infer, sizes_of_interest
 from stc.model.checkpoint.layouts.layout import Layout
 from stc.model.checkpoint.options import Reading
 from stc.model.checkpoint.save import ASSUMED_KEY, CONFIG_KEY
+from stc.model.checkpoint.sources import Origins, said_by_user, told
 from stc.model.config import ModelConfig
 
 MAX_CLASSES = 10_000
@@ -26,6 +28,8 @@ def stored(path: Path, metadata: Mapping[str, str], reading: Reading, assumed: d
         raise InputError(f"{path}: says itself how its backbone was trained; leave out --backbone-style")
     if reading.decode_rule is not None:
         raise InputError(f"{path}: says itself how it is decoded; leave out --decode-rule")
+    if reading.config is not None:
+        raise InputError(f"{path}: holds its own config; leave out --config")
     try:
         values = json.loads(metadata[CONFIG_KEY])
         if isinstance(values, dict) and "backbone" in values:
@@ -49,21 +53,38 @@ def stored(path: Path, metadata: Mapping[str, str], reading: Reading, assumed: d
 
 
 def inferred(
-    path: Path, tensors: Mapping[str, Tensor], layout: Layout, reading: Reading, assumed: dict[str, str]
+    path: Path, tensors: Mapping[str, Tensor], layout: Layout, trained: Statements, reading: Reading, origins: Origins
 ) -> ModelConfig:
-    """The config that `tensors`, by our names, were made for; what they do not tell by `reading` or into `assumed`."""
+    """The config that `tensors`, by our names, were made for; what they do not tell by `reading`, by the config that
+    they were `trained` with, or assumed. What is read and what is assumed goes into `origins`."""
     config = infer(tensors)
     count = class_count(tensors)
     if not 0 < count <= MAX_CLASSES:
         raise CheckpointError(
             f"{path}: a classifier of {count} classes; give an STC checkpoint (1 to {MAX_CLASSES} classes)"
         )
-    if reading.classes is None:
-        names, assumed["classes"] = class_names.assumed(count)
-    else:
-        names = class_names.named(reading.classes, count)
+    names = _class_names(count, trained, reading, origins)
     config = _with_sizes(path, config.with_(classes=names), tensors)
-    return assumptions.trained_by(path, config, layout, reading, assumed)
+    config = assumptions.trained_by(path, config, layout, reading, trained, origins.assumed)
+    taken = trained.said.keys() - told(tensors) - said_by_user(reading) - {"classes"}
+    config, read = trained.applied(config, (name for name in trained.said if name in taken))
+    origins.read.update(read)
+    return config
+
+
+def _class_names(count: int, trained: Statements, reading: Reading, origins: Origins) -> tuple[str, ...]:
+    if reading.classes is not None:
+        return class_names.named(reading.classes, count)
+    if (said := trained.said.get("classes")) is not None:
+        where = f"{said.key} of {trained.name}"
+        if not isinstance(said.value, str):
+            origins.read["classes"] = f"{count} names ({where})"
+            return class_names.named(said.value, count, where)
+        if len(known := class_names.KNOWN[said.value]) == count:  # else a subset, or a data set of that name
+            origins.read["classes"] = f"{said.value} ({where})"
+            return known
+    names, origins.assumed["classes"] = class_names.assumed(count)
+    return names
 
 
 def _with_sizes(path: Path, config: ModelConfig, tensors: Mapping[str, Tensor]) -> ModelConfig:

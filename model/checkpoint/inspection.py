@@ -12,42 +12,12 @@ from stc.errors import CheckpointError, InputError
 from stc.files import sha256
 from stc.model.checkpoint.compare import Differences
 from stc.model.checkpoint.examine import Examined, examine
-from stc.model.checkpoint.infer import SIZES_OF_INTEREST
 from stc.model.checkpoint.load import finish
 from stc.model.checkpoint.options import AS_THE_FILE_SAYS, Reading
 from stc.model.checkpoint.reading import files
 from stc.model.checkpoint.save import CONFIG_KEY, weights
+from stc.model.checkpoint.sources import FLAGS, INFERRED, STORED
 from stc.model.config import ModelConfig
-
-# Config fields that `infer` reads off the weights -> our names (expressions) of the weights that tell.
-INFERRED = {
-    "backbone": r"backbone\.(blocks\..*|res4\.\d+\.conv1\.weight)",
-    "fpn_channels": r"fpn\.lateral\.0\.weight",
-    "p6_from": r"fpn\.p6\.weight",
-    "cls_convs": r"head\.cls_tower\.convs\.\d+\.weight",
-    "box_convs": r"head\.box_tower\.convs\.\d+\.weight",
-    "track_convs": r"head\.track_tower\.convs\.\d+\.weight",
-    "track_dim": r"head\.track_pred\.weight",
-    "track_kernel": r"head\.track_pred\.weight",
-    "track_norm": r"head\.track_norm\.weight",
-    "head_norm": r"head\.cls_tower\.norms\.0\..*weight",
-    "head_kernel": r"head\.cls_logits\.weight",
-    "mask_branch_channels": r"mask_branch\.refine\.0\.conv\.weight",
-    "mask_branch_convs": r"mask_branch\.tower\.\d+\.conv\.weight",
-    "mask_channels": r"mask_branch\.pred\.weight",
-    "mask_layers": r"head\.controller\.weight",
-}
-# Config fields that some files store -> our name of the entry; where it is not there, the preset's value stands.
-STORED = {"sizes_of_interest": SIZES_OF_INTEREST}
-# Config fields that the weights do not tell -> the option that says them.
-FLAGS = {
-    "classes": "--classes",
-    **dict.fromkeys(("stride_in_1x1", "channel_order", "pixel_mean", "pixel_std"), "--backbone-style"),
-    **dict.fromkeys(("score_form", "threshold_with_centerness", "level_topk", "clip_boxes"), "--decode-rule"),
-    **dict.fromkeys(("drop_empty_boxes", "mask_out_stride", "resize", "nms_threshold"), "--decode-rule"),
-    **dict.fromkeys(("input_size", "shortest_edge"), "--size"),
-    "max_detections": "--max-detections",
-}
 
 
 @dataclass(frozen=True)
@@ -82,6 +52,7 @@ class Inspection:
     inferred: tuple[Told, ...] = ()
     not_told: tuple[Told, ...] = ()  # fields that the weights do not tell, with the values that were taken
     assumed: dict[str, str] = field(default_factory=dict)
+    read: dict[str, str] = field(default_factory=dict)  # fields that the config of the training says
     differences: Differences = field(default_factory=Differences)
     suggested_map: tuple[str, ...] = ()
 
@@ -123,7 +94,8 @@ def inspect(path: str | Path, reading: Reading = AS_THE_FILE_SAYS, **options: An
         config_from="weights" if CONFIG_KEY not in file.metadata else "metadata",
         inferred=() if CONFIG_KEY in file.metadata else _inferred(found),
         not_told=() if CONFIG_KEY in file.metadata else _not_told(found),
-        assumed=found.assumed,
+        assumed=found.origins.assumed,
+        read=found.origins.read,
         differences=found.wrong,
         suggested_map=tuple(found.suggested_map()),
     )
@@ -162,6 +134,6 @@ def _stored(found: Examined) -> dict[str, str]:
 
 
 def _not_told(found: Examined) -> tuple[Told, ...]:
-    told = INFERRED.keys() | _stored(found).keys()
+    told = INFERRED.keys() | _stored(found).keys() | found.origins.read.keys()
     names = (f.name for f in fields(ModelConfig) if f.name not in told)
     return tuple(Told(name, getattr(found.config, name), flag=FLAGS.get(name)) for name in names)

@@ -5,8 +5,9 @@
     head\\.embed_out\\.(?P<part>\\w+)                  head.track_pred.\\g<part>
     head\\.classifier\\..*                            -
 
-An expression must match a whole name; the first line that matches decides; "-" leaves an entry out. The map comes
-before the layout's own table. Counters of batch norm (`num_batches_tracked`) are left out before it.
+An expression must match a whole name; the first line that matches decides; "-" leaves an entry out. A line may also
+give the name that a known layout has for the entry: `teacher_(.*) \\1`. The map comes before the layout's own table.
+Counters of batch norm (`num_batches_tracked`) are left out before it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import torch
 
 from stc.errors import InputError, Problems
 from stc.model.checkpoint.infer import SIZES_OF_INTEREST
-from stc.model.checkpoint.layouts.known import Layout
+from stc.model.checkpoint.layouts.known import LAYOUTS, Layout
 from stc.model.checkpoint.save import weights
 from stc.model.config import PRESETS
 from stc.model.network import STC
@@ -114,6 +115,12 @@ class KeyMap:
             problems.add(ours, f"the name of {len(pairs)} entries: {', '.join(pairs[:5])}")
         problems.check(FIX)
         return found
+
+    def of_layouts(self, theirs: Iterable[str]) -> list[str]:
+        """The names that lines give as a known layout has them, and not as we do: they tell which layout it is."""
+        found = [(line, name) for name in theirs if (line := self._first(name)) and line.template != LEAVE_OUT]
+        written = [match.expand(line.template) for line, name in found if (match := line.expression.fullmatch(name))]
+        return [name for name in written if _form(name) not in our_forms()]
 
     def matches(self, theirs: Iterable[str]) -> int:
         """How many of the names a line matches."""
@@ -212,6 +219,11 @@ def _expanded(line: Line, name: str, problems: Problems) -> str | None:
         return None
     form = _form(ours)
     if form not in our_forms():
+        for layout in LAYOUTS:
+            if layout.ignores(ours):
+                return None
+            if (known := layout.ours(ours)) is not None and _form(known) in our_forms():
+                return known
         near = difflib.get_close_matches(form, our_forms(), 1, 0.0)[0]
         problems.add(where, f"{name} would be {ours:.200}, which is no weight of ours; closest: {near}")
     return ours

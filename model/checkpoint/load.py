@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class Checkpoint:
     layout: str  # one of stc.model.checkpoint.layouts.known.NAMES
     sha256: str
     assumed: dict[str, str]  # topic -> in words, what was assumed because the file does not tell
+    read: dict[str, str] = field(default_factory=dict)  # config field -> in words, what its training's config says
 
 
 def load(path: str | Path, reading: Reading = AS_THE_FILE_SAYS, **options: Any) -> Checkpoint:
@@ -38,7 +39,8 @@ def load(path: str | Path, reading: Reading = AS_THE_FILE_SAYS, **options: Any) 
     float32. Entries that inference does not need are ignored.
 
     Raises CheckpointError for a file that cannot be read safely or whose weights are missing, unexpected, misshapen or
-    not finite; InputError when an option does not fit.
+    not finite, or whose training config says another architecture; InputError when an option does not fit, or that
+    config says what no model of ours has.
     """
     reading = replace(reading, **options)
     return finish(examine(Path(path), files.read(Path(path)), reading))
@@ -46,13 +48,14 @@ def load(path: str | Path, reading: Reading = AS_THE_FILE_SAYS, **options: Any) 
 
 def finish(found: Examined) -> Checkpoint:
     """The model of a file that holds all of it. Raises CheckpointError for one that does not, see `load`."""
-    if found.wrong:
-        raise found.error()
+    if error := found.error():
+        raise error
     model, path = found.model, found.path
     counters = {name: torch.tensor(0) for name in model.state_dict().keys() - weights(model).keys()}
     tensors = {name: tensor for name, tensor in found.tensors.items() if name != SIZES_OF_INTEREST}
     model.load_state_dict({**_folded(_numbers(found, _stacked(tensors))), **counters}, assign=True)
-    return Checkpoint(model.eval(), found.config, found.layout.name, sha256(path), found.assumed)
+    origins = found.origins
+    return Checkpoint(model.eval(), found.config, found.layout.name, sha256(path), origins.assumed, origins.read)
 
 
 def _stacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -18,14 +18,16 @@ class Reading:
     classes: "coco", "ytvis2019", "ytvis2021", "ovis", a file of names, or the names; needed where the number of classes
     does not tell. backbone_style: stride placement and pixels that the ResNet was trained with, decode_rule: how
     detections are made of its outputs; those of the layout's code base when not given. key_map: a file that names
-    entries of another code base, see `stc.model.checkpoint.key_map`. Raises InputError for a style or rule of no known
-    name.
+    entries of another code base, see `stc.model.checkpoint.key_map`. config: what the checkpoint was trained with
+    (detectron2's YAML, mmdetection's Python or JSON), in place of that in the file or beside it. Raises InputError for
+    a style or rule of no known name.
     """
 
     classes: str | Path | Sequence[str] | None = None
     backbone_style: BackboneStyle | None = None
     decode_rule: DecodeRule | None = None
     key_map: str | Path | None = None
+    config: str | Path | None = None
 
     def __post_init__(self) -> None:
         if self.backbone_style not in (None, *BACKBONE_STYLES):

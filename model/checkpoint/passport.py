@@ -43,6 +43,7 @@ def passport_of(source: Checkpoint, file: str, name: str) -> Passport:
             "layout": source.layout,
             "decode_rule": decode_rule(config),
             "assumed": source.assumed,
+            "read": source.read,
         },
         model=config.to_dict(),
     )

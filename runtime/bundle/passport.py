@@ -50,7 +50,10 @@ FIELDS: schema.Table = {
         or_empty=True,
     ),
     "checkpoint": schema.record(
-        {"file": _WORDS, "sha256": _WORDS, "layout": _WORDS, "decode_rule": _WORDS, "assumed": schema.mapping(_WORDS)},
+        {
+            **dict.fromkeys(("file", "sha256", "layout", "decode_rule"), _WORDS),
+            **dict.fromkeys(("assumed", "read"), schema.mapping(_WORDS)),
+        },
         required=("file", "sha256", "layout", "assumed"),
         or_empty=True,
     ),
@@ -58,7 +61,7 @@ FIELDS: schema.Table = {
     "op": schema.mapping(schema.anything()),
     "engine": schema.optional(schema.record(engine_record.FIELDS, engine_record.REQUIRED)),
     "tools": schema.mapping(_WORDS),
-    "agreement": schema.mapping(schema.mapping(schema.anything())),
+    "agreement": schema.mapping(schema.record({"verdict": _WORDS})),
     "flags": schema.record({"batch": schema.optional(schema.items(schema.integer(1, 1 << 16), 3, 3))}),
     "files": schema.mapping(schema.sha256()),
 }
@@ -89,7 +92,7 @@ class Passport:
     head_norm: str = ""  # "group": it averages over the letterbox border too; "batch"; "": exported before it was noted
     tracker: dict[str, Any] = field(default_factory=dict)  # fields of stc.runtime.tracking.config.TrackerConfig
     precision: dict[str, Any] = field(default_factory=dict)  # its type, why which islands are fp32, each file's type
-    checkpoint: dict[str, Any] = field(default_factory=dict)  # file name, sha256, layout, what was assumed
+    checkpoint: dict[str, Any] = field(default_factory=dict)  # file name, sha256, layout, what was assumed and read
     model: dict[str, Any] = field(default_factory=dict)  # stc.model.config.ModelConfig
     op: dict[str, Any] = field(default_factory=dict)  # name and version
     engine: dict[str, Any] | None = None  # TensorRT flavour, version, targets; None: no engine was built

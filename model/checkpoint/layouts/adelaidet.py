@@ -66,12 +66,20 @@ _OLD_TRACK = our_tracking(_OLD_HEAD, sequential(f"{_OLD_HEAD}.track_tower", "tra
 
 
 def _fcos(pairs: Pairs) -> Layout:
-    return Layout("fcos", pairs, _IGNORED, may_lack_scales=True, msra_mean=OLD_MSRA_MEAN)
+    return Layout("fcos", pairs, _IGNORED, may_lack_scales=True, msra_mean=OLD_MSRA_MEAN, code_base="detectron2")
 
 
 def _layout(name: str, pairs: Pairs, style: BackboneStyle = "msra") -> Layout:
     tracker = "crossvis" if name == "crossvis" else ""
-    return Layout(name, pairs, _IGNORED, may_lack_scales=True, backbone_style=style, tracker=tracker)
+    return Layout(
+        name,
+        pairs,
+        _IGNORED,
+        may_lack_scales=True,
+        backbone_style=style,
+        tracker=tracker,
+        code_base="detectron2",
+    )
 
 
 ADELAIDET = _layout("adelaidet", _DETECTRON2)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from stc.model.backbone_styles import BackboneStyle
+from stc.model.checkpoint.configs.statements import CodeBase
 from stc.model.config import MSRA_MEAN
 from stc.model.decode_rules import DecodeRule
 from stc.model.renaming import Pairs, Renaming
@@ -31,6 +32,7 @@ class Layout:
     backbone_style: BackboneStyle = "msra"
     msra_mean: tuple[float, float, float] = MSRA_MEAN
     scale_shape: tuple[int, ...] = (1,)  # of a level's scale
+    code_base: CodeBase | None = None  # whose configs its files are trained with
     tracker: str = ""  # `--tracker` rule that its authors used, where it is not ours
     # (shorter side, most for the longer) that its models for video are tested at; None: letterboxed.
     shortest_edge: tuple[int, int] | None = (360, 640)

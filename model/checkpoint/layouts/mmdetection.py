@@ -63,6 +63,7 @@ LAYOUTS = (
             decode_rule="mmdet3",
             backbone_style="torchvision",
             scale_shape=(),
+            code_base="mmengine",
             bare_towers=True,
         )
         for tracking in _TRACKING
@@ -76,6 +77,7 @@ LAYOUTS = (
             backbone_style="torchvision",
             msra_mean=OLD_MSRA_MEAN,
             scale_shape=(),
+            code_base="mmengine",
             bare_towers=True,
         )
         for tracking in _TRACKING

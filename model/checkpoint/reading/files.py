@@ -42,6 +42,7 @@ class StateFile:
     metadata: dict[str, str] = field(default_factory=dict)
     entry: str = ""  # which of ENTRIES the tensors were under, joined by dots; "" for a bare state dictionary
     left_out: tuple[str, ...] = ()  # others of ENTRIES that the file holds as well
+    meta: dict[Any, Any] = field(default_factory=dict)  # what mmengine keeps beside the weights
     from_caffe2: bool = False  # it says so: detectron2 marks what it converted from Caffe2's backbones
 
 
@@ -205,7 +206,8 @@ def _unwrap(path: Path, content: object, read_view: Callable[[View], Tensor]) ->
             )
         tensors[name] = read_view(value) if isinstance(value, View) else arrays.read(name, value)
     from_caffe2 = content.get("__author__") == "Caffe2" or entries[-1:] == ["blobs"]
-    return StateFile(_checked(path, tensors), entry=entry, left_out=left_out, from_caffe2=from_caffe2)
+    meta = content["meta"] if entries and isinstance(content.get("meta"), dict) else {}
+    return StateFile(_checked(path, tensors), entry=entry, left_out=left_out, meta=meta, from_caffe2=from_caffe2)
 
 
 def _present(content: dict[Any, Any]) -> list[str]:

@@ -15,8 +15,9 @@ from stc.errors import CheckpointError, InputError
 from stc.files import sha256
 from stc.model.checkpoint import load
 from stc.model.checkpoint.infer import infer
-from stc.model.checkpoint.inspection import FLAGS, INFERRED, Told, inspect
+from stc.model.checkpoint.inspection import Told, inspect
 from stc.model.checkpoint.layouts.known import CROSSVIS
+from stc.model.checkpoint.sources import FLAGS, INFERRED
 from stc.model.config import ModelConfig
 from tests.seeded import HEAD, SIZES_OF_INTEREST, adelaidet_state, crossvis_state, settings
 

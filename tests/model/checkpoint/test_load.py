@@ -54,7 +54,7 @@ def test_condinst(tmp_path: Path, condinst: State) -> None:
     assert set(checkpoint.assumed) == {"classes", "backbone_style", "decode_rule", "input_size", "decode_constants"}
     assert checkpoint.assumed["input_size"].startswith("shorter side 360, longer at most 640, the published one")
     assert checkpoint.assumed["decode_constants"] == (
-        "threshold 0.05, NMS above IoU 0.6 of the best 1000, masks at stride 4, as published"
+        "threshold 0.05, NMS above IoU 0.6, the best 1000, masks at stride 4, as published"
     )
     assert config == ADELAIDET.with_(classes=KNOWN["coco"], track_dim=0, track_convs=0, track_norm=False)
 

@@ -1,0 +1,1 @@
+"""What the code base that trained a checkpoint was told: its config, read without running it."""
