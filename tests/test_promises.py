@@ -49,6 +49,7 @@ MODULES = [
     "stc.benchmarks.kernels",
     "stc.benchmarks.kernels.report",
     "stc.benchmarks.kernels.roofline",
+    "stc.benchmarks.originals",
     "stc.benchmarks.paths",
     "stc.benchmarks.startup",
     "stc.benchmarks.streams",
