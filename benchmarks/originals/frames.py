@@ -37,12 +37,12 @@ def _cut(photograph: Any, height: int, width: int) -> Array:
 
 
 def moving_camera(count: int, size: tuple[int, int] = (360, 640)) -> Iterator[Array]:
-    """Frames uint8 (H, W, 3) BGR of a camera that pans over the photograph and draws back."""
+    """Frames uint8 (H, W, 3) BGR of a camera that pans over part of the photograph and draws back."""
     photograph = _photograph()
     height, width = size
     for step in np.linspace(0, 1, count):
         wide = (0.4 + 0.1 * step) * photograph.width
         high = wide * height / width
-        left, top = step * (photograph.width - wide), (photograph.height - high) / 2
+        left, top = 0.3 * step * photograph.width, (photograph.height - high) / 2
         cut = photograph.resize((width, height), Image.Resampling.BICUBIC, box=(left, top, left + wide, top + high))
         yield np.ascontiguousarray(np.asarray(cut)[:, :, ::-1])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stc.boundary import foreign
+from stc.boundary import foreign, reason
 from stc.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,17 +54,22 @@ def hear(original: Original, frames: Mapping[str, Array], folder: Path) -> Testi
     Raises InputError when it cannot be imported or fails.
     """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_testify, original, dict(frames), folder).result()
+        try:
+            return pool.submit(_testify, original, dict(frames), folder).result()
+        except BrokenProcessPool as error:
+            raise InputError(f"{original.title}: its process was ended from outside; look at: free -h") from error
 
 
 def _testify(original: Original, frames: dict[str, Array], folder: Path) -> Testimony:
     try:
-        with foreign(original.title, original.checkout or "mmdet", FIX):
+        with redirect_stdout(sys.stderr), foreign(original.title, original.checkout or "mmdet", FIX):
             return _run(original, frames, folder)
     except ModuleNotFoundError as error:
         raise InputError(
             f"{original.title} imports {error.name}, which is not installed; fix: pip install {error.name}"
         ) from error
+    except ImportError as error:  # of another version than it was written for
+        raise InputError(f"{original.title}: {reason(error)}; {FIX}") from error
 
 
 def _run(original: Original, frames: dict[str, Array], folder: Path) -> Testimony:

@@ -33,6 +33,26 @@ def test_what_is_missing_is_said(
     assert told in capsys.readouterr().err
 
 
+@pytest.mark.slow  # a process that imports PyTorch
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("import yacs_of_theirs", "AdelaiDet imports yacs_of_theirs, which is not installed; fix: pip install"),
+        ("from math import no_such_name", "docs/fidelity.md"),
+        ("raise RuntimeError('not this version')", "AdelaiDet cannot use it (RuntimeError: not this version)"),
+    ],
+)
+def test_a_checkout_that_cannot_be_used_ends_with_one_line(
+    source: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for package in ("adet", "detectron2"):
+        (tmp_path / package).mkdir()
+    (tmp_path / "adet" / "config.py").write_text(source)
+    assert run(main, ["--adelaidet", str(tmp_path), "--detectron2", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and told in error and error.count("\n") == 1
+
+
 def test_help_is_there_without_torch() -> None:
     program = (
         "import sys; sys.modules['torch'] = None; from stc.benchmarks.originals.__main__ import main; main(['--help'])"
