@@ -134,7 +134,9 @@ def _report(
 
     serial = scenario.name in {"single-stream", "paced"}
     seen = [group for group in zip(candidates, measured.samples, proofs, strict=False) if group[1].turns]
-    models = tuple(model_report(candidate, samples, proof, serial=serial) for candidate, samples, proof in seen)
+    models = tuple(
+        model_report(candidate, samples, proof, pictures.size, serial=serial) for candidate, samples, proof in seen
+    )
     fps = getattr(scenario, "fps", None)
     run_wide = cautions.of_run(
         models, stable=measured.stable, interrupted=interrupted, during=during, cores=processors()

@@ -13,7 +13,10 @@ def level_locations(height: int, width: int, stride: int, device: torch.device |
     """(height*width, 2) float32 xy in input pixels, row-major: `index * stride + stride // 2` (FCOS, section 3.1)."""
     y = torch.arange(height, dtype=torch.float32, device=device) * stride + stride // 2
     x = torch.arange(width, dtype=torch.float32, device=device) * stride + stride // 2
-    return torch.stack([x.repeat(height), y.repeat_interleave(width)], dim=1)
+    if type(width) is int:
+        return torch.stack([x.repeat(height), y.repeat_interleave(width)], dim=1)
+    # A `SymInt`, in a graph of any size: the exporter writes repeats of an unknown number wrongly.
+    return torch.stack([x.expand(height, width).flatten(), y[:, None].expand(height, width).flatten()], dim=1)
 
 
 def aligned_bilinear(x: Tensor, factor: int) -> Tensor:

@@ -148,7 +148,8 @@ class Session:
     ) -> dict[Stream, Result]:
         """One frame of each of several streams, in as few batches as the model allows; results in the same order.
 
-        frames: uint8 (H, W, 3) BGR each, of any sizes. times: seconds, for all streams or some; a stream without one
+        frames: uint8 (H, W, 3) BGR each, of any sizes. Where the model takes any size too, those that it gets at the
+        same size are in a batch. times: seconds, for all streams or some; a stream without one
         goes on by its fps. A stream's results do not depend on which others are in the step: they are those of calling
         it alone, up to the engine's rounding in batches of other sizes. More streams than the model takes at once are
         split; where it takes a fixed number, black pictures fill up what is missing, and cost as much.
@@ -164,7 +165,8 @@ class Session:
         return self._backend.batches
 
     def infer(self, inputs: Any, timings: dict[str, float] | None = None) -> dict[str, NDArray[Any]]:
-        """The raw graph outputs by name for pictures uint8 (B, H, W, 3) BGR at the model's input size.
+        """The raw graph outputs by name for pictures uint8 (B, H, W, 3) BGR at the model's input size, or,
+        of a model that takes any, of one size that its frames have there (`Passport.letterbox`).
 
         inputs: a NumPy array; with an engine also an array in GPU memory that has `__cuda_array_interface__` or
         `__dlpack__` (PyTorch, CuPy, Numba, pycuda). timings: takes the seconds of the parts that the engine can tell
@@ -176,7 +178,7 @@ class Session:
         """
         frames = self._checked(inputs)
         outputs = self._backend.run(frames, timings)
-        contract.check_answer(self.passport, outputs, frames.shape[0], self._where)
+        contract.check_answer(self.passport, outputs, frames.shape[0], frames.shape[1:3], self._where)
         return outputs
 
     def infer_on_device(self, inputs: Any) -> dict[str, DeviceArray]:
@@ -189,8 +191,8 @@ class Session:
         return self._backend.run_on_device(self._checked(inputs))
 
     def _checked(self, inputs: Any) -> Any:
-        height, width = self.passport.input_size
-        takes = f"this model takes uint8 (B, {height}, {width}, 3)"
+        expected = contract.input_spec(self.passport)
+        takes = f"this model takes {expected}"
         if not isinstance(inputs, np.ndarray):
             if not isinstance(self._backend, OnDevice):
                 raise InputError(f"{takes} as a NumPy array; got {type(inputs).__name__}")
@@ -198,7 +200,7 @@ class Session:
                 inputs = self._backend.adopt(inputs)
             except InputError as error:
                 raise InputError(f"{takes}; {error}") from error
-        if inputs.dtype != np.uint8 or tuple(inputs.shape[1:]) != (height, width, 3):
+        if not expected.admits(inputs.dtype, inputs.shape):
             raise InputError(f"{takes}; got {inputs.dtype} {inputs.shape}")
         least, largest = self._backend.batches
         if not least <= inputs.shape[0] <= (largest or inputs.shape[0]):

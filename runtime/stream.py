@@ -69,10 +69,12 @@ def step(
                 raise InputError(f"stream {stream.name!r} is another session's; call the step() of that one")
             held.enter_context(stream.exclusive())
         jobs = [_prepare(stream, frame, times.get(stream)) for stream, frame in frames.items()]
-        found = [each for batch in _batches(jobs, session.batches[1] or FREE_BATCH) for each in _run(session, batch)]
-        for job, each in zip(jobs, found, strict=True):
-            job.stream.check(each, job.time)
-        return {job.stream: _track(job, each) for job, each in zip(jobs, found, strict=True)}
+        found: dict[Stream, Found] = {}
+        for batch in _batches(jobs, session.batches[1] or FREE_BATCH):
+            found |= zip((job.stream for job in batch), _run(session, batch), strict=True)
+        for job in jobs:
+            job.stream.check(found[job.stream], job.time)
+        return {job.stream: _track(job, found[job.stream]) for job in jobs}
 
 
 @dataclass
@@ -97,7 +99,12 @@ def _prepare(stream: Stream, frame: NDArray[np.uint8], time: float | None) -> _J
 
 
 def _batches(jobs: Sequence[_Job], largest: int) -> Iterator[Sequence[_Job]]:
-    return (jobs[start : start + largest] for start in range(0, len(jobs), largest))
+    """Of pictures of one size each."""
+    alike: dict[tuple[int, int], list[_Job]] = {}
+    for job in jobs:
+        alike.setdefault(job.letterbox.input_size, []).append(job)
+    for group in alike.values():
+        yield from (group[start : start + largest] for start in range(0, len(group), largest))
 
 
 def _run(session: SessionView, jobs: Sequence[_Job]) -> list[Found]:
@@ -184,9 +191,9 @@ class Stream:
         """How `frame` (any size) fits the model's input, and the input: uint8 (H, W, 3). Changes nothing.
 
         For callers that make their own batches: stack the inputs, `Session.infer` them, `finish` in the order of time.
+        A model that takes any size has an input size for each shape of frames; only inputs of one size can be stacked.
         """
-        passport = self.session.passport
-        letterbox = Letterbox.fit(check_frame(frame), passport.input_size, passport.resize, passport.border)
+        letterbox = self.session.passport.letterbox(check_frame(frame))
         self._warn_of_border(letterbox)
         return letterbox, letterbox.apply(frame, self.session.native)
 

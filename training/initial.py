@@ -105,7 +105,7 @@ def _fine_tune(
     size: Mapping[str, tuple[int, int]],
 ) -> Start:
     checkpoint = load(path, backbone_style=style)
-    config = checkpoint.config.with_(classes=classes, **size)
+    config = checkpoint.config.with_(classes=classes, shortest_edge=None, **size)  # trained letterboxed from now on
     notes = [f"all weights from {path.name} (layout {checkpoint.layout})"]
     notes += [
         f"assumed {topic}: {text}"

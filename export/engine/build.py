@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from stc.export.engine.parse import Parsed, parse
 from stc.export.engine.progress import Display, Silent, interruptible, monitor
 from stc.export.engine.toolchain import Toolchain
 from stc.export.graph.precision import Precision
+from stc.export.sizes import Sizes
 from stc.files import check_output, write_bytes
 from stc.runtime.backends.tensorrt.engine import collector
 from stc.runtime.bundle.contract import INPUT
@@ -56,7 +58,8 @@ def build(
     precision: Precision,
     display: Display = Silent(),  # noqa: B008  (it has no state)
 ) -> Engine:
-    """Build the ONNX file `source`, whose content is `model`, for the batch sizes of `options`.
+    """Build the ONNX file `source`, whose content is `model`, for the batch sizes of `options`, and for its input sizes
+    where the file takes any.
 
     Raises InputError for a bad option or model, MissingDependencyError for a plugin that is not there, AccuracyError
     when the network or the engine is not of `precision`, IncompatibleError when TensorRT cannot parse or build it, and
@@ -74,6 +77,7 @@ def build(
         version=toolchain.version,
         targets=options.targets or (_target(gather()),),
         batch=options.batch.to_tuple(),
+        sizes=None if options.sizes is None else options.sizes.to_tuple(),
         source=source,
         plugin=None if plugin is None else _record(plugin),
         hardware_compatibility=options.hw_compat,
@@ -155,12 +159,20 @@ def _config(parsed: Parsed, toolchain: Toolchain, options: EngineOptions) -> Any
         config.num_compute_capabilities = len(options.targets)
         for index, name in enumerate(options.targets):
             config.set_compute_capability(module.ComputeCapability.__members__[name], index)
-    pictures, *shape = parsed.network.get_input(0).shape
-    if pictures == -1:
+    shape = tuple(parsed.network.get_input(0).shape)
+    if -1 in shape:
         profile = parsed.builder.create_optimization_profile()
-        profile.set_shape(INPUT, *((size, *shape) for size in options.batch.to_tuple()))
+        profile.set_shape(INPUT, *_profile(shape, options))
         config.add_optimization_profile(profile)
     return config
+
+
+def _profile(shape: tuple[int, ...], options: EngineOptions) -> Iterator[tuple[int, ...]]:
+    """Least, optimal and largest shape of the frames: of `shape`, what is free (-1)."""
+    pictures, height, width, channels = shape
+    sizes = ((height, width),) * 3 if options.sizes is None else options.sizes.to_tuple()
+    for batch, size in zip(options.batch.to_tuple(), sizes, strict=True):
+        yield (batch if pictures == -1 else pictures, *size, channels)
 
 
 def _read_timing_cache(config: Any, options: EngineOptions) -> Any:
@@ -179,6 +191,8 @@ def sentence(built: Engine | Missing) -> str:
     record = built.record
     least, optimal, largest = record.batch
     batch = str(least) if least == largest else f"{least} to {largest}, best at {optimal}"
+    if record.sizes is not None:
+        batch += f", inputs {Sizes(*record.sizes)}"
     plugin = "from standard operators" if record.plugin is None else f"by plugin ({record.plugin.route})"
     return (
         f"{ENGINE_FILE}: {FLAVOURS[record.flavour].title} {record.version} for {', '.join(record.targets)}, "

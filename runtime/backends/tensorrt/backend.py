@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 class TensorRtBackend:
-    """One engine on the first GPU. All memory is reserved when it loads, for the largest batch.
+    """One engine on the first GPU. All memory is reserved when it loads, for the largest batch and input.
 
     `run` and `run_on_device` may be called from several threads; one runs at a time. `close` releases everything in
     order; after an error that CUDA does not recover from, it leaves the driver alone.
@@ -56,7 +56,9 @@ class TensorRtBackend:
         self.engine = f"{FLAVOURS[file.flavour].title} {trt.__version__}"
         log = collector(trt)
         engine = deserialize(trt, log, file.plan, file.plugin, file.path, file.flavour)
-        self._bindings = bindings.plan(*describe(trt, engine), str(file.path))
+        tensors, batches, sizes = describe(trt, engine)
+        self._bindings = bindings.plan(tensors, batches, str(file.path), sizes, file.passport.mask_cells)
+        self._current = self._bindings  # of the last call
         self._release = ExitStack()
         try:
             self._stream = self._cuda.create_stream()
@@ -94,7 +96,7 @@ class TensorRtBackend:
         with self._lock:
             batch, enqueue = self._execute(frames)
             counts = self._counts(batch)
-            bindings.check_counts(counts.tolist(), self._bindings.rows, str(self.path))
+            bindings.check_counts(counts.tolist(), self._current.rows, str(self.path))
             outputs = {COUNT: counts} | self._valid_rows(counts)
             if timings is not None:
                 timings |= {**self._clock.read(), ENQUEUE: enqueue}
@@ -110,7 +112,7 @@ class TensorRtBackend:
             self._cuda.synchronize(self._stream)
             return {
                 tensor.name: DeviceArray(self._device[tensor.name], tensor.shape(batch), tensor.dtype, owner=self)
-                for tensor in (self._bindings.count, *self._bindings.rows)
+                for tensor in (self._current.count, *self._current.rows)
             }
 
     def close(self) -> None:
@@ -147,7 +149,8 @@ class TensorRtBackend:
         if self._cuda.dead is not None:
             raise FatalError(str(self._cuda.dead))
         target, batch = self._device[INPUT], frames.shape[0]
-        size = self._bindings.frames.nbytes(batch)
+        self._current = self._bindings.at((frames.shape[1], frames.shape[2]), str(self.path))
+        size = self._current.frames.nbytes(batch)
         self._clock.mark("begin")
         if isinstance(frames, DeviceArray):
             if frames.stream is not None:
@@ -156,11 +159,11 @@ class TensorRtBackend:
             self._cuda.copy(target, frames.pointer, size, self._stream)
         else:
             pinned = self._host[INPUT]
-            np.copyto(pinned[:batch], frames)
+            np.copyto(self._current.frames.of(self._host, batch), frames)
             self._cuda.upload(target, pinned.ctypes.data, size, self._stream)
         self._clock.mark("uploaded")
         start = perf_counter()
-        self._execution.run(batch)
+        self._execution.run(self._current.frames.shape(batch))
         enqueue = perf_counter() - start
         self._clock.mark("computed")
         return batch, enqueue
@@ -173,16 +176,17 @@ class TensorRtBackend:
         return pinned[:batch].copy()
 
     def _valid_rows(self, counts: NDArray[np.int32]) -> dict[str, NDArray[Any]]:
-        for tensor in self._bindings.rows:
+        for tensor in self._current.rows:
             target, source = self._host[tensor.name].ctypes.data, self._device[tensor.name]
             for span in bindings.valid_spans(tensor, counts.tolist()):
                 self._cuda.download(target + span.offset, source + span.offset, span.size, self._stream)
         self._clock.mark("fetched")
         self._cuda.synchronize(self._stream)
-        outputs = {tensor.name: tensor.empty(len(counts)) for tensor in self._bindings.rows}
-        for name, values in outputs.items():
+        outputs = {tensor.name: tensor.empty(len(counts)) for tensor in self._current.rows}
+        for tensor in self._current.rows:
+            fetched = tensor.of(self._host, len(counts))
             for index, count in enumerate(counts):
-                values[index, :count] = self._host[name][index, :count]
+                outputs[tensor.name][index, :count] = fetched[index, :count]
         return outputs
 
 
