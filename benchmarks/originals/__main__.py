@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stc.benchmarks.originals.frames import Array
     from stc.benchmarks.originals.table import Row
     from stc.benchmarks.originals.witness import Original, Testimony
+    from stc.runtime.session import Session
 
 # What the root of a checkout has.
 SIGNS = {"adelaidet": "adet", "crossvis": "adet", "detectron2": "detectron2"}
@@ -40,43 +41,46 @@ def main(argv: Sequence[str]) -> int:
     for original in originals:
         with TemporaryDirectory(prefix="stc-originals-") as folder:
             testimony = hear(original, frames, Path(folder))
-            for row in _rows(original, testimony, frames):
-                print("\n".join(row.lines()), flush=True)
+            for row in _rows(original, testimony, frames, export=arguments.export):
+                print(row, flush=True)
                 missed += row.misses()
             if testimony.loop is not None:
-                missed += _identities(original, testimony)
+                missed += _identities(original, testimony.checkpoint, testimony.loop)
     for line in missed:
         print(f"missed: {line}", file=sys.stderr)
     return 3 if missed else 0
 
 
-def _rows(original: Original, testimony: Testimony, frames: Mapping[str, Array]) -> Iterator[Row]:
+def _rows(original: Original, testimony: Testimony, frames: Mapping[str, Array], *, export: bool) -> Iterator[Row]:
     from stc.benchmarks.agreement.matching import thresholds
     from stc.benchmarks.originals import ours
     from stc.benchmarks.originals.seen import Seen, differ
-    from stc.benchmarks.originals.table import MARGIN, Row
+    from stc.benchmarks.originals.table import MARGIN, Row, Side
 
-    for name, frame in frames.items():
-        with ours.open_for(testimony.checkpoint, original.classes, frame) as session:
+    sides: dict[Side, Callable[[Path], Session]] = {"our PyTorch": ours.in_pytorch}
+    if export:
+        sides["our ONNX"] = ours.exported
+    for side, opened in sides.items():
+        with opened(testimony.checkpoint) as session:
             limits = thresholds(session.passport, MARGIN)
-            theirs, again = Seen.read(testimony.seen[name]), Seen.read(testimony.again[name])
-            found = differ(theirs, ours.see(session, frame), limits)
-            yield Row(original.title, name, found, differ(theirs, again, limits))
+            for name, frame in frames.items():
+                theirs = Seen.read(testimony.seen[name])
+                yield Row(original.title, name, side, differ(theirs, ours.see(session, frame), limits))
+    for name in frames:
+        theirs, again = Seen.read(testimony.seen[name]), Seen.read(testimony.again[name])
+        yield Row(original.title, name, "itself", differ(theirs, again, limits))
 
 
-def _identities(original: Original, testimony: Testimony) -> list[str]:
+def _identities(original: Original, checkpoint: Path, loop: Path) -> list[str]:
     """Print how many assignments of the original's own loop have our identity, and say what is missed."""
     from stc.benchmarks.originals import identities, ours
-    from stc.benchmarks.originals.frames import moving_camera
 
-    if testimony.loop is None:
-        raise AssertionError("its loop was not run")
-    theirs = identities.read(testimony.loop)
-    with ours.open_for(testimony.checkpoint, original.classes, next(moving_camera(1))) as session:
+    theirs = identities.read(loop)
+    with ours.in_pytorch(checkpoint) as session:
         found = identities.ours(session)
     same, tracks = identities.same_identity(theirs, found), len(set(theirs.tracks.tolist()))
     line = f"{same} of {len(theirs)} assignments to {tracks} tracks have the same identity ({len(found)} of ours)"
-    print(f"\n{original.title}, its own test loop: {line}", flush=True)
+    print(f"\n{original.title}, its own test loop: {line}\n", flush=True)
     return [] if same == len(theirs) == len(found) else [f"{original.title}: {line}"]
 
 
@@ -94,12 +98,12 @@ def _originals(arguments: Namespace) -> list[Original]:
         raise InputError("AdelaiDet and CrossVIS run on detectron2; add: --detectron2 DIR")
     if arguments.adelaidet is not None:
         root = arguments.adelaidet.resolve()
-        found.append(Original("AdelaiDet", "coco", root, detectron2.resolve(), "CondInst/MS_R_50_1x.yaml"))
+        found.append(Original("AdelaiDet", root, detectron2.resolve(), "CondInst/MS_R_50_1x.yaml"))
     if arguments.crossvis is not None:
         root = arguments.crossvis.resolve()
-        found.append(Original("CrossVIS", "ytvis2019", root, detectron2.resolve(), "CrossVIS/R_50_1x.yaml", loop=True))
+        found.append(Original("CrossVIS", root, detectron2.resolve(), "CrossVIS/R_50_1x.yaml", loop=True))
     if arguments.mmdet:
-        found.append(Original("mmdetection", "coco"))
+        found.append(Original("mmdetection"))
     if not found:
         raise InputError("nothing to compare with; give --adelaidet DIR, --crossvis DIR or --mmdet")
     return found
@@ -111,6 +115,9 @@ def _parser() -> Parser:
     parser.add_argument("--crossvis", type=Path, metavar="DIR", help="checkout of CrossVIS; its test loop is run too")
     parser.add_argument("--detectron2", type=Path, metavar="DIR", help="checkout of detectron2, which both need")
     parser.add_argument("--mmdet", action="store_true", help="the installed mmdetection")
+    parser.add_argument(
+        "--export", action="store_true", help="compare the ONNX that stc-export makes too (minutes each)"
+    )
     return parser
 
 

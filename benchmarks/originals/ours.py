@@ -1,26 +1,33 @@
-"""Our way of a frame: the checkpoint that the original wrote, loaded by our reader, run by the runtime's session."""
+"""Our way of a frame: the checkpoint that the original wrote, read by us and run behind the runtime's session."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import subprocess
+import sys
 from pathlib import Path
 
-from stc.benchmarks.models.pytorch import TorchBackend
-from stc.benchmarks.originals.frames import LONGEST, SHORTEST, Array
+from stc.benchmarks.models.pytorch import open_checkpoint
+from stc.benchmarks.originals.frames import Array
 from stc.benchmarks.originals.seen import Seen
-from stc.model.checkpoint.load import load
-from stc.model.checkpoint.passport import passport_of
+from stc.errors import InputError
 from stc.runtime.session import Session
 
+EXPORT = "from stc.export.main import entry; entry()"
+MISSED = 3  # stc-export's code for a bundle that misses its own budget: here the original is the judge
 
-def open_for(checkpoint: Path, classes: str, frame: Array) -> Session:
-    """A session of `checkpoint` whose input has the size that the original resizes `frame` to."""
-    source = load(checkpoint, classes=classes)
-    height, width = frame.shape[:2]
-    scale = min(SHORTEST / min(height, width), LONGEST / max(height, width))
-    source.model.config = source.config.with_(input_size=(int(height * scale + 0.5), int(width * scale + 0.5)))
-    passport = passport_of(replace(source, config=source.model.config), checkpoint.name, checkpoint.stem)
-    return Session.from_backend(TorchBackend(source.model, passport), passport, str(checkpoint))
+
+def in_pytorch(checkpoint: Path) -> Session:
+    return open_checkpoint(checkpoint)[0]
+
+
+def exported(checkpoint: Path) -> Session:
+    """`checkpoint` through `stc-export`, which is above this layer, in ONNX Runtime. The bundle is beside it."""
+    bundle = checkpoint.parent / "bundle"
+    command = [sys.executable, "-c", EXPORT, "--ckpt", str(checkpoint), "-o", str(bundle), "--trt", "none"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode not in (0, MISSED):
+        raise InputError(f"stc-export refuses what {checkpoint.name} holds: {done.stderr.strip().splitlines()[-1]}")
+    return Session(bundle)
 
 
 def see(session: Session, frame: Array) -> Seen:

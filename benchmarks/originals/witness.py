@@ -24,12 +24,11 @@ FIX = "take the commits that docs/fidelity.md names"
 
 @dataclass(frozen=True)
 class Original:
-    """title: in the table. classes: name of its list of classes. checkout: its root; None for mmdetection, which is
-    installed. detectron2: the root of that one's. config: below configs/. loop: its own tracking loop is run too.
+    """title: in the table. checkout: its root; None for mmdetection, which is installed. detectron2: the root of that
+    one's. config: below configs/. loop: its own tracking loop is run too.
     """
 
     title: str
-    classes: str
     checkout: Path | None = None
     detectron2: Path | None = None
     config: str = ""
