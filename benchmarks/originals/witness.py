@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -13,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stc.boundary import foreign, reason
-from stc.errors import InputError
+from stc.errors import InputError, StcError
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from stc.benchmarks.originals.frames import Array
     from stc.benchmarks.originals.seen import Seen
 
@@ -52,23 +52,37 @@ def hear(original: Original, frames: Mapping[str, Array], folder: Path) -> Testi
 
     Raises InputError when it cannot be imported or fails.
     """
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        try:
-            return pool.submit(_testify, original, dict(frames), folder).result()
-        except BrokenProcessPool as error:
-            raise InputError(f"{original.title}: its process was ended from outside; look at: free -h") from error
-
-
-def _testify(original: Original, frames: dict[str, Array], folder: Path) -> Testimony:
+    context = get_context("spawn")
+    answer, ask = context.Pipe(duplex=False)
+    process = context.Process(target=_testify, args=(original, dict(frames), folder, ask))
+    process.start()
+    ask.close()
     try:
+        said: Testimony | StcError = answer.recv()
+    except EOFError as error:
+        raise InputError(f"{original.title}: its process ended without an answer; look at: free -h") from error
+    finally:
+        process.terminate()
+        process.join()
+    if isinstance(said, StcError):
+        raise said
+    return said
+
+
+def _testify(original: Original, frames: dict[str, Array], folder: Path, answer: Connection) -> None:
+    try:
+        # Its prints are not ours to give out: stdout has the table.
         with redirect_stdout(sys.stderr), foreign(original.title, original.checkout or "mmdet", FIX):
-            return _run(original, frames, folder)
+            said: Testimony | StcError = _run(original, frames, folder)
     except ModuleNotFoundError as error:
-        raise InputError(
+        said = InputError(
             f"{original.title} imports {error.name}, which is not installed; fix: pip install {error.name}"
-        ) from error
+        )
     except ImportError as error:  # of another version than it was written for
-        raise InputError(f"{original.title}: {reason(error)}; {FIX}") from error
+        said = InputError(f"{original.title}: {reason(error)}; {FIX}")
+    except StcError as error:
+        said = error
+    answer.send(said)
 
 
 def _run(original: Original, frames: dict[str, Array], folder: Path) -> Testimony:
