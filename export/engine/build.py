@@ -68,7 +68,7 @@ def build(
     options = resolve(options, toolchain)
     plugin = _plugin(options)
     parsed = parse(model, source, toolchain, plugin)
-    counted = audit.count(audit.read(toolchain.module, parsed.network), precision)
+    counted = _audited(parsed, toolchain, options, precision)
     audit.check(counted, source)
     plan = _plan(parsed, source, toolchain, options, display)
     layers = inspect(plan, source, toolchain, precision)
@@ -84,6 +84,18 @@ def build(
         precision={**counted.to_dict(), "inspector": engine_layers.sentence(layers)},
     )
     return Engine(plan, record, counted, layers)
+
+
+def _audited(parsed: Parsed, toolchain: Toolchain, options: EngineOptions, precision: Precision) -> Audit:
+    """The network's layers in numbers, at the optimal size where it takes any: sizes weigh them."""
+    frames = parsed.network.get_input(0)
+    free = tuple(frames.shape)
+    if options.sizes is not None:
+        frames.shape = (free[0], *options.sizes.optimal, free[3])
+    counted = audit.count(audit.read(toolchain.module, parsed.network), precision)
+    if options.sizes is not None:
+        frames.shape = free
+    return counted
 
 
 def _target(here: Machine) -> str:

@@ -16,6 +16,7 @@ import onnxruntime
 
 from tests.runtime.backends.fake_cuda import FakeCuda
 
+SIZES = ((32, 32), (96, 107))  # least and largest (H, W) of an engine of any size
 MAGIC = b"FAKEPLAN"
 DTYPES = {
     "tensor(uint8)": ("UINT8", np.uint8),
@@ -136,7 +137,8 @@ class Engine:
         assert name in self.inputs and index == 0
         shape = self.get_tensor_shape(name)
         least, largest = (1, self.largest) if shape[0] < 0 else (shape[0], shape[0])
-        return [(least, *shape[1:]), (least, *shape[1:]), (largest, *shape[1:])]
+        sizes = SIZES if -1 in shape[1:3] else (shape[1:3], shape[1:3])
+        return [(least, *sizes[0], 3), (least, *sizes[0], 3), (largest, *sizes[1], 3)]
 
     def create_execution_context(self, how: Any) -> Context:
         self._trt.calls.append("create_execution_context")
@@ -195,7 +197,8 @@ class Context:
         self._trt.calls.append("set_input_shape")
         assert name in self._engine.inputs
         self._shape = tuple(shape)
-        return 1 <= shape[0] <= self._engine.largest
+        least, _, largest = self._engine.get_tensor_profile_shape(name, 0)
+        return all(low <= size <= high for low, size, high in zip(least, shape, largest, strict=True))
 
     def set_tensor_address(self, name: str, address: int) -> bool:
         self._trt.calls.append(f"set_tensor_address {name}")
