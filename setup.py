@@ -30,6 +30,7 @@ PACKAGES = {
 STUDIES = [
     "stc.benchmarks.crossings",
     "stc.benchmarks.kernels",
+    "stc.benchmarks.originals",
     "stc.benchmarks.paths",
     "stc.benchmarks.startup",
     "stc.benchmarks.streams",

@@ -43,7 +43,7 @@ _FORMS: dict[DecodeRule, dict[str, Any]] = {
 # What the published configurations set beside; a model may have its own numbers.
 _NUMBERS: dict[DecodeRule, dict[str, Any]] = {
     "adelaidet": {"resize": "pil-bilinear", "nms_threshold": 0.6},
-    "mmdet3": {"resize": "linear", "nms_threshold": 0.6},
+    "mmdet3": {"resize": "pil-bilinear", "nms_threshold": 0.6},
     "mmdet-pr": {"resize": "linear", "nms_threshold": 0.5},
 }
 DECODE_RULES: tuple[DecodeRule, ...] = tuple(_FORMS)

@@ -50,6 +50,7 @@ MODULES = [
     "stc.benchmarks.crossings",
     "stc.benchmarks.kernels",
     "stc.benchmarks.kernels.report",
+    "stc.benchmarks.originals",
     "stc.benchmarks.paths",
     "stc.benchmarks.startup",
     "stc.benchmarks.streams",

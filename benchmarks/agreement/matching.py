@@ -101,9 +101,17 @@ def box_iou(a: Array, b: Array) -> Array:
     return ratio
 
 
+def _at_least_a_pixel(boxes: Array) -> Array:
+    """Boxes (n, 4) xyxy about the same centres, with sides below one pixel made one."""
+    grow = np.clip(1 - (boxes[:, 2:] - boxes[:, :2]), 0, None) / 2
+    grown: Array = boxes + np.concatenate([-grow, grow], axis=1)
+    return grown
+
+
 def match(reference: FrameOutputs, candidate: FrameOutputs, thresholds: Thresholds) -> Matches:
-    """One-to-one, best overlap first, among boxes of the same label with IoU >= 0.8."""
-    iou = box_iou(reference.boxes, candidate.boxes)
+    """One-to-one, best overlap first, among boxes of the same label with IoU >= 0.8, thin ones taken as a pixel wide:
+    AdelaiDet gives out boxes without height or width, whose IoU with themselves is 0."""
+    iou = box_iou(_at_least_a_pixel(reference.boxes), _at_least_a_pixel(candidate.boxes))
     iou[reference.labels[:, None] != candidate.labels[None]] = -1
     pairs: list[tuple[int, int]] = []
     for flat in np.argsort(-iou, axis=None, kind="stable"):

@@ -158,6 +158,25 @@ def test_rivals_of_equal_score_may_swap() -> None:
     assert len(matches.missed) == len(matches.extra) == 0
 
 
+def flat(height: float, moved: float = 0.0) -> FrameOutputs:
+    """The first object without height, or next to none, as AdelaiDet's decode gives it out."""
+    boxes = frame().boxes.copy()
+    boxes[0, [1, 3]] = 20 + moved - height / 2, 20 + moved + height / 2
+    return replace(frame(), boxes=boxes)
+
+
+@pytest.mark.parametrize("height", [0.0, 1e-4, 0.3])
+def test_a_box_without_height_is_the_same_in_both_runs(height: float) -> None:
+    """Rounding moves its sides by more than it is high: the IoU with itself is then anything from 0 to 1."""
+    matches = match(flat(height), flat(0.7 * height, moved=5e-4), LIMITS)
+    assert len(matches.pairs) == 4 and not len(matches.missed) + len(matches.extra) + matches.left_out
+
+
+def test_a_box_without_height_elsewhere_is_another() -> None:
+    matches = match(flat(0.0), flat(0.0, moved=1.0), LIMITS)
+    assert matches.missed.tolist() == matches.extra.tolist() == [0]
+
+
 def test_too_few_detections_prove_nothing() -> None:
     short = Reference(np.zeros((4, 128, 128, 3), np.uint8), tuple(frame() for _ in range(4)))
     assert compare(short, short.outputs, PASSPORT, "fp32").verdict == "unproven"

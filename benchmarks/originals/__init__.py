@@ -1,0 +1,1 @@
+"""`python -m stc.benchmarks.originals`: the original code of AdelaiDet, CrossVIS and mmdetection beside ours."""
