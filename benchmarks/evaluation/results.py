@@ -72,6 +72,8 @@ def read_results(path: Path, annotations: VideoAnnotations) -> dict[int, list[Pr
 
 def _unpacked(path: Path) -> Any:
     """The JSON of a zip as challenge servers take it. Raises InputError for all but one, of bounded size."""
+    if path.exists() and not path.is_file():  # a pipe cannot be read from its end
+        raise InputError(f"{path}: no regular file; give the zip itself")
     with foreign("zip", path, f"check it with: python -m zipfile -l {path}"), zipfile.ZipFile(path) as archive:
         members = [member for member in archive.infolist() if member.filename.lower().endswith(".json")]
         if len(members) != 1:

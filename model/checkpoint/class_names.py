@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stc.errors import InputError
+from stc.texts import read_text
 
 # Contiguous order of the 80 "thing" categories, as detectron2 numbers them.
 COCO = (
@@ -84,7 +85,7 @@ def assumed(count: int) -> tuple[tuple[str, ...], str]:
 
 def _from_file(path: Path) -> tuple[str, ...]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise InputError(
             f"--classes {path}: not one of {', '.join(KNOWN)} and not a readable text file ({error})"

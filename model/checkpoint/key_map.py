@@ -28,6 +28,7 @@ from stc.model.checkpoint.layouts.known import LAYOUTS, Layout
 from stc.model.checkpoint.save import weights
 from stc.model.config import PRESETS
 from stc.model.network import STC
+from stc.texts import read_text
 
 WORDS = re.compile(r"track|re_?id|embed|_emb|emb_|assoc|ident|contrast|appear|metric", re.IGNORECASE)
 STATISTICS = ("running_mean", "running_var")
@@ -155,7 +156,7 @@ def read(path: str | Path) -> KeyMap:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise InputError(f"--key-map {path}: more than {MAX_BYTES:,} bytes; give lines of expressions and names")
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except (OSError, ValueError) as error:
         raise InputError(f"--key-map {path}: not a readable text file ({error}); check the path") from error
     problems = Problems(f"--key-map {path}")

@@ -6,9 +6,9 @@ import re
 
 URL_SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp")
 
-_WORD = r"(?:user(?:name)?|pass(?:w(?:or)?d)?|pwd|token|auth|key|secret|sig(?:nature)?|credentials?|session(?:id)?)"
+_WORD = r"(?:user(?:name)?|pass(?:w(?:or)?d)?|pwd|token|auth|key|secret|sig(?:nature)?|credentials?|session)"
 # A part of a path that names a secret, as in /apikey/…, /access_token/… or /stream-key/….
-_NAMES_ONE = re.compile(rf"(?i)(?:[a-z0-9]+[-_.])*(?:api|access|stream)?{_WORD}")
+_NAMES_ONE = re.compile(rf"(?i)(?:[a-z0-9]+[-_.])*(?:api|access|stream)?{_WORD}(?:[-_.]?(?:id|key|hash|value))?")
 # A part that nobody would choose as a name: a hash, a UUID, 16 letters of both cases and digits; a suffix may follow.
 _RANDOM = re.compile(
     r"(?:(?=[^.]*[0-9])(?=[^.]*[a-fA-F])[0-9a-fA-F]{16,}"

@@ -14,6 +14,7 @@ from stc.annotations.videos import OCCLUSION_LEVELS, Track, Video, VideoAnnotati
 from stc.boundary import reason
 from stc.errors import InputError, Problems
 from stc.json_values import number, shown, text, whole
+from stc.texts import read_text
 
 Value = TypeVar("Value")
 
@@ -64,7 +65,7 @@ def read_annotations(
 def read_json(path: Path) -> Any:
     """Raises InputError for a file that cannot be read, or not as JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))  # some writers put a byte order mark first
+        return json.loads(read_text(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({reason(error)}); check it with: ls -l {path}") from error
     except (ValueError, RecursionError, MemoryError) as error:

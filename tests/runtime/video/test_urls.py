@@ -252,6 +252,8 @@ def test_the_reader_does_not_outlive_a_parent_that_is_killed(
         "https://cam/live/Aq3hunter2Zx81Qw/index.m3u8",
         "https://cam/Aq3hunter2Zx81Qw.m3u8",
         "https://cam/hls/secret/hunter2",
+        "https://cam/hls/Session-ID/hunter2/1",
+        "https://cam/hls/sessionid/hunter2",
     ],
 )
 def test_redaction(url: str) -> None:
