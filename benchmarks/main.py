@@ -26,13 +26,15 @@ def main(argv: Sequence[str]) -> int:
     arguments = parse(argv)
 
     from stc.benchmarks.report import terminal
-    from stc.files import check_folder, check_outputs, messages
+    from stc.files import check_outputs, messages
     from stc.runtime.bundle.files import read_with
 
     read = [name for model in arguments.models for name in read_with(model)]
     check_outputs([arguments.json, arguments.html], [*read, arguments.source, arguments.reference])
     if arguments.explain is not None:
-        check_folder(arguments.explain)
+        from stc.benchmarks.report import pictures
+
+        pictures.check(arguments.explain, [path for path in (arguments.json, arguments.html) if path is not None])
     with ExitStack() as stack:
         report = compare(arguments, scenario_of(arguments), stack.callback)
     if report is None:
@@ -59,7 +61,7 @@ def compare(arguments: Namespace, scenario: Scenario, close: Callable[[Callable[
     from stc.progress import bar
     from stc.signals import Hold
 
-    candidates = open_all(arguments.models, arguments.threads, arguments.trust, close)
+    candidates = open_all(arguments.models, arguments.threads, arguments.trust, close, arguments.device)
     _check_batches(candidates, scenario)
     pictures = source.load(candidates, arguments.source, arguments.reference, arguments.frames)
     truths = proof.find(candidates, arguments.reference, pictures.frames, arguments.threads)
@@ -134,7 +136,9 @@ def _report(
 
     serial = scenario.name in {"single-stream", "paced"}
     seen = [group for group in zip(candidates, measured.samples, proofs, strict=False) if group[1].turns]
-    models = tuple(model_report(candidate, samples, proof, serial=serial) for candidate, samples, proof in seen)
+    models = tuple(
+        model_report(candidate, samples, proof, pictures.size, serial=serial) for candidate, samples, proof in seen
+    )
     fps = getattr(scenario, "fps", None)
     run_wide = cautions.of_run(
         models, stable=measured.stable, interrupted=interrupted, during=during, cores=processors()

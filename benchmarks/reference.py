@@ -68,6 +68,11 @@ class Reference:
     frames: Array
     outputs: tuple[FrameOutputs, ...]
 
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(H, W) of the frames."""
+        return self.frames.shape[1], self.frames.shape[2]
+
     def write(self, path: Path) -> None:
         arrays: dict[str, Any] = {"frames": self.frames, "counts": np.array([len(o) for o in self.outputs], np.int64)}
         for field in fields(FrameOutputs):

@@ -54,6 +54,8 @@ target_include_directories(stc_tensorrt SYSTEM PRIVATE
 # Nothing but what exports.map names leaves the library, the CUDA runtime neither: TensorRT has one of its own.
 set_target_properties(stc_tensorrt PROPERTIES CUDA_RUNTIME_LIBRARY Static CUDA_VISIBILITY_PRESET hidden
   LINK_DEPENDS ${STC_PLUGINS}/tensorrt/exports.map)
+# Two architectures at a time: one file has most of the code, so that files alone would keep one core busy.
+target_compile_options(stc_tensorrt PRIVATE $<$<COMPILE_LANG_AND_ID:CUDA,NVIDIA>:--threads=2>)
 target_link_options(stc_tensorrt PRIVATE
   -Wl,--version-script=${STC_PLUGINS}/tensorrt/exports.map -Wl,--exclude-libs,ALL -Wl,--no-undefined)
 

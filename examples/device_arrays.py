@@ -1,7 +1,9 @@
 """Frames and results that stay in GPU memory: `python device_arrays.py MODEL/engine.plan`.
 
-Never executed on a GPU. Any array with `__cuda_array_interface__` or `__dlpack__` goes in (PyTorch, CuPy, Numba,
-PyCUDA); the outputs are such arrays too, without a copy, valid until the session's next call.
+Never executed on a GPU. Any array with `__dlpack__` or `__cuda_array_interface__` goes in (PyTorch, CuPy, Numba,
+PyCUDA); the outputs are such arrays too, without a copy, valid until the session's next call. Neither side needs to
+synchronise: the session waits for what PyTorch has still to do on its current stream, with the frames and, before it
+writes the next outputs, with these.
 """
 
 import sys

@@ -54,7 +54,12 @@ def parser() -> Parser:
     p.add_argument("--frames", metavar="VIDEO", help="prove on the first frames of this video, not on the photographs")
     for name, settings in _READING.items():
         p.add_argument(_flag(name), **settings)
-    p.add_argument("--size", metavar="HxW", help="input size in pixels (default: the model's)")
+    p.add_argument(
+        "--size",
+        metavar="HxW",
+        help="one input size in pixels, which all frames are fitted into (default: the model's; "
+        "AdelaiDet's, CrossVIS's and mmdetection's take any, and each frame keeps its shape)",
+    )
     p.add_argument("--batch", metavar="N|MIN:OPT:MAX", help="pictures per run: fixed, or a range (default 1)")
     p.add_argument("--max-detections", type=int, metavar="K", help="capacity of the outputs (default: the model's)")
     instead = p.add_argument_group("instead of an export")
@@ -83,6 +88,12 @@ def _add_engine(p: Parser) -> None:
     )
     engine.add_argument(
         "--target", action="append", metavar="SM", help="RTX: compute capabilities, such as SM86,SM89 (repeatable)"
+    )
+    engine.add_argument(
+        "--sizes",
+        metavar="MIN:OPT:MAX",
+        help="input sizes, HxW each, of a model that takes any (default: best at the first frame of --frames, and all "
+        "shapes from 1:4 to 4:1)",
     )
     engine.add_argument("--workspace", type=float, metavar="GIB", help="GPU memory that a layer may use (default: all)")
     engine.add_argument(
@@ -158,12 +169,13 @@ def precision(arguments: argparse.Namespace) -> Precision:
 def engine_options(arguments: argparse.Namespace) -> EngineOptions:
     """Raises InputError for a value out of range."""
     from stc.export.engine.options import EngineOptions, parse_targets
-    from stc.export.sizes import Batch, parse
+    from stc.export.sizes import Batch, parse, parse_sizes
 
     return EngineOptions(
         trt=arguments.trt,
         plugin=arguments.plugin,
         batch=Batch() if arguments.batch is None else parse(arguments.batch),
+        sizes=None if arguments.sizes is None else parse_sizes(arguments.sizes),
         targets=parse_targets(arguments.target or ()),
         workspace=arguments.workspace,
         opt_level=arguments.opt_level,

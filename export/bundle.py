@@ -17,7 +17,7 @@ from stc.errors import InputError, Missing
 from stc.export import folder
 from stc.export.engine import build as describe
 from stc.export.engine.build import Engine, build, check
-from stc.export.engine.options import EngineOptions
+from stc.export.engine.options import EngineOptions, for_sizes
 from stc.export.engine.progress import Display, Silent, Step
 from stc.export.engine.toolchain import Toolchain, choose
 from stc.export.folder import Export, finish
@@ -90,6 +90,7 @@ def export(
     source = configured(checkpoint.load(ckpt, reading), size, max_detections)
     pictures = reference_frames(source.config, None if frames is None else Path(frames))
     calibration = pictures if calib is None else calibration_frames(source.config, Path(calib))
+    engine = for_sizes(engine, source.config.shortest_edge is None, source.config.letterbox, pictures.shape[1:3])
     step(f"running PyTorch on {len(pictures)} frames")
     expected, stages = reference.run(source.model, pictures)
 

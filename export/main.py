@@ -27,6 +27,8 @@ def main(argv: Sequence[str]) -> int:
         return _inspect(arguments)
     if arguments.to_safetensors is not None:
         return _convert(arguments)
+    if arguments.timing_cache is not None:
+        _check_timing_cache(arguments)
     if arguments.triton is not None:
         _need_onnx()
         from stc.export.triton.repository import find
@@ -44,6 +46,15 @@ def main(argv: Sequence[str]) -> int:
     if arguments.triton is not None:
         _write_repository(result.path, arguments)
     return 0 if result.verdict == "pass" else 3
+
+
+def _check_timing_cache(arguments: argparse.Namespace) -> None:
+    """Before the work: it is written at the end, over whatever has its name."""
+    from stc.files import check_outputs
+    from stc.runtime.bundle.files import read_with
+
+    read = [arguments.ckpt, arguments.frames, arguments.calib, arguments.classes, arguments.key_map]
+    check_outputs([arguments.timing_cache], [*read, *(read_with(arguments.onnx) if arguments.onnx else [])])
 
 
 def _inspect(arguments: argparse.Namespace) -> int:

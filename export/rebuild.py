@@ -12,7 +12,7 @@ from stc.errors import IncompatibleError, InputError, Missing, MissingDependency
 from stc.export import folder, report
 from stc.export.engine import build as describe
 from stc.export.engine.build import build, check
-from stc.export.engine.options import EngineOptions
+from stc.export.engine.options import EngineOptions, for_sizes
 from stc.export.engine.parse import load
 from stc.export.engine.progress import Display, Silent, Step
 from stc.export.engine.toolchain import choose
@@ -63,6 +63,7 @@ def rebuild(
     content = model.read_bytes()
     exported = passport.flags.get("batch") or ()
     engine = replace(engine, batch=_batch(load(content, str(model)), batch, Batch(*exported)))
+    engine = for_sizes(engine, passport.shortest_edge is None, passport.letterbox, passport.input_size)
     step(f"building {ENGINE_FILE} with {flavour.title}")
     built = build(content, model.name, flavour, engine, precision, display)
     verifications = report.read(model.parent)

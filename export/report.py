@@ -86,7 +86,7 @@ def _page(passport: Passport, verifications: Sequence[Verified], engine: str) ->
     facts = {
         "Checkpoint": f"{passport.checkpoint['file']} ({passport.checkpoint['layout']})",
         "sha256": passport.checkpoint["sha256"],
-        "Input": f"{passport.input_size[0]}x{passport.input_size[1]}, resize {passport.resize}",
+        "Input": f"{passport.sizes_in_words}, resize {passport.resize}",
         "Classes": ", ".join(passport.classes),
         "Detections": f"at most {passport.max_detections}, score >= {passport.score_threshold:.4f}, "
         f"decode rule {passport.checkpoint.get('decode_rule', 'adelaidet')}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,13 @@ from stc.errors import InputError
 
 if TYPE_CHECKING:
     from stc.model.checkpoint import Checkpoint
+    from stc.runtime.letterbox import Letterbox
 
 MAX_BATCH = 256
 
+Size = tuple[int, int]  # (H, W)
+MOST_SLENDER = 4  # times as long as wide: frames beyond are for `--sizes`
+_LONG = 4320  # of frames that say a shape: so large that rounding does not
 MIN_SIZE, MAX_SIZE = 32, 4096  # pixels; the pyramid pads to multiples of 32
 
 
@@ -47,6 +51,48 @@ class Batch:
         return self.least, self.optimal, self.largest
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """Least, optimal and largest input (H, W) of an engine of a model that takes any.
+
+    Raises InputError unless both sides rise, from 1 to 4096.
+    """
+
+    least: Size
+    optimal: Size
+    largest: Size
+
+    def __post_init__(self) -> None:
+        for sides in zip(self.least, self.optimal, self.largest, strict=True):
+            if not 1 <= sides[0] <= sides[1] <= sides[2] <= MAX_SIZE:
+                raise InputError(f"--sizes {self}: both sides must rise from MIN to OPT to MAX, from 1 to {MAX_SIZE}")
+
+    def __str__(self) -> str:
+        return ":".join("{}x{}".format(*size) for size in self.to_tuple())
+
+    def to_tuple(self) -> tuple[Size, Size, Size]:
+        return self.least, self.optimal, self.largest
+
+
+def parse_sizes(text: str) -> Sizes:
+    """`MIN:OPT:MAX`, each `HxW`. Raises InputError for anything else."""
+    if not re.fullmatch(r"\d{1,5}x\d{1,5}(:\d{1,5}x\d{1,5}){2}", text):
+        raise InputError(f"--sizes {text}: must be MIN:OPT:MAX, such as 160x160:360x640:640x640")
+    least, optimal, largest = (tuple(map(int, size.split("x"))) for size in text.split(":"))
+    return Sizes((least[0], least[1]), (optimal[0], optimal[1]), (largest[0], largest[1]))
+
+
+def sizes_of(letterbox: Callable[[Size], Letterbox], frame: Size) -> Sizes:
+    """The inputs of frames of all shapes from 1:4 to 4:1 and of `frame` (H, W), for which it is optimal.
+
+    letterbox: the rule of the model, `Passport.letterbox`.
+    """
+    shapes = [frame, *((_LONG, width) for width in (_LONG, _LONG * MOST_SLENDER)), (_LONG * MOST_SLENDER, _LONG)]
+    optimal, *others = (letterbox(shape).input_size for shape in shapes)
+    heights, widths = zip(optimal, *others, strict=True)
+    return Sizes((min(heights), min(widths)), optimal, (max(heights), max(widths)))
+
+
 def parse(text: str) -> Batch:
     """`N` or `MIN:OPT:MAX`. Raises InputError for anything else."""
     if not re.fullmatch(r"\d{1,4}(:\d{1,4}:\d{1,4})?", text):
@@ -75,13 +121,13 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def configured(source: Checkpoint, size: tuple[int, int] | None, max_detections: int | None) -> Checkpoint:
-    """`source` with another input size (H, W) and another capacity; None: its own. Its model is changed in place.
+    """`source` with a fixed input size (H, W) and another capacity; None: its own. Its model is changed in place.
 
     Raises InputError when the capacity exceeds the candidates that the model considers, or that the size has.
     """
     config = source.config
     if size is not None:
-        config = config.with_(input_size=size)
+        config = config.with_(input_size=size, shortest_edge=None)
     if max_detections is not None:
         if not 1 <= max_detections <= config.pre_nms_topk:
             raise InputError(
@@ -91,7 +137,7 @@ def configured(source: Checkpoint, size: tuple[int, int] | None, max_detections:
         config = config.with_(max_detections=max_detections)
     height, width = config.padded_size
     candidates = sum(-(-height // stride) * -(-width // stride) for stride in config.strides) * config.num_classes
-    if candidates < config.max_detections:
+    if config.shortest_edge is None and candidates < config.max_detections:
         raise InputError(
             f"--size {height}x{width}: {candidates} candidates for {config.max_detections} detections; choose a larger "
             f"--size, or --max-detections {candidates}"

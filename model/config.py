@@ -6,9 +6,11 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, TypedDict, get_args
 
 from stc.runtime import schema
+from stc.runtime.letterbox import Letterbox
 from stc.runtime.mask_head_op import part_sizes
 
 Resize = Literal["pil-bilinear", "linear", "area"]
+DIVISOR = 32  # pixels; pictures are padded to sides of multiples of it, as the pyramid needs
 MSRA_MEAN = (103.53, 116.28, 123.675)  # BGR, of the ResNets that detectron2 publishes
 # What a config from a file must be. Sizes are bounded so that a network of them can be thought of.
 _CHANNELS = schema.integer(1, 1 << 14)
@@ -34,6 +36,7 @@ _FIELDS: schema.Table = {
     "mask_out_stride": schema.integer(1, 1024),
     "classes": schema.items(schema.text(1000), 0, 10_000),
     "input_size": schema.items(schema.integer(1, 8192), 2, 2),
+    "shortest_edge": schema.optional(schema.items(schema.integer(1, 8192), 2, 2)),
     "resize": schema.choice(*get_args(Resize)),
     "channel_order": schema.choice("bgr", "rgb"),
     "pixel_mean": _COLOUR,
@@ -99,7 +102,9 @@ class ModelConfig:
     classes: tuple[str, ...] = ()
 
     # Input
-    input_size: tuple[int, int] = (360, 640)  # (H, W) of `frames`
+    input_size: tuple[int, int] = (360, 640)  # (H, W) of `frames`; with `shortest_edge` that of frames of this shape
+    # (shorter side, most for the longer): each frame is resized so and keeps its shape. None: all are letterboxed.
+    shortest_edge: tuple[int, int] | None = None
     resize: Resize = "pil-bilinear"
     channel_order: Literal["bgr", "rgb"] = "bgr"
     pixel_mean: tuple[float, float, float] = MSRA_MEAN  # in channel_order
@@ -126,6 +131,8 @@ class ModelConfig:
             raise ValueError(schema.sentence(wrong))
         if self.nms_steps % 2:
             raise ValueError(f"nms_steps must be even, so that NMS keeps a superset of greedy; got {self.nms_steps}")
+        if self.shortest_edge is not None and self.shortest_edge[0] > self.shortest_edge[1]:
+            raise ValueError(f"shortest_edge {self.shortest_edge}: the shorter side exceeds the longer one's limit")
         if self.max_detections > self.pre_nms_topk:
             raise ValueError(f"max_detections {self.max_detections} exceeds pre_nms_topk {self.pre_nms_topk}")
         if self.strides[0] % self.mask_out_stride:
@@ -156,7 +163,7 @@ class ModelConfig:
     def padded_size(self) -> tuple[int, int]:
         """Input size (H, W) rounded up to multiples of 32, as the FPN needs it."""
         height, width = self.input_size
-        return -(-height // 32) * 32, -(-width // 32) * 32
+        return -(-height // DIVISOR) * DIVISOR, -(-width // DIVISOR) * DIVISOR
 
     @property
     def border_bgr(self) -> tuple[int, int, int]:
@@ -164,6 +171,10 @@ class ModelConfig:
         mean = self.pixel_mean if self.channel_order == "bgr" else self.pixel_mean[::-1]
         blue, green, red = (round(value) for value in mean)
         return blue, green, red
+
+    def letterbox(self, frame_size: tuple[int, int]) -> Letterbox:
+        """How frames of this size (H, W) become the model's input. Raises InputError for an empty frame."""
+        return Letterbox.fit(frame_size, self.input_size, self.resize, self.border_bgr, self.shortest_edge)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -19,6 +19,7 @@ from stc.model.layers import level_locations, widen
 from stc.model.nms import cluster_nms
 
 TopK = Callable[[Tensor, int], tuple[Tensor, Tensor]]
+FrameSize = tuple[int, int] | Tensor  # (H, W); int64 (2,) in a graph that takes any size
 
 
 @dataclass(frozen=True)
@@ -89,36 +90,47 @@ def stable_top_k(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return best[:, :k], index[:, :k]
 
 
-def decode(raw: RawOutputs, config: ModelConfig, top_k: TopK = stable_top_k) -> Decoded:
+def decode(
+    raw: RawOutputs,
+    config: ModelConfig,
+    top_k: TopK = stable_top_k,
+    size: FrameSize | None = None,
+) -> Decoded:
     """Detections of `raw` by the thresholds of `config`, in float32 (float64 for a float64 model).
 
-    top_k: the rule that orders candidates.
+    top_k: the rule that orders candidates. size: (H, W) of the frames without padding; None: the config's input size.
 
-    Raises ValueError when the input is so small that it has fewer (location, class) pairs than `max_detections`.
+    Raises ValueError when a fixed input is so small that it has fewer (location, class) pairs than `max_detections`.
     """
     probability = _wide(raw.logits).sigmoid()
     quality = probability * _wide(raw.centerness).sigmoid()
     tested = quality if config.threshold_with_centerness else probability
     passed = tested > config.score_threshold
     candidates = torch.where(passed, quality, 0).flatten(1)
-    if candidates.shape[1] < config.max_detections:
+    free = config.shortest_edge is not None
+    if not free and candidates.shape[1] < config.max_detections:
         raise ValueError(
             f"{candidates.shape[1]} candidates at this input size, fewer than {config.max_detections} detections"
         )
     shapes = [(level.shape[2], level.shape[3]) for level in raw.logits]
     points, strides, sizes = cells(shapes, config, probability.dtype, probability.device)
 
-    pairs = _best_of_each_level(raw, probability, quality, passed, config, top_k)
+    pairs, there = _best_of_each_level(raw, probability, quality, passed, config, top_k)
     if pairs is not None:
         candidates = candidates.gather(1, pairs)
-    best, index = top_k(candidates, min(config.pre_nms_topk, candidates.shape[1]))
+        if there is not None:
+            candidates = torch.where(there, candidates, 0)
+    if free:
+        best, index, _ = _filled_top_k(candidates, config.pre_nms_topk, top_k)
+    else:
+        best, index = top_k(candidates, min(config.pre_nms_topk, candidates.shape[1]))
     if pairs is not None:
         index = pairs.gather(1, index)
     cell = index // config.num_classes
     labels = index - cell * config.num_classes
     boxes = _boxes(points[cell], _rows(_wide(raw.ltrb), cell) * strides[cell][..., None])
     if config.clip_boxes:
-        boxes = _clipped(boxes, config.input_size)
+        boxes = _clipped(boxes, config.input_size if size is None else size)
     if config.drop_empty_boxes:
         best = torch.where((boxes[..., 2:] > boxes[..., :2]).all(dim=2), best, 0)
 
@@ -145,8 +157,11 @@ def decode(raw: RawOutputs, config: ModelConfig, top_k: TopK = stable_top_k) -> 
 
 def _best_of_each_level(
     raw: RawOutputs, probability: Tensor, quality: Tensor, passed: Tensor, config: ModelConfig, top_k: TopK
-) -> Tensor | None:
+) -> tuple[Tensor | None, Tensor | None]:
     """Indices (B, M) of the (location, class) pairs that `level_topk` leaves, level by level; None where it leaves all.
+
+    And which of them are there (B, M); None where all are. In a model of any input size a level has no number of pairs
+    that is known beforehand: it always gives `pre_nms_topk`, and what it lacks are pairs that are not there.
 
     probability, quality, passed: (B, cells of all levels, C).
     """
@@ -155,21 +170,40 @@ def _best_of_each_level(
     classes = config.num_classes
     by_pairs = config.level_topk == "pairs"
     each = classes if by_pairs else 1  # what is ranked, per cell
-    if config.level_topk == "none" or max(counts) * each <= limit:
-        return None
+    free = config.shortest_edge is not None
+    if config.level_topk == "none" or (not free and max(counts) * each <= limit):
+        return None, None
     ranked = torch.where(passed, probability, 0).flatten(1) if by_pairs else quality.amax(dim=2)
-    kept, start = [], 0
+    levels = torch.split(ranked, [level * each for level in counts], dim=1) if free else ()
+    kept: list[Tensor] = []
+    present: list[Tensor] = []
+    start = 0
     for level in counts:
         size = level * each
-        if size > limit:
+        if free:
+            _, best, filled = _filled_top_k(levels[len(kept)], limit, top_k)
+            kept.append(best + start)
+            present.append(filled)
+        elif size > limit:
             kept.append(top_k(ranked[:, start : start + size], limit)[1] + start)
         else:
             kept.append(torch.arange(start, start + size, device=ranked.device).expand(ranked.shape[0], -1))
         start += size
-    index = torch.cat(kept, dim=1)
+    index, there = torch.cat(kept, dim=1), torch.cat(present, dim=1) if free else None
     if by_pairs:
-        return index
-    return (index[..., None] * classes + torch.arange(classes, device=index.device)).flatten(1)
+        return index, there
+    index = (index[..., None] * classes + torch.arange(classes, device=index.device)).flatten(1)
+    return index, None if there is None else there.repeat_interleave(classes, dim=1)
+
+
+def _filled_top_k(values: Tensor, k: int, top_k: TopK) -> tuple[Tensor, Tensor, Tensor]:
+    """`top_k` of (B, N) for N of any size: values, indices, and which of the k are there.
+
+    Where N is less than k, the rest are zeros at index 0, which are not there.
+    """
+    best, index = top_k(torch.cat([values, values.new_zeros(values.shape[0], k)], dim=1), k)
+    there = index < values.shape[1]
+    return best, torch.where(there, index, 0), there
 
 
 def _wide(levels: list[Tensor]) -> Tensor:
@@ -185,7 +219,9 @@ def _boxes(points: Tensor, ltrb: Tensor) -> Tensor:
     return torch.cat([points - ltrb[..., :2], points + ltrb[..., 2:]], dim=-1)
 
 
-def _clipped(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+def _clipped(boxes: Tensor, size: FrameSize) -> Tensor:
+    if isinstance(size, Tensor):
+        return boxes.clamp(min=0).minimum(size.flip(0).repeat(2).to(boxes.dtype))
     height, width = size
     left, top, right, bottom = boxes.unbind(-1)
     sides = [left.clamp(0, width), top.clamp(0, height), right.clamp(0, width), bottom.clamp(0, height)]

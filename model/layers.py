@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import group_norm
+from torch.nn.functional import group_norm, interpolate
 
 from stc.model.islands import Island, enter
 
@@ -13,7 +13,18 @@ def level_locations(height: int, width: int, stride: int, device: torch.device |
     """(height*width, 2) float32 xy in input pixels, row-major: `index * stride + stride // 2` (FCOS, section 3.1)."""
     y = torch.arange(height, dtype=torch.float32, device=device) * stride + stride // 2
     x = torch.arange(width, dtype=torch.float32, device=device) * stride + stride // 2
-    return torch.stack([x.repeat(height), y.repeat_interleave(width)], dim=1)
+    if type(width) is int:
+        return torch.stack([x.repeat(height), y.repeat_interleave(width)], dim=1)
+    # A `SymInt`, in a graph of any size: the exporter writes repeats of an unknown number wrongly.
+    return torch.stack([x.expand(height, width).flatten(), y[:, None].expand(height, width).flatten()], dim=1)
+
+
+def nearest_doubled(x: Tensor, like: Tensor) -> Tensor:
+    """`x` (B, C, h, w) at twice its size, which is that of `like`, each cell four times."""
+    if type(x.shape[2]) is int:
+        return interpolate(x, scale_factor=2.0, mode="nearest")
+    # In a graph of any size: a scale would hide from TensorRT that both are of one size.
+    return interpolate(x, size=like.shape[2:], mode="nearest")
 
 
 def aligned_bilinear(x: Tensor, factor: int) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from stc.model.backbones import known as backbones
 from stc.model.config import ModelConfig
-from stc.model.decode import RawOutputs, TopK, decode, stable_top_k
+from stc.model.decode import FrameSize, RawOutputs, TopK, decode, stable_top_k
 from stc.model.head import Head
 from stc.model.mask_head import dynamic_mask_head
 from stc.model.normalise import normalise
@@ -67,10 +67,13 @@ class STCDeploy(nn.Module):
 
     def trace(self, frames: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The intermediate tensors in the order of the computation, and the outputs of `forward`."""
+        return self.detect(normalise(frames, self.model.config), (frames.shape[1], frames.shape[2]))
+
+    def detect(self, images: Tensor, size: FrameSize) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """`trace`, from the normalised and padded images (B, 3, Hp, Wp); `size`: (H, W) of the frames in them."""
         config = self.model.config
-        images = normalise(frames, config)
         stages, raw = self.model.trace(images)
-        found = decode(raw, config, self.top_k)
+        found = decode(raw, config, self.top_k, size)
         masks = self.mask_head(
             raw.mask_feats,
             found.params,

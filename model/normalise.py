@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from stc.model.config import ModelConfig
+from stc.model.config import DIVISOR, ModelConfig
 from stc.model.layers import widen
 
 
@@ -19,5 +19,5 @@ def normalise(frames: Tensor, config: ModelConfig) -> Tensor:
     std = torch.tensor(config.pixel_std, device=frames.device).view(3, 1, 1)
     images = (images - mean) / std
     height, width = frames.shape[1:3]
-    right, bottom = -width % 32, -height % 32
+    right, bottom = -width % DIVISOR, -height % DIVISOR
     return pad(images, (0, right, 0, bottom)) if right or bottom else images

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
-from stc.model.layers import aligned_bilinear
+from stc.model.layers import aligned_bilinear, nearest_doubled
 
 
 class ConvBNReLU(nn.Module):
@@ -59,7 +58,7 @@ class FPN(nn.Module):
     def forward(self, features: tuple[Tensor, ...]) -> list[Tensor]:
         merged = [lateral(feature) for lateral, feature in zip(self.lateral, features, strict=True)]
         for level in range(len(merged) - 2, -1, -1):
-            merged[level] = merged[level] + interpolate(merged[level + 1], scale_factor=2.0, mode="nearest")
+            merged[level] = merged[level] + nearest_doubled(merged[level + 1], merged[level])
         levels = [output(feature) for output, feature in zip(self.output, merged, strict=True)]
         p6 = self.p6(levels[-1] if self.p6_from == "p5" else features[-1])
         return [*levels, p6, self.p7(p6.relu())]

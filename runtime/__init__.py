@@ -14,8 +14,10 @@ from stc.lazy import names_of
 if TYPE_CHECKING:
     from stc.runtime.backends.tensorrt.device_array import DeviceArray as DeviceArray
     from stc.runtime.bundle.passport import Passport as Passport
+    from stc.runtime.drawing.style import Style as Style
     from stc.runtime.letterbox import Letterbox as Letterbox
     from stc.runtime.masks.masks import Masks as Masks
+    from stc.runtime.objects import TrackedObject as TrackedObject
     from stc.runtime.result import Result as Result
     from stc.runtime.session import Session as Session
     from stc.runtime.stream import Stream as Stream
@@ -39,8 +41,10 @@ __all__, __getattr__, __dir__ = names_of(
         "Result": "result",
         "Session": "session",
         "Stream": "stream",
+        "Style": "drawing.style",
         "TrackEvent": "tracking.tracker",
         "TrackUpdate": "tracking.tracker",
+        "TrackedObject": "objects",
         "Tracker": "tracking.tracker",
         "TrackerConfig": "tracking.config",
     },

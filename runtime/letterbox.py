@@ -1,4 +1,7 @@
-"""From a frame of any size to the exact picture that the graph takes, and boxes back again."""
+"""From a frame of any size to the exact picture that the graph takes, and boxes back again.
+
+A model takes either one size, which frames are letterboxed into, or any, and each frame keeps its shape.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,8 @@ RESIZE_RULES = ("pil-bilinear", "linear", "area")
 class Letterbox:
     """How one frame size fits one input size: scaled to fit, top-left, the rest filled with the border colour.
 
+    A model that takes any size leaves no rest: its input is the resized picture.
+
     Sizes are (H, W) in pixels, `border` is BGR in 0..255. `resize` is part of the model: "pil-bilinear" is Pillow's
     antialiased bilinear (what detectron2 checkpoints were trained with), "linear" and "area" are OpenCV's.
     """
@@ -31,17 +36,27 @@ class Letterbox:
 
     @classmethod
     def fit(
-        cls, frame_size: tuple[int, int], input_size: tuple[int, int], resize: str, border: tuple[int, int, int]
+        cls,
+        frame_size: tuple[int, int],
+        input_size: tuple[int, int],
+        resize: str,
+        border: tuple[int, int, int],
+        shortest_edge: tuple[int, int] | None = None,
     ) -> Letterbox:
         """The letterbox with the largest picture that fits; sizes round as detectron2 does, `int(x + 0.5)`, at least 1.
 
-        Raises InputError for an empty frame or an unknown resize rule.
+        shortest_edge: of a model that takes any size, the shorter side in pixels and the most for the longer one; the
+        input is then `shortest_edge_size`, whatever `input_size` is. Raises InputError for an empty frame or an unknown
+        resize rule.
         """
         height, width = frame_size
         if height < 1 or width < 1:
             raise InputError(f"a frame must have at least one pixel; got {height}x{width}")
         if resize not in RESIZE_RULES:
             raise InputError(f"unknown resize rule {resize!r}; known: {', '.join(RESIZE_RULES)}")
+        if shortest_edge is not None:
+            size = shortest_edge_size((height, width), shortest_edge, resize)
+            return cls((height, width), size, size, resize, border)
         return cls((height, width), input_size, resized_size(frame_size, input_size), resize, border)
 
     @property
@@ -63,17 +78,14 @@ class Letterbox:
     def apply(self, frame: NDArray[np.uint8], native: Library | None = None) -> NDArray[np.uint8]:
         """The input picture: uint8 (H, W, 3) BGR, contiguous, from a frame uint8 (H0, W0, 3) BGR.
 
-        `native` does Pillow's part where it is given (`native/resize.py`).
+        `native` resizes where it is given (`native/resize.py`).
         Raises InputError when the frame is no such array or has another size than `frame_size`.
         """
         if (size := check_frame(frame)) != self.frame_size:
             raise InputError(f"frame of {size[0]}x{size[1]} given to a letterbox for {self.frame_size}")
         height, width = self.resized_size
         picture = np.empty((*self.input_size, 3), np.uint8)
-        if native and self.resize == "pil-bilinear":
-            resize(native, frame, picture[:height, :width])
-        else:
-            picture[:height, :width] = resize_frame(frame, self.resized_size, self.resize)
+        resize_frame(frame, self.resized_size, self.resize, native, into=picture[:height, :width])
         picture[height:] = self.border
         picture[:height, width:] = self.border
         return picture
@@ -93,6 +105,27 @@ def resized_size(frame_size: tuple[int, int], input_size: tuple[int, int]) -> tu
     (height, width), (room_h, room_w) = frame_size, input_size
     scale = min(room_h / height, room_w / width)
     return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
+
+
+def shortest_edge_size(frame_size: tuple[int, int], edges: tuple[int, int], resize: str) -> tuple[int, int]:
+    """(H, W) of a frame whose shorter side becomes `edges[0]`, unless the longer one would exceed `edges[1]`.
+
+    Rounded as the code that resizes so does it: detectron2 (`ResizeShortestEdge`, "pil-bilinear") scales to the shorter
+    side first and then, where that is too long, once more; mmcv (`rescale_size`, the others) by the lesser of both
+    scales. A side can differ by a pixel. At least 1.
+    """
+    height, width = frame_size
+    short, long = edges
+    if resize == "pil-bilinear":
+        scale = short / min(height, width)
+        scaled_h, scaled_w = (short, scale * width) if height < width else (scale * height, short)
+        if max(scaled_h, scaled_w) > long:
+            scale = long / max(scaled_h, scaled_w)
+            scaled_h, scaled_w = scaled_h * scale, scaled_w * scale
+    else:
+        scale = min(long / max(height, width), short / min(height, width))
+        scaled_h, scaled_w = height * scale, width * scale
+    return max(1, int(scaled_h + 0.5)), max(1, int(scaled_w + 0.5))
 
 
 def check_frame(frame: Any) -> tuple[int, int]:
@@ -138,17 +171,32 @@ def _advice(dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
     return next((advice for applies, advice in cases if applies), "blue, green and red for each pixel")
 
 
-def resize_frame(frame: NDArray[np.uint8], size: tuple[int, int], rule: str) -> NDArray[np.uint8]:
-    """`frame` uint8 (H0, W0, 3) at `size` (H, W) by one of `RESIZE_RULES`; the frame itself where it has that size."""
-    height, width = size
+def resize_frame(
+    frame: NDArray[np.uint8],
+    size: tuple[int, int],
+    rule: str,
+    native: Library | None = None,
+    *,
+    into: NDArray[np.uint8] | None = None,
+) -> NDArray[np.uint8]:
+    """`frame`, uint8 (H0, W0, 3), at `size` (H, W) by one of `RESIZE_RULES`: `into`, uint8 (H, W, 3), if it is given.
+
+    The one function that all pictures of a model go through, at inference, in training and in proofs. `native` does it
+    where it is given, else Pillow or OpenCV, which take grey pictures (H0, W0) too: within one grey level.
+    """
+    target = np.empty((*size, *frame.shape[2:]), np.uint8) if into is None else into
     if frame.shape[:2] == size:
-        return frame
-    if rule == "pil-bilinear":
+        target[:] = frame
+    elif native and frame.shape[2:] == (3,):
+        resize(native, frame, target, rule)
+    elif rule == "pil-bilinear":
         from PIL import Image
 
         # Pillow treats the channels alike, so the BGR array may pass for an RGB picture.
-        return np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.BILINEAR))
-    from stc.opencv import cv2
+        target[:] = np.asarray(Image.fromarray(frame).resize(size[::-1], Image.Resampling.BILINEAR))
+    else:
+        from stc.opencv import cv2
 
-    method = cv2.INTER_AREA if rule == "area" else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(np.ascontiguousarray(frame), (width, height), interpolation=method), np.uint8)
+        method = cv2.INTER_AREA if rule == "area" else cv2.INTER_LINEAR
+        target[:] = cv2.resize(np.ascontiguousarray(frame), size[::-1], interpolation=method)
+    return target

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError, Missing, ProcessBoundError
+from stc.runtime import selection
 from stc.runtime.backends.backend import Backend, OnDevice
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from stc.runtime.backends.tensorrt.backend import TensorRtBackend
@@ -26,9 +27,17 @@ from stc.runtime.stream import Stream, step
 from stc.runtime.tracking import config as tracker_config
 from stc.runtime.tracking.config import TrackerConfig
 
+if TYPE_CHECKING:
+    from stc.runtime.video.frame import Frame, Source
+
+logger = logging.getLogger(__name__)
+
 
 class Session:
     """A model that is ready to run. It holds no state of any video: that is a `Stream`'s.
+
+    file: what was loaded; None for a model that somebody else runs. precision: "fp32", "fp16", …: of which numbers its
+    outputs are, which decides how far they may be from PyTorch's.
 
     An engine holds GPU memory until `close()`; a session is also a context manager that closes at its end.
 
@@ -55,8 +64,9 @@ class Session:
             model: a bundle (folder of stc-export), its engine.plan, or an ONNX file, in a bundle or alone. The
                 passport and the file's SHA-256 are checked before a bundle's file is loaded, and an engine's record
                 against this machine before TensorRT is.
-            device: "cpu": ONNX Runtime runs model.onnx. "cuda": the first GPU runs the bundle's engine.plan, or
-                ONNX Runtime's CUDA provider model.onnx where there is none. None: "cuda" for a plan, else "cpu".
+            device: "cpu": ONNX Runtime runs model.onnx. "cuda:N": GPU number N of those that this process may use runs
+                the bundle's engine.plan, or where there is none ONNX Runtime's CUDA provider its model-fp16.onnx or
+                model.onnx; "cuda" is the first. None: "cuda" for a plan, else "cpu".
             threads: CPU threads of ONNX Runtime and of the native library; None: one per physical core of the machine,
                 or per processor that this process may use (affinity, a container's quota) where those are fewer.
             score_threshold: least score to keep, 0..1, not below the one baked into the model; None: that one.
@@ -78,7 +88,10 @@ class Session:
         found = _native(native, threads)
         self.native = found if isinstance(found, Library) else None
         self._backend: Backend
+        self.file: Path | None
+        self.precision: str
         self._backend, self.passport = _load(file, threads, found)
+        self.file, self.precision = file.path, _precision(file.path, self.passport, self._backend)
         self._adjust(str(file.path), score_threshold, classes, tracker)
 
     @classmethod
@@ -92,6 +105,7 @@ class Session:
         found = _native(native, None)
         self.native = found if isinstance(found, Library) else None
         self._backend, self.passport = backend, passport
+        self.file, self.precision = None, str(passport.precision.get("type", "fp32"))
         self._adjust(name, None, None, None)
         return self
 
@@ -101,8 +115,8 @@ class Session:
         self._where = where
         try:
             contract.check(self.passport, self._backend.inputs, self._backend.outputs, where)
-            self.score_threshold = _threshold(self.passport, score_threshold)
-            self.wanted = _wanted(self.passport, classes)
+            self.score_threshold = selection.threshold(self.passport, score_threshold)
+            self.wanted = selection.wanted(self.passport, classes)
             self.tracker_config = tracker or tracker_config.from_dict(self.passport.tracker, where)
         except BaseException:
             self._backend.close()
@@ -133,22 +147,72 @@ class Session:
 
     @property
     def device(self) -> str:
-        """Where the model runs: "cpu" or "cuda"."""
+        """Where the model runs: "cpu", "cuda" (the first GPU) or "cuda:N"."""
         return self._backend.device
 
-    def stream(self, name: str = "", fps: float = 30.0, tracker: TrackerConfig | None = None) -> Stream:
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of all classes of the model; `Result.labels` are indices into them."""
+        return self.passport.classes
+
+    def __repr__(self) -> str:
+        return f"<Session of {self._where}: {self.engine}; classes {', '.join(self.classes)}>"
+
+    def stream(
+        self,
+        name: str = "",
+        fps: float = 30.0,
+        tracker: TrackerConfig | None = None,
+        *,
+        score_threshold: float | None = None,
+        classes: Iterable[str] | None = None,
+    ) -> Stream:
         """A new video. `fps` spaces the frames that come without a time; `name` appears in messages.
 
-        tracker: rule and settings of this stream; None: the session's.
+        tracker, score_threshold, classes: of this stream; None: the session's. Raises InputError as `Session` does.
         """
-        return Stream(self, tracker or self.tracker_config, name=name, fps=fps)
+        return Stream(
+            self,
+            tracker or self.tracker_config,
+            name=name,
+            fps=fps,
+            score_threshold=None if score_threshold is None else selection.threshold(self.passport, score_threshold),
+            wanted=None if classes is None else selection.wanted(self.passport, classes),
+        )
+
+    def track(
+        self,
+        source: str | Path | Source,
+        *,
+        every: int = 1,
+        tracker: TrackerConfig | None = None,
+        score_threshold: float | None = None,
+        classes: Iterable[str] | None = None,
+    ) -> Iterator[tuple[Frame, Result]]:
+        """Each frame of a video, picture, folder, camera or URL with its result, read as `stc-track` reads it.
+
+            for frame, result in session.track("rtsp://cam/live", every=2):
+                picture = result.draw(frame)
+
+        source: what `stc.runtime.video.open_source` takes, or what it gave. It is opened with the first frame, and
+        closed when the loop ends, however it ends. every: use only every Nth frame. The rest as in `stream`.
+
+        Raises InputError for what cannot be read, and what `Stream` raises.
+        """
+        from stc.runtime.video.sources import open_source
+
+        with open_source(source, every) if isinstance(source, (str, Path)) else source as frames:
+            stream = self.stream(frames.name, frames.fps, tracker, score_threshold=score_threshold, classes=classes)
+            for frame in frames:
+                yield frame, stream(frame.image, frame.time)
 
     def step(
         self, frames: Mapping[Stream, NDArray[np.uint8]], times: Mapping[Stream, float | None] | None = None
     ) -> dict[Stream, Result]:
         """One frame of each of several streams, in as few batches as the model allows; results in the same order.
 
-        frames: uint8 (H, W, 3) BGR each, of any sizes. times: seconds, for all streams or some; a stream without one
+        frames: uint8 (H, W, 3) BGR each, of any sizes. Where the model takes any size too, those that it gets at the
+        same size are in a batch. times: seconds, for all streams or some; a stream without one
         goes on by its fps. A stream's results do not depend on which others are in the step: they are those of calling
         it alone, up to the engine's rounding in batches of other sizes. More streams than the model takes at once are
         split; where it takes a fixed number, black pictures fill up what is missing, and cost as much.
@@ -164,7 +228,8 @@ class Session:
         return self._backend.batches
 
     def infer(self, inputs: Any, timings: dict[str, float] | None = None) -> dict[str, NDArray[Any]]:
-        """The raw graph outputs by name for pictures uint8 (B, H, W, 3) BGR at the model's input size.
+        """The raw graph outputs by name for pictures uint8 (B, H, W, 3) BGR at the model's input size, or,
+        of a model that takes any, of one size that its frames have there (`Passport.letterbox`).
 
         inputs: a NumPy array; with an engine also an array in GPU memory that has `__cuda_array_interface__` or
         `__dlpack__` (PyTorch, CuPy, Numba, pycuda). timings: takes the seconds of the parts that the engine can tell
@@ -176,11 +241,14 @@ class Session:
         """
         frames = self._checked(inputs)
         outputs = self._backend.run(frames, timings)
-        contract.check_answer(self.passport, outputs, frames.shape[0], self._where)
+        contract.check_answer(self.passport, outputs, frames.shape[0], frames.shape[1:3], self._where)
         return outputs
 
     def infer_on_device(self, inputs: Any) -> dict[str, DeviceArray]:
         """As `infer`, with the outputs left in GPU memory, all rows: valid until the session's next call.
+
+        They are complete. The next call, and `close`, wait for what a reader has put on its stream by then: the one
+        that it gave `__dlpack__` (`torch.from_dlpack` and `cupy.from_dlpack` give their current one).
 
         Raises InputError for a model that no engine runs.
         """
@@ -188,9 +256,20 @@ class Session:
             raise InputError("outputs stay on the GPU only where a TensorRT engine runs; use infer()")
         return self._backend.run_on_device(self._checked(inputs))
 
+    def warm_up(self, batches: Iterable[int] | None = None) -> None:
+        """Do now what else the first frames would wait for: an engine's contexts, memory and CUDA graphs for each of
+        `batches` (numbers of pictures at once; None: the least), kernels that are compiled or loaded when first used.
+
+        Raises as `infer` does.
+        """
+        for batch in (self.batches[0],) if batches is None else batches:
+            frames = np.zeros((batch, *self.passport.input_size, 3), np.uint8)
+            for _ in range(2):  # the first run captures the graph, the second brings it to the GPU
+                self.infer(frames)
+
     def _checked(self, inputs: Any) -> Any:
-        height, width = self.passport.input_size
-        takes = f"this model takes uint8 (B, {height}, {width}, 3)"
+        expected = contract.input_spec(self.passport)
+        takes = f"this model takes {expected}"
         if not isinstance(inputs, np.ndarray):
             if not isinstance(self._backend, OnDevice):
                 raise InputError(f"{takes} as a NumPy array; got {type(inputs).__name__}")
@@ -198,7 +277,7 @@ class Session:
                 inputs = self._backend.adopt(inputs)
             except InputError as error:
                 raise InputError(f"{takes}; {error}") from error
-        if inputs.dtype != np.uint8 or tuple(inputs.shape[1:]) != (height, width, 3):
+        if not expected.admits(inputs.dtype, inputs.shape):
             raise InputError(f"{takes}; got {inputs.dtype} {inputs.shape}")
         least, largest = self._backend.batches
         if not least <= inputs.shape[0] <= (largest or inputs.shape[0]):
@@ -215,27 +294,17 @@ def _native(asked: bool, threads: int | None) -> Library | Missing:
 def _load(file: OnnxFile | EngineFile, threads: int | None, native: Library | Missing) -> tuple[Backend, Passport]:
     if isinstance(file, EngineFile):
         return TensorRtBackend(file), file.passport
-    backend = OnnxRuntimeBackend(file.path, device=file.device, threads=threads, native=native)
+    backend = OnnxRuntimeBackend(file.path, device=str(file.device), threads=threads, native=native)
     return backend, file.passport or backend.embedded_passport()
 
 
-def _threshold(passport: Passport, asked: float | None) -> float:
-    if asked is None:
-        return 0.0  # the graph has applied its own
-    baked = passport.score_threshold
-    # Four decimals, as the message shows it: typing the printed value back must work.
-    if not math.isfinite(asked) or asked > 1 or round(asked, 4) < round(baked, 4):
-        raise InputError(
-            f"score threshold {asked:g}: must be from {baked:.4f}, which is baked into the model, to 1; "
-            "for a lower one re-export with: stc-export --ckpt FILE"
-        )
-    return asked
-
-
-def _wanted(passport: Passport, classes: Iterable[str] | None) -> NDArray[np.bool_]:
-    if classes is None:
-        return np.ones(len(passport.classes), np.bool_)
-    names = {classes} if isinstance(classes, str) else set(classes)
-    if unknown := sorted(names - set(passport.classes)):
-        raise InputError(f"unknown classes {', '.join(unknown)}; this model knows {', '.join(passport.classes)}")
-    return np.array([name in names for name in passport.classes], np.bool_)
+def _precision(path: Path, passport: Passport, backend: Backend) -> str:
+    found = model_files.precision(passport, path)
+    if found != "fp32" or not isinstance(backend, OnnxRuntimeBackend) or not backend.tf32:
+        return found
+    logger.warning(
+        "%s: cuDNN may compute its float32 convolutions in TF32, with the ten bits of float16, so it counts as float16;"
+        " for float32 start the process with: NVIDIA_TF32_OVERRIDE=0",
+        path,
+    )
+    return "fp16"

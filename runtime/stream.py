@@ -69,10 +69,12 @@ def step(
                 raise InputError(f"stream {stream.name!r} is another session's; call the step() of that one")
             held.enter_context(stream.exclusive())
         jobs = [_prepare(stream, frame, times.get(stream)) for stream, frame in frames.items()]
-        found = [each for batch in _batches(jobs, session.batches[1] or FREE_BATCH) for each in _run(session, batch)]
-        for job, each in zip(jobs, found, strict=True):
-            job.stream.check(each, job.time)
-        return {job.stream: _track(job, each) for job, each in zip(jobs, found, strict=True)}
+        found: dict[Stream, Found] = {}
+        for batch in _batches(jobs, session.batches[1] or FREE_BATCH):
+            found |= zip((job.stream for job in batch), _run(session, batch), strict=True)
+        for job in jobs:
+            job.stream.check(found[job.stream], job.time)
+        return {job.stream: _track(job, found[job.stream]) for job in jobs}
 
 
 @dataclass
@@ -97,7 +99,12 @@ def _prepare(stream: Stream, frame: NDArray[np.uint8], time: float | None) -> _J
 
 
 def _batches(jobs: Sequence[_Job], largest: int) -> Iterator[Sequence[_Job]]:
-    return (jobs[start : start + largest] for start in range(0, len(jobs), largest))
+    """Of pictures of one size each."""
+    alike: dict[tuple[int, int], list[_Job]] = {}
+    for job in jobs:
+        alike.setdefault(job.letterbox.input_size, []).append(job)
+    for group in alike.values():
+        yield from (group[start : start + largest] for start in range(0, len(group), largest))
 
 
 def _run(session: SessionView, jobs: Sequence[_Job]) -> list[Found]:
@@ -152,13 +159,24 @@ class Stream:
     when asked for, so their time is the caller's to take.
     """
 
-    def __init__(self, session: SessionView, tracker: TrackerConfig, *, name: str = "", fps: float = 30.0) -> None:
-        """Raises InputError unless `fps` is a positive number."""
+    def __init__(
+        self,
+        session: SessionView,
+        tracker: TrackerConfig,
+        *,
+        name: str = "",
+        fps: float = 30.0,
+        score_threshold: float | None = None,
+        wanted: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """score_threshold, wanted: of this video; None: the session's. Raises InputError unless `fps` is positive."""
         if not (math.isfinite(fps) and fps > 0):
             raise InputError(f"fps must be a positive number; got {fps}")
         self.name = name
         self.fps = fps
         self.session = session
+        self.score_threshold = session.score_threshold if score_threshold is None else score_threshold
+        self.wanted = session.wanted if wanted is None else wanted
         self.timings: dict[str, float] = {}
         self._tracker = Tracker(tracker)
         self._closed = False
@@ -184,9 +202,9 @@ class Stream:
         """How `frame` (any size) fits the model's input, and the input: uint8 (H, W, 3). Changes nothing.
 
         For callers that make their own batches: stack the inputs, `Session.infer` them, `finish` in the order of time.
+        A model that takes any size has an input size for each shape of frames; only inputs of one size can be stacked.
         """
-        passport = self.session.passport
-        letterbox = Letterbox.fit(check_frame(frame), passport.input_size, passport.resize, passport.border)
+        letterbox = self.session.passport.letterbox(check_frame(frame))
         self._warn_of_border(letterbox)
         return letterbox, letterbox.apply(frame, self.session.native)
 
@@ -234,12 +252,11 @@ class Stream:
         return time
 
     def select(self, outputs: dict[str, NDArray[Any]], image: int, letterbox: Letterbox) -> Found:
-        """What this session's threshold and classes leave of picture `image` of a batch. Changes nothing.
+        """What this stream's threshold and classes leave of picture `image` of a batch. Changes nothing.
 
         Raises IncompatibleError for a label beyond the model's classes.
         """
-        session = self.session
-        detections, masks = select(outputs, image, letterbox, session.score_threshold, session.wanted)
+        detections, masks = select(outputs, image, letterbox, self.score_threshold, self.wanted)
         if self._tracker.rule.needs_masks:
             detections = replace(detections, masks=masks)
         return Found(detections, masks, letterbox)

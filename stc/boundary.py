@@ -6,11 +6,13 @@ inside `foreign`, which names the library, the file and the fix; nothing else ca
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from stc.errors import InputError, StcError
 
+OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}  # whatever was written
 LONGEST = 300  # characters of a foreign message that are shown; some libraries print whole structures
 
 

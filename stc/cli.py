@@ -5,15 +5,18 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import logging
 import os
+import re
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn, TextIO
 
-from stc import signals
-from stc.boundary import reason
+from stc import __version__, signals
+from stc.boundary import OF_THE_DISK, reason
 from stc.errors import InputError, StcError
 
 # Packages that only some commands need, and the extra of ours that brings them.
@@ -33,15 +36,32 @@ logger = logging.getLogger(__name__)
 
 
 class Parser(argparse.ArgumentParser):
-    """Wrong usage ends with exit code 1 like all wrong input; argparse's 2 means an incompatible artefact here."""
+    """Wrong usage ends with exit code 1 like all wrong input; argparse's 2 means an incompatible artefact here.
+
+    Every command knows `--version`, and names the option that somebody meant.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.add_argument(
+            "--version", action="version", version=f"stc {__version__}", help="print the version and stop"
+        )
 
     def error(self, message: str) -> NoReturn:
+        if unknown := re.match(r"unrecognized arguments: (-[^\s=]+)", message):
+            message += meant_by(unknown[1], self._option_string_actions)
         raise InputError(f"{message}; see: {self.prog} --help")
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """As argparse has it, but for what it is silent about: a stdout that takes nothing."""
         if message and (to := file or sys.stderr) is not None:
             to.write(message)
+
+
+def meant_by(word: str, known: Iterable[str]) -> str:
+    """ " (did you mean …?)" where one of the `known` words is near to `word`, else nothing."""
+    near = difflib.get_close_matches(word, list(known), 1)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None) -> int:
@@ -107,11 +127,15 @@ def _begin_log() -> None:
     if level not in LEVELS:
         raise InputError(f"STC_LOG={os.environ['STC_LOG']}: no level; give one of {', '.join(LEVELS)}")
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    # Pillow's warning of large pictures, which has a limit of its own; ours refuses them in one line.
+    warnings.filterwarnings("ignore", "Image size", module="PIL")
 
 
 def _refused(error: OSError) -> str:
     """Which file, why, and what to look at."""
-    where = f"{error.filename}: " if error.filename else ""
+    # What is written to files names them (stc/files.py): without a name it is a print that fills the disk.
+    named = error.filename or ("stdout" if error.errno in OF_THE_DISK else None)
+    where = "" if named is None else f"{named}: "
     return f"{where}{reason(error)}; check paths and free space with: df -h"
 
 

@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from stc.boundary import OF_THE_DISK
 from stc.errors import InputError
 from stc.pipes import Stream, open_special, unwritable
 from stc.temporaries import Part, part_folder, sweep
 
 STDOUT = Path("-")
 _NAMED = {"/dev/stdout": 1, "/dev/stderr": 2}
-_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
             raise
         except OSError as error:
             # Other files may fail inside the block too; this one did when it is named, or when its disk is full.
-            if error.filename == str(part.path) or (error.filename is None and error.errno in _OF_THE_DISK):
+            if error.filename == str(part.path) or (error.filename is None and error.errno in OF_THE_DISK):
                 raise unwritable(path, error) from error
             raise
         if place.through:

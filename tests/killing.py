@@ -10,6 +10,7 @@ import random
 import resource
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,14 +38,46 @@ def moments(seed: str, within: tuple[float, float], count: int = 4) -> list[floa
     return [drawn.uniform(*within) for _ in range(int(os.environ.get("STC_FUZZ", count)))]
 
 
-def end(command: Sequence[object], seconds: float, number: int, *, ready: bool = False, **options: object) -> Ended:
+def program(module: str) -> list[str]:
+    """The command whose `main` is in `module`, to be ended when it is `ready`.
+
+    Its first line says that it handles signals. Before, on a busy machine for seconds, it is an interpreter that
+    starts, and ends as every interpreter does.
+    """
+    lines = (
+        "import sys",
+        "from contextlib import suppress",
+        "from stc.cli import run",
+        "def main(argv):",
+        "    with suppress(BrokenPipeError):",  # a reader that left is the command's to notice
+        "        print('ready', flush=True)",
+        f"    from {module} import main",
+        "    return main(argv)",
+        "sys.exit(run(main, sys.argv[1:]))",
+    )
+    return [sys.executable, "-c", "\n".join(lines)]
+
+
+def end(
+    command: Sequence[object],
+    seconds: float,
+    number: int,
+    *,
+    ready: bool = False,
+    unheard: bool = False,
+    **options: object,
+) -> Ended:
     """Send the signal after `seconds`, unless the command is done before; `ready`: after its first line, that is.
 
-    Fails when it does not end, and, but for SIGKILL, when it ends with a traceback.
+    unheard: the reader of its stdout has left. Fails when it does not end, and, but for SIGKILL, when it ends with a
+    traceback.
     """
+    stdout = _closed_pipe() if unheard else subprocess.PIPE
     with subprocess.Popen(
-        [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+        [str(part) for part in command], stdout=stdout, stderr=subprocess.PIPE, text=True, **options
     ) as process:  # type: ignore[call-overload]
+        if unheard:
+            os.close(stdout)
         try:
             if ready:
                 assert process.stdout.readline(), process.stderr.read()
@@ -57,6 +90,12 @@ def end(command: Sequence[object], seconds: float, number: int, *, ready: bool =
             process.kill()
     assert "Traceback" not in told, told
     return Ended(process.returncode, told)
+
+
+def _closed_pipe() -> int:
+    read, write = os.pipe()
+    os.close(read)
+    return write
 
 
 def temporaries(folder: Path) -> list[Path]:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from stc.model.config import STC_LITE
+from stc.model.config import STC_LITE, ModelConfig
 from stc.model.network import STC
 
 BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -119,23 +119,28 @@ def settings(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in state.items() if name == SIZES_OF_INTEREST}
 
 
-def stc_lite_model(seed: int) -> STC:
-    """`stc-lite` with seeded weights, in eval mode; its batch norm statistics are those of seeded pictures."""
-    model = STC(STC_LITE)
+def stc_lite_model(seed: int, config: ModelConfig = STC_LITE, class_bias: float = -5.3) -> STC:
+    """`stc-lite`, or a network of another `config` with its backbone, with seeded weights, in eval mode.
+
+    Its batch norm statistics are those of seeded pictures; the classes are as likely as `class_bias` makes them.
+    """
+    model = STC(config)
     w = Weights(seed)
     state: dict[str, Tensor] = {}
     for name, module in model.named_modules():
         if isinstance(module, nn.BatchNorm2d):
             state |= dict(w.batch_norm(name, module.num_features))
             module.momentum = None  # a plain average over the pictures
+        elif isinstance(module, nn.GroupNorm):
+            state |= dict(w.norm(name, module.num_channels))
         elif isinstance(module, nn.Conv2d):
             outputs, inputs, kernel, _ = module.weight.shape
             gain = 1.0 if name.startswith("fpn") else 2.0
             state[f"{name}.weight"] = w.conv(outputs, inputs, kernel, gain)
             if module.bias is not None:
                 state[f"{name}.bias"] = w.normal(outputs, std=0.1)
-    state |= _predictions(w, "head", STC_LITE.fpn_channels, STC_LITE.num_classes, class_bias=-5.3)
-    state["head.controller.weight"], state["head.controller.bias"] = _controller(w, STC_LITE.fpn_channels)
+    state |= _predictions(w, "head", config.fpn_channels, config.num_classes, class_bias=class_bias)
+    state["head.controller.weight"], state["head.controller.bias"] = _controller(w, config.fpn_channels)
     state["head.scales"] = w.uniform(LEVELS, low=0.9, high=1.1)
     model.load_state_dict(state)
     with torch.no_grad():

@@ -110,6 +110,26 @@ def _sinks(_: pytest.FixtureRequest) -> Iterator[Namespace]:
     assert Path("gate.mp4").stat().st_size > 0
 
 
+def _walk(_: pytest.FixtureRequest) -> Iterator[Namespace]:
+    """An object of the tiny model that walks to the right, over the line of the page."""
+    from stc.runtime import Session, Style
+    from stc.runtime.video import Frame
+    from tests.runtime import tiny_model
+
+    frames = [
+        Frame(tiny_model.frame((0, (x, 12, x + 20, 44))), time=i / 25, index=i, source="clip.mkv")
+        for i, x in enumerate(range(2, 42, 4))
+    ]
+    with Session("model-fp16") as session:
+        names: Namespace = {"source": frames, "stream": session.stream("gate"), "Style": Style}
+        yield names
+    assert len(names["result"]) == 1 and names["result"].track_ids.tolist() == [1]
+    if "zones" in names:
+        assert [zone.entered for zone in names["result"].zones] == [1, 1]
+    else:
+        assert names["picture"].shape == names["frame"].image.shape and len(names["faces"]) == 1
+
+
 def _engine(request: pytest.FixtureRequest) -> Iterator[Namespace]:
     """On the pretended GPU of the tests."""
     from stc.runtime import Session
@@ -128,6 +148,8 @@ PYTHON: dict[str, Callable[[pytest.FixtureRequest], Iterator[Namespace]] | str] 
     "docs/pipelines.md 1": _source,
     "docs/pipelines.md 2": _counting,
     "docs/pipelines.md 3": _sinks,
+    "docs/pipelines.md 4": _walk,
+    "docs/pipelines.md 5": _walk,
     "docs/running-engines.md 1": _engine,
     "docs/running-engines.md 2": "hands over GPU memory: needs a GPU",
     "docs/tracking.md 1": _tracking,

@@ -39,6 +39,7 @@ from tests.runtime import tiny_model
 from tests.runtime.backends import engine_bundle, lying_server, triton_server
 from tests.runtime.backends.engine_bundle import Gpus
 from tests.runtime.backends.fake_cuda import cudaError_t
+from tests.runtime.backends.tensorrt.other_library import SpeaksInterface
 from tests.runtime.track.track_cli import give_source
 from tests.runtime.video.clips import encode, steady
 from tests.seeded import crossvis_state, settings, stc_lite_model
@@ -180,6 +181,12 @@ def refused_plugin(place: Place) -> None:
 
 
 @case
+def newer_plugin(place: Place) -> None:
+    place.machine(plugin=Plugin(place.library, sha256(place.library), cuda=14))
+    place.load()
+
+
+@case
 def altered_plan(place: Place) -> None:
     place.flip("engine.plan")
     place.load()
@@ -234,6 +241,25 @@ def other_model(place: Place) -> None:
 @case
 def engine_on_cpu(place: Place) -> None:
     place.load(device="cpu")
+
+
+@case
+def no_such_gpu(place: Place) -> None:
+    place.load(device="cuda:3")
+
+
+@case
+def frames_elsewhere(place: Place) -> None:
+    session = Session(place.bundle / "engine.plan")
+    place.gpus.cuda.use(1)
+    session.infer(SpeaksInterface(place.gpus.cuda, FRAME, 1))
+
+
+@case
+def engine_size(place: Place) -> None:
+    engine_bundle.write(place.bundle, passport=replace(tiny_model.PASSPORT, shortest_edge=(60, 107)))
+    with Session(place.bundle / "engine.plan") as session:
+        session.stream()(tiny_model.frame(size=(50, 500)))
 
 
 @case
@@ -375,6 +401,31 @@ def unknown_codec(place: Place) -> None:
 @case
 def no_such_stream(place: Place) -> None:
     track(f"{encode(place.bundle.with_name('clip.mp4'), steady(3))}#2", "-o", "out.mp4")
+
+
+@case
+def pipe_as_input(place: Place) -> None:
+    track("-", "-o", "out.mp4")
+
+
+@case
+def list_as_input(place: Place) -> None:
+    path = place.bundle.with_name("list.txt")
+    path.write_text("a.mp4\n")
+    track(str(path), "-o", "out.mp4")
+
+
+@case
+def pipeline_as_input(place: Place) -> None:
+    track("v4l2src ! videoconvert ! appsink", "-o", "out.mp4")
+
+
+@case
+def folder_of_videos(place: Place) -> None:
+    folder = place.bundle.with_name("clips")
+    folder.mkdir()
+    encode(folder / "a.mp4", steady(3))
+    track(str(folder), "-o", "out.mp4")
 
 
 @case
@@ -572,10 +623,10 @@ def ray_track(place: Place, video: str, address: str = "local") -> None:
 
 @case
 def no_opencv(place: Place) -> None:
-    for name in ("stc.opencv", "stc.runtime.video.sinks.draw"):
+    for name in ("stc.opencv", "stc.runtime.drawing.draw"):
         place.monkeypatch.delitem(sys.modules, name, raising=False)
     place.monkeypatch.setitem(sys.modules, "cv2", None)
-    importlib.import_module("stc.runtime.video.sinks.draw")
+    importlib.import_module("stc.runtime.drawing.draw")
 
 
 @case

@@ -35,7 +35,7 @@ def stated(passport: Passport) -> tuple[dict[str, TensorSpec], dict[str, TensorS
     fields = {letters: re.findall(r"`(\w+)`", field) for letters, _, field in rows("letter")}
     assert fields == {
         "B": [],
-        "H, W": ["input_size"],
+        "H, W": ["input_size", "shortest_edge"],
         "K": ["max_detections"],
         "D": ["embedding_dim"],
         "Hm, Wm": ["padded_size", "mask_stride"],
@@ -45,6 +45,8 @@ def stated(passport: Passport) -> tuple[dict[str, TensorSpec], dict[str, TensorS
         **{"B": None, "H": height, "W": width, "K": passport.max_detections, "D": passport.embedding_dim},
         **{"Hm": padded[0] // passport.mask_stride, "Wm": padded[1] // passport.mask_stride},
     }
+    if passport.shortest_edge is not None:
+        sizes |= dict.fromkeys(("H", "W", "Hm", "Wm"))
     inputs, outputs = {}, {}
     for name, kinds, shape, _ in rows("name"):
         dims = tuple(sizes[dim] if dim in sizes else int(dim) for dim in shape.strip("()").split(", "))
@@ -68,9 +70,13 @@ def of_graph(model: onnx.ModelProto) -> tuple[dict[str, TensorSpec], dict[str, T
     return specs(model.graph.input), specs(model.graph.output)
 
 
-@pytest.mark.parametrize("changes", [{}, {"embedding_dim": 0, "mask_stride": 8}], ids=["tracked", "untracked"])
-def test_the_page_is_the_contract_that_the_runtime_checks(changes: dict[str, int]) -> None:
-    passport = replace(tiny_model.PASSPORT, **changes)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"embedding_dim": 0, "mask_stride": 8}, {"shortest_edge": (60, 107)}],
+    ids=["tracked", "untracked", "any-size"],
+)
+def test_the_page_is_the_contract_that_the_runtime_checks(changes: dict[str, Any]) -> None:
+    passport = replace(tiny_model.PASSPORT, **changes)
     inputs, outputs = stated(passport)
     assert inputs == {contract.INPUT: contract.input_spec(passport)}
     assert outputs == contract.output_specs(passport)
@@ -80,6 +86,10 @@ def test_the_tiny_model_of_the_tests_keeps_it() -> None:
     inputs, outputs = stated(tiny_model.PASSPORT)
     kept = {name: replace(spec, dtypes=spec.dtypes[:1]) for name, spec in outputs.items()}  # it is a float32 graph
     assert of_graph(tiny_model.model()) == (inputs, kept)
+    any_size = replace(tiny_model.PASSPORT, shortest_edge=(60, 107))
+    inputs, outputs = stated(any_size)
+    kept = {name: replace(spec, dtypes=spec.dtypes[:1]) for name, spec in outputs.items()}
+    assert of_graph(tiny_model.model(any_size)) == (inputs, kept)
 
 
 def test_padding_and_empty_rows_are_those_of_the_model() -> None:

@@ -28,7 +28,7 @@ from PIL import Image
 from stc import cli
 from stc.export import main as export
 from stc.runtime.track import main as track
-from tests.installs import LINKS, ROOT, STUDIES, Environment, copy, pip, requirements, run, tracked
+from tests.installs import LINKS, QUICK, ROOT, STUDIES, Environment, copy, pip, requirements, run, tracked
 
 pytestmark = [
     pytest.mark.slow,
@@ -64,7 +64,7 @@ def built(tree: Path, tools: Environment, tmp_path_factory: pytest.TempPathFacto
     """The wheel and the sdist, as they are made to be handed out."""
     folder = tmp_path_factory.mktemp("dist")
     options = ("--no-isolation", "--wheel", "--sdist", "--outdir", folder)
-    done = run(tools.program("python"), "-m", "build", *options, tree, CUDACXX="/nonexistent/nvcc")
+    done = run(tools.program("python"), "-m", "build", *options, tree, **QUICK)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
     return wheel, sdist
@@ -195,7 +195,7 @@ def test_the_sdist_builds_where_nvcc_and_cmake_are(
     (source,) = tmp_path.glob("stc_trt-*")
     path = os.pathsep.join((str(tools.folder / "bin"), os.environ["PATH"]))
     options = ("--no-isolation", "--wheel", "--outdir", tmp_path / "dist")
-    done = run(tools.program("python"), "-m", "build", *options, source, CUDACXX=nvcc, PATH=path)
+    done = run(tools.program("python"), "-m", "build", *options, source, **QUICK | {"CUDACXX": nvcc, "PATH": path})
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert (source / "build" / "plugin" / "CMakeCache.txt").is_file()
     assert list((tmp_path / "dist").glob("*.whl"))

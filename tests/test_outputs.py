@@ -187,3 +187,29 @@ def test_no_output_goes_over_a_file_of_the_model(
     assert code == 1
     assert "choose another output" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in bundle.iterdir()} == before
+
+
+@pytest.mark.parametrize("more", [[], ["--ray", "local"]], ids=["turns", "fleet"])
+def test_names_that_stc_chooses_go_over_no_file_of_the_model(
+    more: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of several inputs the outputs are called after them, and a video may be called passport."""
+    bundle = tiny_model.write_bundle(tmp_path / "bundle")
+    before = {path.name: path.read_bytes() for path in bundle.iterdir()}
+    clips = [str(encode(tmp_path / name, steady(2))) for name in ("a.mkv", "passport.mkv")]
+    assert run(track, [*clips, "--model", str(bundle), "--json", str(bundle), "--overwrite", *more]) == 1
+    assert "passport.json: is the input itself" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in bundle.iterdir()} == before
+
+
+@pytest.mark.parametrize("given", ["--ckpt lite.safetensors", "--onnx bundle/model.onnx"])
+def test_a_timing_cache_is_no_file_that_the_export_reads(
+    given: str, inputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(inputs)
+    option, name = given.split()
+    for target in {name, "bundle/passport.json"} if option == "--onnx" else {name}:
+        before = Path(target).read_bytes()
+        assert run(export, [option, name, "--timing-cache", target]) == 1
+        assert f"{target}: is an input itself" in capsys.readouterr().err
+        assert Path(target).read_bytes() == before

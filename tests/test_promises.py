@@ -30,13 +30,15 @@ from tests.installs import ROOT
 from tests.runtime import tiny_model
 
 PUBLIC = {
-    "stc.runtime": "Detections DeviceArray Letterbox Masks Passport Result Session Stream TrackEvent TrackUpdate "
-    "Tracker TrackerConfig",
+    "stc.runtime": "Detections DeviceArray Letterbox Masks Passport Result Session Stream Style TrackEvent TrackUpdate "
+    "TrackedObject Tracker TrackerConfig",
     "stc.runtime.video": "Frame Gap Image ReconnectPolicy Sink Source State Stats Writer drawing jsonl_sink "
     "open_source open_writer ytvis_sink",
+    "stc.runtime.zones": "Zone ZoneEvent ZoneReport Zones read_zones",
     "stc.export": "Export export",
 }
 COMMANDS = {
+    "stc": "stc.umbrella:entry",
     "stc-bench": "stc.benchmarks.main:entry",
     "stc-doctor": "stc.runtime.machine.doctor:entry",
     "stc-eval": "stc.benchmarks.evaluation.main:entry",
@@ -168,7 +170,7 @@ def test_the_op_and_the_formats_have_their_numbers() -> None:
     assert passport.SCHEMA == 1
     header = (ROOT / "plugins/cpu/stc_cpu.h").read_text()
     (number,) = re.findall(r"#define STC_CPU_ABI (\d+)", header)
-    assert int(number) == interface.ABI == 4
+    assert int(number) == interface.ABI == 5
 
 
 def write_old(folder: Path) -> Path:

@@ -105,13 +105,16 @@ def _fine_tune(
     size: Mapping[str, tuple[int, int]],
 ) -> Start:
     checkpoint = load(path, backbone_style=style)
-    config = checkpoint.config.with_(classes=classes, **size)
+    config = checkpoint.config.with_(classes=classes, shortest_edge=None, **size)
     notes = [f"all weights from {path.name} (layout {checkpoint.layout})"]
     notes += [
         f"assumed {topic}: {text}"
         for topic, text in checkpoint.assumed.items()
-        if topic != "classes" and topic not in size
+        if topic not in {"classes", "input_size"}
     ]
+    if checkpoint.config.shortest_edge is not None:
+        height, width = config.input_size
+        notes.append(f"letterboxed to {height}x{width} from now on: the checkpoint takes each frame in its own shape")
     if not config.track_dim:
         config = _with_tracking_head(config)
         notes.append("tracking head new: the checkpoint has none")

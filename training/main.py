@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stc.cli import command
+from stc.cli import INTERRUPTED, command
 from stc.errors import InputError
 from stc.progress import bars
 from stc.runtime.processors import threads_to_ask_for
@@ -39,14 +39,13 @@ def main(argv: Sequence[str]) -> int:
             names = ", ".join(f"--{'set' if name == 'settings' else name.replace('_', '-')}" for name in kept)
             raise InputError(f"--resume continues a run with its own weights and settings; leave out {names}")
     check(arguments.output, resume=arguments.resume)
-    _train(arguments)
-    return 0
+    return _train(arguments)
 
 
 entry = command(main)
 
 
-def _train(arguments: argparse.Namespace) -> None:
+def _train(arguments: argparse.Namespace) -> int:
     # Before torch is loaded: threads that wait must sleep, not spin. A training shares its machine for hours, and next
     # to one other busy process spinning makes a step seven times slower (measured on two cores).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -73,8 +72,9 @@ def _train(arguments: argparse.Namespace) -> None:
     frames = unpack_videos(dataset, arguments.output / FRAMES / dataset.fingerprint[:12])
     source = PairSource(frames, run.model.config, run.config)
     _describe(dataset, run)
-    _train_with_progress(run, source, arguments.output)
+    code = _train_with_progress(run, source, arguments.output)
     _draw(arguments.output)
+    return code
 
 
 def _begin(arguments: argparse.Namespace, dataset: Dataset) -> Run:
@@ -140,7 +140,7 @@ def _draw(output: Path) -> None:
         print(f"no {PLOT}: matplotlib is not installed; fix: pip install 'stc-trt[train]'")
 
 
-def _train_with_progress(run: Run, source: PairSource, output: Path) -> None:
+def _train_with_progress(run: Run, source: PairSource, output: Path) -> int:
     from stc.training.loop import train
 
     with bars() as progress, Hold() as stop:
@@ -156,5 +156,7 @@ def _train_with_progress(run: Run, source: PairSource, output: Path) -> None:
             progress.update(task, completed=min(100 * step.progress, 100), description=text)
 
         train(run, source, output, lambda: stop.asked, show)
-    state = "interrupted; continue with --resume" if stop.asked else "done"
+    unfinished = run.progress < 1
+    state = "interrupted; continue with --resume" if unfinished else "done"
     print(f"{state}: {run.step} steps in {run.elapsed / 60:.1f} min, weights in {output / EMA}")
+    return INTERRUPTED if unfinished else 0

@@ -22,13 +22,14 @@ from stc.runtime.tracking.tracker import Tracker
 Array = NDArray[Any]
 
 
-def track(outputs: Sequence[FrameOutputs], passport: Passport, fps: float = 30.0) -> list[Array]:
+def track(outputs: Sequence[FrameOutputs], passport: Passport, size: tuple[int, int], fps: float = 30.0) -> list[Array]:
     """The tracklet of every detection (its handle, known from the first sight on; -1: none), frame by frame.
 
-    What a stream would show of frames at the input size: boxes are clipped to it, and empty ones have no tracklet.
+    What a stream would show of frames at the input size, `size` (H, W): boxes are clipped to it, and empty ones have no
+    tracklet.
     """
     tracker = Tracker(tracker_config.from_dict(passport.tracker, passport.name))
-    letterbox = Letterbox.fit(passport.input_size, passport.input_size, passport.resize, passport.border)
+    letterbox = Letterbox.fit(size, size, passport.resize, passport.border)
     handles = []
     for index, o in enumerate(outputs):
         boxes = letterbox.to_frame(o.boxes)

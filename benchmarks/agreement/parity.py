@@ -89,8 +89,9 @@ def compare(
     """
     budget = BUDGETS[precision]
     limits = thresholds(passport, budget.margin)
-    ids = track(reference.outputs, passport)
-    candidate_ids = track(candidate, passport) if shown is None else [frame.handles for frame in shown]
+    size = reference.input_size
+    ids = track(reference.outputs, passport, size)
+    candidate_ids = track(candidate, passport, size) if shown is None else [frame.handles for frame in shown]
 
     ious, cosines = [np.ones(0)], [np.ones(0)]
     required = dict.fromkeys(("boxes", "scores", "embeddings", "masks"), (0.0, 0.0))

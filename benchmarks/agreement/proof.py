@@ -79,7 +79,7 @@ def prove(
     frame_size: (H, W) that masks are compared at. None when `asked()` to stop before the end.
     """
     session, passport = candidate.session, candidate.session.passport
-    shape = Letterbox.fit(frame_size, passport.input_size, passport.resize, passport.border)
+    shape = Letterbox.fit(frame_size, truth.reference.input_size, passport.resize, passport.border)
     masks = FrameMasks(shape, passport.mask_stride, session.native)
     stream = session.stream("proof")
     outputs, shown = [], []
@@ -100,11 +100,12 @@ def prove(
 
 
 def _stages(candidate: Candidate, truth: Truth) -> tuple[StageError, ...]:
-    if truth.live is None or candidate.torch is not None or candidate.file.suffix != ".onnx":
+    file = candidate.session.file
+    if truth.live is None or file is None or file.suffix != ".onnx":
         return ()
     frame = truth.reference.frames[0]
     expected, _ = truth.live.stages(frame)
-    return divergence.stage_errors(candidate.file, candidate.precision, frame, expected)
+    return divergence.stage_errors(file, candidate.precision, frame, expected)
 
 
 def _own(candidate: Candidate, candidates: Sequence[Candidate], recordings: dict[str, Truth]) -> Truth | None:
@@ -115,8 +116,8 @@ def _own(candidate: Candidate, candidates: Sequence[Candidate], recordings: dict
     if candidate.label in recordings:
         truth = recordings[candidate.label]
         return Truth(truth.reference, truth.origin, live)
-    sizes = candidate.session.passport.input_size
-    bundle = next((c for c in relatives if c.label in recordings and c.session.passport.input_size == sizes), None)
+    sizes = _sizes(candidate)
+    bundle = next((c for c in relatives if c.label in recordings and _sizes(c) == sizes), None)
     if bundle is None:
         return None
     return Truth(recordings[bundle.label].reference, f"{recordings[bundle.label].origin} of {bundle.label}")
@@ -146,9 +147,12 @@ def _live(path: Path, pictures: Sequence[Array], threads: int | None) -> Truth:
     from stc.benchmarks.models.pytorch import open_checkpoint
 
     session, backend = open_checkpoint(path, threads)
-    frames, outputs = [], []
+    frames: list[Array] = []
+    outputs = []
     for picture in pictures[:LIVE_FRAMES]:
         _, inputs = session.stream().prepare(picture)
+        if frames and inputs.shape != frames[0].shape:  # of pictures of several shapes, those of the first one's
+            continue
         frames.append(inputs)
         outputs.append(valid_rows(session.infer(inputs[None])))
     origin = f"PyTorch float32, {path.name} run here on {len(frames)} frames"
@@ -158,9 +162,10 @@ def _live(path: Path, pictures: Sequence[Array], threads: int | None) -> Truth:
 def _check(candidate: Candidate, expected: Reference, where: str, fix: str) -> None:
     """Raises InputError when the reference is of another kind of model."""
     passport = candidate.session.passport
-    cells = tuple(size // passport.mask_stride for size in passport.padded_size)
-    if (size := expected.frames.shape[1:3]) != tuple(passport.input_size):
-        wrong = f"of input size {_by(size)}, {candidate.label} takes {_by(passport.input_size)}"
+    size = expected.input_size
+    cells = passport.mask_cells(size)
+    if (takes := passport.letterbox(size).input_size) != size:
+        wrong = f"of input size {_by(size)}, {candidate.label} takes {_by(takes)}"
     elif widths := {o.embeddings.shape[1] for o in expected.outputs} - {passport.embedding_dim}:
         wrong = f"embeddings of {max(widths)} numbers, {candidate.label} has {passport.embedding_dim}"
     elif sizes := {o.masks.shape[1:] for o in expected.outputs} - {cells}:
@@ -172,6 +177,11 @@ def _check(candidate: Candidate, expected: Reference, where: str, fix: str) -> N
     else:
         return
     raise InputError(f"{where}: {wrong}; {fix}")
+
+
+def _sizes(candidate: Candidate) -> tuple[Any, ...]:
+    passport = candidate.session.passport
+    return passport.input_size, passport.shortest_edge
 
 
 def _by(size: Sequence[int]) -> str:

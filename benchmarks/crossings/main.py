@@ -111,7 +111,7 @@ def _compose(
 
     from stc.annotations.masks import encode
     from stc.benchmarks.crossings import scene
-    from stc.runtime.video.sinks.pictures import JPEG_QUALITY
+    from stc.runtime.drawing.encode import JPEG_QUALITY
 
     rng = np.random.default_rng(seed)
     name = f"scene-{seed[1]:03d}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from stc.cli import Parser, command
 from stc.errors import InputError
+from stc.runtime.machine import device as devices
 from stc.runtime.tracking.config import RULE_NAMES
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--fps", type=float, default=30.0, metavar="F", help="rate of pictures, for the tracker (default 30)"
     )
+    devices.add_option(p)
     p.add_argument("--tracker", choices=RULE_NAMES, help="tracking rule of --model (default: its own)")
     p.add_argument(
         "--write-results",
@@ -69,6 +71,8 @@ def main(argv: Sequence[str]) -> int:
         raise InputError("--results are scored without pictures: leave out --frames")
     if arguments.results and arguments.tracker:
         raise InputError("--results have their ids: leave out --tracker")
+    if arguments.results and arguments.device:
+        raise InputError("--results are computed already: leave out --device")
     if arguments.results and arguments.write_results:
         raise InputError("--results are written already: leave out --write-results")
     if not (math.isfinite(arguments.fps) and arguments.fps > 0):
@@ -119,7 +123,7 @@ def _run(arguments: argparse.Namespace, annotations: VideoAnnotations) -> Iterat
     from stc.runtime.session import Session
 
     frames = find_frames(annotations, arguments.frames, arguments.fps)
-    with Session(arguments.model) as session:
+    with Session(arguments.model, device=arguments.device) as session:
         if arguments.tracker:
             session.tracker_config = replace(session.tracker_config, rule=arguments.tracker)
         print(f"tracker {session.tracker_config.rule}", file=sys.stderr)

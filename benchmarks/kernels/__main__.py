@@ -8,14 +8,14 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any
 
 import numpy as np
 
-from stc.benchmarks.timing.turns import order, seconds
+from stc.benchmarks.timing.turns import order
 from stc.cli import run
-from stc.errors import Missing, MissingDependencyError
+from stc.errors import InputError, Missing, MissingDependencyError
 from stc.files import check_outputs, messages, write_text
 from stc.runtime.native.library import Library, find
 
@@ -42,9 +42,17 @@ class Comparison:
     spread: float
 
 
-def compare(name: str, size: str, ours: Callable[[], Any], baselines: dict[str, Callable[[], Any]]) -> list[Comparison]:
+def compare(
+    name: str,
+    size: str,
+    ours: Callable[[], Any],
+    baselines: dict[str, Callable[[], Any]],
+    clock: Callable[[], float] = perf_counter,
+) -> list[Comparison]:
     """Time all in turns, so that a drift of the machine hits all alike; each warms up before its samples, which also
     lasts until the threads of the one before have stopped spinning.
+
+    clock: seconds; `time.thread_time` for calls of one thread, which leaves out what other processes take.
     """
     calls = {"": ours, **baselines}
     samples: dict[str, list[float]] = {key: [] for key in calls}
@@ -54,7 +62,7 @@ def compare(name: str, size: str, ours: Callable[[], Any], baselines: dict[str, 
             warm = perf_counter()
             while perf_counter() - warm < WARM_UP:
                 call()
-            samples[key] += [seconds(call) for _ in range(SAMPLES)]
+            samples[key] += [_seconds(call, clock) for _ in range(SAMPLES)]
     kept = {key: np.array(values) * 1e3 for key, values in samples.items()}
     found = []
     for key in baselines:
@@ -63,6 +71,12 @@ def compare(name: str, size: str, ours: Callable[[], Any], baselines: dict[str, 
         mine, other = float(np.median(kept[""])), float(np.median(kept[key]))
         found.append(Comparison(name, size, mine, key, other, other / mine, float(high - low)))
     return found
+
+
+def _seconds(call: Callable[[], Any], clock: Callable[[], float]) -> float:
+    begin = clock()
+    call()
+    return clock() - begin
 
 
 def mask_heads(library: Library) -> list[Comparison]:
@@ -86,22 +100,50 @@ def frame_masks(library: Library) -> list[Comparison]:
         for form, (baseline, peer) in baselines.FORMS.items():
             size = f"{width}x{height} N={len(case)} {form}"
             found += compare(name, size, case.native(library, form.lower()), {baseline: peer(case)})
+    case, one = baselines.at_4k(), library.with_threads(1)
+    for form, peers in (("dense", {}), ("polygons", {"OpenCV's outlines": baselines.opencv_outlines(case)})):
+        beside = {"our RLE": baselines.rle(case), **peers}
+        found += compare(
+            "float16 masks", f"3840x2160 N={len(case)} {form}", case.native(one, form), beside, thread_time
+        )
     return found
+
+
+def resizes(library: Library) -> list[Comparison]:
+    """One thread each, and its own time: what others do on the machine does not count."""
+    from stc.benchmarks.kernels import resize_baselines as baselines
+
+    one = library.with_threads(1)
+    found = []
+    for case in baselines.cases():
+        baseline, peer = case.peer()
+        height, width = case.size
+        found += compare(f"resize, {case.name}", f"{width}x{height}", case.native(one), {baseline: peer}, thread_time)
+    ours, conversion = baselines.unasked_masks(one)
+    size = "{} of {}x{}".format(*baselines.HALVES)
+    return found + compare("float16 masks, not asked", size, ours, {"NumPy to float32": conversion}, thread_time)
+
+
+KINDS = {"mask-heads": mask_heads, "frame-masks": frame_masks, "resizes": resizes}
 
 
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m stc.benchmarks.kernels", description=__doc__)
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)} (default: all)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the comparisons as JSON")
     arguments = parser.parse_args(argv)
+    if strangers := set(arguments.kinds) - set(KINDS):
+        raise InputError(f"no kind of kernel: {', '.join(sorted(strangers))}; known: {', '.join(KINDS)}")
     check_outputs([arguments.json])
     library = find()
     if isinstance(library, Missing):
         raise MissingDependencyError(library.reason)
-    import torch
+    kinds = arguments.kinds or list(KINDS)
+    if kinds != ["resizes"]:
+        import torch
 
-    torch.set_num_threads(THREADS)
-    library = library.with_threads(THREADS)
-    found = [*mask_heads(library), *frame_masks(library)]
+        torch.set_num_threads(THREADS)
+    found = [row for kind in kinds for row in KINDS[kind](library.with_threads(THREADS))]
     for row in found:
         print(
             f"{row.name:28} {row.size:22} {row.ours_ms:8.3f} ms  {row.baseline:38} {row.baseline_ms:8.2f} ms  "

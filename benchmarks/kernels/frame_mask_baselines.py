@@ -18,7 +18,7 @@ from stc.model.network import STCDeploy
 from stc.runtime.letterbox import Letterbox
 from stc.runtime.masks.axis import MASK_THRESHOLD
 from stc.runtime.masks.masks import Masks
-from stc.runtime.native.library import Library
+from stc.runtime.native.library import Library, available
 from stc.runtime.video.pictures import read_picture
 
 FRAME = (720, 1280)  # (H, W)
@@ -27,17 +27,17 @@ MOST = 20  # masks
 
 @dataclass(frozen=True)
 class Case:
-    """Mask probabilities (n, Hm, Wm) float32 of one frame, and how the frame fits the input."""
+    """Mask probabilities (n, Hm, Wm) of one frame, and how the frame fits the input."""
 
-    probabilities: NDArray[np.float32]
+    probabilities: NDArray[Any]
     letterbox: Letterbox
     stride: int = 4
 
     def __len__(self) -> int:
         return len(self.probabilities)
 
-    def native(self, library: Library, form: str) -> Callable[[], Any]:
-        """`Masks.dense`, `bits` or `rle`, of new masks on every call: they keep their runs."""
+    def native(self, library: Library | None, form: str) -> Callable[[], Any]:
+        """`Masks.dense`, `bits`, `rle` or `polygons`, of new masks on every call: they keep their runs."""
 
         def call() -> Any:
             return getattr(Masks(self.probabilities, self.letterbox, self.stride, library), form)()
@@ -74,6 +74,28 @@ def objects() -> Case:
         _, outputs = STCDeploy(model).trace(torch.from_numpy(letterbox.apply(frame))[None])
     found = valid_rows({name: value.numpy() for name, value in outputs.items()})
     return Case(np.ascontiguousarray(found.masks[:MOST]), letterbox)
+
+
+def at_4k() -> Case:
+    """Twenty round objects of 70 to 340 pixels' radius in a frame of 3840x2160, from a half precision engine."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:128, :224]
+    logits = np.stack([rng.uniform(4, 20) - np.hypot(y - cy * 128, x - cx * 224) for cy, cx in rng.random((MOST, 2))])
+    probabilities = 1 / (1 + np.exp(-logits.clip(-30, 30)))
+    return Case(probabilities.astype(np.float16), Letterbox.fit((2160, 3840), (512, 896), "area", (0, 0, 0)))
+
+
+def opencv_outlines(case: Case) -> Callable[[], Any]:
+    """Dense masks, each followed by OpenCV: what serves without the native library, but for its slower masks."""
+    from stc.runtime.masks.outlines import outlines
+
+    native = available(threads=1)
+    return lambda: [outlines(mask) for mask in Masks(case.probabilities, case.letterbox, case.stride, native).dense()]
+
+
+def rle(case: Case) -> Callable[[], Any]:
+    """Our own, to compare other forms with."""
+    return case.native(available(threads=1), "rle")
 
 
 def adelaidet(case: Case) -> Callable[[], torch.Tensor]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from stc.benchmarks.models import memory
 from stc.errors import InputError
-from stc.runtime.bundle.engine_record import ENGINE_FILE
 from stc.runtime.bundle.files import PLAN_SUFFIXES
-from stc.runtime.bundle.passport import MODEL_FILE, Passport
+from stc.runtime.machine import device as devices
+from stc.runtime.machine.device import FIRST_GPU
 from stc.runtime.session import Session
 
 if TYPE_CHECKING:
@@ -43,29 +43,31 @@ class Candidate:
             return None
         return self.path if self.path.is_dir() else self.path.parent
 
-    @property
-    def file(self) -> Path:
-        """What the session loaded."""
-        return self.path / MODEL_FILE if self.path.is_dir() else self.path
-
 
 def is_checkpoint(path: Path) -> bool:
     return path.suffix in CHECKPOINT_SUFFIXES
 
 
 def open_all(
-    paths: Sequence[str], threads: int | None, trust: bool, close: Callable[[Callable[[], None]], object]
+    paths: Sequence[str],
+    threads: int | None,
+    trust: bool,
+    close: Callable[[Callable[[], None]], object],
+    device: str | None = None,
 ) -> list[Candidate]:
-    """Open every model; `close` is told how to close each. Raises as `Session` and `stc.model.checkpoint.load` do."""
+    """Open every model, on `device` as `Session` has it (checkpoints: on the CPU); `close` is told how to close each.
+
+    Raises as `Session` and `stc.model.checkpoint.load` do.
+    """
     labels = _labels([Path(path) for path in paths])
     opened = []
     for path, label in zip(paths, labels, strict=True):
-        opened.append(_open(Path(path), label, threads, trust))
+        opened.append(_open(Path(path), label, threads, trust, device))
         close(opened[-1].session.close)
     return opened
 
 
-def _open(path: Path, label: str, threads: int | None, trust: bool) -> Candidate:
+def _open(path: Path, label: str, threads: int | None, trust: bool, device: str | None) -> Candidate:
     before = memory.resident()
     if is_checkpoint(path):
         if not path.is_file():
@@ -74,20 +76,13 @@ def _open(path: Path, label: str, threads: int | None, trust: bool) -> Candidate
 
         session, torch = open_checkpoint(path, threads)
         return Candidate(label, path, session, "fp32", _less(memory.resident(), before), None, torch)
-    engine = path.suffix in PLAN_SUFFIXES  # what runs on the CPU must not wake the GPU up
-    before_gpu = memory.on_gpu() if engine else None
-    session = Session(path, threads=threads, trust=trust)
-    gpu = _less(memory.on_gpu(), before_gpu) if engine else None
-    file = MODEL_FILE if path.is_dir() else path.name
-    precision = _precision(session.passport, file)
-    return Candidate(label, path, session, precision, _less(memory.resident(), before), gpu)
-
-
-def _precision(passport: Passport, file: str) -> str:
-    """Of one file of a bundle, which decides its budget; an engine has that of the ONNX file it was built from."""
-    if passport.engine is not None and file == passport.engine.get("file", ENGINE_FILE):
-        file = passport.engine["source"]
-    return str(passport.precision.get("files", {}).get(file, "fp32"))
+    # What runs on the CPU must not wake the GPU up.
+    place = devices.parse(device) if device is not None else FIRST_GPU if path.suffix in PLAN_SUFFIXES else None
+    gpu = place.index if place is not None and place.kind == "cuda" else None
+    before_gpu = None if gpu is None else memory.on_gpu(gpu)
+    session = Session(path, device=device, threads=threads, trust=trust)
+    taken = None if gpu is None else _less(memory.on_gpu(gpu), before_gpu)
+    return Candidate(label, path, session, session.precision, _less(memory.resident(), before), taken)
 
 
 def _less(after: int | None, before: int | None) -> int | None:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from stc.errors import StcError
+from stc.runtime.backends.tensorrt.cuda import Cuda, import_cudart
+
 SAMPLES = 20
 
 
@@ -41,14 +44,14 @@ def growth(resident: Sequence[int]) -> float | None:
     return float(np.median((sizes[later] - sizes[earlier]) / (later - earlier))) if len(sizes) >= SAMPLES else None
 
 
-def on_gpu() -> int | None:
-    """What all processes hold of the first GPU's memory; None without cuda-bindings or a GPU.
+def on_gpu(index: int) -> int | None:
+    """What all processes hold of the memory of GPU number `index`; None without cuda-bindings or that GPU.
 
     Never executed on a GPU.
     """
     try:
-        from cuda.bindings import runtime
-    except ImportError:
+        cuda = Cuda(import_cudart(), index)
+        with cuda.using():
+            return cuda.memory_in_use()
+    except StcError:
         return None
-    error, free, total = runtime.cudaMemGetInfo()
-    return None if error.value else int(total) - int(free)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,15 @@ from stc.benchmarks.agreement.parity import mask_iou
 from stc.benchmarks.agreement.proof import Proof
 from stc.benchmarks.reference import FrameOutputs
 from stc.benchmarks.report.structure import Report
-from stc.files import write_bytes
+from stc.errors import InputError
+from stc.files import check_folder, write_bytes
 from stc.runtime.bundle.passport import Passport
 from stc.runtime.masks.axis import MASK_THRESHOLD
+from stc.runtime.video.sinks import made
 
 Array = NDArray[Any]
 WORST = 6
+NAMED = r".+-\d+-frame\d{3,}-.+\.png"  # how `write` calls its files: model, rank, frame, class and row
 SIDE = 360  # pixels of a picture's longer side
 MARGIN = 0.25  # of the box, around it
 BOTH, ONLY_EXPECTED, ONLY_FOUND = (96, 168, 80), (0, 140, 255), (200, 60, 200)  # BGR
@@ -87,14 +91,31 @@ def of_report(report: Report) -> dict[str, list[Picture]]:
     }
 
 
+def check(folder: Path, beside: Iterable[Path]) -> None:
+    """Raise InputError when `write` could not write into `folder`, or would mix with files that it did not write.
+
+    beside: files that may be there.
+    """
+    check_folder(folder)
+    if others := made.foreign(folder, beside, NAMED):
+        raise InputError(
+            f"{folder}: holds files that stc-bench did not write ({made.shown(others)}); choose an empty folder for "
+            "the pictures, such as: --explain worst"
+        )
+
+
 def write(pictures: dict[str, list[Picture]], folder: Path) -> None:
-    """PNG files, each with what it shows in its name. Raises InputError when the folder cannot be written."""
+    """PNG files, each with what it shows in its name, in place of those of an earlier run.
+
+    Raises InputError when the folder cannot be written.
+    """
     import cv2
 
+    made.remove(folder, NAMED)
     for label, drawn in pictures.items():
         for rank, picture in enumerate(drawn, 1):
             name = re.sub(r"[^\w.-]+", "_", f"{label}-{rank}-{picture.name}")
-            write_bytes(folder / f"{name}.png", cv2.imencode(".png", picture.pixels)[1].tobytes())
+            write_bytes(folder / f"{name}.png", made.marked(cv2.imencode(".png", picture.pixels)[1].tobytes()))
 
 
 Row = tuple[int, float, Array, Array]

@@ -176,8 +176,10 @@ class Report:
         }
 
 
-def model_report(candidate: Candidate, samples: Samples, proof: Proof | None, *, serial: bool) -> ModelReport:
-    """serial: nothing of a frame overlaps, so its stages must add up."""
+def model_report(
+    candidate: Candidate, samples: Samples, proof: Proof | None, frame_size: tuple[int, int], *, serial: bool
+) -> ModelReport:
+    """frame_size: (H, W) of the source. serial: nothing of a frame overlaps, so its stages must add up."""
     session = candidate.session
     stages = {name: np.concatenate(samples.stage(name)) for name in samples.stages}
     whole = stages[END_TO_END].mean()
@@ -188,7 +190,7 @@ def model_report(candidate: Candidate, samples: Samples, proof: Proof | None, *,
         device=session.device,
         mask_head=session.mask_head,
         precision=candidate.precision,
-        input_size=session.passport.input_size,
+        input_size=session.passport.letterbox(frame_size).input_size,
         frames=samples.frames,
         fps=samples.frames / sum(turn.wall for turn in samples.turns),
         objects=float(np.mean([count for turn in samples.turns for count in turn.objects])),

@@ -190,6 +190,11 @@ def serve(stream: Stream, pictures: Sequence[Array], masks: MaskMaker, asked: As
 def _prepare(stream: Stream, pictures: Sequence[Array]) -> tuple[list[Any], Array | None, float]:
     start = perf_counter()
     prepared = [stream.prepare(picture) for picture in pictures]
+    if len(sizes := {letterbox.input_size for letterbox, _ in prepared}) > 1:
+        raise InputError(
+            f"frames that come to {len(sizes)} input sizes, and a batch has one; give a --source of one shape, or time "
+            "another scenario"
+        )
     inputs = np.stack([picture for _, picture in prepared]) if prepared else None
     return [letterbox for letterbox, _ in prepared], inputs, perf_counter() - start
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,10 @@ from stc.export.engine.parse import Parsed, parse
 from stc.export.engine.progress import Display, Silent, interruptible, monitor
 from stc.export.engine.toolchain import Toolchain
 from stc.export.graph.precision import Precision
+from stc.export.sizes import Sizes
 from stc.files import check_output, write_bytes
+from stc.runtime.backends.tensorrt import cuda
+from stc.runtime.backends.tensorrt.cuda import Cuda
 from stc.runtime.backends.tensorrt.engine import collector
 from stc.runtime.bundle.contract import INPUT
 from stc.runtime.bundle.engine_record import ENGINE_FILE, EngineRecord, PluginRecord
@@ -56,7 +60,8 @@ def build(
     precision: Precision,
     display: Display = Silent(),  # noqa: B008  (it has no state)
 ) -> Engine:
-    """Build the ONNX file `source`, whose content is `model`, for the batch sizes of `options`.
+    """Build the ONNX file `source`, whose content is `model`, for the batch sizes of `options`, and for its input sizes
+    where the file takes any.
 
     Raises InputError for a bad option or model, MissingDependencyError for a plugin that is not there, AccuracyError
     when the network or the engine is not of `precision`, IncompatibleError when TensorRT cannot parse or build it, and
@@ -65,15 +70,16 @@ def build(
     options = resolve(options, toolchain)
     plugin = _plugin(options)
     parsed = parse(model, source, toolchain, plugin)
-    counted = audit.count(audit.read(toolchain.module, parsed.network), precision)
+    counted = _audited(parsed, toolchain, options, precision)
     audit.check(counted, source)
     plan = _plan(parsed, source, toolchain, options, display)
     layers = inspect(plan, source, toolchain, precision)
     record = EngineRecord(
         flavour=toolchain.name,
         version=toolchain.version,
-        targets=options.targets or (_target(gather()),),
+        targets=options.targets or (_target(gather(), cuda.current()),),
         batch=options.batch.to_tuple(),
+        sizes=None if options.sizes is None else options.sizes.to_tuple(),
         source=source,
         plugin=None if plugin is None else _record(plugin),
         hardware_compatibility=options.hw_compat,
@@ -82,13 +88,25 @@ def build(
     return Engine(plan, record, counted, layers)
 
 
-def _target(here: Machine) -> str:
+def _audited(parsed: Parsed, toolchain: Toolchain, options: EngineOptions, precision: Precision) -> Audit:
+    """The network's layers in numbers, at the optimal size where it takes any: sizes weigh them."""
+    frames = parsed.network.get_input(0)
+    free = tuple(frames.shape)
+    if options.sizes is not None:
+        frames.shape = (free[0], *options.sizes.optimal, free[3])
+    counted = audit.count(audit.read(toolchain.module, parsed.network), precision)
+    if options.sizes is not None:
+        frames.shape = free
+    return counted
+
+
+def _target(here: Machine, gpu: Cuda | None) -> str:
     """Of the GPU that TensorRT has just built on."""
     if here.cuda_bindings is None:
         raise MissingDependencyError(f"cuda-bindings is not installed; fix: {FLAVOURS['tensorrt'].install}")
     if not here.gpus:
         raise IncompatibleError(f"CUDA does not tell this machine's GPU ({here.cuda_error}); see: stc-doctor")
-    return here.gpus[0].target
+    return here.gpus[0 if gpu is None else gpu.index].target
 
 
 def inspect(plan: bytes, source: str, toolchain: Toolchain, precision: Precision) -> EngineLayers | Missing:
@@ -155,12 +173,20 @@ def _config(parsed: Parsed, toolchain: Toolchain, options: EngineOptions) -> Any
         config.num_compute_capabilities = len(options.targets)
         for index, name in enumerate(options.targets):
             config.set_compute_capability(module.ComputeCapability.__members__[name], index)
-    pictures, *shape = parsed.network.get_input(0).shape
-    if pictures == -1:
+    shape = tuple(parsed.network.get_input(0).shape)
+    if -1 in shape:
         profile = parsed.builder.create_optimization_profile()
-        profile.set_shape(INPUT, *((size, *shape) for size in options.batch.to_tuple()))
+        profile.set_shape(INPUT, *_profile(shape, options))
         config.add_optimization_profile(profile)
     return config
+
+
+def _profile(shape: tuple[int, ...], options: EngineOptions) -> Iterator[tuple[int, ...]]:
+    """Least, optimal and largest shape of the frames: of `shape`, what is free (-1)."""
+    pictures, height, width, channels = shape
+    sizes = ((height, width),) * 3 if options.sizes is None else options.sizes.to_tuple()
+    for batch, size in zip(options.batch.to_tuple(), sizes, strict=True):
+        yield (batch if pictures == -1 else pictures, *size, channels)
 
 
 def _read_timing_cache(config: Any, options: EngineOptions) -> Any:
@@ -179,6 +205,8 @@ def sentence(built: Engine | Missing) -> str:
     record = built.record
     least, optimal, largest = record.batch
     batch = str(least) if least == largest else f"{least} to {largest}, best at {optimal}"
+    if record.sizes is not None:
+        batch += f", inputs {Sizes(*record.sizes)}"
     plugin = "from standard operators" if record.plugin is None else f"by plugin ({record.plugin.route})"
     return (
         f"{ENGINE_FILE}: {FLAVOURS[record.flavour].title} {record.version} for {', '.join(record.targets)}, "

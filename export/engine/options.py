@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from stc.errors import IncompatibleError, InputError
 from stc.export.engine.toolchain import OLDEST_EMBED, Asked, Toolchain
-from stc.export.sizes import Batch
+from stc.export.sizes import Batch, Size, Sizes, sizes_of
+from stc.runtime.letterbox import Letterbox
 
 AskedPlugin = Literal["auto", "library", "embed", "none"]
 HardwareCompatibility = Literal["none", "ampere_plus", "same_compute_capability"]
@@ -24,14 +25,16 @@ MAX_WORKSPACE_GIB = 1024.0
 class EngineOptions:
     """How to build an engine. Raises InputError for a value out of range.
 
-    workspace: GiB of GPU memory that a layer may use; None: TensorRT's default, all there is. opt_level: 0 (fastest
-    build) to 5 (fastest engine); None: TensorRT's default, 3. targets: compute capabilities, RTX only; empty: the
-    default set. timing_cache: a file that is read if it exists and written after the build.
+    sizes: of the input, where the model takes any; None: those that its rule gives. targets: compute capabilities, RTX
+    only; empty: the default set. workspace: GiB of GPU memory that a layer may use; None: TensorRT's default, all there
+    is. opt_level: 0 (fastest build) to 5 (fastest engine); None: TensorRT's default, 3. timing_cache: a file that is
+    read if it exists and written after the build.
     """
 
     trt: Asked = "auto"
     plugin: AskedPlugin = "auto"
     batch: Batch = Batch()  # noqa: RUF009  (frozen)
+    sizes: Sizes | None = None
     targets: tuple[str, ...] = ()
     workspace: float | None = None
     opt_level: int | None = None
@@ -48,6 +51,7 @@ class EngineOptions:
         """The options given that only an engine has, as typed."""
         given = {
             f"--plugin {self.plugin}": self.plugin != "auto",
+            "--sizes": self.sizes is not None,
             "--target": bool(self.targets),
             "--workspace": self.workspace is not None,
             "--opt-level": self.opt_level is not None,
@@ -55,6 +59,22 @@ class EngineOptions:
             "--timing-cache": self.timing_cache is not None,
         }
         return [option for option, present in given.items() if present]
+
+
+def for_sizes(
+    options: EngineOptions, fixed: bool, letterbox: Callable[[Size], Letterbox], frame: Size
+) -> EngineOptions:
+    """`options` with the sizes of a model that takes any: where none are asked for, `sizes_of`.
+
+    Raises InputError for sizes of a model that takes one.
+    """
+    if fixed:
+        if options.sizes is not None:
+            raise InputError(
+                f"--sizes {options.sizes}: this model takes one input size; leave it out, or choose --size"
+            )
+        return options
+    return options if options.sizes else replace(options, sizes=sizes_of(letterbox, frame))
 
 
 def parse_targets(texts: Sequence[str]) -> tuple[str, ...]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, Protocol, TypeVar
+
+from stc.runtime.backends.tensorrt import cuda
 
 T = TypeVar("T")
 Step = Callable[[str], None]  # called with a line per step of an export
@@ -65,17 +68,19 @@ def monitor(module: Any, display: Display, cancelled: threading.Event) -> Any:
 
 
 def interruptible(work: Callable[[], T], cancelled: threading.Event) -> T:
-    """`work()` in a thread of its own, so that Ctrl-C arrives while TensorRT computes.
+    """`work()` in a thread of its own, on this thread's GPU, so that Ctrl-C arrives while TensorRT computes.
 
     On KeyboardInterrupt sets `cancelled`, waits until `work` has stopped, and raises it again; a second one does not
     wait. What `work` raises is raised here.
     """
     results: list[T] = []
     errors: list[BaseException] = []
+    gpu = cuda.current()  # a new thread would have the first one
 
     def target() -> None:
         try:
-            results.append(work())
+            with nullcontext() if gpu is None else gpu.using():
+                results.append(work())
         except BaseException as error:
             errors.append(error)
 

@@ -15,7 +15,7 @@ from stc.benchmarks.reference import FrameOutputs, Reference, valid_rows
 from stc.errors import InputError
 from stc.model.config import ModelConfig
 from stc.model.network import STC, STCDeploy
-from stc.runtime.letterbox import Letterbox
+from stc.runtime.native.library import available
 
 FRAMES = 12
 MIN_FRAMES = 8  # fewer say nothing about ids
@@ -27,7 +27,7 @@ Array = NDArray[Any]
 
 
 def reference_frames(config: ModelConfig, video: Path | None) -> Array:
-    """uint8 (T, H, W, 3) BGR at the model's input size: the first frames of `video`, else a camera moved over two
+    """uint8 (T, H, W, 3) BGR as the model takes them: the first frames of `video`, else a camera moved over two
     photographs.
 
     Raises InputError when the video is unreadable or has fewer than 8 frames.
@@ -41,7 +41,7 @@ def reference_frames(config: ModelConfig, video: Path | None) -> Array:
 
 
 def calibration_frames(config: ModelConfig, video: Path) -> Array:
-    """uint8 (T, H, W, 3) BGR at the model's input size: up to 32 frames, evenly from the first 256 of `video`.
+    """uint8 (T, H, W, 3) BGR as the model takes them: up to 32 frames, evenly from the first 256 of `video`.
 
     Raises InputError when the video is unreadable or has fewer than 8 frames.
     """
@@ -72,8 +72,7 @@ def _video_frames(video: Path) -> list[Array]:
 
 
 def _letterbox(picture: Array, config: ModelConfig) -> Array:
-    height, width = picture.shape[:2]
-    return Letterbox.fit((height, width), config.input_size, config.resize, config.border_bgr).apply(picture)
+    return config.letterbox(picture.shape[:2]).apply(picture, available(threads=1))
 
 
 def run(model: STC, frames: Array) -> tuple[Reference, dict[str, Array]]:

@@ -45,9 +45,11 @@ def trained_by(
     config = with_backbone_style(config, style or layout.backbone_style)
     if config.stride_in_1x1:
         config = config.with_(pixel_mean=layout.msra_mean)
-    config = with_decode_rule(config, rule or layout.decode_rule)
-    height, width = config.input_size
-    assumed["input_size"] = f"{height}x{width}, the published one for video; say another with --size"
+    config = with_decode_rule(config, rule or layout.decode_rule).with_(shortest_edge=layout.shortest_edge)
+    sizes = "{}x{}".format(*config.input_size)
+    if config.shortest_edge is not None:
+        sizes = "shorter side {}, longer at most {}".format(*config.shortest_edge)
+    assumed["input_size"] = f"{sizes}, the published one for video; say another, for all frames, with --size"
     assumed["decode_constants"] = (
         f"threshold {config.score_threshold:g}, NMS above IoU {config.nms_threshold:g} of the best "
         f"{config.pre_nms_topk}, masks at stride {config.mask_out_stride}, as published"

@@ -45,7 +45,7 @@ FLAGS = {
     **dict.fromkeys(("stride_in_1x1", "channel_order", "pixel_mean", "pixel_std"), "--backbone-style"),
     **dict.fromkeys(("score_form", "threshold_with_centerness", "level_topk", "clip_boxes"), "--decode-rule"),
     **dict.fromkeys(("drop_empty_boxes", "mask_out_stride", "resize", "nms_threshold"), "--decode-rule"),
-    "input_size": "--size",
+    **dict.fromkeys(("input_size", "shortest_edge"), "--size"),
     "max_detections": "--max-detections",
 }
 

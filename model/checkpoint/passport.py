@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from stc.model.checkpoint.load import Checkpoint
+from stc.model.config import DIVISOR
 from stc.model.decode_rules import decode_rule
 from stc.runtime.bundle.passport import Passport
 from stc.runtime.tracking.config import TrackerConfig
@@ -23,6 +24,8 @@ def passport_of(source: Checkpoint, file: str, name: str) -> Passport:
         classes=config.classes,
         input_size=config.input_size,
         padded_size=config.padded_size,
+        shortest_edge=config.shortest_edge,
+        divisor=DIVISOR,
         resize=config.resize,
         border=config.border_bgr,
         max_detections=config.max_detections,

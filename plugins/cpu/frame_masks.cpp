@@ -10,8 +10,9 @@
 #include <vector>
 
 #include "dispatch.h"
+#include "encodings/outlines.h"
+#include "encodings/runs.h"
 #include "parallel.h"
-#include "runs.h"
 #include "stc/same_layout.h"
 #include "stc_cpu.h"
 
@@ -80,8 +81,10 @@ Window window_of(const FrameMasks& op, const Box& box, int group) {
 /// What all forms begin with. Throws std::bad_alloc.
 class Work {
  public:
-  Work(const FrameMasks& masks, int threads)
+  Work(const FrameMasks& masks, Storage storage, int threads)
       : op(masks),
+        form_(kernels_.frame_masks(storage)),
+        item_(storage == Storage::kHalf ? sizeof(Half) : sizeof(float)),
         columns_(op.x, kernels_.group),
         floats_(mask_scratch(op, columns_.plan)),
         scratch_(floats_ * threads),
@@ -91,7 +94,7 @@ class Work {
   int64_t pitch() const { return columns_.plan.pixels() / 8; }
 
   Window window(int instance, int lane) {
-    const Box box = kernels_.box_above(cells(instance), op.rows, op.cols, above_.data() + lane * (op.cols + 1));
+    const Box box = form_.box_above(cells(instance), op.rows, op.cols, above_.data() + lane * (op.cols + 1));
     return window_of(op, box, kernels_.group);
   }
 
@@ -100,25 +103,27 @@ class Work {
     window.y0 = std::max(window.y0, y0);
     window.y1 = std::min(window.y1, y1);
     if (window.y0 >= window.y1) return;
-    kernels_.mask_bits(op, columns_.plan, cells(instance), window, target, pitch, scratch_.data() + lane * floats_);
+    form_.mask_bits(op, columns_.plan, cells(instance), window, target, pitch, scratch_.data() + lane * floats_);
   }
 
   const FrameMasks& op;
 
  private:
-  const float* cells(int instance) const {
-    return static_cast<const float*>(op.probabilities) + int64_t{instance} * op.rows * op.cols;
+  const void* cells(int instance) const {
+    return static_cast<const uint8_t*>(op.probabilities) + item_ * instance * op.rows * op.cols;
   }
 
   const Kernels& kernels_ = best_kernels();
+  FrameMaskKernels form_;
+  int64_t item_;  // bytes
   OwnedPlan columns_;
   int64_t floats_;
   std::vector<float> scratch_;
   std::vector<uint16_t> above_;
 };
 
-void bit_masks(const FrameMasks& op, uint8_t* words, int threads) {
-  Work work(op, threads);
+void bit_masks(const FrameMasks& op, Storage storage, uint8_t* words, int threads) {
+  Work work(op, storage, threads);
   const Share share(op.instances, op.y.size, threads);
   const int64_t pitch = 4 * ((int64_t{op.x.size} + 31) / 32);
   parallel_for(share.tasks(), threads, [&](int task, int lane) {
@@ -129,8 +134,8 @@ void bit_masks(const FrameMasks& op, uint8_t* words, int threads) {
   });
 }
 
-void dense_masks(const FrameMasks& op, uint8_t* pixels, int threads) {
-  Work work(op, threads);
+void dense_masks(const FrameMasks& op, Storage storage, uint8_t* pixels, int threads) {
+  Work work(op, storage, threads);
   const Share share(op.instances, op.y.size, threads);
   const int64_t pitch = work.pitch(), frame_bytes = op.y.size * pitch, width = op.x.size;
   std::vector<uint8_t> frames(frame_bytes * threads);
@@ -140,21 +145,16 @@ void dense_masks(const FrameMasks& op, uint8_t* pixels, int threads) {
     const int right = std::min(window.x1, op.x.size);
     uint8_t* bits = frames.data() + lane * frame_bytes;
     work.bits(i, window, begin, end, lane, bits, pitch);
-    for (int y = begin; y < end; ++y) {
+    for (int y = std::max(begin, window.y0); y < std::min(end, window.y1); ++y) {
       uint8_t* row = pixels + (int64_t{i} * op.y.size + y) * width;
-      if (y < window.y0 || y >= window.y1) {
-        std::memset(row, 0, width);
-        continue;
-      }
-      std::memset(row, 0, window.x0);
       best_kernels().spread_bits(bits + y * pitch + window.x0 / 8, right - window.x0, row + window.x0);
-      std::memset(row + right, 0, width - right);
     }
   });
 }
 
-int64_t rle_masks(const FrameMasks& op, char* text, int64_t capacity, int64_t* ends, int64_t* areas, int threads) {
-  Work work(op, threads);
+int64_t rle_masks(const FrameMasks& op, Storage storage, char* text, int64_t capacity, int64_t* ends, int64_t* areas,
+                  int threads) {
+  Work work(op, storage, threads);
   const int64_t pitch = work.pitch(), frame_bytes = op.y.size * pitch;
   std::vector<uint8_t> frames(frame_bytes * threads);
   std::vector<Runs> runs(threads);
@@ -182,15 +182,52 @@ int64_t rle_masks(const FrameMasks& op, char* text, int64_t capacity, int64_t* e
   return STC_OK;
 }
 
-/// Calls form(op, threads) when the arguments are sound and there is something to do.
+/// Throws std::bad_alloc. Whether corners and rings had room; then they are written, `counts` always.
+bool outline_masks(const FrameMasks& op, Storage storage, stc_outlines& found, int threads) {
+  Work work(op, storage, threads);
+  const int64_t pitch = work.pitch(), frame_bytes = op.y.size * pitch;
+  std::vector<uint8_t> frames(frame_bytes * threads);
+  std::vector<Outlines> outlines(op.instances);
+  std::atomic<bool> failed{false};
+  parallel_for(op.instances, threads, [&](int i, int lane) noexcept {
+    const Window window = work.window(i, lane);
+    uint8_t* bits = frames.data() + lane * frame_bytes;
+    work.bits(i, window, 0, op.y.size, lane, bits, pitch);
+    try {
+      outlines[i].find(bits, pitch, window);
+    } catch (const std::bad_alloc&) {
+      failed = true;
+    }
+  });
+  if (failed) throw std::bad_alloc();
+  found.corners = found.rings = 0;
+  for (const Outlines& one : outlines) {
+    found.corners += static_cast<int64_t>(one.corners().size()) / 2;
+    found.rings += static_cast<int64_t>(one.rings().size());
+  }
+  if (found.corners > found.corner_room || found.rings > found.ring_room) return false;
+  int32_t* corner = found.xy;
+  int64_t *ring = found.ring, end = 0;
+  for (int i = 0; i < op.instances; ++i) {
+    corner = std::copy(outlines[i].corners().begin(), outlines[i].corners().end(), corner);
+    for (const Outlines::Ring& one : outlines[i].rings()) {
+      *ring++ = i;
+      *ring++ = one.part;
+      *ring++ = end += one.corners;
+    }
+  }
+  return true;
+}
+
+/// Calls form(op, storage, threads) when the arguments are sound and there is something to do.
 template <class Form>
-int64_t checked(const stc_frame_masks* masks, int threads, Form form) {
+int64_t checked(const stc_frame_masks* masks, int32_t storage, int threads, Form form) {
   FrameMasks op;
   std::memcpy(&op, masks, sizeof op);
-  if (!sound(op, threads)) return STC_BAD_ARGUMENT;
+  if (!sound(op, threads) || (storage != 0 && storage != 1)) return STC_BAD_ARGUMENT;
   if (op.instances == 0) return STC_OK;
   try {
-    return form(op, std::min(threads, kMostThreads));
+    return form(op, static_cast<Storage>(storage), std::min(threads, kMostThreads));
   } catch (const std::bad_alloc&) {
     return STC_OUT_OF_MEMORY;
   }
@@ -200,24 +237,35 @@ int64_t checked(const stc_frame_masks* masks, int threads, Form form) {
 }  // namespace stc::cpu
 
 using stc::FrameMasks;
+using stc::Storage;
 
-int32_t stc_cpu_dense_masks(const stc_frame_masks* masks, uint8_t* pixels, int32_t threads) {
-  return static_cast<int32_t>(stc::cpu::checked(masks, threads, [&](const FrameMasks& op, int threads) {
-    stc::cpu::dense_masks(op, pixels, threads);
+int32_t stc_cpu_dense_masks(const stc_frame_masks* masks, int32_t storage, uint8_t* pixels, int32_t threads) {
+  const auto form = [&](const FrameMasks& op, Storage type, int most) {
+    stc::cpu::dense_masks(op, type, pixels, most);
     return STC_OK;
-  }));
+  };
+  return static_cast<int32_t>(stc::cpu::checked(masks, storage, threads, form));
 }
 
-int32_t stc_cpu_bit_masks(const stc_frame_masks* masks, uint32_t* words, int32_t threads) {
-  return static_cast<int32_t>(stc::cpu::checked(masks, threads, [&](const FrameMasks& op, int threads) {
-    stc::cpu::bit_masks(op, reinterpret_cast<uint8_t*>(words), threads);
+int32_t stc_cpu_bit_masks(const stc_frame_masks* masks, int32_t storage, uint32_t* words, int32_t threads) {
+  const auto form = [&](const FrameMasks& op, Storage type, int most) {
+    stc::cpu::bit_masks(op, type, reinterpret_cast<uint8_t*>(words), most);
     return STC_OK;
-  }));
+  };
+  return static_cast<int32_t>(stc::cpu::checked(masks, storage, threads, form));
 }
 
-int64_t stc_cpu_rle_masks(const stc_frame_masks* masks, char* text, int64_t capacity, int64_t* ends, int64_t* areas,
-                          int32_t threads) {
-  return stc::cpu::checked(masks, threads, [&](const FrameMasks& op, int threads) {
-    return stc::cpu::rle_masks(op, text, capacity, ends, areas, threads);
+int64_t stc_cpu_rle_masks(const stc_frame_masks* masks, int32_t storage, char* text, int64_t capacity, int64_t* ends,
+                          int64_t* areas, int32_t threads) {
+  return stc::cpu::checked(masks, storage, threads, [&](const FrameMasks& op, Storage type, int most) {
+    return stc::cpu::rle_masks(op, type, text, capacity, ends, areas, most);
   });
+}
+
+int32_t stc_cpu_outline_masks(const stc_frame_masks* masks, int32_t storage, stc_outlines* found, int32_t threads) {
+  found->corners = found->rings = 0;
+  return static_cast<int32_t>(
+      stc::cpu::checked(masks, storage, threads, [&](const FrameMasks& op, Storage type, int most) {
+        return stc::cpu::outline_masks(op, type, *found, most) ? STC_OK : STC_NO_ROOM;
+      }));
 }

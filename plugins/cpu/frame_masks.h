@@ -45,14 +45,15 @@ struct Box {
   int top, bottom, left, right;
 };
 
-/// An empty box has top >= bottom. `columns` is scratch, uint16[cols / kLanes + 1].
-template <class Lanes>
-Box box_above(const float* cells, int rows, int cols, uint16_t* columns) {
+/// An empty box has top >= bottom. `columns` is scratch, uint16[cols / kLanes + 1]. `probabilities` are of `Type`.
+template <class Lanes, class Type>
+Box box_above(const void* probabilities, int rows, int cols, uint16_t* columns) {
+  const Type* cells = static_cast<const Type*>(probabilities);
   const int vectors = cols / Lanes::kLanes;
   Box box{rows, 0, cols, 0};
   std::memset(columns, 0, sizeof(uint16_t) * (vectors + 1));
   for (int row = 0; row < rows; ++row) {
-    const float* line = cells + int64_t{row} * cols;
+    const Type* line = cells + int64_t{row} * cols;
     unsigned any = 0;
     for (int i = 0; i < vectors; ++i) {
       const unsigned found = above(Lanes::load(line + i * Lanes::kLanes), kMaskThreshold);
@@ -61,7 +62,7 @@ Box box_above(const float* cells, int rows, int cols, uint16_t* columns) {
     }
     unsigned rest = 0;
     for (int x = vectors * Lanes::kLanes; x < cols; ++x) {
-      rest |= static_cast<unsigned>(read(line + x) > kMaskThreshold) << x % Lanes::kLanes;
+      rest |= static_cast<unsigned>(static_cast<float>(read(line + x)) > kMaskThreshold) << x % Lanes::kLanes;
     }
     columns[vectors] = static_cast<uint16_t>(columns[vectors] | rest);
     if (!(any | rest)) continue;
@@ -88,12 +89,25 @@ void resample_columns(const float* cells, const ColumnPlan& plan, const Window& 
   }
 }
 
-/// The mask's bits in rows [y0, y1) of the window: bit i of byte b of row y of `bits`, `pitch` bytes a row, is pixel
-/// (y, 8 b + i). `cells` is one instance, (rows, cols); bytes outside the window are left alone, bits beyond the frame
-/// are 0.
+/// `count` cells as floats. Both need no alignment.
 template <class Lanes>
-void mask_bits(const FrameMasks& op, const ColumnPlan& plan, const float* cells, const Window& window, uint8_t* bits,
-               int64_t pitch, float* scratch) {
+void float_row(const float* cells, int count, float* target) {
+  std::memcpy(target, cells, sizeof(float) * count);
+}
+template <class Lanes>
+void float_row(const Half* cells, int count, float* target) {
+  int x = 0;
+  for (; x + Lanes::kLanes <= count; x += Lanes::kLanes) Lanes::load(cells + x).store(target + x);
+  for (; x < count; ++x) target[x] = to_float(read(cells + x));
+}
+
+/// The mask's bits in rows [y0, y1) of the window: bit i of byte b of row y of `bits`, `pitch` bytes a row, is pixel
+/// (y, 8 b + i). `probabilities` is one instance, (rows, cols) of `Type`; bytes outside the window are left alone, bits
+/// beyond the frame are 0.
+template <class Lanes, class Type>
+void mask_bits(const FrameMasks& op, const ColumnPlan& plan, const void* probabilities, const Window& window,
+               uint8_t* bits, int64_t pitch, float* scratch) {
+  const Type* cells = static_cast<const Type*>(probabilities);
   constexpr int kStep = kGroup<Lanes>;
   const int64_t plane = plan.pixels();
   float* const rise = scratch + 2 * plane;
@@ -102,7 +116,7 @@ void mask_bits(const FrameMasks& op, const ColumnPlan& plan, const float* cells,
   const auto resampled = [&](int row) {
     float* kept = scratch + (row & 1) * plane;
     if (held[row & 1] != row) {
-      std::memcpy(padded, cells + int64_t{row} * op.cols, sizeof(float) * op.cols);
+      float_row<Lanes>(cells + int64_t{row} * op.cols, op.cols, padded);
       resample_columns<Lanes>(padded, plan, window, kept);
       held[row & 1] = row;
     }

@@ -14,14 +14,19 @@ struct MaskHeadKernel {
   void (*mask_rows)(const DynamicMaskHead&, const FeatureRows&, int64_t instance, int begin, int end, float* scratch);
 };
 
+/// For one type of the probabilities.
+struct FrameMaskKernels {
+  Box (*box_above)(const void* probabilities, int rows, int cols, uint16_t* columns);
+  void (*mask_bits)(const FrameMasks&, const ColumnPlan&, const void* probabilities, const Window&, uint8_t* bits,
+                    int64_t pitch, float* scratch);
+};
+
 struct Kernels {
   const char* name;
   /// Both members are null for a network that is not among STC_MASK_HEAD_NETWORKS.
   MaskHeadKernel (*mask_head)(int channels, int layers, Storage storage);
   int group;  ///< of the ColumnPlan that mask_bits reads
-  Box (*box_above)(const float* cells, int rows, int cols, uint16_t* columns);
-  void (*mask_bits)(const FrameMasks&, const ColumnPlan&, const float* cells, const Window&, uint8_t* bits,
-                    int64_t pitch, float* scratch);
+  FrameMaskKernels (*frame_masks)(Storage storage);
   void (*spread_bits)(const uint8_t* bits, int count, uint8_t* pixels);
   ResizeKernels resize;
 };
@@ -41,7 +46,11 @@ Kernels kernels(const ResizeKernels& resize) {
     return storage == Storage::kHalf ? mask_head_kernel<Lanes, Half>(channels, layers)
                                      : mask_head_kernel<Lanes, float>(channels, layers);
   };
-  return {Lanes::kName, mask_head, kGroup<Lanes>, box_above<Lanes>, mask_bits<Lanes>, spread_bits<Lanes>, resize};
+  const auto frame_masks = [](Storage storage) -> FrameMaskKernels {
+    if (storage == Storage::kHalf) return {box_above<Lanes, Half>, mask_bits<Lanes, Half>};
+    return {box_above<Lanes, float>, mask_bits<Lanes, float>};
+  };
+  return {Lanes::kName, mask_head, kGroup<Lanes>, frame_masks, spread_bits<Lanes>, resize};
 }
 
 Kernels portable_kernels();

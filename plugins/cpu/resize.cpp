@@ -1,7 +1,6 @@
-// Resizing as the C interface offers it: checks, and bands of rows shared out over threads.
+// Resizing as the C interface offers it: checks, and columns first in bands of rows shared out over threads.
 #include "resize.h"
 
-#include <algorithm>
 #include <cstring>
 #include <new>
 #include <vector>
@@ -12,7 +11,8 @@
 namespace stc::cpu {
 namespace {
 
-bool sound(const stc_resize_axis& axis, int source) {
+/// `most`: what the weights of a target pixel add up to, at most.
+bool sound(const stc_resize_axis& axis, int source, int64_t most) {
   if (axis.size < 1 || axis.taps < 1 || source < 1 || !axis.first || !axis.weights) return false;
   for (int o = 0; o < axis.size; ++o) {
     if (axis.first[o] < (o > 0 ? axis.first[o - 1] : 0) || axis.first[o] >= source) return false;
@@ -22,7 +22,7 @@ bool sound(const stc_resize_axis& axis, int source) {
       if (weight < 0 || (weight > 0 && t >= source - axis.first[o])) return false;
       sum += weight;
     }
-    if (sum > 2 << kFraction) return false;  // 255 times it stays below 2^31
+    if (sum > most) return false;
   }
   return true;
 }
@@ -53,7 +53,7 @@ struct OwnedAxis {
 };
 
 /// Throws std::bad_alloc.
-void resize(const stc_resize& op, int threads) {
+void resize_columns_first(const stc_resize& op, int threads) {
   const OwnedAxis x(op.x), y(op.y);
   const ResizeKernels& kernels = best_kernels().resize;
   const int bytes = op.x.size * kChannels, taps = y.axis.taps;
@@ -65,7 +65,9 @@ void resize(const stc_resize& op, int threads) {
     return std::min(op.height, y.axis.first[share.end(band) - 1] + taps) - y.axis.first[share.begin(band)];
   };
   for (int band = 0; band < share.tasks(); ++band) most = std::max(most, rows_of(band));
-  std::vector<uint8_t> narrowed(most * pitch * threads);
+  const bool packed = op.source_pixel != kChannels || op.source_channel != 1;
+  const int64_t copy = packed ? int64_t{kChannels} * op.width : 0;
+  std::vector<uint8_t> narrowed(most * pitch * threads), copies(copy * kRowsAtOnce * threads);
   std::vector<const uint8_t*> pointers(static_cast<size_t>(taps) * threads);
 
   parallel_for(share.tasks(), threads, [&](int band, int lane) {
@@ -77,7 +79,12 @@ void resize(const stc_resize& op, int threads) {
       uint8_t* to[kRowsAtOnce];
       const int some = std::min(kRowsAtOnce, count - row);
       for (int i = 0; i < some; ++i) {
-        from[i] = op.source + (begin + row + i) * op.source_pitch;
+        from[i] = op.source + (begin + row + i) * op.source_row;
+        if (packed) {
+          uint8_t* const own = copies.data() + (lane * kRowsAtOnce + i) * copy;
+          pack_row(op, begin + row + i, own);
+          from[i] = own;
+        }
         to[i] = kept + (row + i) * pitch;
       }
       kernels.columns(x.axis, from, op.width, some, to);
@@ -95,13 +102,20 @@ void resize(const stc_resize& op, int threads) {
 
 int32_t stc_cpu_resize(const stc_resize* op, int32_t threads) {
   using stc::cpu::kChannels;
-  if (threads < 1 || !stc::cpu::sound(op->y, op->height) || !stc::cpu::sound(op->x, op->width) || !op->source ||
-      !op->target || op->source_pitch < int64_t{kChannels} * op->width ||
-      op->target_pitch < int64_t{kChannels} * op->x.size) {
+  // 255 times the sum of the weights stays below 2^31; rows first has a bit less room.
+  const int64_t most = int64_t{op->order == STC_COLUMNS_FIRST ? 2 : 1} << stc::cpu::kFraction;
+  if (threads < 1 || (op->order != STC_COLUMNS_FIRST && op->order != STC_ROWS_FIRST) ||
+      !stc::cpu::sound(op->y, op->height, most) || !stc::cpu::sound(op->x, op->width, most) || !op->source ||
+      !op->target || op->target_pitch < int64_t{kChannels} * op->x.size) {
     return STC_BAD_ARGUMENT;
   }
   try {
-    stc::cpu::resize(*op, std::min(threads, stc::cpu::kMostThreads));
+    const int most_threads = std::min(threads, stc::cpu::kMostThreads);
+    if (op->order == STC_ROWS_FIRST) {
+      stc::cpu::resize_rows_first(*op, most_threads);
+    } else {
+      stc::cpu::resize_columns_first(*op, most_threads);
+    }
   } catch (const std::bad_alloc&) {
     return STC_OUT_OF_MEMORY;
   }

@@ -1,7 +1,9 @@
-// Pillow's BILINEAR for pictures of three channels: a triangle filter as wide as the shrinking asks for, columns first,
-// each pass rounded to 8 bits. Integer arithmetic, so every instruction set gives the same bytes.
+// Resizing of pictures of three channels, in two orders. Columns first, each pass rounded to 8 bits, is Pillow's; rows
+// first, with 7 more bits in between, reads every source pixel once and in the order of memory: what averages of areas
+// want. Integer arithmetic, so every instruction set gives the same bytes.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "stc_cpu.h"
@@ -12,6 +14,7 @@ constexpr int kChannels = 3;
 constexpr int kFraction = 22;   ///< bits of a weight; 1 is 2^22
 constexpr int kLowBits = 11;    ///< a weight in two parts that fit 16 bits: high * 2^11 + low
 constexpr int kRowsAtOnce = 4;  ///< every weight that was read serves so many rows
+constexpr int kBetween = 7;     ///< bits that rows first keeps below a level between its passes
 
 /// One axis, arranged for vectors: `taps` is a multiple of 4, weights beyond the source's end are 0.
 struct ResizeAxis {
@@ -21,11 +24,43 @@ struct ResizeAxis {
   const int16_t *high, *low;  ///< (size, taps) the same in two parts
 };
 
+/// The same for rows first: weights in 16 bits, of which `bits` are the fraction.
+struct ShortAxis {
+  int size, taps, bits;
+  const int32_t* first;
+  const int16_t* weights;
+};
+
+/// Where the channels of a row's pixels lie, in elements: channel c of pixel p at p * pixel + c * channel.
+struct Spacing {
+  int pixel, channel;
+
+  /// Elements from the least of two neighbouring pixels to the greatest: two pixels fit a vector of eight.
+  static bool fits(int64_t pixel, int64_t channel) {
+    return std::max(pixel, -pixel) + (kChannels - 1) * std::max(channel, -channel) < 8;
+  }
+};
+
+/// Two rows of a picture from their lowest addresses on, `bytes` long; pixel 0 begins `origin` bytes in.
+struct SourceRows {
+  const uint8_t *first, *second;
+  int64_t bytes, origin;
+  Spacing spacing;
+};
+
 struct ResizeKernels {
   /// `count` rows of `width` source pixels along x: rows[i] to targets[i], which may be written a vector further.
   void (*columns)(const ResizeAxis& x, const uint8_t* const* rows, int width, int count, uint8_t* const* targets);
   /// One row of `bytes` bytes from rows[0..taps - 1], which may be read a vector further.
   void (*rows)(const ResizeAxis& y, int pixel, const uint8_t* const* rows, int bytes, uint8_t* target);
+
+  /// Rows first. Of each of `bytes` bytes the sum over `taps` (even) rows, in 2^-kBetween; reads nothing else.
+  void (*blend_rows)(const int16_t* weights, int taps, int bits, const uint8_t* const* rows, int64_t bytes,
+                     int16_t* target);
+  /// Then along x, rounded to bytes. `row` points at pixel 0; every tap is read, and up to a vector around it.
+  void (*blend_pixels)(const ShortAxis& x, const int16_t* row, Spacing spacing, uint8_t* target);
+  /// Both for axes of two taps, where target pixels are few: of the two rows only what they read, with the same result.
+  void (*blend_few)(const ShortAxis& x, const int16_t* weights, int bits, const SourceRows& rows, uint8_t* target);
 };
 
 inline constexpr int kVector = 64;  ///< bytes that may be read or written beyond a row
@@ -38,5 +73,11 @@ ResizeKernels avx2_resize();  ///< only to be called where the machine has AVX2
 /// ResizeKernels::columns from target pixel `begin` on, without vectors: for what none fits.
 void resize_columns_from(int begin, const ResizeAxis& x, const uint8_t* const* rows, int width, int count,
                          uint8_t* const* targets);
+
+/// The picture resized rows first, on at most `threads` threads. Throws std::bad_alloc.
+void resize_rows_first(const stc_resize& op, int threads);
+
+/// Row `y` of the source as `width` pixels of three bytes side by side.
+void pack_row(const stc_resize& op, int y, uint8_t* target);
 
 }  // namespace stc::cpu

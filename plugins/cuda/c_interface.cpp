@@ -4,6 +4,9 @@
 #include "stc/same_layout.h"
 #include "stc_cuda.h"
 
+#define STC_TEXT_OF(number) #number
+#define STC_TEXT(number) STC_TEXT_OF(number)
+
 namespace {
 
 template <class Native, class Plain>
@@ -16,6 +19,8 @@ Native native(const Plain* plain) {
 }  // namespace
 
 int32_t stc_cuda_abi(void) { return STC_CUDA_ABI; }
+
+const char* stc_cuda_built_with(void) { return "stc: CUDART_VERSION=" STC_TEXT(CUDART_VERSION); }
 
 int32_t stc_cuda_dynamic_mask_head(const stc_dynamic_mask_head* op, void* stream) {
   return stc::cuda::dynamic_mask_head(native<stc::DynamicMaskHead>(op), static_cast<cudaStream_t>(stream));

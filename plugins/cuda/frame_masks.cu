@@ -7,6 +7,7 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kGridLimit = 65535;
+constexpr int64_t kBlockLimit = (int64_t{1} << 31) - 1;
 
 template <bool Dense>
 cudaError_t launch(FrameMasks masks, Storage storage, void* out, cudaStream_t stream) noexcept {
@@ -17,7 +18,9 @@ cudaError_t launch(FrameMasks masks, Storage storage, void* out, cudaStream_t st
   if (masks.instances == 0) return cudaSuccess;
   const auto kernel = storage == Storage::kHalf ? frame_masks_kernel<Dense, __half> : frame_masks_kernel<Dense, float>;
   const int64_t words = int64_t{(masks.x.size - 1) / kWord + 1} * masks.y.size;
-  const dim3 grid(static_cast<unsigned>((words + kThreads - 1) / kThreads), masks.instances);
+  const int64_t blocks = (words + kThreads - 1) / kThreads;
+  if (blocks > kBlockLimit) return cudaErrorInvalidValue;
+  const dim3 grid(static_cast<unsigned>(blocks), masks.instances);
   void* arguments[] = {&masks, &out};
   return cudaLaunchKernel(kernel, grid, dim3(kThreads), arguments, 0, stream);
 }

@@ -19,6 +19,10 @@ extern "C" {
 #endif
 
 STC_CUDA_API int32_t stc_cuda_abi(void);
+/* "stc: CUDART_VERSION=13000": the CUDA whose runtime is in the library, 1000 times the major version and 10 times the
+   minor. A driver of an older major version serves none of its calls. The text can also be found in the file by whoever
+   does not want to load it. */
+STC_CUDA_API const char* stc_cuda_built_with(void);
 STC_CUDA_API int32_t stc_cuda_dynamic_mask_head(const stc_dynamic_mask_head* op, void* stream);
 
 /* storage of the probabilities 0: float32, 1: IEEE half. words (instances, H, ceil(W / 32)): pixel x is bit x % 32 of

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 #include <thread>
 #include <vector>
@@ -127,6 +128,56 @@ std::string decoded(const char* text, const char* end, int64_t pixels) {
   return found;
 }
 
+/// Probabilities of half the bits give what their floats give.
+void halves(stc_frame_masks op, int threads) {
+  const int64_t cells = int64_t{op.instances} * op.rows * op.cols, pixels = int64_t{op.y.size} * op.x.size;
+  Buffer<uint16_t> narrow = buffer<uint16_t>(cells);
+  Buffer<float> wide = buffer<float>(cells);
+  for (int64_t i = 0; i < cells; ++i) {
+    float value;
+    std::memcpy(&value, static_cast<const float*>(op.probabilities) + i, sizeof value);
+    wide[i] = number(narrow[i] = half(value));
+  }
+  std::vector<uint8_t> masks[2];
+  for (std::vector<uint8_t>& mask : masks) mask.resize(op.instances * pixels);
+  op.probabilities = wide.get();
+  require(stc_cpu_dense_masks(&op, 0, masks[0].data(), threads) == STC_OK, "floats: status");
+  Shifted<uint16_t> own(narrow.get(), cells);
+  op.probabilities = own.get();
+  require(stc_cpu_dense_masks(&op, 1, masks[1].data(), threads) == STC_OK, "halves: status");
+  require(op.instances == 0 || std::memcmp(masks[0].data(), masks[1].data(), op.instances * pixels) == 0,
+          "halves: pixels");
+}
+
+/// Every pixel lies inside of an odd number of rings where it is in the mask, and of an even one elsewhere.
+void outlines(const stc_frame_masks& op, const uint8_t* dense, int threads) {
+  stc_outlines found{nullptr, nullptr, 0, 0, -1, -1};
+  const int status = stc_cpu_outline_masks(&op, 0, &found, threads);
+  require(status == (found.rings ? STC_NO_ROOM : STC_OK), "outlines: room", status);
+  Buffer<int32_t> corners = buffer<int32_t>(2 * found.corners);
+  Buffer<int64_t> rings = buffer<int64_t>(3 * found.rings);
+  found = {corners.get(), rings.get(), found.corners, found.rings, -1, -1};
+  require(stc_cpu_outline_masks(&op, 0, &found, threads) == STC_OK, "outlines: status");
+  require(found.corners == found.corner_room && found.rings == found.ring_room, "outlines: numbers");
+  const int height = op.y.size, width = op.x.size;
+  std::vector<uint8_t> inside(int64_t{op.instances} * height * width);
+  int64_t begin = 0;
+  for (int64_t r = 0; r < found.rings; ++r) {
+    const int64_t instance = rings[3 * r], end = rings[3 * r + 2];
+    require(end - begin >= 4 && instance >= (r ? rings[3 * r - 3] : 0), "outlines: ring", end - begin);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t next = i + 1 < end ? i + 1 : begin;
+      const int32_t x = corners[2 * i], y[2] = {corners[2 * i + 1], corners[2 * next + 1]};
+      if (x != corners[2 * next]) continue;
+      for (int32_t row = std::min(y[0], y[1]); row < std::max(y[0], y[1]); ++row) {
+        for (int32_t col = x; col < width; ++col) inside[(instance * height + row) * width + col] ^= 1;
+      }
+    }
+    begin = end;
+  }
+  require(std::equal(inside.begin(), inside.end(), dense), "outlines: pixels");
+}
+
 void frame_masks(Random& random, int threads) {
   const int grid[2] = {between(random, 1, 24), between(random, 1, 40)}, stride = between(random, 1, 8);
   const int resized[2] = {between(random, 1, grid[0] * stride), between(random, 1, grid[1] * stride)};
@@ -140,15 +191,18 @@ void frame_masks(Random& random, int threads) {
   const stc_frame_masks op{static_cast<float*>(own_probabilities.get()), y.axis, x.axis, n, grid[0], grid[1]};
 
   Buffer<uint8_t> dense = buffer<uint8_t>(n * pixels);
+  std::fill_n(dense.get(), n * pixels, uint8_t{0});
   const int words = (frame[1] + 31) / 32;
   Buffer<uint32_t> bits = buffer<uint32_t>(int64_t{n} * frame[0] * words);
   Buffer<int64_t> ends = buffer<int64_t>(n), areas = buffer<int64_t>(n);
-  require(stc_cpu_dense_masks(&op, dense.get(), threads) == STC_OK, "dense: status");
-  require(stc_cpu_bit_masks(&op, bits.get(), threads) == STC_OK, "bits: status");
-  const int64_t needed = stc_cpu_rle_masks(&op, nullptr, 0, ends.get(), areas.get(), threads);
+  require(stc_cpu_dense_masks(&op, 0, dense.get(), threads) == STC_OK, "dense: status");
+  halves(op, threads);
+  outlines(op, dense.get(), threads);
+  require(stc_cpu_bit_masks(&op, 0, bits.get(), threads) == STC_OK, "bits: status");
+  const int64_t needed = stc_cpu_rle_masks(&op, 0, nullptr, 0, ends.get(), areas.get(), threads);
   require((needed > 0) == (n > 0), "runs: needed");
   Buffer<char> text = buffer<char>(needed);
-  require(stc_cpu_rle_masks(&op, text.get(), needed, ends.get(), areas.get(), threads) == STC_OK, "runs: status");
+  require(stc_cpu_rle_masks(&op, 0, text.get(), needed, ends.get(), areas.get(), threads) == STC_OK, "runs: status");
 
   for (int i = 0; i < n; ++i) {
     const std::string runs = decoded(text.get() + (i ? ends[i - 1] : 0), text.get() + ends[i], pixels);
@@ -201,6 +255,88 @@ struct Triangle {
   }
 };
 
+/// What of the source every target pixel covers, as shares that add up to 1: the average of areas.
+struct Area {
+  Buffer<int32_t> first, weights;
+  int taps;
+
+  Area(int source, int target) : first(buffer<int32_t>(target)) {
+    taps = source / target + 2;
+    weights = buffer<int32_t>(int64_t{target} * taps);
+    for (int o = 0; o < target; ++o) {
+      first[o] = o * source / target;
+      int32_t before = 0;
+      for (int t = 0; t < taps; ++t) {
+        // In 1/target of a source pixel.
+        const int64_t end = std::clamp<int64_t>(int64_t{first[o] + t + 1} * target - int64_t{o} * source, 0, source);
+        const int32_t edge = static_cast<int32_t>((end << 22) / source);
+        weights[o * taps + t] = edge - before;
+        before = edge;
+      }
+    }
+  }
+};
+
+/// Two neighbours blended, or only the first where it is the last.
+struct Neighbours {
+  Buffer<int32_t> first, weights;
+  int taps = 2;
+
+  Neighbours(Random& random, int source, int target)
+      : first(buffer<int32_t>(target)), weights(buffer<int32_t>(2 * target)) {
+    for (int o = 0; o < target; ++o) {
+      first[o] = o * source / target;
+      weights[2 * o + 1] = first[o] + 1 < source ? between(random, 0, 1 << 22) : 0;
+      weights[2 * o] = (1 << 22) - weights[2 * o + 1];
+    }
+  }
+};
+
+/// Sources whose rows, pixels and channels lie in all ways, each in a buffer of just its size.
+template <class Axis>
+void resize_rows_first(Random& random, int threads, const Axis& y, const Axis& x, const int (&from)[2],
+                       const int (&to)[2]) {
+  const int64_t apart = between(random, 3, 9), backwards = between(random, 0, 1) ? -1 : 1;
+  const int64_t channel = between(random, -1, 1), pixel = apart * backwards, row = apart * from[1];
+  const int64_t bytes = row * from[0];
+  Buffer<uint8_t> source = buffer<uint8_t>(bytes);
+  for (int64_t i = 0; i < bytes; ++i) source[i] = between(random, 0, 255);
+  const int64_t begin = (backwards < 0 ? row - apart : 0) + (channel < 0 ? 2 : 0);
+  Buffer<uint8_t> target = buffer<uint8_t>(int64_t{3} * to[0] * to[1]);
+  const stc_resize op{source.get() + begin,
+                      target.get(),
+                      row,
+                      pixel,
+                      channel,
+                      3 * to[1],
+                      from[0],
+                      from[1],
+                      STC_ROWS_FIRST,
+                      {y.first.get(), y.weights.get(), to[0], y.taps},
+                      {x.first.get(), x.weights.get(), to[1], x.taps}};
+  require(stc_cpu_resize(&op, threads) == STC_OK, "resize: status");
+  for (int i = 0; i < 3 * to[0] * to[1]; ++i) {
+    const int o = i / (3 * to[1]), p = i / 3 % to[1], c = i % 3;
+    double sum = 0;
+    for (int t = 0; t < y.taps && y.first[o] + t < from[0]; ++t) {
+      for (int u = 0; u < x.taps && x.first[p] + u < from[1]; ++u) {
+        const uint8_t value = source[begin + (y.first[o] + t) * row + (x.first[p] + u) * pixel + c * channel];
+        sum += std::ldexp(1.0 * y.weights[o * y.taps + t] * x.weights[p * x.taps + u], -44) * value;
+      }
+    }
+    // Rounding, 1/256 between the passes, weights of at least 14 bits.
+    require(std::fabs(target[i] - sum) < 0.53, "resize rows first: value", target[i], sum);
+  }
+}
+
+void resize_rows_first(Random& random, int threads) {
+  const int to[2] = {between(random, 1, 20), between(random, 1, 40)};
+  const int from[2] = {to[0] * between(random, 1, 5) + between(random, 0, 2), to[1] * between(random, 1, 5)};
+  resize_rows_first(random, threads, Area(from[0], to[0]), Area(from[1], to[1]), from, to);
+  const Neighbours y(random, from[0], to[0]), x(random, from[1], to[1]);
+  resize_rows_first(random, threads, y, x, from, to);
+}
+
 void resize(Random& random, int threads) {
   const int from[2] = {between(random, 1, 60), between(random, 1, 90)};
   const int to[2] = {between(random, 1, 40), between(random, 1, 90)}, pitch = 3 * from[1] + between(random, 0, 2);
@@ -211,9 +347,12 @@ void resize(Random& random, int threads) {
   const stc_resize op{source.get(),
                       target.get(),
                       pitch,
+                      3,
+                      1,
                       3 * to[1],
                       from[0],
                       from[1],
+                      STC_COLUMNS_FIRST,
                       {y.first.get(), y.weights.get(), to[0], y.taps},
                       {x.first.get(), x.weights.get(), to[1], x.taps}};
   require(stc_cpu_resize(&op, threads) == STC_OK, "resize: status");
@@ -231,6 +370,7 @@ void everything(int seed, int threads) {
   mask_head(random, threads);
   frame_masks(random, threads);
   resize(random, threads);
+  resize_rows_first(random, threads);
 }
 
 /// Callers who share the pool, with a child that is forked in the middle and has to start its own.

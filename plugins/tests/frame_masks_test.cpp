@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <limits>
 #include <memory>
 #include <random>
 
@@ -75,6 +76,14 @@ bool check(int rows, int cols, int factor, int resized_h, int resized_w, int hei
   return true;
 }
 
+/// A frame of more blocks than a grid has: refused before anything is read.
+bool too_large() {
+  const int32_t most = std::numeric_limits<int32_t>::max();
+  const stc::FrameMasks masks{nullptr, {nullptr, nullptr, most}, {nullptr, nullptr, most}, 1, 1, 1};
+  return stc::cuda::bit_masks(masks, stc::Storage::kFloat, nullptr, nullptr) == cudaErrorInvalidValue &&
+         stc::cuda::dense_masks(masks, stc::Storage::kFloat, nullptr, nullptr) == cudaErrorInvalidValue;
+}
+
 }  // namespace
 
 int main() {
@@ -88,6 +97,7 @@ int main() {
     failed += !check<float>(s[0], s[1], s[2], s[3], s[4], s[5], s[6], random);
     failed += !check<__half>(s[0], s[1], s[2], s[3], s[4], s[5], s[6], random);
   }
-  std::printf("%zu cases, %d failed\n", 2 * std::size(sizes), failed);
+  failed += !too_large();
+  std::printf("%zu cases, %d failed\n", 2 * std::size(sizes) + 1, failed);
   return failed > 0;
 }

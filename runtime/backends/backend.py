@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class Backend(Protocol):
     """A loaded model: the graph contract (`contract.py`) on one device.
 
-    device: "cpu" or "cuda". engine: what computes, and its version, in words; mask_head: what computes the masks, in
-    words. batches: least and largest number of pictures at once; None: no limit.
+    device: "cpu", "cuda" (the first GPU) or "cuda:N". engine: what computes, and its version, in words; mask_head: what
+    computes the masks, in words. batches: least and largest number of pictures at once; None: no limit.
     """
 
     @property

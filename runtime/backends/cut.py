@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stc.boundary import foreign
 from stc.errors import InputError
+from stc.runtime.backends.cuda_library import CudaLibrary
 from stc.runtime.bundle.contract import MASKS, TensorSpec
 from stc.runtime.bundle.passport import FIX
 from stc.runtime.mask_head_op import DOMAIN, OP, attributes
@@ -29,13 +30,15 @@ class Cut:
     """
 
     model: bytes
-    library: Library
+    library: Library | CudaLibrary
     head: MaskHead
     tensors: tuple[str, ...]
     internal: frozenset[str]
     masks: TensorSpec
 
     def __str__(self) -> str:
+        if isinstance(self.library, CudaLibrary):
+            return f"native op ({self.library.path.name})"
         return f"native op ({self.library.kernels}, threads: {self.library.threads})"
 
     def contract(self, outputs: Mapping[str, TensorSpec]) -> dict[str, TensorSpec]:
@@ -43,7 +46,8 @@ class Cut:
         return {name: spec for name, spec in outputs.items() if name not in self.internal} | {MASKS: self.masks}
 
     def complete(self, outputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """What the whole graph gives, from the outputs of the rest; masks beyond the count are zero."""
+        """What the whole graph gives, from the outputs of the rest on the host; masks beyond the count are zero."""
+        assert isinstance(self.library, Library)
         masks = self.head(self.library, *(outputs[name] for name in self.tensors))
         return {name: value for name, value in outputs.items() if name not in self.internal} | {MASKS: masks}
 
@@ -58,7 +62,7 @@ class Whole:
         return f"function body ({self.reason})"
 
 
-def cut(path: Path, library: Library) -> Cut | Whole:
+def cut(path: Path, library: Library | CudaLibrary) -> Cut | Whole:
     """Cut the graph of an ONNX file where the op makes the output `masks`; else say why not.
 
     Raises InputError for a file, or one with weights of it, that the onnx package gives up on; what it merely cannot
@@ -72,7 +76,7 @@ def cut(path: Path, library: Library) -> Cut | Whole:
         return _cut(path, library, onnx)
 
 
-def _cut(path: Path, library: Library, onnx: Any) -> Cut | Whole:
+def _cut(path: Path, library: Library | CudaLibrary, onnx: Any) -> Cut | Whole:
     from google.protobuf.message import DecodeError
 
     try:
@@ -88,7 +92,7 @@ def _cut(path: Path, library: Library, onnx: Any) -> Cut | Whole:
         head = MaskHead(**attributes(node))
     except InputError as error:
         return Whole(str(error))
-    if not head.supported(library):
+    if not (library.supports(head) if isinstance(library, CudaLibrary) else head.supported(library)):
         return Whole(f"the native library has no kernel for {head}")
     single, half, integer = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.INT32
     masks = [value.type.tensor_type for value in graph.output if value.name == MASKS]

@@ -78,13 +78,14 @@ class TritonBackend:
         Raises InputError when the server does not give them, IncompatibleError when they are not what it declares.
         """
         names = list(self.outputs)
-        limit = min(_JSON * contract.answer_bytes(self.passport, len(frames)) + _SLACK, _MOST)
+        size = frames.shape[1], frames.shape[2]
+        limit = min(_JSON * contract.answer_bytes(self.passport, len(frames), size) + _SLACK, _MOST)
         found = self._ask(lambda client: client.infer(frames, names, limit))
         count = found.get(COUNT)
         if count is not None and count.shape == (len(frames), 1):  # where the server makes batches
             found[COUNT] = count[:, 0]
         outputs = {name: value for name, value in found.items() if value is not None}
-        contract.check_answer(self.passport, outputs, len(frames), self._where)
+        contract.check_answer(self.passport, outputs, len(frames), size, self._where)
         return outputs
 
     def close(self) -> None:

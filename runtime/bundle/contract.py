@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,19 +27,35 @@ class TensorSpec:
     dtypes: tuple[str, ...]
     shape: tuple[int | None, ...]
 
+    def admits(self, dtype: Any, shape: Sequence[int]) -> bool:
+        """Whether an array of this type and shape is such a tensor."""
+        return (
+            np.dtype(dtype).name in self.dtypes
+            and len(shape) == len(self.shape)
+            and all(want is None or size == want for size, want in zip(shape, self.shape, strict=True))
+            and 0 not in shape[1:]
+        )
+
     def __str__(self) -> str:
-        return f"{'|'.join(self.dtypes)} ({', '.join('B' if size is None else str(size) for size in self.shape)})"
+        free = ("B", *("any" for _ in self.shape[1:]))
+        sizes = (name if size is None else str(size) for size, name in zip(self.shape, free, strict=False))
+        return f"{'|'.join(self.dtypes)} ({', '.join(sizes)})"
 
 
 def input_spec(passport: Passport) -> TensorSpec:
-    """uint8 (B, H, W, 3), BGR at the model's size."""
-    return TensorSpec(("uint8",), (None, *passport.input_size, 3))
+    """uint8 (B, H, W, 3), BGR at the model's size, or of any."""
+    sides = passport.input_size if passport.shortest_edge is None else (None, None)
+    return TensorSpec(("uint8",), (None, *sides, 3))
 
 
-def output_specs(passport: Passport) -> dict[str, TensorSpec]:
-    """The outputs by name; rows at and beyond `num_detections` are 0 (labels -1). No tracking head, no embeddings."""
+def output_specs(passport: Passport, input_size: tuple[int, int] | None = None) -> dict[str, TensorSpec]:
+    """The outputs by name; rows at and beyond `num_detections` are 0 (labels -1). No tracking head, no embeddings.
+
+    input_size: (H, W) of the input, on which the size of masks depends in a model that takes any; None: not known.
+    """
     k = passport.max_detections
-    cells = tuple(size // passport.mask_stride for size in passport.padded_size)
+    known = passport.input_size if passport.shortest_edge is None else input_size
+    cells = (None, None) if known is None else passport.mask_cells(known)
     specs = {
         COUNT: TensorSpec(("int32",), (None,)),
         "boxes": TensorSpec(("float32",), (None, k, 4)),
@@ -60,6 +76,8 @@ def check(passport: Passport, inputs: Mapping[str, TensorSpec], outputs: Mapping
     wrong = [f"input {name}: not in the contract" for name in inputs if name != INPUT]
     wrong += _differences("input", {INPUT: input_spec(passport)}, inputs)
     wrong += _differences("output", output_specs(passport), outputs)
+    if not wrong and passport.shortest_edge is not None and any(inputs[INPUT].shape[1:3]):
+        wrong.append(f"input {INPUT}: {inputs[INPUT]} where any size is promised")
     batch = next(iter(inputs[INPUT].shape), None) if INPUT in inputs else None
     if batch is not None and not 1 <= batch <= MAX_BATCH:
         wrong.append(f"input {INPUT}: {batch} pictures at once instead of 1 to {MAX_BATCH}")
@@ -67,13 +85,16 @@ def check(passport: Passport, inputs: Mapping[str, TensorSpec], outputs: Mapping
         raise IncompatibleError(f"{where}: not the model its passport describes ({'; '.join(wrong)}); {FIX}")
 
 
-def check_answer(passport: Passport, outputs: Mapping[str, NDArray[Any]], batch: int, where: str) -> None:
-    """Hold what an engine gave for `batch` pictures against the contract: types, shapes, and counts within 0..K.
+def check_answer(
+    passport: Passport, outputs: Mapping[str, NDArray[Any]], batch: int, input_size: tuple[int, int], where: str
+) -> None:
+    """Hold what an engine gave for `batch` pictures of `input_size` (H, W) against the contract: types, shapes, and
+    counts within 0..K.
 
     A graph may declare less than it does, and a server may give anything. Raises IncompatibleError.
     """
     wrong = []
-    for name, spec in output_specs(passport).items():
+    for name, spec in output_specs(passport, input_size).items():
         value = outputs.get(name)
         if value is None:
             wrong.append(f"no {name}")
@@ -87,11 +108,11 @@ def check_answer(passport: Passport, outputs: Mapping[str, NDArray[Any]], batch:
         raise IncompatibleError(f"{where}: the model gave {'; '.join(wrong)}; {FIX}")
 
 
-def answer_bytes(passport: Passport, batch: int) -> int:
-    """Bytes of all outputs for `batch` pictures."""
+def answer_bytes(passport: Passport, batch: int, input_size: tuple[int, int]) -> int:
+    """Bytes of all outputs for `batch` pictures of `input_size` (H, W)."""
     return sum(
         batch * math.prod(size or 1 for size in spec.shape) * np.dtype(spec.dtypes[0]).itemsize
-        for spec in output_specs(passport).values()
+        for spec in output_specs(passport, input_size).values()
     )
 
 

@@ -7,13 +7,16 @@ from pathlib import Path
 from stc.errors import IncompatibleError
 from stc.runtime.bundle.engine_record import EngineRecord
 from stc.runtime.bundle.passport import MODEL_FILE
+from stc.runtime.machine.device import FIRST_GPU, Device
 from stc.runtime.machine.flavour import FLAVOURS, FlavourName, required_driver
 from stc.runtime.machine.machine import Machine
 from stc.runtime.machine.plugin import VARIABLE, Plugin
 
 
-def check(record: EngineRecord, machine: Machine, folder: Path, *, trust: bool = False) -> None:
-    """Raise IncompatibleError unless the engine in `folder` can run on the first GPU of `machine`.
+def check(
+    record: EngineRecord, machine: Machine, folder: Path, *, device: Device = FIRST_GPU, trust: bool = False
+) -> None:
+    """Raise IncompatibleError unless the engine in `folder` can run on the GPU `device` of `machine`.
 
     A message says what was built, what is here, and the command that helps. `trust` accepts another plugin library
     than the engine was built with.
@@ -22,7 +25,8 @@ def check(record: EngineRecord, machine: Machine, folder: Path, *, trust: bool =
     installed = machine.find(record.flavour)
     if installed is not None and installed.version is not None:
         check_version(record, installed.version, folder)
-    _check_target(record, machine, folder)
+    check_gpu(machine, device)
+    _check_target(record, machine, folder, device)
     _check_plugin(record, machine, folder, trust)
 
 
@@ -55,6 +59,17 @@ def check_present(name: FlavourName, version: str | None, machine: Machine, fold
         )
 
 
+def check_plugin_driver(machine: Machine) -> None:
+    """Raise IncompatibleError where the driver is older than the CUDA runtime inside the plugin library."""
+    plugin = machine.plugin
+    if isinstance(plugin, Plugin) and machine.driver is not None and not machine.serves(plugin.cuda):
+        wanted = required_driver("tensorrt", "", plugin.cuda)
+        raise IncompatibleError(
+            f"{plugin.path}: built with CUDA {plugin.cuda}, the driver serves CUDA {machine.driver.cuda} at most; fix: "
+            f"install a driver of {wanted}, or build the library with an older CUDA: make plugin, in a checkout of stc"
+        )
+
+
 def check_version(record: EngineRecord, installed: str, folder: Path) -> None:
     """A plan runs with exactly the TensorRT that built it. Compared as far as both versions are written out."""
     built, here = record.version.split("."), installed.split(".")
@@ -72,13 +87,24 @@ def rebuild(record: EngineRecord, folder: Path, *options: str) -> str:
     return " ".join(["stc-export --onnx", str(folder / record.source), "--trt", record.flavour, *options])
 
 
-def _check_target(record: EngineRecord, machine: Machine, folder: Path) -> None:
-    if _fits(record, machine.gpus[0].target):
+def check_gpu(machine: Machine, device: Device) -> None:
+    """Raise IncompatibleError for a GPU beyond those that this process may use, as far as they are known."""
+    count = len(machine.gpus)
+    if count and device.index >= count:
+        there = "1 GPU, cuda" if count == 1 else f"{count} GPUs, cuda:0 to cuda:{count - 1}"
+        raise IncompatibleError(
+            f"{device}: no such GPU; this process may use {there}; see: nvidia-smi, and the environment variable "
+            "CUDA_VISIBLE_DEVICES"
+        )
+
+
+def _check_target(record: EngineRecord, machine: Machine, folder: Path, device: Device) -> None:
+    gpu = machine.gpus[device.index]
+    if _fits(record, gpu.target):
         return
-    gpu = machine.gpus[0]
     other = next((index for index, found in enumerate(machine.gpus) if _fits(record, found.target)), None)
     if other is not None:
-        fix = f"choose the GPU that fits: CUDA_VISIBLE_DEVICES={other}"
+        fix = f"choose the GPU that fits, with device='cuda:{other}' or: --device cuda:{other}"
     else:
         fix = rebuild(record, folder, *(["--target", gpu.target] if record.flavour == "rtx" else []))
     level = "" if record.hardware_compatibility == "none" else f" ({record.hardware_compatibility})"
@@ -106,6 +132,7 @@ def _check_plugin(record: EngineRecord, machine: Machine, folder: Path, trust: b
             f"{engine}, which is missing here: {machine.plugin.reason}; fix: {VARIABLE}=FILE with that library, or "
             f"build an engine without it: {without}"
         )
+    check_plugin_driver(machine)
     if machine.plugin.sha256 != wanted.sha256 and not trust:
         raise IncompatibleError(
             f"{engine}, here is {machine.plugin.path} (sha256 {machine.plugin.sha256[:12]}…); fix: {VARIABLE}=FILE "

@@ -18,6 +18,7 @@ FIELDS: schema.Table = {
     "version": schema.text(100),
     "targets": schema.items(schema.text(100), 0, 100),
     "batch": schema.items(schema.integer(1, 1 << 16), 3, 3),
+    "sizes": schema.optional(schema.items(schema.items(schema.integer(1, 8192), 2, 2), 3, 3)),
     "source": schema.file_name(),
     "plugin": schema.optional(
         schema.record(
@@ -48,10 +49,11 @@ class EngineRecord:
     """`Passport.engine`. The plan's own SHA-256 is in `Passport.files`.
 
     `version` is TensorRT's full version; a plan runs with exactly that one. `targets` are compute capabilities
-    ("SM90"): of the GPU that the engine was built on, or those that RTX was asked for. `hardware_compatibility`
-    is "none" or TensorRT's name of the level ("ampere_plus", "same_compute_capability"). `batch` is least, optimal and
-    largest batch size. `source` is the ONNX file that was built. `precision` is the audit of stc.export.engine.audit
-    and, as `inspector`, a sentence on what the engine inspector said.
+    ("SM90"): of the GPU that the engine was built on, or those that RTX was asked for. `batch` is least, optimal and
+    largest batch size, `sizes` the same of the input (H, W), None where it has one. `source` is the ONNX file that was
+    built. `hardware_compatibility` is "none" or TensorRT's name of the level ("ampere_plus",
+    "same_compute_capability"). `precision` is the audit of stc.export.engine.audit and, as `inspector`, a sentence on
+    what the engine inspector said.
     """
 
     flavour: FlavourName
@@ -60,6 +62,7 @@ class EngineRecord:
     batch: tuple[int, int, int]
     source: str
     plugin: PluginRecord | None = None  # None: the op's function body
+    sizes: tuple[tuple[int, int], tuple[int, int], tuple[int, int]] | None = None
     hardware_compatibility: str = "none"
     precision: dict[str, Any] | None = None
     file: str = ENGINE_FILE
@@ -85,6 +88,8 @@ def from_dict(values: dict[str, Any], where: str) -> EngineRecord:
             raise TypeError(f"unknown fields {', '.join(unknown)}")
         if (plugin := fixed.get("plugin")) is not None:
             fixed["plugin"] = PluginRecord(**plugin)
+        if (sizes := fixed.get("sizes")) is not None:
+            fixed["sizes"] = tuple(map(tuple, sizes))
         return EngineRecord(**fixed)
     except TypeError as error:
         raise InputError(

@@ -11,14 +11,15 @@ from stc.errors import IncompatibleError, InputError, StcError
 from stc.runtime.bundle import engine_check, engine_record, passport
 from stc.runtime.bundle.engine_record import ENGINE_FILE, EngineRecord
 from stc.runtime.bundle.passport import MODEL_FILE, Passport
+from stc.runtime.machine import device as devices
 from stc.runtime.machine import machine
+from stc.runtime.machine.device import FIRST_GPU, Device
 from stc.runtime.machine.flavour import FLAVOURS, FlavourName
 from stc.runtime.machine.machine import Machine
 from stc.runtime.machine.plugin import Plugin
 
 logger = logging.getLogger(__name__)
 
-DEVICES = ("cpu", "cuda")
 PLAN_SUFFIXES = {".plan", ".engine"}
 
 
@@ -27,15 +28,16 @@ class OnnxFile:
     """`passport` is None for a file that stands alone: then it is in the file's metadata."""
 
     path: Path
-    device: str
+    device: Device
     passport: Passport | None
 
 
 @dataclass(frozen=True)
 class EngineFile:
-    """A plan that belongs here. `plan` is its content, the very bytes that were verified."""
+    """A plan that belongs on the GPU number `gpu`. `plan` is its content, the very bytes that were verified."""
 
     path: Path
+    gpu: int
     plan: bytes
     passport: Passport
     flavour: FlavourName
@@ -58,29 +60,28 @@ def read_with(model: str | Path) -> list[str]:
 def find(model: Path, device: str | None = None, *, trust: bool = False) -> OnnxFile | EngineFile:
     """What `model` (a bundle, a plan in one, or an ONNX file) stands for on `device`.
 
-    A bundle gives its model.onnx; on "cuda" its engine.plan where it has one. `trust` lets a plan through that its
+    A bundle gives its model.onnx; on a GPU its engine.plan, or where it has none its float16 file, where that was asked
+    for when it was made. `trust` lets a plan through that its
     passport does not list or that was altered, and another plugin library than the engine was built with; a warning
     says what is then not known.
 
     Raises InputError or IncompatibleError as `Session` says.
     """
-    if device is not None and device not in DEVICES:
-        raise InputError(f"unknown device {device!r}; known: {', '.join(DEVICES)}")
+    asked = None if device is None else devices.parse(device)
     if not model.exists():
         raise InputError(f"{model}: no such model; make one with: stc-export --ckpt FILE")
     path = model
     if model.is_dir():
-        engine = device == "cuda" and (model / ENGINE_FILE).is_file()
-        path = model / (ENGINE_FILE if engine else MODEL_FILE)
+        path = model / (_of_gpu(model) if asked is not None and asked.kind == "cuda" else MODEL_FILE)
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: no regular file; give a bundle of stc-export, its {ENGINE_FILE} or a .onnx file")
     if path.suffix in PLAN_SUFFIXES:
-        return _engine(path, device, trust)
+        return _engine(path, asked or FIRST_GPU, trust)
     if path.suffix != ".onnx":
         raise InputError(f"{path}: not a model; give a bundle of stc-export, its {ENGINE_FILE} or a .onnx file")
     if not (path.parent / passport.FILE_NAME).is_file():
         if not model.is_dir():
-            return OnnxFile(path, device or "cpu", None)
+            return _onnx(path, asked, None)
         if path.is_file():
             raise InputError(
                 f"{model}: no {passport.FILE_NAME}, so not a bundle; its {MODEL_FILE} runs alone where stc-export made "
@@ -88,11 +89,37 @@ def find(model: Path, device: str | None = None, *, trust: bool = False) -> Onnx
             )
     beside = passport.read(path.parent)
     passport.verify_file(beside, path)
-    return OnnxFile(path, device or "cpu", beside)
+    return _onnx(path, asked, beside)
 
 
-def _engine(path: Path, device: str | None, trust: bool) -> EngineFile:
-    if device == "cpu":
+def precision(known: Passport, path: Path) -> str:
+    """Of one file of a bundle ("fp32", "fp16", …), which decides its budget; an engine has that of the ONNX file it was
+    built from.
+    """
+    name = path.name
+    if known.engine is not None and name == known.engine.get("file", ENGINE_FILE):
+        name = known.engine["source"]
+    return str(known.precision.get("files", {}).get(name, "fp32"))
+
+
+def _of_gpu(folder: Path) -> str:
+    if (folder / ENGINE_FILE).is_file():
+        return ENGINE_FILE
+    if not (folder / passport.FILE_NAME).is_file():
+        return MODEL_FILE
+    kinds = passport.read(folder).precision.get("files", {})
+    half = (name for name, kind in kinds.items() if kind == "fp16" and (folder / name).is_file())
+    return next(half, MODEL_FILE)
+
+
+def _onnx(path: Path, device: Device | None, beside: Passport | None) -> OnnxFile:
+    if device is not None and device.kind == "cuda":
+        engine_check.check_gpu(machine.gather(), device)
+    return OnnxFile(path, device or Device("cpu"), beside)
+
+
+def _engine(path: Path, device: Device, trust: bool) -> EngineFile:
+    if device.kind == "cpu":
         raise InputError(f"{path}: an engine runs on a GPU; on the CPU use {path.with_name(MODEL_FILE)}")
     if not (path.parent / passport.FILE_NAME).is_file():
         raise IncompatibleError(
@@ -112,20 +139,23 @@ def _engine(path: Path, device: str | None, trust: bool) -> EngineFile:
         if not trust:
             raise
         logger.warning("%s: loaded on trust (%s)", path, error)
-        return _trusted(path, plan, beside, machine.gather())
+        return _trusted(path, plan, beside, machine.gather(), device)
     here = machine.gather()
-    engine_check.check(record, here, path.parent, trust=trust)
+    engine_check.check(record, here, path.parent, device=device, trust=trust)
     plugin = here.plugin if record.plugin is not None and record.plugin.route == "library" else None
     if isinstance(plugin, Plugin) and record.plugin is not None and plugin.sha256 != record.plugin.sha256:
         logger.warning("%s: loaded on trust with another plugin library than it was built with", path)
-    return EngineFile(path, plan, beside, record.flavour, _file(plugin), _mask_head(record))
+    return EngineFile(path, device.index, plan, beside, record.flavour, _file(plugin), _mask_head(record))
 
 
-def _trusted(path: Path, plan: bytes, beside: Passport, here: Machine) -> EngineFile:
+def _trusted(path: Path, plan: bytes, beside: Passport, here: Machine, device: Device) -> EngineFile:
     """A plan of which only the owner knows what it is: the TensorRT that is here and the plugin that is here."""
     flavour: FlavourName = here.tensorrt[0].flavour if here.tensorrt else "tensorrt"
     engine_check.check_present(flavour, None, here, path.parent, path.name)
+    engine_check.check_gpu(here, device)
     plugin = here.plugin if flavour == "tensorrt" else None  # TensorRT-RTX has no plugins
+    if plugin is not None:
+        engine_check.check_plugin_driver(here)
     logger.warning(
         "%s: not known: which TensorRT, GPU and plugin it was built for, its precision, its agreement with PyTorch; "
         "trying %s %s plugin library",
@@ -133,7 +163,7 @@ def _trusted(path: Path, plan: bytes, beside: Passport, here: Machine) -> Engine
         FLAVOURS[flavour].title,
         f"with the {plugin.path.name}" if isinstance(plugin, Plugin) else "without a",
     )
-    return EngineFile(path, plan, beside, flavour, _file(plugin), "not known (plan loaded on trust)")
+    return EngineFile(path, device.index, plan, beside, flavour, _file(plugin), "not known (plan loaded on trust)")
 
 
 def _file(plugin: object) -> Plugin | None:

@@ -13,6 +13,7 @@ from stc.errors import IncompatibleError, InputError
 from stc.files import sha256, write_text
 from stc.runtime import schema
 from stc.runtime.bundle import engine_record
+from stc.runtime.letterbox import Letterbox
 from stc.runtime.tracking import config as tracker_config
 
 SCHEMA = 1
@@ -30,6 +31,8 @@ FIELDS: schema.Table = {
     "name": schema.file_name(),
     "classes": schema.items(_WORDS, 1, 10_000),
     "input_size": schema.items(_PIXELS, 2, 2),
+    "shortest_edge": schema.optional(schema.items(_PIXELS, 2, 2)),
+    "divisor": schema.integer(1, 1024),
     "padded_size": schema.items(_PIXELS, 2, 2),
     "resize": schema.choice("pil-bilinear", "linear", "area"),
     "border": schema.items(schema.integer(0, 255), 3, 3),
@@ -70,8 +73,8 @@ class Passport:
 
     name: str
     classes: tuple[str, ...]
-    input_size: tuple[int, int]
-    padded_size: tuple[int, int]
+    input_size: tuple[int, int]  # with `shortest_edge` only that of frames of this shape
+    padded_size: tuple[int, int]  # of the input inside the graph
     resize: str  # "pil-bilinear", "linear" or "area"
     border: tuple[int, int, int]
     max_detections: int
@@ -79,6 +82,9 @@ class Passport:
     mask_stride: int
     score_threshold: float  # the least score that the graph gives; a session can only raise it
     nms_threshold: float
+    # (shorter side, most for the longer): the graph takes any size, and each frame keeps its shape. None: letterboxed.
+    shortest_edge: tuple[int, int] | None = None
+    divisor: int = 32  # the graph pads to sides of multiples of it
     threshold_bound: float | None = None  # highest score that the graph's own threshold decides about; None: the least
     head_norm: str = ""  # "group": it averages over the letterbox border too; "batch"; "": exported before it was noted
     tracker: dict[str, Any] = field(default_factory=dict)  # fields of stc.runtime.tracking.config.TrackerConfig
@@ -96,6 +102,25 @@ class Passport:
     @property
     def has_tracking_head(self) -> bool:
         return self.embedding_dim > 0
+
+    def letterbox(self, frame_size: tuple[int, int]) -> Letterbox:
+        """How frames of this size (H, W) become the model's input. Raises InputError for an empty frame."""
+        return Letterbox.fit(frame_size, self.input_size, self.resize, self.border, self.shortest_edge)
+
+    def mask_cells(self, input_size: tuple[int, int]) -> tuple[int, int]:
+        """Rows and columns of the masks of an input of this size (H, W)."""
+        if self.shortest_edge is None:
+            height, width = self.padded_size
+        else:
+            height, width = (-(-side // self.divisor) * self.divisor for side in input_size)
+        return height // self.mask_stride, width // self.mask_stride
+
+    @property
+    def sizes_in_words(self) -> str:
+        """What becomes of frames."""
+        if self.shortest_edge is None:
+            return "{}x{}".format(*self.input_size)
+        return "any shape: shorter side {}, longer at most {}".format(*self.shortest_edge)
 
     def metadata(self) -> dict[str, Any]:
         """What the ONNX metadata holds: everything but the engine made of that file, and the files' hashes."""
@@ -135,7 +160,12 @@ def from_dict(values: dict[str, Any], where: str) -> Passport:
 def _contradictions(values: dict[str, Any]) -> list[str]:
     """Of fields that are each in range."""
     size, padded, stride = (values.get(name) for name in ("input_size", "padded_size", "mask_stride"))
+    edges, divisor = values.get("shortest_edge"), values.get("divisor")
     wrong = []
+    if edges and edges[0] > edges[1]:
+        wrong.append(f"shortest_edge: must rise; got {tuple(edges)}")
+    if divisor and stride and divisor % stride:
+        wrong.append(f"mask_stride: must divide divisor {divisor}; got {stride}")
     if size and padded and any(inner > outer for inner, outer in zip(size, padded, strict=True)):
         wrong.append(f"padded_size: must be at least input_size {tuple(size)}; got {tuple(padded)}")
     if padded and stride and stride > min(padded):

@@ -130,7 +130,11 @@ def driver(here: Machine) -> Finding:
 
 def gpu(here: Machine) -> Finding:
     if here.gpus:
-        listed = ", ".join(f"{found.name} ({found.target}, {found.memory / 2**30:.1f} GiB)" for found in here.gpus)
+        listed = ", ".join(
+            (f"cuda:{number} " if len(here.gpus) > 1 else "")
+            + f"{found.name} ({found.target}, {found.memory / 2**30:.1f} GiB)"
+            for number, found in enumerate(here.gpus)
+        )
         return Finding("GPU", "ok", listed)
     if here.driver is None:
         return Finding("GPU", "missing", "no driver to ask")
@@ -169,7 +173,13 @@ def tensorrt(here: Machine, flavour: Flavour, importer: Importer) -> Finding:
 def plugin(here: Machine) -> Finding:
     name = "plugin library"
     if isinstance(here.plugin, Plugin):
-        return Finding(name, "ok", f"{here.plugin.path} (sha256 {here.plugin.sha256[:12]}…)")
+        built = f", CUDA {here.plugin.cuda}" if here.plugin.cuda else ""
+        detail = f"{here.plugin.path} (sha256 {here.plugin.sha256[:12]}…{built})"
+        if here.driver is not None and not here.serves(here.plugin.cuda):
+            wanted = required_driver("tensorrt", "", here.plugin.cuda)
+            fix = f"install a driver of {wanted}, or build it with an older CUDA: make plugin"
+            return Finding(name, "broken", f"{detail}, but the driver serves CUDA {here.driver.cuda} at most", fix)
+        return Finding(name, "ok", detail)
     fix = f"engines run without it; to use one: {VARIABLE}=FILE"
     return Finding(name, "missing", here.plugin.reason, fix)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +15,26 @@ from stc.files import sha256
 
 FILE = Path(__file__).parents[1] / "libstc_tensorrt.so"
 VARIABLE = "STC_TENSORRT_PLUGIN"
+_BUILT_WITH = rb"stc: CUDART_VERSION=(\d{4,6})\0"  # of stc_cuda_built_with() in plugins/cuda/stc_cuda.h
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """A library file and its SHA-256. Nothing of it has been loaded."""
+    """A library file, its SHA-256, and the major version of the CUDA that it was built with; None: it does not say.
+
+    Nothing of it has been loaded.
+    """
 
     path: Path
     sha256: str
+    cuda: int | None = None
+
+
+def read(path: Path) -> Plugin:
+    """What the file says. Raises OSError where it cannot be read."""
+    content = path.read_bytes()
+    version = re.search(_BUILT_WITH, content)
+    return Plugin(path, hashlib.sha256(content).hexdigest(), int(version[1]) // 1000 if version else None)
 
 
 def find() -> Plugin | Missing:
@@ -28,7 +42,7 @@ def find() -> Plugin | Missing:
     given = os.environ.get(VARIABLE)
     path = Path(given) if given else FILE
     try:
-        return Plugin(path, sha256(path))
+        return read(path)
     except OSError as error:
         if given:
             return Missing(f"{VARIABLE}={given}: {error.strerror or error}")

@@ -14,20 +14,21 @@ from stc.errors import InputError
 from stc.runtime.letterbox import Letterbox
 from stc.runtime.masks.axis import composed_axis
 from stc.runtime.masks.native import NativeComposer
-from stc.runtime.masks.outlines import outlines
+from stc.runtime.masks.outlines import outlines, polygons
 from stc.runtime.masks.plain import NumpyComposer, packed
 from stc.runtime.native.library import Library
 
+KEPT = (np.dtype(np.float32), np.dtype(np.float16))
 _Index = int | slice | NDArray[Any] | list[int] | list[bool]
 
 
 class Masks:
     """The masks of n objects in one frame of (H0, W0) pixels.
 
-    `probabilities` is (n, Hm, Wm) in 0..1, float32 or float16, at `mask_stride` input pixels per cell. A pixel belongs
-    to the mask where the probability resampled to the frame is above 0.5 (AdelaiDet's post-processing, `axis.py`):
-    exact, and computed only inside the box that the cells above 0.5 can reach, because resampling is a convex
-    combination.
+    `probabilities` is (n, Hm, Wm) in 0..1 as the engine gave them, float32 or float16, at `mask_stride` input pixels
+    per cell; half precision gives the pixels that its floats would. A pixel belongs to the mask where the probability
+    resampled to the frame is above 0.5 (AdelaiDet's post-processing, `axis.py`): exact, and computed only inside the
+    box that the cells above 0.5 can reach, because resampling is a convex combination.
 
     Nothing is computed before it is asked for; runs are kept once computed. `masks[index]` with an integer, slice,
     boolean or integer array gives the masks of those objects (an integer: one object).
@@ -45,7 +46,9 @@ class Masks:
         resized picture.
         """
         try:
-            self.probabilities = np.asarray(probabilities, np.float32)
+            given = np.asarray(probabilities)
+            # Halves stay halves: many masks are never looked at, and those that are widen where they are read.
+            self.probabilities: NDArray[Any] = given if given.dtype in KEPT else given.astype(np.float32)
         except (TypeError, ValueError) as error:
             found = type(probabilities).__name__
             raise InputError(f"mask probabilities must be numbers in the CPU's memory; got a {found}") from error
@@ -109,7 +112,13 @@ class Masks:
         Filling them gives the mask back to the pixel (`pycocotools.mask.frPyObjects`; of more than 100,000 points an
         outline is split). holes: cut them out, each by a slit of no width; False: outer outlines only, to draw.
         """
-        return [outlines(mask.dense()[0], holes=holes) for mask in self]
+        found: list[list[NDArray[np.float32]] | None] = [None] * len(self)
+        if isinstance(self._composer, NativeComposer):
+            found = [polygons(parts, holes=holes) for parts in self._composer.parts(self.probabilities)]
+        return [
+            outlines(mask.dense()[0], holes=holes) if known is None else known
+            for mask, known in zip(self, found, strict=True)
+        ]
 
     def _decoded(self) -> NDArray[np.bool_]:
         pixels = np.zeros((len(self), *self.letterbox.frame_size), np.bool_)

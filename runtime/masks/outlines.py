@@ -1,7 +1,8 @@
 """Masks as polygons along the edges of their pixels, so that filling one gives the mask back to the pixel.
 
-The outline that OpenCV follows runs through the centres of the outermost pixels and loses half a pixel all around. In
-a picture twice as large every pixel is a block of two by two, and the half that lies on the outline tells which edge.
+The native library finds the rings itself (`plugins/cpu/encodings/outlines.h`). Without it OpenCV does: the outline that
+it follows runs through the centres of the outermost pixels and loses half a pixel all around. In a picture twice as
+large every pixel is a block of two by two, and the half that lies on the outline tells which edge.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from stc.annotations.masks import MOST_POINTS, tight_box
 
 Ring = NDArray[np.int64]  # (m, 2) xy, closed: the last point is followed by the first
+Part = tuple[Ring, list[Ring]]  # what goes around a connected part (8 neighbours), and around each of its holes
 
 
 def outlines(mask: NDArray[np.bool_], *, holes: bool = True) -> list[NDArray[np.float32]]:
@@ -27,9 +29,9 @@ def outlines(mask: NDArray[np.bool_], *, holes: bool = True) -> list[NDArray[np.
         return []
     left, top, right, bottom = tight_box(mask)
     window = mask[top:bottom, left:right]
-    parts = _parts(window, holes)
-    if max(len(outer) + sum(len(hole) + 4 for hole in inner) for outer, inner in parts) <= MOST_POINTS:
-        return [(_joined(*part) + np.array([left, top])).astype(np.float32) for part in parts]
+    found = polygons(_parts(window, holes), holes=holes)
+    if found is not None:
+        return [polygon + np.array([left, top], np.float32) for polygon in found]
     axis = int(window.shape[1] > window.shape[0])
     offset = np.array([left, top], np.float32)
     found = []
@@ -39,14 +41,22 @@ def outlines(mask: NDArray[np.bool_], *, holes: bool = True) -> list[NDArray[np.
     return found
 
 
-def _parts(mask: NDArray[np.bool_], holes: bool) -> list[tuple[Ring, list[Ring]]]:
-    """The outer ring of each part and the rings of its holes."""
+def polygons(parts: list[Part], *, holes: bool) -> list[NDArray[np.float32]] | None:
+    """One polygon per part, float32 (m, 2); None where one would have more than 100,000 points."""
+    if not holes:
+        parts = [(outer, []) for outer, _ in parts]
+    if any(len(outer) + sum(len(hole) + 4 for hole in inner) > MOST_POINTS for outer, inner in parts):
+        return None
+    return [_joined(*part).astype(np.float32) for part in parts]
+
+
+def _parts(mask: NDArray[np.bool_], holes: bool) -> list[Part]:
     from stc.opencv import cv2
 
     doubled = mask.view(np.uint8).repeat(2, axis=0).repeat(2, axis=1)
     mode = cv2.RETR_CCOMP if holes else cv2.RETR_EXTERNAL
     found, hierarchy = cv2.findContours(doubled, mode, cv2.CHAIN_APPROX_SIMPLE)
-    parts: dict[int, tuple[Ring, list[Ring]]] = {}
+    parts: dict[int, Part] = {}
     around = hierarchy[0, :, 3]
     for index in np.flatnonzero(around < 0).tolist():
         parts[index] = _edges(found[index]), []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,12 @@ class _Window(NamedTuple):
 
 @dataclass(frozen=True)
 class NumpyComposer:
-    """From probabilities float32 (n, rows, cols) to masks at the size of `y` and `x`, the axes of the frame."""
+    """From probabilities (n, rows, cols), float32 or float16, to masks at the size of `y` and `x`, the frame's axes."""
 
     y: Axis
     x: Axis
 
-    def dense(self, probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
+    def dense(self, probabilities: NDArray[Any]) -> NDArray[np.bool_]:
         """All pixels: bool (n, H0, W0)."""
         pixels = np.zeros((len(probabilities), *self._size), np.bool_)
         for target, cells, window in zip(pixels, probabilities, self._windows(probabilities), strict=True):
@@ -34,11 +34,11 @@ class NumpyComposer:
                 target[window.y, window.x] = self._columns(cells, window).T
         return pixels
 
-    def bits(self, probabilities: NDArray[np.float32]) -> NDArray[np.uint32]:
+    def bits(self, probabilities: NDArray[Any]) -> NDArray[np.uint32]:
         """uint32 (n, H0, ceil(W0 / 32)): pixel x is bit x % 32 of word x // 32."""
         return packed(self.dense(probabilities))
 
-    def rle(self, probabilities: NDArray[np.float32]) -> tuple[list[str], NDArray[np.int64]]:
+    def rle(self, probabilities: NDArray[Any]) -> tuple[list[str], NDArray[np.int64]]:
         """COCO's compressed counts and the areas, int64 (n,), in pixels."""
         height, width = self._size
         texts, areas = [], np.zeros(len(probabilities), np.int64)
@@ -53,7 +53,7 @@ class NumpyComposer:
     def _size(self) -> tuple[int, int]:
         return len(self.y), len(self.x)
 
-    def _windows(self, probabilities: NDArray[np.float32]) -> list[_Window | None]:
+    def _windows(self, probabilities: NDArray[Any]) -> list[_Window | None]:
         inside = probabilities > MASK_THRESHOLD
         lines = zip(np.any(inside, axis=2), np.any(inside, axis=1), strict=True)
         return [self._window(in_rows, in_cols) for in_rows, in_cols in lines]
@@ -68,14 +68,14 @@ class NumpyComposer:
         # Empty where only cells of the border are above the threshold.
         return _Window(y, x) if y.start < y.stop and x.start < x.stop else None
 
-    def _runs(self, probabilities: NDArray[np.float32]) -> list[NDArray[np.int64]]:
+    def _runs(self, probabilities: NDArray[Any]) -> list[NDArray[np.int64]]:
         """Per object (m, 2): [start, stop) of each run of mask pixels, counted down the columns of the frame."""
         return [
             np.empty((0, 2), np.int64) if window is None else self._column_runs(cells, window)
             for cells, window in zip(probabilities, self._windows(probabilities), strict=True)
         ]
 
-    def _column_runs(self, cells: NDArray[np.float32], window: _Window) -> NDArray[np.int64]:
+    def _column_runs(self, cells: NDArray[Any], window: _Window) -> NDArray[np.int64]:
         height = window.y.stop - window.y.start
         columns = self._columns(cells, window)
         # A pixel of background above each column, and one at the very end, makes every run start and stop inside.
@@ -92,13 +92,13 @@ class NumpyComposer:
             return runs
         return np.delete(runs.ravel(), np.concatenate((2 * joined + 1, 2 * joined + 2))).reshape(-1, 2)
 
-    def _columns(self, cells: NDArray[np.float32], window: _Window) -> NDArray[np.bool_]:
+    def _columns(self, cells: NDArray[Any], window: _Window) -> NDArray[np.bool_]:
         """The window's pixels, transposed: bool (w, h), so that a column of the frame is contiguous, as COCO counts.
 
         The one place where pixels are decided: pixels, runs and outlines agree to the last bit.
         """
         band = self.x.read(window.x)
-        narrow = cells[:, band]
+        narrow = cells[:, band].astype(np.float32, copy=False)
         half = np.empty((window.y.stop - window.y.start, narrow.shape[1]), np.float32)
         for piece in self.y.blocks(window.y, narrow.shape[1]):
             read = self.y.read(piece)

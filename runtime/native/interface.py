@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 from ctypes import POINTER, c_char_p, c_int32, c_int64, c_void_p
 
-ABI = 4  # STC_CPU_ABI
+ABI = 5  # STC_CPU_ABI
 
 
 class Op(ctypes.Structure):
@@ -51,23 +51,32 @@ class Resize(ctypes.Structure):
     _fields_ = [
         ("source", c_void_p),
         ("target", c_void_p),
-        ("source_pitch", c_int64),
-        ("target_pitch", c_int64),
-        ("height", c_int32),
-        ("width", c_int32),
+        *((name, c_int64) for name in ("source_row", "source_pixel", "source_channel", "target_pitch")),
+        *((name, c_int32) for name in ("height", "width", "order")),
         ("y", ResizeAxis),
         ("x", ResizeAxis),
     ]
 
 
-STRUCTS = (Op, FrameMasks, Resize)  # in the order of stc_cpu_struct_size
+class Outlines(ctypes.Structure):
+    """stc_outlines"""
+
+    _fields_ = [
+        *((name, c_void_p) for name in ("xy", "ring")),
+        *((name, c_int64) for name in ("corner_room", "ring_room", "corners", "rings")),
+    ]
+
+
+NO_ROOM = -4  # STC_NO_ROOM
+STRUCTS = (Op, FrameMasks, Resize, Outlines)  # in the order of stc_cpu_struct_size
 FUNCTIONS: dict[str, tuple[type, tuple[type, ...]]] = {
     "stc_cpu_struct_size": (c_int32, (c_int32,)),
     "stc_cpu_kernels": (c_char_p, ()),
     "stc_cpu_dynamic_mask_head": (c_int32, (POINTER(Op), c_int32)),
-    "stc_cpu_dense_masks": (c_int32, (POINTER(FrameMasks), c_void_p, c_int32)),
-    "stc_cpu_bit_masks": (c_int32, (POINTER(FrameMasks), c_void_p, c_int32)),
-    "stc_cpu_rle_masks": (c_int64, (POINTER(FrameMasks), c_void_p, c_int64, c_void_p, c_void_p, c_int32)),
+    "stc_cpu_dense_masks": (c_int32, (POINTER(FrameMasks), c_int32, c_void_p, c_int32)),
+    "stc_cpu_bit_masks": (c_int32, (POINTER(FrameMasks), c_int32, c_void_p, c_int32)),
+    "stc_cpu_rle_masks": (c_int64, (POINTER(FrameMasks), c_int32, c_void_p, c_int64, c_void_p, c_void_p, c_int32)),
+    "stc_cpu_outline_masks": (c_int32, (POINTER(FrameMasks), c_int32, POINTER(Outlines), c_int32)),
     "stc_cpu_resize": (c_int32, (POINTER(Resize), c_int32)),
 }
 

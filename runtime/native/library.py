@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
 from stc.errors import InputError, Missing
 from stc.runtime.native import interface
 from stc.runtime.processors import processors
@@ -22,6 +24,7 @@ FAILURES = {
     -2: "the native library has no kernel for this number of channels and layers",
     -3: "not enough memory",
 }  # what its functions return, beside 0
+STORAGE = {np.dtype(np.float32): 0, np.dtype(np.float16): 1}
 
 
 @dataclass(frozen=True)
@@ -63,3 +66,11 @@ def find() -> Library | Missing:
     kernels = handle.stc_cpu_kernels().decode()
     logger.info("native library: %s kernels", kernels)
     return Library(handle, kernels, processors())
+
+
+def available(threads: int | None) -> Library | None:
+    """The library for `threads` threads (`Library.with_threads`), or None where it cannot be used: NumPy, OpenCV and
+    Pillow then do its work.
+    """
+    found = find()
+    return found.with_threads(threads) if isinstance(found, Library) else None

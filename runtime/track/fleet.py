@@ -22,6 +22,7 @@ from stc.files import sha256, write_text
 from stc.runtime.bundle import files as model_files
 from stc.runtime.bundle import passport
 from stc.runtime.bundle.files import PLAN_SUFFIXES
+from stc.runtime.machine import device as devices
 from stc.runtime.track.one import Summary, track
 from stc.runtime.track.outputs import Outputs, file_names
 from stc.runtime.tracking.config import RuleName
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 class Settings:
     """What all videos are run with; threads change no result.
 
-    model_sha256: of a bundle's passport, which holds the hashes of its files, or of a file that stands alone.
+    device: "cpu" or "cuda", the GPU that Ray gives a task; None: "cuda" for a plan, else "cpu". model_sha256: of a
+    bundle's passport, which holds the hashes of its files, or of a file that stands alone.
     """
 
     model: str
@@ -45,11 +47,19 @@ class Settings:
     every: int = 1
     tracker: RuleName | None = None
     trust: bool = False
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a device that is none, or that Ray does not give."""
+        if self.device is not None and devices.parse(self.device).index:
+            raise InputError(f"--device {self.device}: Ray gives every task a GPU of its own; give: --device cuda")
 
     @property
     def gpus(self) -> int:
-        """1 where an engine runs."""
-        return int(Path(self.model).suffix in PLAN_SUFFIXES)
+        """1 where a GPU runs the model."""
+        if self.device is None:
+            return int(Path(self.model).suffix in PLAN_SUFFIXES)
+        return int(devices.parse(self.device).kind == "cuda")
 
 
 @dataclass(frozen=True)
@@ -92,7 +102,8 @@ class Outcome:
 def jobs(videos: Sequence[str], folders: Outputs, settings: Settings) -> list[Job]:
     """A job per video, with files of different names in `folders`.
 
-    Raises InputError for a camera or a URL, which cannot be read again, and for a video that is missing.
+    Raises InputError for a camera or a URL, which cannot be read again, for a video that is missing, and as
+    `Outputs.check` does.
     """
     for video in videos:
         if "://" in video or video.isdecimal() or video.startswith("/dev/"):
@@ -107,11 +118,12 @@ def jobs(videos: Sequence[str], folders: Outputs, settings: Settings) -> list[Jo
             if (path := getattr(folders, name))
         },
     )
+    read = [*videos, *model_files.read_with(settings.model)]
     found = []
     for number, (video, name) in enumerate(zip(videos, file_names(videos), strict=True), 1):
         job = Job(str(Path(video).resolve()), whole.of_input(name, number, picture=False), settings)
         # A record says that the files were ours; whether they still are, only the worker has the time to find out.
-        (replace(job.outputs, overwrite=True) if job.record.exists() else job.outputs).check(videos)
+        (replace(job.outputs, overwrite=True) if job.record.exists() else job.outputs).check(read)
         found.append(job)
     return found
 
@@ -135,7 +147,8 @@ def fingerprint(job: Job) -> str:
     asked = [None if path is None else path.name for path in job.outputs.places]
     if job.outputs.json is not None:
         asked.append(str(job.outputs.video_id))
-    values = {"stc": __version__, "content": content, "settings": settings, "asked": asked}
+    zones = [asdict(zone) for zone in job.outputs.zones]
+    values = {"stc": __version__, "content": content, "settings": settings, "asked": asked, "zones": zones}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
@@ -206,6 +219,7 @@ def _session(settings: Settings) -> Session:
         score_threshold=settings.score,
         classes=settings.classes,
         trust=settings.trust,
+        device=settings.device,
     )
 
 

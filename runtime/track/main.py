@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import math
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -12,14 +14,19 @@ from typing import TYPE_CHECKING, TypeAlias
 from stc.cli import Parser, command
 from stc.files import messages
 from stc.progress import bar
+from stc.runtime.machine import device as devices
+from stc.runtime.track.listed import listed
 from stc.runtime.track.one import Summary, track
 from stc.runtime.track.outputs import Outputs, file_names
+from stc.runtime.track.run_folder import new_run_folder
 from stc.runtime.tracking.config import RULE_NAMES
 
 if TYPE_CHECKING:
     from stc.runtime.session import Session
     from stc.runtime.tracking.config import TrackerConfig
     from stc.runtime.video import Source
+
+log = logging.getLogger(__name__)
 
 Open: TypeAlias = "Callable[[str], Source]"
 
@@ -28,11 +35,14 @@ def parser() -> argparse.ArgumentParser:
     p = Parser(prog="stc-track", description="Track objects with masks through a video.")
     p.add_argument(
         "input", nargs="+", metavar="INPUT",
-        help="video, picture, folder of pictures, camera (0, /dev/video0) or URL; of several, every output is a "
-        "folder that takes one file per input; recorded ones take turns",
+        help="video, picture, folder of pictures, camera (0, /dev/video0) or URL, or @FILE with one on each line; of "
+        "several, every output is a folder that takes one file per input; recorded ones take turns",
     )  # fmt: skip
     p.add_argument("--model", required=True, help="bundle of stc-export, or its model.onnx or engine.plan")
-    p.add_argument("-o", "--output", type=Path, metavar="OUT", help="annotated video (.mp4), picture (.png) or folder")
+    p.add_argument(
+        "-o", "--output", type=Path, metavar="OUT",
+        help="annotated video (.mp4), picture (.png) or folder (without any output: all into a new runs/track-N)",
+    )  # fmt: skip
     p.add_argument(
         "--json", type=Path, metavar="FILE", help="YTVIS result JSON, written at the end of a file or folder"
     )
@@ -43,6 +53,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--rotate", metavar="SIZE|TIME", help="begin a new file of --jsonl at this size or time, such as 100MB or 1h"
     )
+    p.add_argument(
+        "--zones", type=Path, metavar="ZONES.json",
+        help='count tracks over lines and in areas: {"door": {"line": [[x, y], [x, y]]}, "yard": {"polygon": [...]}}',
+    )  # fmt: skip
     p.add_argument("--contact", type=Path, metavar="FILE.png", help="contact sheet of annotated frames")
     p.add_argument(
         "--overwrite", action="store_true",
@@ -63,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
         help="fail when a live source gives no frame for S seconds (default: reconnect for ever)",
     )  # fmt: skip
     p.add_argument("--tracker", choices=RULE_NAMES, help="tracking rule (model's: its own)")
+    devices.add_option(p)
     p.add_argument("--threads", type=int, metavar="N", help="CPU threads of the engine")
     p.add_argument(
         "--ray", metavar="ADDRESS",
@@ -75,26 +90,43 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
+    args.input = listed(args.input)
     from stc.runtime.bundle.files import read_with
     from stc.runtime.video import ReconnectPolicy, open_source
     from stc.runtime.video.sinks.lines import Rotation
+    from stc.runtime.zones import read_zones
 
     rotation = None if args.rotate is None else Rotation.parse(args.rotate)
-    outputs = Outputs(args.output, args.json, args.jsonl, args.contact, args.append, rotation, args.overwrite)
+    zones = () if args.zones is None else tuple(read_zones(args.zones))
+    outputs = Outputs(
+        args.output, args.json, args.jsonl, args.contact, args.append, rotation, args.overwrite, zones=zones
+    )
     if args.ray is not None:
         outputs.check_folders()
         return _run_fleet(args, outputs)
     reconnect = ReconnectPolicy(give_up=args.give_up)
-    several = len(args.input) > 1
-    if several:
-        outputs.check_folders()
-    else:
-        outputs.check([*args.input, *read_with(args.model)])
 
     def open_(spec: str) -> Source:
         return open_source(spec, args.every, policy=args.policy, reconnect=reconnect)
 
-    return _run_many(args, outputs, open_) if several else _run_one(args, outputs, open_)
+    with ExitStack() as stack:
+        if not (outputs.paths or args.append or rotation):
+            outputs = _chosen(outputs, args.input, stack.enter_context(new_run_folder()))
+        if len(args.input) > 1:
+            outputs.check_folders()
+            return _run_many(args, outputs, open_)
+        outputs.check([*args.input, *read_with(args.model), *([str(args.zones)] if args.zones else [])])
+        return _run_one(args, outputs, open_)
+
+
+def _chosen(outputs: Outputs, inputs: Sequence[str], folder: Path) -> Outputs:
+    """What is written where nobody asked for anything: the picture of everything and its lines, into `folder`."""
+    from stc.runtime.video.sources import is_picture
+
+    folders = replace(outputs, annotated=folder, jsonl=folder)
+    if len(inputs) > 1:
+        return folders
+    return folders.of_input(file_names(inputs)[0], picture=is_picture(Path(inputs[0])))
 
 
 def _run_one(args: argparse.Namespace, outputs: Outputs, open_: Open) -> int:
@@ -122,13 +154,18 @@ def _sentence(summary: Summary, rule: str, source: Source, outputs: Outputs) -> 
 
 
 def _run_many(args: argparse.Namespace, folders: Outputs, open_: Open) -> int:
+    from stc.runtime.bundle.files import read_with
     from stc.runtime.track.many import Run, track_many
-    from stc.runtime.video.sources import is_live, is_picture, shown_spec
+    from stc.runtime.video.shown import shown_spec
+    from stc.runtime.video.sources import is_live, is_picture
 
+    read = [*args.input, *read_with(args.model)]
+    if (pictures := sum(is_picture(Path(spec)) for spec in args.input)) > 1:
+        log.warning("%d pictures are so many videos, each with ids of its own; those of one are its folder", pictures)
     runs = []
     for number, (spec, name) in enumerate(zip(args.input, file_names(args.input), strict=True), 1):
         outputs = folders.of_input(name, number, picture=is_picture(Path(spec)))
-        outputs.check(args.input)
+        outputs.check(read)
         runs.append(Run(spec, shown_spec(spec), is_live(spec), outputs))
     with _session(args) as session:
         return 0 if track_many(runs, session, _tracker(session, args), open_) else 1
@@ -142,7 +179,7 @@ def _run_fleet(args: argparse.Namespace, folders: Outputs) -> int:
     model = Path(args.model).resolve()
     settings = fleet.Settings(
         str(model), fleet.model_sha256(model), args.threads or 1, args.score, _classes(args), args.every, args.tracker,
-        args.trust,
+        args.trust, args.device,
     )  # fmt: skip
     with Report(jobs := fleet.jobs(args.input, folders, settings)) as report:
         run_all(jobs, args.ray, report.add)
@@ -153,8 +190,9 @@ def _session(args: argparse.Namespace) -> Session:
     from stc.runtime.session import Session
 
     return Session(
-        args.model, threads=args.threads, score_threshold=args.score, classes=_classes(args), trust=args.trust
-    )
+        args.model, device=args.device, threads=args.threads, score_threshold=args.score, classes=_classes(args),
+        trust=args.trust,
+    )  # fmt: skip
 
 
 def _classes(args: argparse.Namespace) -> tuple[str, ...] | None:

@@ -55,7 +55,9 @@ def track(
     A frame goes into all outputs or into none, unless a second Ctrl-C comes, or an output fails.
     """
     from stc.runtime.track.outputs import Files
+    from stc.runtime.zones import Zones
 
+    zones = Zones(outputs.zones)
     if source.length == 1:  # no second frame can confirm what the only one shows
         config = replace(config, confirm_hits=1)
     stopped: StcError | OSError | KeyboardInterrupt | None = None
@@ -66,6 +68,7 @@ def track(
                 stream = session.stream(source.name, source.fps, config)
                 for frame in source:
                     result = stream(frame.image, frame.time)
+                    result = replace(result, zones=zones.update(result))
                     with Hold() as hold:
                         for sink in sinks:
                             sink(frame, result)

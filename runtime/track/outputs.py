@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stc.runtime.video import Source
     from stc.runtime.video.frame import Sink, Writer
     from stc.runtime.video.sinks.lines import Rotation
+    from stc.runtime.zones import Zone
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,8 @@ class Outputs:
     """The files of one input, or, before `of_input`, the folders that take the files of several.
 
     append, rotation: of the JSON lines. overwrite: replace what stc would otherwise keep or refuse to touch. video_id:
-    of the input among several, from 1. derived: stc chose the names, so that what bears one may be somebody else's.
+    of the input among several, from 1. zones: counted in each input. derived: stc chose the names, so that what bears
+    one may be somebody else's.
     """
 
     annotated: Path | None = None  # video, picture or folder
@@ -40,6 +42,7 @@ class Outputs:
     rotation: Rotation | None = None
     overwrite: bool = False
     video_id: int = 1
+    zones: tuple[Zone, ...] = ()
     derived: bool = False
 
     @property
@@ -101,6 +104,8 @@ class Outputs:
             )
         if self.jsonl is None and (self.append or self.rotation is not None):
             raise InputError("--append and --rotate are for JSON lines; give --jsonl FILE too")
+        if self.zones and not (self.jsonl or self.annotated or self.contact):
+            raise InputError("--zones are told in JSON lines and drawn into pictures; give --jsonl FILE or -o OUT too")
 
     def _check_stdout(self) -> None:
         """A video needs a file to go back in, and a folder is no stream."""
@@ -234,7 +239,7 @@ def _same(a: Path, b: Path) -> bool:
 
 def file_names(inputs: Sequence[str]) -> list[str]:
     """A name for the files of each input, all different: `clip` for `a/clip.mp4`, `cam-live` for `rtsp://cam/live`."""
-    from stc.runtime.video.sources import redact
+    from stc.runtime.video.shown import redact
 
     names: list[str] = []
     for spec in inputs:

@@ -22,6 +22,7 @@ from stc.runtime.video.orientation import UPRIGHT, Orientation, of_display_matri
 
 FALLBACK_FPS = 30.0  # where the container states no usable rate
 MOST_ASPECT = 8  # width to height of a pixel or the other way round; beyond is a damaged header
+AV1 = ("libdav1d", "libaom-av1", "av1")
 ATTACHED_PICTURE = 0x400  # FFmpeg's AV_DISPOSITION_ATTACHED_PIC: the cover of a song or film
 
 
@@ -97,22 +98,37 @@ def decoded(
     packets: Iterator[av.Packet[VideoStream]], flush: Callable[[None], list[av.VideoFrame]]
 ) -> Iterator[av.VideoFrame | Damaged]:
     """The frames of `packets`, and Damaged for one that cannot be decoded. What the decoder holds when the packets end
-    by an error is given before the error goes on."""
+    by an error is given before the error goes on.
+
+    A packet of AV1 (a temporal unit) shows one frame, and its decoders pass over what they do not know, such as zeros,
+    without a word: those without a frame are Damaged at the end, too.
+    """
+    unanswered = 0  # packets of AV1 that gave neither a frame nor an error yet
 
     def attempt(decode: Callable[[], list[av.VideoFrame]]) -> Iterator[av.VideoFrame | Damaged]:
+        nonlocal unanswered
         try:
-            yield from decode()
+            found = decode()
         except av.EOFError:  # flushed twice
             return
         except av.FFmpegError:
+            unanswered -= 1
             yield Damaged()
+        else:
+            unanswered -= len(found)
+            yield from found
 
+    av1 = False
     try:
         for packet in packets:
+            av1 = av1 or packet.stream.codec_context.name in AV1
+            unanswered += packet.size > 0 and not packet.is_discard  # not shown: an edit list begins behind it
             yield from attempt(packet.decode)
     except av.FFmpegError:
         yield from attempt(lambda: flush(None))
         raise
+    if av1:
+        yield from [Damaged()] * unanswered
 
 
 def stamp(picture: av.VideoFrame) -> float | None:

@@ -55,8 +55,16 @@ class Damaged:
 
 
 @dataclass(frozen=True)
+class Concealed:
+    """A frame whose data was damaged in part: its decoder made up the rest, and it is given beside this."""
+
+
+@dataclass(frozen=True)
 class CutShort:
     """A recording that ends before the length that its header states."""
+
+
+Loss: TypeAlias = "Damaged | Concealed | CutShort"
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,8 @@ class Stats:
     received: frames that were decoded for the consumer (those left out by `every` are not). dropped: of these, replaced
     by newer ones before anybody took them. decode_errors: packets and damaged frames that gave no picture. reconnects:
     connections after the first that gave frames. gaps: times that video is missing. cut_short: a file ended before the
-    length that its header states.
+    length that its header states. concealed: frames of a recording that were given although their decoder made up a
+    part of them; of a live source these are decode_errors, and not given.
     """
 
     received: int = 0
@@ -75,12 +84,24 @@ class Stats:
     reconnects: int = 0
     gaps: int = 0
     cut_short: bool = False
+    concealed: int = 0
 
     @property
     def damage(self) -> str:
         """What a recording has lost, for a summary: "2 damaged packets skipped, cut short"; empty when nothing."""
         skipped = f"{self.decode_errors} damaged packet{'s' * (self.decode_errors > 1)} skipped"
-        return ", ".join([skipped] * (self.decode_errors > 0) + ["cut short"] * self.cut_short)
+        concealed = f"{self.concealed} damaged frame{'s' * (self.concealed > 1)} concealed"
+        told = ((skipped, self.decode_errors), (concealed, self.concealed), ("cut short", self.cut_short))
+        return ", ".join(words for words, count in told if count)
+
+    def and_lost(self, found: Loss) -> Stats:
+        match found:
+            case Damaged():
+                return replace(self, decode_errors=self.decode_errors + 1)
+            case Concealed():
+                return replace(self, concealed=self.concealed + 1)
+            case CutShort():
+                return replace(self, cut_short=True)
 
 
 class Source(ABC):
@@ -141,7 +162,7 @@ class FileSource(Source):
         fps: float,
         size: tuple[int, int] | None,
         length: int | None,
-        read: Callable[[], Iterator[Frame | Damaged | CutShort]],
+        read: Callable[[], Iterator[Frame | Loss]],
     ) -> None:
         """`read` gives the frames from the first one on, and what is damaged; it is called once per iteration."""
         self.name, self.fps, self.size, self.length = name, fps, size, length
@@ -164,15 +185,11 @@ class FileSource(Source):
             for found in self._read():
                 if self._closed:
                     break
-                stats = self._stats
-                match found:
-                    case Damaged():
-                        self._stats = replace(stats, decode_errors=stats.decode_errors + 1)
-                    case CutShort():
-                        self._stats = replace(stats, cut_short=True)
-                    case frame:
-                        self._state, self._stats = "live", replace(stats, received=stats.received + 1)
-                        yield frame
+                if isinstance(found, Frame):
+                    self._state, self._stats = "live", replace(self._stats, received=self._stats.received + 1)
+                    yield found
+                else:
+                    self._stats = self._stats.and_lost(found)
             self._state = "ended"
         except Exception:
             self._state = "failed"

@@ -18,7 +18,8 @@ from PIL import UnidentifiedImageError
 
 from stc.boundary import foreign, reason
 from stc.errors import InputError
-from stc.runtime.video.frame import MAX_PIXELS, PICTURE_SUFFIXES, CutShort, Damaged, FileSource, Frame, Image
+from stc.runtime.video.frame import MAX_PIXELS, PICTURE_SUFFIXES, CutShort, FileSource, Frame, Image, Loss
+from stc.runtime.video.instead import without_pictures
 from stc.runtime.video.orientation import UPRIGHT, Orientation, of_exif
 
 log = logging.getLogger(__name__)
@@ -45,11 +46,11 @@ def open_folder(path: Path, every: int) -> FileSource:
     names = sorted((f.name for f in path.iterdir() if not f.name.startswith(".")), key=natural_key)
     files = [path / name for name in names if Path(name).suffix.lower() in PICTURE_SUFFIXES]
     files = [file for file in files if file.is_file()]  # neither a folder nor a pipe, at which reading would wait
-    known = ", ".join(PICTURE_SUFFIXES)
     if not files:
-        raise InputError(f"{path}: holds no pictures ({known}); give a folder of pictures or a video")
+        raise without_pictures(path, names)
     taken = {file.name for file in files}
     if left := [name for name in names if name not in taken]:
+        known = ", ".join(PICTURE_SUFFIXES)
         more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
         log.warning("%s: %s%s left out; pictures are files named %s", path, ", ".join(left[:NAMED]), more, known)
     if len(series := {re.sub(r"[0-9]+", "0", file.stem) for file in files}) > 1:
@@ -155,7 +156,7 @@ def _frames(name: str, files: list[Path], every: int) -> Iterator[Frame]:
         yield Frame(read_picture(path), i * every / FPS, i * every, name)
 
 
-def _animation(path: Path, every: int) -> Iterator[Frame | Damaged | CutShort]:
+def _animation(path: Path, every: int) -> Iterator[Frame | Loss]:
     time, index = 0.0, 0
     try:
         with _opened(path) as picture:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from stc.errors import InputError
+from stc.runtime.video import instead
 from stc.runtime.video.frame import PICTURE_SUFFIXES, Source
 from stc.runtime.video.live.handover import DropPolicy
 from stc.runtime.video.live.lifecycle import ReconnectPolicy
 from stc.runtime.video.live.source import LiveSource
 from stc.runtime.video.live.wire import Task
-
-URL_SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "udp")
+from stc.runtime.video.shown import redact
 
 
 def open_source(
@@ -40,6 +39,7 @@ def open_source(
     """
     if every < 1:
         raise InputError(f"every={every}: must be 1 or more")
+    instead.check_spec(str(spec))
     reconnect = reconnect or ReconnectPolicy()
     task = _live_task(str(spec), every, (reconnect.open_timeout, reconnect.read_timeout))
     if task is None:
@@ -52,8 +52,7 @@ def _live_task(spec: str, every: int, timeouts: tuple[float, float]) -> Task | N
     if "://" in spec:
         scheme, address = spec.split("://", 1)
         scheme = scheme.lower()
-        if scheme not in URL_SCHEMES:
-            raise InputError(f"{redact(spec)}: scheme {scheme!r} is not one of {', '.join(URL_SCHEMES)}")
+        instead.check_scheme(scheme, spec)
         options = {"rtsp_transport": "tcp"} if scheme.startswith("rtsp") else {}
         # A web server ends a stream as agreed or hangs up, and FFmpeg tells; of the others an end is always a loss.
         return Task(f"{scheme}://{address}", None, options, timeouts, scheme.startswith("http"), every)
@@ -82,11 +81,7 @@ def _open_path(path: Path, every: int) -> Source:
 
         return pictures.open_folder(path, every)
     path, number = _stream_number(path)
-    if not path.exists():
-        shown = shown_spec(str(path))
-        raise InputError(f"{shown}: no such file or folder; check it with: ls {Path(shown).parent}")
-    if not path.is_file():
-        raise InputError(f"{path}: neither a file nor a folder; give a video, a picture, a folder, a camera or a URL")
+    instead.check_path(path)
     if is_picture(path):
         from stc.runtime.video import pictures
 
@@ -115,24 +110,3 @@ def _stream_number(path: Path) -> tuple[Path, int | None]:
     if path.exists() or not mark or not name or not (number.isascii() and number.isdecimal()):
         return path, None
     return path.with_name(name), int(number)
-
-
-def shown_spec(spec: str) -> str:
-    """What a user typed, fit for a message: a URL, also one with a slip of the pen, without its credentials."""
-    scheme = re.match(rf"(?i)({'|'.join(URL_SCHEMES)})(:/*|/{{2,}})", spec)
-    if "://" in spec:
-        return redact(spec)
-    if scheme is not None:
-        return redact(f"://{spec[scheme.end() :]}").replace("://", scheme[0], 1)
-    return re.sub(r"[^/:]+:[^/]*@", "***@", spec)
-
-
-def redact(url: str) -> str:
-    """`url` without user, password and query, fit for a message.
-
-    Greedy on purpose: everything up to the last `@` goes, because cameras accept passwords that hold `/`, `?` and `@`;
-    so do `password=…` pairs, which some put into the path.
-    """
-    shown = re.sub(r"://.*@", "://***@", url, flags=re.DOTALL)
-    shown = re.sub(r"[?#].*", "?***", shown, flags=re.DOTALL)
-    return re.sub(r"(?i)(user|pass|pwd|token|auth|key)([a-z]*)=[^/&;_]*", r"\1\2=***", shown)

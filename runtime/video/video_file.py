@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 from stc.boundary import foreign, reason
 from stc.errors import InputError
 from stc.runtime.video import decode
-from stc.runtime.video.frame import CutShort, Damaged, FileSource, Frame, Stats
+from stc.runtime.video.frame import Concealed, CutShort, Damaged, FileSource, Frame, Loss, Stats
 from stc.runtime.video.timeline import Clock
 
 log = logging.getLogger(__name__)
@@ -46,17 +46,16 @@ def open_file(path: Path, every: int, number: int | None = None) -> FileSource:
     return FileSource(path.name, fps / every, size, length, partial(_read, path, every, number))
 
 
-def _read(path: Path, every: int, number: int | None) -> Iterator[Frame | Damaged | CutShort]:
-    index = errors = 0
-    end = 0.0
+def _read(path: Path, every: int, number: int | None) -> Iterator[Frame | Loss]:
+    index, end, lost = 0, 0.0, Stats()
     with _border(path), _open(path) as container:
         stream = decode.video_stream(container, str(path), number)
         stream.thread_type = "AUTO"
         aspect, step = decode.pixel_aspect(stream), 1 / decode.nominal_fps(stream)
         extent = _Extent(container, stream, step)
         for found in _pictures(container, stream, step, extent):
-            if isinstance(found, Damaged):
-                errors += 1
+            if isinstance(found, Damaged | Concealed):
+                lost = lost.and_lost(found)
                 yield found
                 continue
             time, picture = found
@@ -64,7 +63,7 @@ def _read(path: Path, every: int, number: int | None) -> Iterator[Frame | Damage
                 yield Frame(decode.to_image(picture, aspect), time, index, path.name)
             index, end = index + 1, time + step
         missing = extent.missing()
-    problem = Stats(decode_errors=errors, cut_short=missing is not None).damage + (f": {missing}" if missing else "")
+    problem = (lost if missing is None else lost.and_lost(CutShort())).damage + (f": {missing}" if missing else "")
     if index == 0:
         raise InputError(
             f"{path}: not one frame could be decoded ({problem or 'no picture in it'}); check it with: ffprobe {path}"
@@ -77,13 +76,15 @@ def _read(path: Path, every: int, number: int | None) -> Iterator[Frame | Damage
 
 def _pictures(
     container: InputContainer, stream: VideoStream, step: float, extent: _Extent
-) -> Iterator[tuple[float, av.VideoFrame] | Damaged]:
+) -> Iterator[tuple[float, av.VideoFrame] | Damaged | Concealed]:
     clock: Clock[av.VideoFrame] = Clock(step)
     try:
         for found in decode.decoded(extent.watch(container.demux(stream)), stream.codec_context.decode):
             if isinstance(found, Damaged):
                 yield found
             else:
+                if found.is_corrupt:
+                    yield Concealed()
                 yield from clock.place(decode.stamp(found), found)
     except av.FFmpegError as error:
         extent.broken = reason(error)

@@ -81,7 +81,7 @@ def _promising(r: random.Random, entry: bytes, array: Any) -> bytes:
 
 def _counts(r: random.Random, arrays: Arrays) -> None:
     counts = arrays.get("counts", np.zeros(0))
-    if counts.dtype.kind not in "iu" or not counts.size:  # another mutation was here before
+    if counts.dtype.kind not in "iu" or counts.ndim != 1 or not counts.size:  # another mutation was here before
         counts = np.zeros(8)
     counts = counts.astype(np.int64)
     for _ in range(r.choice((1, 2))):

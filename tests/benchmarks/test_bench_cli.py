@@ -82,6 +82,7 @@ def test_a_reference_with_too_little_in_it_is_unproven(proven_bundle: Path, tmp_
         (["{bundle}", "--scenario", "paced", "--fps", "nan"], 1, "positive"),
         (["{bundle}", "--reference", "missing.npz"], 1, "missing.npz"),
         (["{bundle}/engine.plan"], 1, "no such model"),
+        (["{bundle}", "--device", "npu"], 1, "unknown device 'npu'; known: cpu, cuda"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_1(
@@ -111,6 +112,23 @@ def test_an_engine_is_measured_and_proven_like_a_model(engine: Path, gpus: Gpus,
     assert run(main, [str(prove(engine) / "engine.plan"), "--frames", "5", "--json", str(report)]) == 0
     assert json.loads(report.read_text())["agreement"]["mask_iou_min"] == 1.0
     assert "cudaGraphLaunch" in gpus.cuda.calls and not gpus.cuda.memory
+
+
+def test_a_device_chooses_a_bundle_s_file_and_the_gpu_that_runs_it(
+    engine: Path, gpus: Gpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "bench.json"
+    command = [str(prove(engine)), "--frames", "5", "--json", str(report), "--device"]
+    gpus.cuda.targets *= 2
+    gpus.machine = replace(gpus.machine, gpus=gpus.machine.gpus * 2)
+    for device, engine_name in (("cuda:1", "TensorRT"), ("cpu", "ONNX Runtime")):
+        assert run(main, [*command, device]) == 0
+        values = json.loads(report.read_text())
+        assert values["device"] == device and values["engine"].startswith(engine_name) and values["verdict"] == "pass"
+        assert (values["device_mib"] is None) == (device == "cpu")
+    assert gpus.cuda.contexts == {1}
+    assert run(main, [*command, "cuda:2"]) == 2
+    assert "cuda:2: no such GPU; this process may use 2 GPUs" in capsys.readouterr().err
 
 
 def test_an_engine_without_a_driver_exits_2_and_names_what_runs_here(
@@ -189,14 +207,17 @@ def test_unstable_timing_is_an_error_only_when_strict(
     assert run(main, [str(proven_bundle), "--frames", "1", "--strict"]) == 4
 
 
-def test_the_worst_instances_are_shown_as_pictures(proven_bundle: Path, tmp_path: Path) -> None:
+def test_the_worst_instances_are_shown_as_pictures(
+    proven_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     import cv2
 
     expected = reference.read(proven_bundle / reference.FILE_NAME)
     moved = list(expected.outputs)
     moved[5] = replace(moved[5], masks=np.roll(moved[5].masks, 2, axis=2))
     put_reference(proven_bundle, Reference(expected.frames, tuple(moved)))
-    assert run(main, [str(proven_bundle), "--frames", "1", "--explain", str(tmp_path / "worst")]) == 3
+    command = [str(proven_bundle), "--frames", "1", "--explain", str(tmp_path / "worst")]
+    assert run(main, command) == 3
     files = sorted((tmp_path / "worst").iterdir())
     assert len(files) == 6
     assert all("frame005" in path.name for path in files[:3])
@@ -204,6 +225,14 @@ def test_the_worst_instances_are_shown_as_pictures(proven_bundle: Path, tmp_path
     assert max(picture.shape) == 360
     orange = (abs(picture.astype(int) - np.array([0, 140, 255])) < 60).all(axis=2)
     assert orange.any(), "what only the reference has"
+    put_reference(proven_bundle, expected)
+    assert run(main, command) == 0
+    again = sorted((tmp_path / "worst").iterdir())
+    assert again and not any("frame005" in path.name for path in again), "those of the run before are gone"
+    foreign = again[0].rename(tmp_path / "worst" / "mine.png")
+    assert run(main, command) == 1
+    assert "holds files that stc-bench did not write (mine.png)" in capsys.readouterr().err
+    assert foreign.exists()
 
 
 def test_an_engine_tells_its_copies_apart(engine: Path, tmp_path: Path) -> None:

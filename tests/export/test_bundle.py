@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +20,7 @@ from stc.export import Export, export
 from stc.export.main import main
 from stc.export.proof.frames import MIN_FRAMES, default_frames
 from stc.model.config import STC_LITE
+from stc.model.network import STC
 from stc.runtime import Session
 from stc.runtime.bundle import passport
 from tests.seeded import stc_lite_model
@@ -92,9 +94,10 @@ def test_runtime_finds_what_pytorch_found(lite_bundle: Export) -> None:
 
 def test_a_model_that_finds_nothing_is_unproven_and_runs(tmp_path: Path) -> None:
     blind = stc_lite_model(0)
+    blind.config = blind.config.with_(input_size=(128, 160))
     blind.head.cls_logits.bias.data.fill_(-20.0)
     stc.model.checkpoint.save(blind, tmp_path / "blind.safetensors")
-    code = run(main, ["--ckpt", str(tmp_path / "blind.safetensors"), "-o", str(tmp_path / "blind")])
+    code = run(main, ["--ckpt", str(tmp_path / "blind.safetensors"), "-o", str(tmp_path / "blind"), "--trt", "none"])
     assert code == 3
     assert passport.read(tmp_path / "blind").agreement["model.onnx"]["verdict"] == "unproven"
     result = Session(tmp_path / "blind").stream()(np.zeros((77, 131, 3), np.uint8))
@@ -103,31 +106,31 @@ def test_a_model_that_finds_nothing_is_unproven_and_runs(tmp_path: Path) -> None
 
 
 def test_a_missed_budget_exits_3_and_names_it(
-    lite_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    small_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The graph is exported from weights that differ slightly from those that PyTorch ran."""
     original = stc.export.bundle.trace
 
-    def wrong(model: object, *options: object) -> object:
-        altered = stc_lite_model(0)
+    def wrong(model: STC, *options: object) -> object:
+        altered = copy.deepcopy(model)
         altered.mask_branch.pred.bias.data += 0.05
         return original(altered, *options)
 
     monkeypatch.setattr(stc.export.bundle, "trace", wrong)
-    assert run(main, ["--ckpt", str(lite_checkpoint), "-o", str(tmp_path / "wrong"), "--trt", "none"]) == 3
+    assert run(main, ["--ckpt", str(small_checkpoint), "-o", str(tmp_path / "wrong"), "--trt", "none"]) == 3
     printed = " ".join(capsys.readouterr().out.split())
     assert "missed budget: masks_max" in printed
 
 
 def test_an_export_that_fails_midway_leaves_nothing(
-    lite_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full_disk(*_: object) -> None:
         raise OSError("no space left on device")
 
     monkeypatch.setattr(stc.export.folder, "write_report", full_disk)
     with pytest.raises(OutputError, match="no space"):
-        export(lite_checkpoint, tmp_path / "lite")
+        export(small_checkpoint, tmp_path / "lite")
     assert list(tmp_path.iterdir()) == []
 
 

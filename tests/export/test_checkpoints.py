@@ -107,7 +107,8 @@ def test_converted_weights_compute_the_same_bit_by_bit(
 @pytest.mark.slow
 def test_an_export_warns_of_classes_without_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save(stc_lite_model(0).state_dict(), tmp_path / "lite.pth")
-    run(main, ["--ckpt", str(tmp_path / "lite.pth"), "-o", str(tmp_path / "bundle"), "--trt", "none"])
+    small = ["--size", "128x160", "--trt", "none"]
+    run(main, ["--ckpt", str(tmp_path / "lite.pth"), "-o", str(tmp_path / "bundle"), *small])
     shown = capsys.readouterr()
     assert "warning: class names are placeholders for 3 classes; name them with --classes FILE\n" in shown.err
     assert "assumed classes: placeholders for 3 classes" in shown.out

@@ -71,14 +71,23 @@ def test_bundle_and_repository_are_whole_and_the_rest_is_untouched(tmp_path: Pat
     assert (target / "videos/a.mp4").stat().st_nlink == 1
 
 
+def test_a_reader_of_stdout_that_leaves_ends_it_with_whole_files(tmp_path: Path) -> None:
+    source, target = tiny_model.write_bundle(tmp_path / "source"), tmp_path / "bundle"
+    command = [sys.executable, "-c", FOR_EVER, source, target, tmp_path / "models"]
+    ended = killing.end(command, killing.BOUND, signal.SIGKILL, unheard=True)
+    assert ended.code == 141 and "error" not in ended.told
+    for folder in (target, tmp_path / "models/tiny/1"):
+        passport.verify_file(passport.read(folder), folder / "model.onnx")
+    assert not killing.temporaries(tmp_path)
+
+
 def test_the_command_itself_leaves_the_old_bundle(lite_checkpoint: Path, tmp_path: Path) -> None:
     target = tiny_model.write_bundle(tmp_path / "bundle")
     (target / "notes.txt").write_text("mine")
-    command = [sys.executable, "-c", "from stc.export.main import entry; entry()"]
-    command += ["--ckpt", str(lite_checkpoint), "-o", str(target), "--trt", "none"]
+    command = [*killing.program("stc.export.main"), "--ckpt", str(lite_checkpoint), "-o", str(target), "--trt", "none"]
     for number in (signal.SIGTERM, signal.SIGHUP):
-        (seconds,) = killing.moments(f"command {number}", (1, 8), 1)[:1]
-        ended = killing.end(command, seconds, number)
+        (seconds,) = killing.moments(f"command {number}", (0, 4), 1)[:1]
+        ended = killing.end(command, seconds, number, ready=True)
         assert (ended.code, ended.told.splitlines()[-1]) == (130, "interrupted")
         assert passport.read(target).name == "tiny"
         assert not killing.temporaries(tmp_path)

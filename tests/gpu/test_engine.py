@@ -9,6 +9,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,50 @@ def test_frames_and_results_cross_without_the_host(library: str, bundle: Path, s
         count = expected["num_detections"][0]
         rows = np.index_exp[:] if name == "num_detections" else np.index_exp[0, :count]
         np.testing.assert_array_equal(host[rows], expected[name][rows])
+
+
+def busy(torch: Any) -> None:
+    """Put some milliseconds of work on PyTorch's current stream."""
+    values = torch.randn(4096, 4096, device="cuda")
+    for _ in range(30):
+        values = values @ values / 64  # keeps the magnitude
+
+
+@pytest.mark.parametrize("side_stream", [False, True])
+def test_pytorch_and_a_session_wait_for_each_other(bundle: Path, session: Session, side_stream: bool) -> None:
+    """The frame is written late, and its masks are read late, when the next frame has been given already."""
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("this PyTorch is built without CUDA")
+    first, second = (torch.from_numpy(picture[None]).cuda() for picture in frames(bundle)[:2])
+    expected = [torch.from_dlpack(session.infer_on_device(frame)["masks"]).clone() for frame in (first, second)]
+    frame = torch.zeros_like(first)
+    torch.cuda.synchronize()
+    with torch.cuda.stream(torch.cuda.Stream() if side_stream else torch.cuda.current_stream()):
+        kept = []
+        for picture in (first, second, first, second):
+            busy(torch)
+            frame.copy_(picture)
+            masks = torch.from_dlpack(session.infer_on_device(frame)["masks"])
+            busy(torch)
+            kept.append(masks.clone())
+    torch.cuda.synchronize()
+    for found, wanted in zip(kept, expected * 2, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=0, atol=0)
+
+
+def test_each_gpu_runs_the_engine_from_any_thread(bundle: Path) -> None:
+    gpus = machine.gather().gpus
+    fitting = [number for number, gpu in enumerate(gpus) if gpu.target == gpus[0].target]
+    if len(fitting) < 2:
+        pytest.skip("one GPU of this kind")
+    picture = frames(bundle)[:1]
+    for number in fitting[1:]:
+        with Session(bundle / "engine.plan", device=f"cuda:{number}") as opened, ThreadPoolExecutor(1) as pool:
+            found = [pool.submit(opened.infer, picture).result() for _ in range(3)]
+            assert {array.device for array in opened.infer_on_device(picture).values()} == {(2, number)}
+        for name, values in found[0].items():
+            np.testing.assert_array_equal(found[2][name], values)
 
 
 def test_nothing_grows_over_sessions(bundle: Path) -> None:

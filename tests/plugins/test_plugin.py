@@ -5,15 +5,26 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from stc.files import sha256
+from stc.runtime.machine import plugin as plugins
 from tests.plugins.ptx.source import compile_ptx
-from tests.plugins.toolchain import FIBERS, KERNELS, PLUGINS, ROOT, cmake, compile_host, execute, tensorrt_headers
+from tests.plugins.toolchain import (
+    FIBERS,
+    KERNELS,
+    PLUGINS,
+    ROOT,
+    cmake,
+    compile_host,
+    execute,
+    plugin,
+    tensorrt_headers,
+)
 from tests.plugins.wheels import unpacked
 
 pytestmark = pytest.mark.slow
@@ -21,6 +32,7 @@ EXPORTS = {
     "getCreators",
     "setLoggerFinder",
     "stc_cuda_abi",
+    "stc_cuda_built_with",
     "stc_cuda_dynamic_mask_head",
     "stc_cuda_bit_masks",
     "stc_cuda_dense_masks",
@@ -72,12 +84,7 @@ def hide(folder: Path, program: str) -> Path:
 
 @pytest.fixture(scope="module")
 def library() -> Path:
-    """The plugin, built for TensorRT 10's headers unless TENSORRT_INCLUDE_DIR says otherwise; skips without nvcc."""
-    if not shutil.which("nvcc") and not os.environ.get("STC_REQUIRE_CUDA"):
-        pytest.skip("no nvcc here, so that the plugin is not built")
-    done = subprocess.run(["make", "-s", "-C", ROOT, "plugin"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    return ROOT / "runtime" / "libstc_tensorrt.so"
+    return plugin()
 
 
 def test_the_library_exports_what_it_must_and_nothing_else(library: Path) -> None:
@@ -88,6 +95,10 @@ def test_the_library_exports_what_it_must_and_nothing_else(library: Path) -> Non
 def test_the_library_loads_without_tensorrt_and_without_a_driver(library: Path) -> None:
     handle = ctypes.CDLL(str(library))
     assert handle.stc_cuda_abi() == 1
+    handle.stc_cuda_built_with.restype = ctypes.c_char_p
+    told = re.fullmatch(rb"stc: CUDART_VERSION=(\d+)0\d0", handle.stc_cuda_built_with())
+    found = plugins.read(library)
+    assert told and found.cuda == int(told[1]) >= 12 and found.sha256 == sha256(library)
     count = ctypes.c_int32()
     handle.getCreators.restype = ctypes.POINTER(ctypes.c_void_p)
     assert handle.getCreators(ctypes.byref(count))[0] and count.value == 1

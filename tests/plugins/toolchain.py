@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tests.plugins.compiler import compiler
+from tests.shared import BUILD, alone
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "plugins"
@@ -44,6 +47,19 @@ def execute(program: Path, *arguments: str, **environment: str) -> subprocess.Co
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
 
 
+def plugin() -> Path:
+    """The TensorRT plugin, built where it is not up to date; for TensorRT 10's headers unless TENSORRT_INCLUDE_DIR says
+    otherwise. Skips without nvcc; where the plugin must be built (STC_REQUIRE_CUDA=1) that is a failure.
+    """
+    if not shutil.which("nvcc") and not os.environ.get("STC_REQUIRE_CUDA"):
+        pytest.skip("no nvcc here, so that the plugin is not built")
+    with alone(BUILD, "plugin"):
+        done = subprocess.run(["make", "-s", "-C", ROOT, "plugin"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return ROOT / "runtime" / "libstc_tensorrt.so"
+
+
+@cache
 def tensorrt_headers() -> Path:
     """The folder of TensorRT's headers, found or downloaded as the plugin's build does.
 
@@ -56,10 +72,10 @@ def tensorrt_headers() -> Path:
         stc_find_tensorrt_headers(folder version origin)
         message("${{folder}}")
     """
-    path = ROOT / "build" / "tensorrt-headers.cmake"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(script)
-    done = subprocess.run([cmake(), "-P", str(path)], capture_output=True, text=True, check=False)
+    with alone(BUILD, "tensorrt-headers"):
+        path = BUILD / "tensorrt-headers.cmake"
+        path.write_text(script)
+        done = subprocess.run([cmake(), "-P", str(path)], capture_output=True, text=True, check=False)
     if done.returncode != 0 and "could not be downloaded" in done.stderr and os.environ.get("STC_REQUIRE_CUDA") != "1":
         pytest.skip(next(line.strip() for line in done.stderr.splitlines() if "stc:" in line))
     assert done.returncode == 0, done.stderr

@@ -1,16 +1,20 @@
 """CondInst's inference stated independently: plain float64 NumPy, one image at a time, no torch.
 
-It begins at the raw outputs of the heads (the convolutions before them are PyTorch's own) and follows the published
-definitions step by step, the slow way where the model under test takes a short cut.
+It goes from the raw frame to the input of the network, and from the raw outputs of the heads on (the convolutions
+between are PyTorch's own), and follows the published definitions step by step, the slow way where the model under test
+takes a short cut.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -284,6 +288,36 @@ def mask_head(
                 z = np.maximum(weight @ z + bias[:, None], 0)
             logits[instance, v] = (weights[-1] @ z + parts[-1][:, None])[0]
     return _sigmoid(aligned_bilinear(logits, upsample))
+
+
+def network_size(frame: tuple[int, int], shortest: int, longest: int) -> tuple[int, int]:
+    """(H, W) of a frame (H0, W0) whose shorter side becomes `shortest`, or its longer one `longest` where that is less;
+    halves round up, in rational numbers.
+    """
+    scale = min(Fraction(shortest, min(frame)), Fraction(longest, max(frame)))
+    height, width = (max(1, int(side * scale + Fraction(1, 2))) for side in frame)
+    return height, width
+
+
+def network_input(frame: NDArray[np.uint8], size: tuple[int, int], resize: str, config: Any) -> Array:
+    """What the network of the original gets of a frame uint8 (H0, W0, 3) BGR: (3, Hp, Wp).
+
+    Resized to `size` (H, W) by Pillow ("pil-bilinear", as detectron2 does) or OpenCV ("linear", as mmcv does), then
+    normalised, and only then padded with zeros at the right and the bottom to multiples of 32.
+    """
+    height, width = size
+    if resize == "pil-bilinear":  # channel by channel, as grey pictures
+        planes = [np.ascontiguousarray(frame[..., channel]) for channel in range(3)]
+        scaled = [Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR) for plane in planes]
+        resized = np.stack([np.asarray(plane) for plane in scaled])
+    else:
+        resized = cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR).transpose(2, 0, 1)
+    colours = resized.astype(np.float64)[:: 1 if config.channel_order == "bgr" else -1]
+    padded = np.zeros((3, -(-height // 32) * 32, -(-width // 32) * 32))
+    for channel in range(3):
+        plane = (colours[channel] - config.pixel_mean[channel]) / config.pixel_std[channel]
+        padded[channel, :height, :width] = plane
+    return padded
 
 
 def boxes_to_frame(boxes: Array, resized: tuple[int, int], frame: tuple[int, int]) -> tuple[Array, NDArray[np.bool_]]:

@@ -7,22 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stc.export import export
 from stc.export.proof.frames import default_frames
 from stc.runtime import Result, Session
 from stc.runtime.masks.axis import composed_axis
+from tests.runtime.tracking.replay import demo_model
+from tests.shared import once
 
 pytestmark = pytest.mark.slow
-CHECKPOINT = Path(__file__).parents[2] / "assets" / "stc-lite.safetensors"
 # Probabilities of the two differ by float32 rounding of the head (1e-5), and resampling averages them.
 AT_THRESHOLD = 1e-4
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("demo") / "model"
-    export(CHECKPOINT, folder)
-    return folder
+    return once(tmp_path_factory, "demo.onnx", demo_model)
 
 
 def test_the_demo_s_ids_are_the_same_and_masks_equal_up_to_the_threshold(demo: Path) -> None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import builtins
 import json
+import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from pycocotools import mask as coco
 from pycocotools.coco import COCO
 
-from stc.errors import IncompatibleError, MissingDependencyError
+from stc.errors import IncompatibleError, InputError, MissingDependencyError
 from stc.runtime import Letterbox, Masks, Result
+from stc.runtime.drawing.style import Style
 from stc.runtime.tracking.detections import select
 
 LETTERBOX = Letterbox.fit((120, 200), (64, 96), "linear", (0, 0, 0))  # scaled to 58 x 96
@@ -83,7 +88,7 @@ def _result(count: int = 3) -> Result:
     for index in range(count):
         probabilities[index, 2 + index : 8, 3:12] = 0.9
     return Result(
-        boxes=np.array([[10, 20, 50, 60]] * count, np.float32).reshape(count, 4) + np.arange(count)[:, None],
+        boxes=np.array([[10 + i, 20 + i, 50 + i, 60 + i] for i in range(count)], np.float32).reshape(count, 4),
         scores=np.linspace(0.9, 0.5, count, dtype=np.float32),
         labels=np.arange(count) % 3,
         track_ids=np.array([4, -1, 7][:count]),
@@ -153,3 +158,92 @@ def test_to_coco_is_read_by_pycocotools(capsys: pytest.CaptureFixture[str]) -> N
     for annotation, dense in zip(annotations, result.masks.dense(), strict=True):
         np.testing.assert_array_equal(coco.decode(annotation["segmentation"]).astype(bool), dense)
     assert _result(0).to_coco(1) == []
+
+
+def test_iterating_gives_the_objects_by_name() -> None:
+    result = _result()
+    items = list(result)
+    assert [item.name for item in items] == list(result.names) == ["person", "animal", "vehicle"]
+    assert [item.track_id for item in items] == [4, -1, 7] and [item.handle for item in items] == [5, 6, 8]
+    for i, item in enumerate(items):
+        np.testing.assert_array_equal(item.mask, result.masks.dense()[i])
+        np.testing.assert_array_equal(item.box, result.boxes[i])
+        assert item.area == result.masks.areas()[i] and item.score == pytest.approx(float(result.scores[i]))
+    assert list(_result(0)) == []
+    assert repr(items[0]) == "<#4 person 0.90 at 10,20 to 50,60>"
+    assert "<unconfirmed animal 0.70" in repr(result) and "no objects" in repr(_result(0))
+
+
+def test_boxes_in_other_forms_are_the_same_boxes() -> None:
+    result = _result()
+    np.testing.assert_allclose(result.xywh[1], [11, 21, 40, 40])
+    np.testing.assert_allclose(result.xyxyn * [200, 120, 200, 120], result.boxes, rtol=1e-6)
+    assert result.xywh.dtype == result.xyxyn.dtype == np.float32
+    assert _result(0).xywh.shape == _result(0).xyxyn.shape == (0, 4)
+
+
+def test_a_dictionary_is_what_a_json_line_says() -> None:
+    result = _result()
+    told = json.loads(result.to_json())
+    assert told == result.to_dict()
+    assert told["frame_size"] == [120, 200] and told["time"] == 1.5 and told["events"] == []
+    assert [each["label"] for each in told["objects"]] == ["person", "animal", "vehicle"]
+    for each, rle, area in zip(told["objects"], result.masks.rle(), result.masks.areas(), strict=True):
+        assert each["rle"] == rle and coco.area(each["rle"]) == area
+    broken = replace(result, scores=np.array([np.nan, np.inf, 0.5], np.float32))
+    assert [each["score"] for each in json.loads(broken.to_json())["objects"]] == [None, None, 0.5]
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_tables_have_a_row_per_object_and_keep_their_types_when_empty(library: str) -> None:
+    pytest.importorskip(library)
+    full, empty = (getattr(_result(count), f"to_{library}")() for count in (3, 0))
+    assert full.shape[0] == 3 and empty.shape == (0, full.shape[1])
+    assert list(full["track_id"]) == [4, -1, 7] and list(full["label"]) == ["person", "animal", "vehicle"]
+    assert list(full["x1"]) == [50, 51, 52] and list(full["area"]) == _result().masks.areas().tolist()
+    assert [str(kind) for kind in empty["score"].to_numpy().dtype.descr[0]] == ["", "<f4"]
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_missing_table_library_is_named(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingDependencyError, match=f"pip install {library}"):
+        getattr(_result(), f"to_{library}")()
+
+
+def test_crops_are_copies_of_the_boxes_and_masked_ones_hold_the_mask_alone() -> None:
+    result = _result()
+    frame = np.random.default_rng(0).integers(1, 256, (120, 200, 3), np.uint8)
+    for item, plain, masked in zip(result, result.crop(frame), result.crop(frame, masked=True), strict=True):
+        x0, y0, x1, y1 = item.box.astype(int)
+        np.testing.assert_array_equal(plain, frame[y0:y1, x0:x1])
+        inside = item.mask[y0:y1, x0:x1]
+        np.testing.assert_array_equal(masked.any(axis=2), inside)
+        np.testing.assert_array_equal(masked[inside], plain[inside])
+        assert not np.shares_memory(plain, frame)
+    thin = replace(result, boxes=np.tile(np.array([10.2, 20.2, 10.6, 20.6], np.float32), (3, 1)))
+    assert all(part.shape == (1, 1, 3) for part in thin.crop(frame))
+
+
+def test_drawing_and_saving_show_the_confirmed_objects(tmp_path: Path) -> None:
+    result, frame = _result(), np.full((120, 200, 3), 90, np.uint8)
+    drawn = result.draw(frame, Style(alpha=0.5, thickness=0, labels=False))
+    changed = (drawn != frame).any(axis=2)
+    np.testing.assert_array_equal(changed, result[result.track_ids >= 0].masks.dense().any(axis=0))
+    result.save(tmp_path / "frame.png", frame, Style(alpha=0.5, thickness=0, labels=False))
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "frame.png"))[..., ::-1], drawn)
+    with pytest.raises(InputError, match="cannot be encoded"):
+        result.save(tmp_path / "frame.txt", frame)
+
+
+@pytest.mark.parametrize("frame", [np.zeros((200, 120, 3), np.uint8), np.zeros((120, 200, 3), np.float32), "frame.png"])
+def test_a_frame_of_another_size_or_kind_is_refused(frame: Any) -> None:
+    for use in (_result().draw, _result().crop):
+        with pytest.raises(InputError, match=r"uint8 \(120, 200, 3\)"):
+            use(frame)
+
+
+@pytest.mark.parametrize("setting", [{"alpha": 1.5}, {"alpha": float("nan")}, {"thickness": -1}, {"thickness": 256}])
+def test_a_style_out_of_range_is_refused(setting: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        Style(**setting)

@@ -19,6 +19,7 @@ from stc.runtime import Result, Session, Tracker, TrackerConfig
 from stc.runtime.letterbox import Letterbox
 from stc.runtime.tracking.detections import select
 from tests.runtime.tracking.replay import Array, Recording, ReplayBackend, camera, demo_model
+from tests.shared import once
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(memory.resident() is None, reason="reads /proc")]
 
@@ -74,7 +75,7 @@ def _native_threads() -> int:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Session:
-    return Session(demo_model(tmp_path_factory.mktemp("demo")))
+    return Session(once(tmp_path_factory, "demo.onnx", demo_model))
 
 
 @pytest.fixture(scope="module")

@@ -45,18 +45,20 @@ def frame(*objects: tuple[int, tuple[int, int, int, int]], size: tuple[int, int]
 
 
 def model(passport: Passport = PASSPORT) -> onnx.ModelProto:
-    """The graph contract of `passport` (fp32), any batch size."""
-    (height, width), (padded_h, padded_w) = passport.input_size, passport.padded_size
+    """The graph contract of `passport` (fp32), any batch size; any size of frames where it says so."""
+    free = passport.shortest_edge is not None
+    height, width = ("H", "W") if free else passport.input_size
+    cells = ("Hm", "Wm") if free else passport.mask_cells(passport.input_size)
     k, d, stride = len(COLOURS), passport.embedding_dim, passport.mask_stride
     outputs = {
         "num_detections": (TensorProto.INT32, ["B"]),
         "boxes": (TensorProto.FLOAT, ["B", k, 4]),
         "scores": (TensorProto.FLOAT, ["B", k]),
         "labels": (TensorProto.INT32, ["B", k]),
-        "masks": (TensorProto.FLOAT, ["B", k, padded_h // stride, padded_w // stride]),
+        "masks": (TensorProto.FLOAT, ["B", k, *cells]),
     } | ({"embeddings": (TensorProto.FLOAT, ["B", k, d])} if d else {})
     graph = helper.make_graph(
-        _nodes(stride, with_embeddings=d > 0),
+        [*(_sizes() if free else ()), *_nodes(stride, with_embeddings=d > 0)],
         "tiny",
         [helper.make_tensor_value_info("frames", TensorProto.UINT8, ["B", height, width, 3])],
         [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in outputs.items()],
@@ -70,24 +72,49 @@ def model(passport: Passport = PASSPORT) -> onnx.ModelProto:
 def _constants(passport: Passport) -> dict[str, Any]:
     (height, width), (padded_h, padded_w) = passport.input_size, passport.padded_size
     k = len(COLOURS)
+    of_the_size = {
+        "xs": np.arange(width, dtype=np.float32),
+        "ys": np.arange(height, dtype=np.float32),
+        "pads": np.array([0, 0, 0, 0, 0, 0, padded_h - height, padded_w - width]),
+    }
+    if passport.shortest_edge is not None:
+        of_the_size = {
+            "divisor": np.array([passport.divisor]),
+            "no_pads": np.zeros(6, np.int64),
+            "from": np.int64(0),
+            "by": np.int64(1),
+        }
     return {
+        **of_the_size,
         "colours": np.array(COLOURS, np.int32).reshape(1, k, 1, 1, 3),
         "base": np.array(SCORES, np.float32)[None],
         "labels_of": np.array(LABELS, np.int32)[None],
         "embeddings_of": (4 * np.eye(k, max(1, passport.embedding_dim))).astype(np.float32),
-        "xs": np.arange(width, dtype=np.float32),
-        "ys": np.arange(height, dtype=np.float32),
         "zero": np.float32(0),
         "none": np.int32(-1),
         "one": np.float32(1),
         "far": np.float32(1e6),
         "span": np.float32(INSIDE - OUTSIDE),
         "outside": np.float32(OUTSIDE),
-        "pads": np.array([0, 0, 0, 0, 0, 0, padded_h - height, padded_w - width]),
         "k": np.array([k]),
         **{f"a{axis}": np.array([axis]) for axis in (1, 2, 3, 4)},
         "a23": np.array([2, 3]),
     }
+
+
+def _sizes() -> list[onnx.NodeProto]:
+    """What else is a constant: positions along both axes, and how much is padded."""
+    nodes = []
+    for axis, name in ((1, "y"), (2, "x")):
+        nodes += [
+            helper.make_node("Shape", ["frames"], [f"{name}_side"], start=axis, end=axis + 1),
+            helper.make_node("Squeeze", [f"{name}_side"], [f"{name}_count"]),
+            helper.make_node("Range", ["from", f"{name}_count", "by"], [f"{name}_range"]),
+            helper.make_node("Cast", [f"{name}_range"], [f"{name}s"], to=TensorProto.FLOAT),
+            helper.make_node("Neg", [f"{name}_side"], [f"{name}_negative"]),
+            helper.make_node("Mod", [f"{name}_negative", "divisor"], [f"{name}_pad"]),
+        ]
+    return [*nodes, helper.make_node("Concat", ["no_pads", "y_pad", "x_pad"], ["pads"], axis=0)]
 
 
 def _nodes(stride: int, with_embeddings: bool) -> list[onnx.NodeProto]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -122,14 +123,17 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("module", COMMANDS)
-def test_stdout_on_a_full_disk_is_one_line(module: str) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+def test_stdout_on_a_full_disk_is_one_line(module: str, unbuffered: str) -> None:
+    """Unbuffered, as in many containers, the disk is full at a print and not at the end."""
     program = f"import sys; from {module} import entry; sys.argv[1:] = ['--help']; entry()"
     with open("/dev/full", "wb") as full:  # noqa: PTH123
         done = subprocess.run(
-            [sys.executable, "-c", program], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60
-        )
+            [sys.executable, "-c", program], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )  # fmt: skip
     assert done.returncode == 1
-    assert re.fullmatch(r"error: .*No space left on device; check .*: df -h\n", done.stderr)
+    assert re.fullmatch(r"error: stdout: No space left on device; check .*: df -h\n", done.stderr)
 
 
 def test_without_stdout_and_stderr_a_command_still_ends_with_its_code() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-USES = ("stc.runtime.video.sinks.draw", "stc.runtime.video.sinks.video", "stc.runtime.video.sinks.pictures")
+USES = ("stc.runtime.drawing.draw", "stc.runtime.video.sinks.video", "stc.runtime.drawing.encode")
 
 
 def attempt(folder: Path, code: str, module: str) -> str:

@@ -95,7 +95,8 @@ def test_the_sources_were_read() -> None:
     assert (("",), "ProfilingVerbosity.DETAILED") in names
     assert (("",), "TensorIOMode.INPUT") in names
     assert len(names) > 20
-    assert {"cudaMalloc", "cudaMemcpyKind.cudaMemcpyHostToDevice"} <= {use.name for use in cuda_uses()}
+    of_cuda = {"cudaMalloc", "cudaMemcpyKind.cudaMemcpyHostToDevice", "cuDevicePrimaryCtxGetState"}
+    assert of_cuda <= {use.name for use in cuda_uses()}
 
 
 @pytest.mark.parametrize(
@@ -174,15 +175,17 @@ CUDA_CODE = """
 import json, sys
 sys.path.insert(0, sys.argv[1]) if sys.argv[1] else None
 import cuda.bindings
-from cuda.bindings import runtime as cudart
+from cuda.bindings import driver, runtime
 assert cuda.bindings.__file__.startswith(sys.argv[1]), cuda.bindings.__file__
+def module(name):
+    return runtime if name.startswith("cuda") else driver
 def has(name):
-    found = cudart
+    found = module(name)
     for part in name.split("."):
         found = getattr(found, part, None)
     return found is not None
 def parameters(name):
-    text = (getattr(cudart, name).__doc__ or "").strip().splitlines()
+    text = (getattr(module(name), name).__doc__ or "").strip().splitlines()
     inside = text[0].partition("(")[2].rpartition(")")[0] if text else ""
     return len([part for part in inside.split(",") if part.strip()])
 asked = json.load(sys.stdin)

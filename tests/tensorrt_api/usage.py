@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,8 @@ CUDA_FILES = (
     "runtime/backends/tensorrt/cuda.py",
     "export/engine/toolchain.py",
 )
-CUDA_RECEIVERS = {"cudart", "runtime"}
+CUDA_RECEIVERS = {"cudart", "runtime", "driver"}
+CUDA_NAME = re.compile(r"cu(da)?[A-Z]")
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,9 @@ def tensorrt_uses() -> list[Use]:
 
 
 def cuda_uses() -> list[Use]:
-    """Names of cuda.bindings.runtime; all of them begin with "cuda"."""
+    """Names of cuda.bindings.runtime, which begin with "cuda", and of cuda.bindings.driver, with "cu"."""
     receivers = dict.fromkeys(CUDA_RECEIVERS, ("",))
-    return [use for path in present(CUDA_FILES) for use in _uses(path, receivers) if use.name.startswith("cuda")]
+    return [use for path in present(CUDA_FILES) for use in _uses(path, receivers) if CUDA_NAME.match(use.name)]
 
 
 def present(files: Sequence[str]) -> list[Path]:

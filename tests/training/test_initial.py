@@ -188,6 +188,8 @@ def test_fine_tuning_from_condinst_adds_a_tracking_head(tmp_path: Path) -> None:
     assert "class layer new: the checkpoint has 80 classes, the data 2" in begin.notes
     config = begin.model.config
     assert (config.track_dim, config.track_convs, config.stride_in_1x1) == (256, 4, False)
+    assert (config.shortest_edge, config.input_size) == (None, (360, 640))
+    assert "letterboxed to 360x640 from now on: the checkpoint takes each frame in its own shape" in begin.notes
     found = begin.model.state_dict()
     assert torch.equal(found["head.controller.weight"], source.head.controller.weight)
     assert torch.equal(found["backbone.res4.3.conv2.weight"], source.state_dict()["backbone.res4.3.conv2.weight"])

@@ -117,7 +117,7 @@ def test_a_signal_saves_the_state_and_resume_finishes(
         _wait_for(output / "log.csv", 1)
         process.send_signal(signal.SIGTERM)
         stdout, _ = process.communicate(timeout=100)
-    assert process.returncode == 0
+    assert process.returncode == 130
     assert "continue with --resume" in stdout
     assert run(main, _resumed([stills, clips], output, "--exclude", "secret")[3:]) == 0
     assert "done: 12 steps" in capsys.readouterr().out

@@ -11,7 +11,7 @@ import cv2
 from stc.annotations.frames import frame_numbers, video_of
 from stc.errors import InputError, Problems
 from stc.files import write_bytes
-from stc.runtime.video.sinks.pictures import JPEG_QUALITY
+from stc.runtime.drawing.encode import JPEG_QUALITY
 from stc.training.data.annotations import Clip, Dataset, Frame
 
 

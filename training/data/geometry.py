@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from stc.model.config import ModelConfig
 from stc.runtime.letterbox import resize_frame, resized_size
+from stc.runtime.native.library import available
 from stc.training.config import TrainConfig
 
 Matrix = NDArray[np.float64]
@@ -95,7 +96,7 @@ def show(picture: NDArray[np.uint8], matrix: Matrix, model: ModelConfig) -> NDAr
     whole = 0 < fitted[0] <= model.input_size[0] and 0 < fitted[1] <= model.input_size[1]
     if not whole or not (mirrored or np.allclose(matrix, plain, atol=1e-6)):
         return warp(picture, matrix, model.input_size, model.border_bgr, model.resize)
-    fit = resize_frame(picture, fitted, model.resize)
+    fit = resize_frame(picture, fitted, model.resize, available(threads=1))
     shown = np.full((*model.input_size, 3), model.border_bgr, dtype=np.uint8)
     shown[: fitted[0], : fitted[1]] = fit[:, ::-1] if mirrored else fit
     return shown
@@ -113,7 +114,7 @@ def warp(
     scale_x, scale_y = (float(np.hypot(matrix[0, axis], matrix[1, axis])) for axis in (0, 1))
     reduced = max(1, int(width * min(scale_x, 1.0) + 0.5)), max(1, int(height * min(scale_y, 1.0) + 0.5))
     if reduced != (width, height):
-        picture = resize_frame(picture, (reduced[1], reduced[0]), reduce_by)
+        picture = resize_frame(picture, (reduced[1], reduced[0]), reduce_by, available(threads=1))
         matrix = matrix @ scaling(width / reduced[0], height / reduced[1])
     indices = shift(-0.5, -0.5) @ matrix @ shift(0.5, 0.5)
     warped = cv2.warpAffine(

@@ -26,6 +26,7 @@ STC = Layout(
             *("mask_branch.tower.{i}.conv.{p}", "mask_branch.tower.{i}.bn.{p}", "mask_branch.pred.{p}"),
         )
     ),
+    shortest_edge=None,
 )
 LAYOUTS = (*adelaidet.LAYOUTS, *mmdetection.LAYOUTS, STC)
 MAX_WRAPPERS = 8  # one in another

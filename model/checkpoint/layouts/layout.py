@@ -32,6 +32,8 @@ class Layout:
     msra_mean: tuple[float, float, float] = MSRA_MEAN
     scale_shape: tuple[int, ...] = (1,)  # of a level's scale
     tracker: str = ""  # `--tracker` rule that its authors used, where it is not ours
+    # (shorter side, most for the longer) that its models for video are tested at; None: letterboxed.
+    shortest_edge: tuple[int, int] | None = (360, 640)
     may_lack_scales: bool = False  # with USE_SCALE False, which is a scale of 1
     bare_towers: bool = False  # its tower convolutions may have no bias, because a norm follows
 

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "../resize.h"
+#include "rows_first.h"
 
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
@@ -104,7 +105,7 @@ void rows(const ResizeAxis& y, int pixel, const uint8_t* const* rows, int bytes,
 
 }  // namespace
 
-ResizeKernels avx2_resize() { return {columns, rows}; }
+ResizeKernels avx2_resize() { return {columns, rows, blend_rows_avx2, blend_pixels_avx2, blend_few_avx2}; }
 
 }  // namespace stc::cpu
 

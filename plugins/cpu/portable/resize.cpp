@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "../resize.h"
+#include "rows_first.h"
 
 namespace stc::cpu {
 namespace {
@@ -49,6 +50,6 @@ void resize_columns_from(int begin, const ResizeAxis& x, const uint8_t* const* r
   }
 }
 
-ResizeKernels portable_resize() { return {columns, rows}; }
+ResizeKernels portable_resize() { return {columns, rows, blend_rows, blend_pixels, blend_few}; }
 
 }  // namespace stc::cpu

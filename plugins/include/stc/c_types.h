@@ -28,7 +28,7 @@ typedef struct {
 /* Masks of n objects at frame size, W = x.size by H = y.size: the pixels where the probability, resampled along both
    axes, is above 0.5. All forms give the same pixels to the last bit. */
 typedef struct {
-  const void* probabilities; /* (instances, rows, cols), 0..1; float32 where nothing else is said */
+  const void* probabilities; /* (instances, rows, cols), 0..1; the call says their storage */
   stc_frame_axis y, x;
   int32_t instances, rows, cols;
 } stc_frame_masks;

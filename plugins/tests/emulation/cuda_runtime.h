@@ -13,6 +13,7 @@
 #include <tuple>
 #include <utility>
 
+#define CUDART_VERSION 0
 #define __global__
 #define __device__
 #define __host__

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.errors import IncompatibleError
-from stc.runtime.bundle.contract import COUNT, FILL, INPUT, TensorSpec
+from stc.errors import IncompatibleError, InputError
+from stc.runtime.bundle.contract import COUNT, FILL, INPUT, MASKS, TensorSpec
 
+Size = tuple[int, int]
 # TensorRT's names of types that NumPy has.
 _DTYPES = {
     "FLOAT": "float32",
@@ -23,6 +24,7 @@ _DTYPES = {
     "UINT8": "uint8",
     "BOOL": "bool",
 }
+_FREE = {INPUT: slice(1, 3), MASKS: slice(2, 4)}  # the dimensions of a model that takes any size
 _REBUILD = "rebuild it with: stc-export --onnx FILE"
 
 
@@ -50,6 +52,11 @@ class Tensor:
     def nbytes(self, batch: int) -> int:
         return batch * math.prod(self.row) * self.dtype.itemsize
 
+    def of(self, memory: Mapping[str, NDArray[Any]], batch: int) -> NDArray[Any]:
+        """This tensor of a batch at the beginning of its memory, which may hold a larger one."""
+        shape = self.shape(batch)
+        return memory[self.name].reshape(-1)[: math.prod(shape)].reshape(shape)
+
     def empty(self, batch: int) -> NDArray[Any]:
         """What an output is where there are no detections: (batch, …), zero-filled, labels -1."""
         fill = FILL.get(self.name, 0)
@@ -58,29 +65,63 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Bindings:
-    """The tensors of an engine; the first dimension of each is the batch, from `least` to `largest` pictures."""
+    """The tensors of an engine; the first dimension of each is the batch, from `least` to `largest` pictures.
+
+    Of an engine that takes inputs of several sizes, those of the largest.
+    """
 
     frames: Tensor
     count: Tensor
     rows: tuple[Tensor, ...]  # outputs with one row per detection
     least: int
     largest: int
+    sizes: tuple[Size, Size] | None = None  # least and largest input (H, W); None: one
+    cells: Callable[[Size], Size] | None = None  # of masks, for an input of a size
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
         return (self.frames, self.count, *self.rows)
 
     def spec(self, tensor: Tensor) -> TensorSpec:
-        batch = self.least if self.least == self.largest else None
-        return TensorSpec((tensor.dtype.name,), (batch, *tensor.row))
+        shape: list[int | None] = [self.least if self.least == self.largest else None, *tensor.row]
+        if self.sizes is not None and tensor.name in _FREE:
+            shape[_FREE[tensor.name]] = [None, None]
+        return TensorSpec((tensor.dtype.name,), tuple(shape))
+
+    def at(self, size: Size, where: str) -> Bindings:
+        """The tensors for inputs of this size (H, W). Raises InputError for one that the engine was not built for."""
+        if self.sizes is None or self.cells is None or self.frames.row[:2] == size:
+            return self
+        least, largest = self.sizes
+        if not all(low <= side <= high for low, side, high in zip(least, size, largest, strict=True)):
+            low, high, found = ("{}x{}".format(*each) for each in (least, largest, size))
+            raise InputError(
+                f"{where}: frames that come to an input of {found}, while this engine was built for {low} to {high}; "
+                f"rebuild it with: stc-export --onnx FILE --sizes MIN:OPT:MAX"
+            )
+        cells = self.cells(size)
+        rows = (replace(t, row=(t.row[0], *cells)) if t.name == MASKS else t for t in self.rows)
+        return replace(self, frames=replace(self.frames, row=(*size, *self.frames.row[2:])), rows=tuple(rows))
 
 
-def plan(tensors: Sequence[EngineTensor], batches: tuple[int, int], where: str) -> Bindings:
-    """Bind by name. `batches`: least and largest batch of the engine's profile, used where the batch is free.
+def plan(
+    tensors: Sequence[EngineTensor],
+    batches: tuple[int, int],
+    where: str,
+    sizes: tuple[Size, Size] | None = None,
+    cells: Callable[[Size], Size] | None = None,
+) -> Bindings:
+    """Bind by name. `batches`: least and largest batch of the engine's profile, used where the batch is free. `sizes`:
+    the same of the input (H, W), and `cells`: of the masks for an input of a size, used where those are free.
 
     Raises IncompatibleError for an engine that is no model of ours: `frames` or `num_detections` are missing, there are
-    other inputs, a type has no NumPy counterpart, or a dimension other than the batch is free.
+    other inputs, a type has no NumPy counterpart, or another dimension is free.
     """
+    if sizes is not None and cells is not None:
+        largest_of = {INPUT: sizes[1], MASKS: cells(sizes[1])}
+        tensors = [replace(t, shape=_filled(t, largest_of.get(t.name))) for t in tensors]
+    else:
+        sizes = cells = None
     found = {tensor.name: tensor for tensor in tensors}
     wrong = [f"{name}: missing" for name in (INPUT, COUNT) if name not in found]
     wrong += [f"{t.name}: an input that nobody feeds" for t in tensors if t.is_input and t.name != INPUT]
@@ -95,7 +136,15 @@ def plan(tensors: Sequence[EngineTensor], batches: tuple[int, int], where: str) 
     fixed = found[INPUT].shape[0]
     least, largest = batches if fixed < 0 else (fixed, fixed)
     rows = tuple(tensor for name, tensor in bound.items() if name not in {INPUT, COUNT})
-    return Bindings(bound[INPUT], bound[COUNT], rows, least, largest)
+    return Bindings(bound[INPUT], bound[COUNT], rows, least, largest, sizes, cells)
+
+
+def _filled(tensor: EngineTensor, size: Size | None) -> tuple[int, ...]:
+    """Its shape with `size` where it is free in a model that takes any."""
+    shape = list(tensor.shape)
+    if size is not None and shape[_FREE[tensor.name]] == [-1, -1]:
+        shape[_FREE[tensor.name]] = size
+    return tuple(shape)
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from stc.errors import DeviceError, FatalError, IncompatibleError
-from stc.runtime.stages import DOWNLOAD, UPLOAD
-
-POINTS = ("begin", "uploaded", "computed", "fetched")
 
 logger = logging.getLogger(__name__)
 
@@ -32,27 +30,6 @@ STICKY = frozenset(
     }
 )
 _NO_MEMORY = "cudaErrorMemoryAllocation"
-
-
-class GpuClock:
-    """One event per point, made once; `read` is valid after the stream was synchronised."""
-
-    def __init__(self, cuda: Cuda, stream: Any, release: ExitStack) -> None:
-        self._cuda, self._stream = cuda, stream
-        self._events = {}
-        for point in POINTS:
-            self._events[point] = cuda.create_event()
-            release.callback(cuda.destroy_event, self._events[point])
-
-    def mark(self, point: str) -> None:
-        self._cuda.record(self._events[point], self._stream)
-
-    def read(self) -> dict[str, float]:
-        """Seconds of "upload" and "download"; the wait for the number of detections is part of the download."""
-        return {
-            UPLOAD: self._cuda.elapsed(self._events["begin"], self._events["uploaded"]),
-            DOWNLOAD: self._cuda.elapsed(self._events["computed"], self._events["fetched"]),
-        }
 
 
 def failure(name: str, text: str, doing: str) -> DeviceError:
@@ -81,17 +58,47 @@ def import_cudart() -> Any:
 
 
 class Cuda:
-    """Calls of one thread at a time. `dead` is the first error after which nothing works any more.
+    """The GPU number `index`, called by one thread at a time. `dead` is the first error after which nothing works.
 
-    Pointers are addresses, sizes bytes. What releases something never raises.
+    Pointers are addresses, sizes bytes. What releases something never raises. CUDA's current GPU belongs to the thread,
+    so every call but `using` itself belongs inside `with cuda.using():`.
     """
 
-    def __init__(self, cudart: Any) -> None:
+    def __init__(self, cudart: Any, index: int = 0) -> None:
         self._cudart = cudart
+        self.index = index
         self.dead: FatalError | None = None
+
+    @contextmanager
+    def using(self) -> Iterator[None]:
+        """Make this GPU the thread's for a while, whichever another library has chosen for it."""
+        before = int(self._checked(self._cudart.cudaGetDevice(), "asking for the current GPU"))
+        if before != self.index:
+            self._checked(self._cudart.cudaSetDevice(self.index), f"choosing GPU {self.index}")
+        try:
+            yield
+        finally:
+            if before != self.index and self.dead is None and _in_use(before):
+                self._released(self._cudart.cudaSetDevice(before))
+
+    def gpu_of(self, pointer: int) -> int | None:
+        """The GPU whose memory it is, this one for memory that all reach (managed); None: not memory of a GPU."""
+        error, found = self._cudart.cudaPointerGetAttributes(pointer)
+        if error.name == "cudaErrorInvalidValue":  # what CUDA knows nothing of, as older ones say it
+            return None
+        self._checked((error,), "asking whose memory the frames are")
+        if found.type == self._cudart.cudaMemoryType.cudaMemoryTypeManaged:
+            return self.index
+        return int(found.device) if found.type == self._cudart.cudaMemoryType.cudaMemoryTypeDevice else None
 
     def malloc(self, size: int) -> int:
         return int(self._checked(self._cudart.cudaMalloc(size), f"reserving {size} bytes of GPU memory"))
+
+    def memory_in_use(self) -> int:
+        """Bytes of the GPU's memory that all processes hold."""
+        error, free, total = self._cudart.cudaMemGetInfo()
+        self._checked((error,), "asking for the GPU's free memory")
+        return int(total) - int(free)
 
     def free(self, pointer: int) -> None:
         self._released(self._cudart.cudaFree(pointer))
@@ -113,6 +120,10 @@ class Cuda:
     def synchronize(self, stream: Any) -> None:
         self._checked(self._cudart.cudaStreamSynchronize(stream), "waiting for the GPU")
 
+    def synchronize_all(self) -> None:
+        """Wait for all streams of the GPU."""
+        self._checked(self._cudart.cudaDeviceSynchronize(), "waiting for the GPU")
+
     def upload(self, target: int, source: int, size: int, stream: Any) -> None:
         kind = self._cudart.cudaMemcpyKind.cudaMemcpyHostToDevice
         self._checked(self._cudart.cudaMemcpyAsync(target, source, size, kind, stream), "copying to the GPU")
@@ -121,19 +132,24 @@ class Cuda:
         kind = self._cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost
         self._checked(self._cudart.cudaMemcpyAsync(target, source, size, kind, stream), "copying from the GPU")
 
+    def fetch(self, target: int, source: int, size: int) -> None:
+        """From the GPU into any memory of the host's, done when this returns."""
+        kind = self._cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost
+        self._checked(self._cudart.cudaMemcpy(target, source, size, kind), "copying from the GPU")
+
     def copy(self, target: int, source: int, size: int, stream: Any) -> None:
         """Within GPU memory."""
         kind = self._cudart.cudaMemcpyKind.cudaMemcpyDeviceToDevice
         self._checked(self._cudart.cudaMemcpyAsync(target, source, size, kind, stream), "copying on the GPU")
 
     def wait_for(self, other: int, stream: Any) -> None:
-        """Let `stream` wait for what is on the stream `other` now."""
+        """Let `stream` wait for what another library has put on its stream `other` by now."""
         event = self._checked(
             self._cudart.cudaEventCreateWithFlags(self._cudart.cudaEventDisableTiming), "creating an event"
         )
         try:
             self._checked(self._cudart.cudaEventRecord(event, other), "recording an event")
-            self._checked(self._cudart.cudaStreamWaitEvent(stream, event, 0), "waiting for the frame")
+            self._checked(self._cudart.cudaStreamWaitEvent(stream, event, 0), "waiting for a stream")
         finally:
             self._released(self._cudart.cudaEventDestroy(event))  # takes effect once the event is over
 
@@ -166,8 +182,10 @@ class Cuda:
 
     def abandon_capture(self, stream: Any) -> None:
         """End a capture that failed, so that the stream works again. Raises FatalError only."""
-        self._cudart.cudaStreamEndCapture(stream)
-        self.check_sticky("abandoning a graph capture")
+        error, graph = self._cudart.cudaStreamEndCapture(stream)
+        if not error.value:
+            self._released(self._cudart.cudaGraphDestroy(graph))
+        self.check_sticky(stream, "abandoning a graph capture")
 
     def launch(self, graph: Any, stream: Any) -> None:
         self._checked(self._cudart.cudaGraphLaunch(graph, stream), "launching a graph")
@@ -175,11 +193,16 @@ class Cuda:
     def destroy_graph(self, graph: Any) -> None:
         self._released(self._cudart.cudaGraphExecDestroy(graph))
 
-    def check_sticky(self, doing: str) -> None:
-        """Forget the last error of this thread. Raises FatalError when it is not one to forget."""
-        (error,) = self._cudart.cudaGetLastError()
-        if error.name in STICKY:
-            raise self._failed(error, doing)
+    def check_sticky(self, stream: Any, doing: str) -> None:
+        """Forget the last error of this thread. Raises FatalError when it is not one to forget.
+
+        TensorRT and its plugins have CUDA runtimes of their own, and each remembers only what it was told itself; so
+        the driver is asked too, which breaks for all.
+        """
+        for result in (self._cudart.cudaGetLastError(), self._cudart.cudaStreamSynchronize(stream)):
+            if result[0].name in STICKY:
+                raise self._failed(result[0], doing)
+        self._cudart.cudaGetLastError()  # what the synchronisation was refused for, in a capture
 
     def _checked(self, result: tuple[Any, ...], doing: str) -> Any:
         error, *values = result
@@ -197,3 +220,21 @@ class Cuda:
     def _released(self, result: tuple[Any, ...]) -> None:
         if result[0].value:
             logger.debug("release failed: %s", result[0].name)
+
+
+def current() -> Cuda | None:
+    """The GPU that is current in this thread; None where CUDA is not installed or has none."""
+    try:
+        cudart = import_cudart()
+    except IncompatibleError:
+        return None
+    error, index = cudart.cudaGetDevice()
+    return None if error.value else Cuda(cudart, int(index))
+
+
+def _in_use(index: int) -> bool:
+    """Whether this process has anything on the GPU: to choose it would cost memory there."""
+    from cuda.bindings import driver
+
+    error, _, active = driver.cuDevicePrimaryCtxGetState(index)
+    return bool(active) or bool(error)

@@ -1,6 +1,7 @@
-"""Arrays in GPU memory, in and out without a copy: the CUDA array interface and DLPack.
+"""Arrays in GPU memory, in and out without a copy: DLPack and the CUDA array interface.
 
-PyTorch, CuPy, Numba and pycuda speak one or both, so none of them is needed here.
+PyTorch, CuPy, Numba and pycuda speak one or both, so none of them is needed here. Of those who speak both DLPack is
+asked: there the producer makes our stream wait for its own, while PyTorch's interface (version 2) names no stream.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from stc.boundary import foreign
 from stc.errors import InputError, ProcessBoundError
+from stc.runtime.backends.tensorrt.readers import LEGACY, Readers
 
 CPU, CUDA, CUDA_HOST, CUDA_MANAGED = 1, 2, 3, 13  # DLPack's device types
+_FIX = "give a contiguous uint8 array in GPU memory"
 _KINDS = {"i": 0, "u": 1, "f": 2}  # NumPy's kind -> DLPack's type code
 
 
@@ -24,9 +28,10 @@ class DeviceArray:
     """A contiguous array at `pointer`. It owns nothing: `owner` keeps the memory alive as long as the array lives.
 
     `device` is DLPack's (type, index). `stream` is where the content is still being written, as the CUDA array
-    interface numbers streams; None: it is complete.
+    interface numbers streams; None: it is complete. `readers` is told on which streams others read it.
 
-    An output of a session is valid until the session's next call or its `close()`; copy what must live longer.
+    An output of a session is valid until the session's next call or its `close()`, and what readers have put on their
+    streams by then still finds it: the call waits for them. Copy what must live longer.
     """
 
     pointer: int
@@ -35,6 +40,7 @@ class DeviceArray:
     owner: object = None
     device: tuple[int, int] = (CUDA, 0)
     stream: int | None = None
+    readers: Readers | None = None
 
     def __reduce__(self) -> NoReturn:
         raise ProcessBoundError(
@@ -47,6 +53,10 @@ class DeviceArray:
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
+        """Version 3. Whoever asks does not say where it reads, so that counts as the legacy default stream, which waits
+        for every stream but those made non-blocking (PyTorch's side streams are): they need `__dlpack__`.
+        """
+        self._read_on(LEGACY)
         return {
             "shape": self.shape,
             "typestr": self.dtype.str,
@@ -62,35 +72,53 @@ class DeviceArray:
     def __dlpack__(self, stream: int | None = None, **options: Any) -> Any:
         """A capsule "dltensor". The content is complete, so the consumer's `stream` has nothing to wait for.
 
-        Raises BufferError when a copy or another device is asked for.
+        stream: where the consumer reads, as DLPack numbers streams; None: the legacy default stream; -1: the consumer
+        synchronises by itself. It must live until the session's next call, which waits for what is on it by then.
+
+        Raises BufferError when a copy or another device is asked for, or for another negative stream.
         """
+        if stream is not None and stream < -1:
+            raise BufferError(f"{stream} is no stream")
         if options.get("copy") or options.get("dl_device") not in {None, self.device}:
             raise BufferError("a DeviceArray shares its memory; it is never copied or moved")
+        self._read_on(LEGACY if stream is None else stream)
         return _capsule(self)
+
+    def _read_on(self, stream: int) -> None:
+        if self.readers is not None:
+            self.readers.add(stream)
 
 
 def wrap(array: Any, stream: int) -> DeviceArray:
     """Another library's GPU array as a `DeviceArray`, without a copy, to be read on the CUDA stream `stream`.
 
-    Raises InputError when it is no array in GPU memory or not contiguous.
+    Raises InputError when it is no array in GPU memory or not contiguous, or cannot be shared.
     """
     if isinstance(array, DeviceArray):
         return array
-    if (interface := getattr(array, "__cuda_array_interface__", None)) is not None:
-        return _from_interface(array, interface)
+    name = type(array).__name__
     if hasattr(array, "__dlpack__"):
-        device = tuple(int(number) for number in array.__dlpack_device__())
-        if device[0] not in {CUDA, CUDA_MANAGED}:
-            raise InputError(f"a {type(array).__name__} in CPU memory; give a NumPy array, or one on the GPU")
-        return _from_capsule(array, array.__dlpack__(stream=stream), (device[0], device[1]))
-    raise InputError(f"not an array: {type(array).__name__} has neither __cuda_array_interface__ nor __dlpack__")
+        with foreign("DLPack", f"a {name}", _FIX):
+            kind, index = (int(number) for number in array.__dlpack_device__())
+            if kind not in {CUDA, CUDA_MANAGED}:
+                raise InputError(f"a {name} in CPU memory; give a NumPy array, or one on the GPU")
+            return _from_capsule(array, array.__dlpack__(stream=stream), (kind, index))
+    with foreign("the CUDA array interface", f"a {name}", _FIX):
+        if (interface := getattr(array, "__cuda_array_interface__", None)) is not None:
+            return _from_interface(array, interface)
+    raise InputError(f"not an array: {name} has neither __dlpack__ nor __cuda_array_interface__")
 
 
 def _from_interface(array: Any, interface: dict[str, Any]) -> DeviceArray:
-    shape, dtype = tuple(interface["shape"]), np.dtype(interface["typestr"])
+    """What does not say where it is being written (before version 3, or None there) counts as written on the legacy
+    default stream, which waits for every stream but those made non-blocking.
+    """
+    if interface.get("mask") is not None:
+        raise InputError("an array with a mask, which an engine cannot take")
+    shape, dtype = tuple(int(size) for size in interface["shape"]), np.dtype(interface["typestr"])
     _check_contiguous(shape, interface.get("strides"), dtype.itemsize)
     pointer = int(interface["data"][0] or 0)
-    return DeviceArray(pointer, shape, dtype, owner=array, stream=interface.get("stream"))
+    return DeviceArray(pointer, shape, dtype, owner=array, stream=int(interface.get("stream") or LEGACY))
 
 
 def _check_contiguous(shape: tuple[int, ...], strides: tuple[int, ...] | None, unit: int) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stc.errors import IncompatibleError
-from stc.runtime.backends.tensorrt.bindings import EngineTensor
+from stc.runtime.backends.tensorrt.bindings import EngineTensor, Size
 from stc.runtime.bundle.contract import INPUT
 from stc.runtime.machine import plugin as plugin_library
 from stc.runtime.machine.flavour import FLAVOURS, FlavourName
@@ -90,8 +90,8 @@ def deserialize(trt: Any, log: Any, plan: bytes, plugin: Plugin | None, path: Pa
     return engine
 
 
-def describe(trt: Any, engine: Any) -> tuple[list[EngineTensor], tuple[int, int]]:
-    """Its tensors, and the least and largest batch of its first profile."""
+def describe(trt: Any, engine: Any) -> tuple[list[EngineTensor], tuple[int, int], tuple[Size, Size] | None]:
+    """Its tensors, and the least and largest batch and input (H, W) of its first profile; None: of one size."""
     tensors = []
     for index in range(engine.num_io_tensors):
         name = engine.get_tensor_name(index)
@@ -100,6 +100,8 @@ def describe(trt: Any, engine: Any) -> tuple[list[EngineTensor], tuple[int, int]
             EngineTensor(name, is_input, engine.get_tensor_dtype(name).name, tuple(engine.get_tensor_shape(name)))
         )
     if not any(tensor.name == INPUT and tensor.is_input for tensor in tensors):
-        return tensors, (1, 1)
+        return tensors, (1, 1), None
     least, _, largest = engine.get_tensor_profile_shape(INPUT, 0)
-    return tensors, (least[0], largest[0])
+    free = any(tensor.name == INPUT and -1 in tensor.shape[1:3] for tensor in tensors)
+    sizes = ((least[1], least[2]), (largest[1], largest[2])) if free else None
+    return tensors, (least[0], largest[0]), sizes

@@ -14,6 +14,8 @@ from stc.files import write_bytes
 from stc.runtime.backends.tensorrt.bindings import Bindings
 from stc.runtime.backends.tensorrt.cuda import Cuda
 
+Shape = tuple[int, ...]  # (B, H, W, 3)
+MOST_SHAPES = 16  # whose contexts and graphs are kept: enough for batches of mixed streams, and bounded
 logger = logging.getLogger(__name__)
 
 
@@ -30,11 +32,13 @@ class Site:
     addresses: Mapping[str, int]
     name: str
 
-    def bind(self, context: Any, batch: int) -> None:
+    def bind(self, context: Any, shape: Shape) -> None:
         """Raises DeviceError when TensorRT does not take the shape or an address."""
-        frames = self.bindings.frames
-        if not context.set_input_shape(frames.name, frames.shape(batch)):
-            raise DeviceError(f"{self.name}: TensorRT refuses {batch} pictures at once ({self.log.reason()})")
+        if not context.set_input_shape(self.bindings.frames.name, shape):
+            raise DeviceError(
+                f"{self.name}: TensorRT refuses {shape[0]} pictures of {shape[1]}x{shape[2]} at once "
+                f"({self.log.reason()})"
+            )
         for name, address in self.addresses.items():
             if not context.set_tensor_address(name, address):
                 raise DeviceError(f"{self.name}: TensorRT refuses the buffer of {name} ({self.log.reason()})")
@@ -42,14 +46,14 @@ class Site:
     def enqueue(self, context: Any) -> None:
         """Raises FatalError after a sticky CUDA error, DeviceError when TensorRT fails otherwise."""
         if not context.execute_async_v3(int(self.stream)):
-            self.cuda.check_sticky("running the engine")
+            self.cuda.check_sticky(self.stream, "running the engine")
             raise DeviceError(f"{self.name}: TensorRT cannot run the engine ({self.log.reason()}); see: stc-doctor")
 
 
 class Execution(Protocol):
-    """Puts the engine's work for `batch` pictures on the stream."""
+    """Puts the engine's work for frames of `shape` (B, H, W, 3) on the stream."""
 
-    def run(self, batch: int) -> None: ...
+    def run(self, shape: Shape) -> None: ...
 
 
 @dataclass
@@ -60,25 +64,28 @@ class _Prepared:
 
 
 class CapturedGraphs:
-    """One execution context and one CUDA graph per batch size.
+    """One execution context and one CUDA graph per batch size and input size, of those last used.
 
     A context of its own, because changing the shape of a context spoils what was captured from it; all share one piece
-    of scratch memory, because they never run at the same time. The first run of a batch size is plain, as TensorRT does
-    its lazy work in it; then it is captured. If that fails, one warning is logged, and all runs stay plain.
+    of scratch memory, because they never run at the same time. The first run of a shape is plain, as TensorRT does its
+    lazy work in it; then it is captured. If that fails, one warning is logged, and all runs stay plain.
     """
 
     def __init__(self, site: Site, release: ExitStack) -> None:
         self._site = site
-        self._prepared: dict[int, _Prepared] = {}
+        self._prepared: dict[Shape, _Prepared] = {}
         self._capturing = True
         self._scratch_size = max(1, int(site.engine.device_memory_size_v2))
         self._scratch = site.cuda.malloc(self._scratch_size)
         release.callback(site.cuda.free, self._scratch)
         release.callback(self._close)
+        first = site.bindings.frames.shape(site.bindings.least)
+        self._prepared[first] = self._prepare(first)  # what a context needs is known to fit when the session opens
 
-    def run(self, batch: int) -> None:
+    def run(self, shape: Shape) -> None:
         site = self._site
-        prepared = self._prepared.get(batch) or self._prepare(batch)
+        prepared = self._prepared.pop(shape, None) or self._prepare(shape)
+        self._prepared[shape] = prepared  # the last used is the last
         if prepared.graph is not None:
             site.cuda.launch(prepared.graph, site.stream)
             return
@@ -87,16 +94,18 @@ class CapturedGraphs:
             prepared.captured = True
             prepared.graph = self._capture(prepared.context)
 
-    def _prepare(self, batch: int) -> _Prepared:
+    def _prepare(self, shape: Shape) -> _Prepared:
         site = self._site
+        if len(self._prepared) >= MOST_SHAPES:
+            site.cuda.synchronize(site.stream)  # it may still run
+            self._forget(self._prepared.pop(next(iter(self._prepared))))
         strategy = site.trt.ExecutionContextAllocationStrategy.USER_MANAGED
         context = site.engine.create_execution_context(strategy)
         if context is None:
             raise DeviceError(f"{site.name}: TensorRT cannot create an execution context ({site.log.reason()})")
         context.set_device_memory(self._scratch, self._scratch_size)
-        site.bind(context, batch)
-        self._prepared[batch] = _Prepared(context)
-        return self._prepared[batch]
+        site.bind(context, shape)
+        return _Prepared(context)
 
     def _capture(self, context: Any) -> Any:
         """The graph, or None where it cannot be captured. What ran before stays on the stream. Raises FatalError."""
@@ -113,16 +122,19 @@ class CapturedGraphs:
         except FatalError:
             raise
         except DeviceError as error:
-            site.cuda.check_sticky("capturing a graph")
+            site.cuda.check_sticky(site.stream, "capturing a graph")
             self._capturing = False
             logger.warning("%s: runs without CUDA graphs, a little slower: %s", site.name, error)
             return None
 
     def _close(self) -> None:
         for prepared in self._prepared.values():
-            if prepared.graph is not None:
-                self._site.cuda.destroy_graph(prepared.graph)
+            self._forget(prepared)
         self._prepared.clear()
+
+    def _forget(self, prepared: _Prepared) -> None:
+        if prepared.graph is not None:
+            self._site.cuda.destroy_graph(prepared.graph)
 
 
 class OwnGraphs:
@@ -131,7 +143,7 @@ class OwnGraphs:
     def __init__(self, site: Site, cache_file: Path, release: ExitStack) -> None:
         self._site = site
         self._cache_file = cache_file
-        self._batch = 0
+        self._shape: Shape = ()
         runtime_config = site.engine.create_runtime_config()
         runtime_config.cuda_graph_strategy = site.trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
         self._cache = runtime_config.create_runtime_cache()
@@ -144,10 +156,10 @@ class OwnGraphs:
             raise DeviceError(f"{site.name}: TensorRT-RTX cannot create an execution context ({site.log.reason()})")
         release.callback(self._close)
 
-    def run(self, batch: int) -> None:
-        if batch != self._batch:
-            self._site.bind(self._context, batch)
-            self._batch = batch
+    def run(self, shape: Shape) -> None:
+        if shape != self._shape:
+            self._site.bind(self._context, shape)
+            self._shape = shape
         self._site.enqueue(self._context)
 
     def _close(self) -> None:

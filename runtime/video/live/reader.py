@@ -19,7 +19,7 @@ import av
 from stc.boundary import reason
 from stc.errors import InputError
 from stc.runtime.video import decode
-from stc.runtime.video.frame import Damaged
+from stc.runtime.video.frame import Concealed, Damaged
 from stc.runtime.video.live.wire import Ended, Lost, Message, Opened, Picture, Task, pack
 
 # Multipart JPEG carries no times; FFmpeg makes them up.
@@ -67,6 +67,8 @@ def _messages(task: Task) -> Iterator[Message]:
             if isinstance(found, Damaged) or (found.is_corrupt and not stated):
                 yield Damaged()
             else:
+                if found.is_corrupt:
+                    yield Concealed()
                 image = decode.to_image(found, aspect) if index % task.every == 0 else None
                 yield Picture(decode.stamp(found) if timed else None, image)
                 index += 1

@@ -9,7 +9,7 @@ from dataclasses import replace
 from time import monotonic
 
 from stc.errors import InputError
-from stc.runtime.video.frame import Damaged, Frame, Gap, Image, Source, State, Stats
+from stc.runtime.video.frame import Concealed, Damaged, Frame, Gap, Image, Source, State, Stats
 from stc.runtime.video.live.connection import Connection
 from stc.runtime.video.live.handover import DropPolicy, Handover
 from stc.runtime.video.live.lifecycle import Lifecycle, ReconnectPolicy
@@ -42,7 +42,7 @@ class LiveSource(Source):
         self._timeline = Timeline(FPS)
         self._clock: Clock[Image | None] | None = None  # of a recording
         self._index = 0  # of the next frame
-        self._received = self._decode_errors = self._gaps = 0
+        self._received = self._decode_errors = self._concealed = self._gaps = 0
         self._pending: tuple[Gap, ...] = ()  # before the next frame that is handed over
         self._connection: Connection | None = None
         self._closed = threading.Event()
@@ -59,7 +59,12 @@ class LiveSource(Source):
     @property
     def stats(self) -> Stats:
         return Stats(
-            self._received, self._handover.dropped, self._decode_errors, self._lifecycle.reconnects, self._gaps
+            self._received,
+            self._handover.dropped,
+            self._decode_errors,
+            self._lifecycle.reconnects,
+            self._gaps,
+            concealed=self._concealed,
         )
 
     def __iter__(self) -> Iterator[Frame]:
@@ -89,9 +94,10 @@ class LiveSource(Source):
             self.close()
             raise
         if self.state == "failed":
+            hidden = ", with what *** hides" if "***" in self.name else ""
             raise InputError(
                 f"{self.name}: cannot be opened as video ({self._lifecycle.failure}); "
-                f"check that it plays: ffplay {self.name}"
+                f"check that it plays{hidden}: ffplay {self.name}"
             )
 
     def _run(self) -> None:
@@ -161,6 +167,8 @@ class LiveSource(Source):
                 self._describe(fps, size, stated)
             case Damaged():
                 self._decode_errors += 1
+            case Concealed():
+                self._concealed += 1
             case Picture(stamp, image):
                 if self.state == "reconnecting":
                     log.warning("%s: connected again", self.name)

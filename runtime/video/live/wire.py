@@ -14,11 +14,11 @@ from typing import TypeAlias
 
 import numpy as np
 
-from stc.runtime.video.frame import Damaged, Image
+from stc.runtime.video.frame import Concealed, Damaged, Image
 
 HEADER = struct.Struct("<BI")  # kind, and the bytes that follow it
 PICTURE = struct.Struct("<dII")  # stamp (nan: none), height, width
-OPENED, SHOWN, SKIPPED, DAMAGED, LOST, ENDED = range(1, 7)
+OPENED, SHOWN, SKIPPED, DAMAGED, CONCEALED, LOST, ENDED = range(1, 8)
 STUCK = 5.0  # seconds for the rest of a message that has begun
 
 
@@ -77,7 +77,7 @@ class Ended:
     """The server ended the stream as agreed."""
 
 
-Message: TypeAlias = Opened | Picture | Damaged | Lost | Ended
+Message: TypeAlias = Opened | Picture | Damaged | Concealed | Lost | Ended
 
 
 class Silent(Exception):  # noqa: N818 - nothing has gone wrong
@@ -98,6 +98,8 @@ def pack(message: Message) -> Iterator[bytes | memoryview]:
             yield image.data.cast("B")
         case Damaged():
             yield from _framed(DAMAGED)
+        case Concealed():
+            yield from _framed(CONCEALED)
         case Lost(reason):
             yield from _framed(LOST, reason.encode())
         case Ended():
@@ -134,7 +136,8 @@ class Receiver:
             return Opened(fps, None if size is None else (size[0], size[1]), stated)
         if kind == LOST:
             return Lost(body.decode())
-        return Damaged() if kind == DAMAGED else Ended()
+        bare: dict[int, Message] = {DAMAGED: Damaged(), CONCEALED: Concealed(), ENDED: Ended()}
+        return bare[kind]
 
     def _read(self, count: int) -> bytearray:
         data = bytearray(count)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stc.runtime.objects import number
 from stc.runtime.video.frame import Frame, Sink
 from stc.runtime.video.sinks.lines import LineFile, Rotation, is_regular
 
@@ -25,9 +25,10 @@ def jsonl_sink(
 
     A line: `time` (s), `index`, `source`, `objects`: each `track_id` (-1 before confirmation), `handle` (the same
     number from the first detection of a tracklet on, so that a reader can join the frames before confirmation; -1
-    without a tracklet), `label`, `score`, `box` (xyxy, frame pixels) and `rle` (COCO, compressed). After missing video
-    also `gaps`: each `start`, `end` (s) and `reason`. What is no number (NaN, infinite) is null. The file grows line by
-    line under its final name: it is whole after every line. `append`, `overwrite`, `rotation`: see `LineFile`.
+    without a tracklet), `label`, `score`, `box` (xyxy, frame pixels) and `rle` (COCO, compressed). Where zones are
+    counted, `zones` (`ZoneReport.to_dict`). After missing video also `gaps`: each `start`, `end` (s) and `reason`. What
+    is no number (NaN, infinite) is null. The file grows line by line under its final name: it is whole after every
+    line. `append`, `overwrite`, `rotation`: see `LineFile`.
 
     Raises InputError when a line cannot be written: a full disk, or a reader of a pipe that takes nothing.
     """
@@ -49,33 +50,10 @@ def jsonl_sink(
 
 
 def record(frame: Frame, result: Result) -> dict[str, object]:
-    rows = zip(
-        result.track_ids, result.handles, result.labels, result.scores, result.boxes, result.masks.rle(), strict=True
-    )
-    record: dict[str, object] = {
-        "time": number(frame.time, 6),
-        "index": frame.index,
-        "source": frame.source,
-        "objects": [
-            {
-                "track_id": int(track_id),
-                "handle": int(handle),
-                "label": result.classes[label],
-                "score": number(score, 6),
-                "box": [number(v, 2) for v in box],
-                "rle": rle,
-            }
-            for track_id, handle, label, score, box, rle in rows
-        ],
-    }
+    told = result.to_dict()
+    record = {"time": number(frame.time, 6), "index": frame.index, "source": frame.source, "objects": told["objects"]}
+    if result.zones:
+        record["zones"] = told["zones"]
     if frame.gaps:
         record["gaps"] = [{**asdict(gap), "start": number(gap.start), "end": number(gap.end)} for gap in frame.gaps]
     return record
-
-
-def number(value: float, digits: int | None = None) -> float | None:
-    """`value` as JSON can hold it: rounded, and None where it is none (NaN, infinite)."""
-    value = float(value)
-    if not math.isfinite(value):
-        return None
-    return value if digits is None else round(value, digits)

@@ -16,6 +16,7 @@ from stc.errors import InputError
 
 MARK = "stc-track"
 SHOWN = 3  # names in a message
+FRAMES = r"\d{6,}\.jpg"  # what `folder_writer` calls its pictures
 _JSON = (b'[\n{"video_id": ', b"[\n]\n")  # how our YTVIS results begin
 _HEAD = 4096  # bytes from the beginning within which a mark is
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -73,15 +74,26 @@ def _is_our_video(path: Path) -> bool:
         return False
 
 
-def pictures(folder: Path) -> list[str]:
-    """Names in `folder` of the pictures that `folder_writer` wrote there, sorted."""
-    return [name for name in names(folder) if re.fullmatch(r"\d{6,}\.jpg", name) and is_ours(folder / name)]
+def pictures(folder: Path, named: str = FRAMES) -> list[str]:
+    """Names in `folder`, sorted, of the pictures that stc wrote there under names of the form `named`."""
+    return [name for name in names(folder) if re.fullmatch(named, name) and is_ours(folder / name)]
 
 
-def foreign(folder: Path, beside: Iterable[Path] = ()) -> list[str]:
+def remove(folder: Path, named: str = FRAMES) -> None:
+    """Remove these pictures. Raises InputError when the system does not let it."""
+    try:
+        for name in pictures(folder, named):
+            (folder / name).unlink()
+    except OSError as error:
+        raise InputError(
+            f"{error.filename}: of an earlier run, cannot be removed ({error.strerror}); check it with: ls -ld {folder}"
+        ) from error
+
+
+def foreign(folder: Path, beside: Iterable[Path] = (), named: str = FRAMES) -> list[str]:
     """Names in `folder` of what is none of these; hidden ones, and the files `beside` and what was kept of earlier
     ones, are left out."""
-    known = set(pictures(folder))
+    known = set(pictures(folder, named))
     kept = [re.compile(rf"{re.escape(path.stem)}(\.\d+)?{re.escape(path.suffix)}") for path in beside]
     return [name for name in names(folder) if name not in known and not any(one.fullmatch(name) for one in kept)]
 

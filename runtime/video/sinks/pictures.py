@@ -8,11 +8,9 @@ from pathlib import Path
 
 from stc.errors import InputError
 from stc.files import write_bytes
-from stc.opencv import cv2
+from stc.runtime.drawing.encode import encoded
 from stc.runtime.video.frame import Frame, Image, Writer
 from stc.runtime.video.sinks import made
-
-JPEG_QUALITY = 95
 
 
 @contextmanager
@@ -41,31 +39,13 @@ def folder_writer(folder: Path) -> Iterator[Writer]:
     def write(picture: Image, frame: Frame) -> None:
         nonlocal begun
         if not begun:
-            _clear(folder)
+            made.remove(folder)
             begun = True
         write_picture(folder / f"{frame.index:06d}.jpg", picture)
 
     yield write
 
 
-def _clear(folder: Path) -> None:
-    try:
-        for name in made.pictures(folder):
-            (folder / name).unlink()
-    except OSError as error:
-        raise InputError(
-            f"{error.filename}: of an earlier run, cannot be removed ({error.strerror}); check it with: ls -ld {folder}"
-        ) from error
-
-
 def write_picture(path: Path, picture: Image) -> None:
     """Write uint8 (H, W, 3) BGR, whole or not at all. Raises InputError when the format cannot hold it."""
-    suffix = path.suffix.lower()
-    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix in (".jpg", ".jpeg") else []
-    try:
-        written, encoded = cv2.imencode(suffix, picture, options)
-    except cv2.error as error:
-        raise InputError(f"{path}: cannot be encoded ({error.err}); use a .png") from error
-    if not written:
-        raise InputError(f"{path}: cannot be encoded at {picture.shape[1]}x{picture.shape[0]}; use a .png")
-    write_bytes(path, made.marked(encoded.tobytes()))
+    write_bytes(path, made.marked(encoded(picture, path)))

@@ -31,7 +31,7 @@ def drawing(writers: Sequence[Writer], delay: int = DELAY) -> Iterator[Sink]:
     A track that is confirmed at most `delay` frames after a detection is drawn on that frame too; memory is bounded by
     the frames that wait.
     """
-    from stc.runtime.video.sinks.draw import annotate
+    from stc.runtime.drawing.draw import annotate
 
     waiting: deque[tuple[Frame, Result]] = deque()
 

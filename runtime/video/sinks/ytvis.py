@@ -14,8 +14,8 @@ import numpy as np
 
 from stc.errors import InputError
 from stc.files import atomic_path, scratch_folder
+from stc.runtime.objects import number
 from stc.runtime.video.frame import Frame, Sink
-from stc.runtime.video.sinks.jsonl import number
 
 if TYPE_CHECKING:
     from stc.runtime.result import Result

@@ -56,7 +56,7 @@ def test_ids_are_compared_under_every_rule(rule: str) -> None:
     passport = replace(PASSPORT, tracker={"rule": rule})
     agreement = compare(reference(), reference().outputs, passport, "fp32")
     assert agreement.ids_equal == agreement.idf1 == 1 and agreement.id_switches == 0
-    assert all((handles >= 0).any() for handles in track(reference().outputs, passport))
+    assert all((handles >= 0).any() for handles in track(reference().outputs, passport, passport.input_size))
 
 
 def changed(index: int, **changes: Any) -> list[FrameOutputs]:

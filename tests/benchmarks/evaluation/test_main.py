@@ -25,6 +25,7 @@ from stc.runtime import Session, Stream
 from stc.runtime.track.main import main as track
 from tests.benchmarks.evaluation import scenes
 from tests.runtime import tiny_model
+from tests.runtime.backends.engine_bundle import Gpus
 
 LENGTH = 10
 SIZE = (60, 96)
@@ -120,6 +121,19 @@ def test_the_tracking_rule_can_be_chosen(data: Path, monkeypatch: pytest.MonkeyP
     assert run(main, arguments(data, "--clips", "moving")) == 0
     assert run(main, arguments(data, "--clips", "moving", "--tracker", "crossvis")) == 0
     assert rules == ["default", "crossvis"]
+
+
+def test_the_device_can_be_chosen(data: Path, engine: Path, gpus: Gpus, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(main, arguments(data, "--clips", "moving")) == 0
+    expected = scores(data)
+    on_gpu = [str(engine) if argument == str(data / "bundle") else argument for argument in arguments(data)]
+    assert run(main, [*on_gpu, "--clips", "moving", "--device", "cuda"]) == 0
+    assert "cudaGraphLaunch" in gpus.cuda.calls and scores(data) == expected
+    for wrong, message in ((["--device", "gpu"], "unknown device 'gpu'"), (["--device", "cuda:7"], "no such GPU")):
+        assert run(main, [*on_gpu, *wrong]) in {1, 2}
+        assert message in capsys.readouterr().err
+    assert run(main, ["--results", "r.json", "--data", "d.json", "--device", "cuda"]) == 1
+    assert "leave out --device" in capsys.readouterr().err
 
 
 def test_a_video_takes_the_place_of_pictures(data: Path) -> None:

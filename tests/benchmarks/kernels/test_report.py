@@ -11,6 +11,7 @@ import pytest
 
 from stc.benchmarks.kernels.report import main, read
 from stc.cli import run
+from tests.plugins.toolchain import plugin
 
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.slow
@@ -26,7 +27,7 @@ def nvcc() -> str:
 
 
 def test_no_kernel_of_the_plugin_spills_on_any_architecture(nvcc: str, capsys: pytest.CaptureFixture[str]) -> None:
-    subprocess.run(["make", "-s", "-C", ROOT, "plugin"], check=True, capture_output=True)
+    plugin()
     assert run(main, []) == 0
     said = capsys.readouterr().out
     for sm in (75, 80, 86, 87, 89, 90):

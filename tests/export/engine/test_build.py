@@ -15,7 +15,7 @@ import torch
 from stc.errors import AccuracyError, IncompatibleError, MissingDependencyError
 from stc.export.engine import build as building
 from stc.export.engine.build import build, check
-from stc.export.engine.options import RTX_TARGETS, EngineOptions
+from stc.export.engine.options import RTX_TARGETS, EngineOptions, for_sizes
 from stc.export.engine.toolchain import Toolchain
 from stc.export.graph.graph import trace
 from stc.export.graph.precision import Precision
@@ -59,14 +59,16 @@ def test_float16_plans_are_smaller_and_options_reach_the_builder(rtx: Toolchain,
 
 
 @pytest.mark.slow
-def test_r50_builds_in_float16(rtx: Toolchain, tmp_path: Path) -> None:
+def test_r50_builds_in_float16_for_frames_of_any_shape(rtx: Toolchain, tmp_path: Path) -> None:
     torch.save({"model": crossvis_state(0)}, tmp_path / "model.pth")
     model = checkpoint.load(tmp_path / "model.pth", classes="ytvis2019").model
     content = trace(model, "fp16").deployed.SerializeToString()
-    engine = build(content, "model-fp16.onnx", rtx, EngineOptions(), "fp16")
+    options = for_sizes(EngineOptions(), False, model.config.letterbox, (720, 1280))
+    engine = build(content, "model-fp16.onnx", rtx, options, "fp16")
     assert engine.audit.fraction > 0.99
     assert engine.audit.multiply_adds > 50e9  # a ResNet-50 with its heads at 384x640
     assert len(engine.plan) > 70_000_000
+    assert engine.record.sizes == ((160, 160), (360, 640), (640, 640))
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from stc.export.engine.progress import Bars, interruptible
+from tests.runtime.backends.engine_bundle import Gpus
 
 
 def test_returns_what_the_work_returns() -> None:
@@ -21,6 +22,13 @@ def test_raises_what_the_work_raises() -> None:
 
     with pytest.raises(ZeroDivisionError, match="inside"):
         interruptible(work, threading.Event())
+
+
+def test_the_work_is_on_the_gpu_of_who_asked_for_it(gpus: Gpus) -> None:
+    gpus.cuda.targets *= 3
+    gpus.cuda.use(2)
+    assert interruptible(lambda: gpus.cuda.current, threading.Event()) == 2
+    assert gpus.cuda.contexts == {2}
 
 
 def test_an_interrupt_cancels_waits_and_is_raised_again() -> None:

@@ -27,6 +27,9 @@ def hollow(state: State) -> State:
     return ones | settings(state)
 
 
+ADELAIDET = R50.with_(shortest_edge=(360, 640))
+
+
 @pytest.fixture(scope="module")
 def condinst() -> State:
     return adelaidet_state(0)
@@ -49,11 +52,11 @@ def test_condinst(tmp_path: Path, condinst: State) -> None:
     assert checkpoint.layout == "adelaidet"
     assert checkpoint.sha256 == sha256(path)
     assert set(checkpoint.assumed) == {"classes", "backbone_style", "decode_rule", "input_size", "decode_constants"}
-    assert checkpoint.assumed["input_size"].startswith("360x640, the published one")
+    assert checkpoint.assumed["input_size"].startswith("shorter side 360, longer at most 640, the published one")
     assert checkpoint.assumed["decode_constants"] == (
         "threshold 0.05, NMS above IoU 0.6 of the best 1000, masks at stride 4, as published"
     )
-    assert config == R50.with_(classes=KNOWN["coco"], track_dim=0, track_convs=0, track_norm=False)
+    assert config == ADELAIDET.with_(classes=KNOWN["coco"], track_dim=0, track_convs=0, track_norm=False)
 
     model = checkpoint.model
     assert not model.training
@@ -85,7 +88,7 @@ def test_crossvis_from_a_pickle(tmp_path: Path, crossvis: State) -> None:
     checkpoint = load(path, classes="ytvis2021")
     assert checkpoint.layout == "crossvis"
     assert "tracked with --tracker crossvis by its authors" in checkpoint.assumed["tracker"]
-    assert checkpoint.config == R50.with_(classes=KNOWN["ytvis2021"])
+    assert checkpoint.config == ADELAIDET.with_(classes=KNOWN["ytvis2021"])
     weights = checkpoint.model.state_dict()
     assert torch.equal(weights["head.track_tower.convs.3.weight"], crossvis[f"{HEAD}.reid_tower.9.weight"])
     assert torch.equal(weights["head.track_norm.running_var"], crossvis[f"{HEAD}.reid_pred_bn.running_var"])
@@ -96,7 +99,7 @@ def test_architecture_is_read_off_the_weights(tmp_path: Path) -> None:
     """101 layers, another number of classes, and the auxiliary semantic head, which is left out."""
     state = adelaidet_state(None, depth=101, num_classes=7, sem=True)
     config = load(saved(tmp_path / "c.pth", state)).config
-    assert config == R50.with_(
+    assert config == ADELAIDET.with_(
         backbone="resnet101",
         classes=tuple(f"class_{i}" for i in range(7)),
         track_dim=0,

@@ -54,7 +54,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, library: Path) -> Gpus:
     monkeypatch.setattr("stc.runtime.machine.machine.gather", lambda: gpus.machine)
     modules: dict[str, Any] = {FLAVOURS["tensorrt"].module: gpus.tensorrt, FLAVOURS["rtx"].module: gpus.rtx}
     bindings = ModuleType("cuda.bindings")
-    bindings.runtime = cuda  # type: ignore[attr-defined]
+    bindings.runtime = bindings.driver = cuda  # type: ignore[attr-defined]
     for name, module in {**modules, "cuda": ModuleType("cuda"), "cuda.bindings": bindings}.items():
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(plugin, "loaded", {})

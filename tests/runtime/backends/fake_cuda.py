@@ -1,12 +1,14 @@
-"""A fake of cuda.bindings.runtime: "GPU memory" is host memory, a stream is a list of things still to do.
+"""A fake of cuda.bindings.runtime: "GPU memory" is host memory, and streams are those of `fake_streams.py`.
 
-What is on a stream happens at `cudaStreamSynchronize`, so a result that is read too early is wrong. Every copy must lie
-within one live allocation. `calls` records names, and `copies` (kind, bytes), in order.
+What is on a stream happens when somebody waits for it, so a result that is read too early is wrong. Every copy must lie
+within one live allocation, and a stream, event or graph is of use on its own GPU only. `calls` records names, and
+`copies` (kind, bytes), in order.
 """
 
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable
 from enum import IntEnum, IntFlag
 from time import perf_counter
@@ -14,6 +16,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+
+from tests.runtime.backends.fake_streams import LEGACY, Operation, Streams
 
 GARBAGE = 0xCD  # what fresh memory holds
 
@@ -24,6 +28,7 @@ class cudaError_t(IntEnum):
     cudaErrorMemoryAllocation = 2
     cudaErrorInsufficientDriver = 35
     cudaErrorNoDevice = 100
+    cudaErrorInvalidDevice = 101
     cudaErrorInvalidResourceHandle = 400
     cudaErrorIllegalAddress = 700
     cudaErrorLaunchFailure = 719
@@ -35,6 +40,13 @@ class cudaMemcpyKind(IntEnum):
     cudaMemcpyHostToDevice = 1
     cudaMemcpyDeviceToHost = 2
     cudaMemcpyDeviceToDevice = 3
+
+
+class cudaMemoryType(IntEnum):
+    cudaMemoryTypeUnregistered = 0
+    cudaMemoryTypeHost = 1
+    cudaMemoryTypeDevice = 2
+    cudaMemoryTypeManaged = 3
 
 
 class cudaStreamCaptureMode(IntFlag):
@@ -49,6 +61,7 @@ class FakeCuda:
     """Use it as the module. `fail(name, error, after)`: call number `after` + 1 of `name` and all later ones fail."""
 
     cudaError_t, cudaMemcpyKind, cudaStreamCaptureMode = cudaError_t, cudaMemcpyKind, cudaStreamCaptureMode
+    cudaMemoryType = cudaMemoryType
     cudaStreamNonBlocking, cudaEventDisableTiming = 1, 2
 
     def __init__(self, targets: tuple[tuple[int, int], ...] = ((8, 9),)) -> None:
@@ -56,11 +69,17 @@ class FakeCuda:
         self.calls: list[str] = []
         self.copies: list[tuple[str, int]] = []
         self.memory: dict[int, np.ndarray] = {}  # live allocations, by address
-        self.streams: dict[int, list[Work]] = {1: []}  # 1: the default stream, for frames of others
+        self.pinned: set[int] = set()  # those of them that are the host's
+        self.streams: set[int] = set()  # those that were made
+        self.order = Streams()
         self.capturing: dict[int, list[Work]] = {}
-        self.graphs: dict[int, list[Work]] = {}
-        self.events: dict[int, int] = {}
+        self.captured: list[list[Work]] = []  # graphs that are not destroyed
+        self.graphs: dict[int, list[Work]] = {}  # graphs to launch
+        self.events: dict[int, Operation | None] = {}
         self.passed: dict[int, float] = {}  # when the stream got to an event, in milliseconds
+        self.home: dict[int, int] = {}  # the GPU of a stream, event, graph or address
+        self.contexts: set[int] = set()  # GPUs that cost memory in this process
+        self._thread = threading.local()
         self._handles = iter(range(1000, 1_000_000))
         self.failures: dict[str, tuple[cudaError_t, int]] = {}
         self.count = 0
@@ -71,16 +90,47 @@ class FakeCuda:
     def fail(self, name: str, error: cudaError_t, after: int = 0) -> None:
         self.failures[name] = (error, self.calls.count(name) + after)
 
-    def work(self, stream: int, work: Work) -> None:
-        """For engines: put work on a stream."""
-        self.capturing.get(stream, self.streams[stream]).append(work)
+    @property
+    def current(self) -> int:
+        """The GPU of this thread."""
+        return getattr(self._thread, "device", 0)
+
+    def use(self, device: int) -> None:
+        """For other libraries: make it the GPU of this thread."""
+        self._thread.device = device
+        self.contexts.add(device)
+
+    def new_stream(self, *, blocking: bool) -> int:
+        """For other libraries: a stream on the current GPU."""
+        stream = next(self._handles)
+        self.streams.add(stream)
+        self.home[stream] = self.current
+        if blocking:
+            self.order.blocking[stream] = self.current
+        return stream
+
+    def work(self, stream: int, work: Work, after: tuple[Operation, ...] = ()) -> Operation | None:
+        """For engines and other libraries: put work on a stream."""
+        if stream in self.capturing:
+            self.capturing[stream].append(work)
+            return None
+        return self.order.put(stream, self.home.get(stream, self.current), work, after)
+
+    def usable(self, handle: int) -> bool:
+        """A stream, event or graph that lives, on the current GPU."""
+        return handle <= 2 or self.home.get(handle) == self.current
 
     def at(self, address: int, size: int) -> Any:
         """The bytes there, which must lie within one live allocation."""
-        for start, block in self.memory.items():
-            if start <= address and address + size <= start + block.nbytes:
-                return block[address - start : address - start + size]
-        raise AssertionError(f"{size} bytes at {address:#x} are in no live allocation")
+        start = self.start(address)
+        if start is None or address + size > start + self.memory[start].nbytes:
+            raise AssertionError(f"{size} bytes at {address:#x} are in no live allocation")
+        return self.memory[start][address - start : address - start + size]
+
+    def start(self, address: int) -> int | None:
+        """Of the live allocation that the address is in."""
+        inside = (start for start, block in self.memory.items() if start <= address < start + block.nbytes)
+        return next(inside, None)
 
     def _error(self, name: str) -> cudaError_t:
         self.calls.append(name)
@@ -117,27 +167,62 @@ class FakeCuda:
         return OK, f"text of {error.name}".encode()
 
     def cudaGetLastError(self) -> tuple[cudaError_t]:
-        last, self._last = self.sticky or self._last, OK
+        """What this runtime has told; what TensorRT's own was told is not known here."""
+        last, self._last = self._last, OK
         return (last,)
+
+    def cudaGetDevice(self) -> tuple[cudaError_t, int]:
+        return self._error("cudaGetDevice"), self.current
+
+    def cudaSetDevice(self, device: int) -> tuple[cudaError_t]:
+        if error := self._error("cudaSetDevice"):
+            return (error,)
+        if not 0 <= device < len(self.targets):
+            return (cudaError_t.cudaErrorInvalidDevice,)
+        self.use(device)
+        return (OK,)
+
+    def cuDevicePrimaryCtxGetState(self, device: int) -> tuple[int, int, int]:
+        """Of the driver's interface."""
+        return 0, 0, int(device in self.contexts)
+
+    def cudaPointerGetAttributes(self, pointer: int) -> tuple[cudaError_t, Any]:
+        if error := self._error("cudaPointerGetAttributes"):
+            return error, None
+        if (start := self.start(pointer)) is not None:
+            name = "Host" if start in self.pinned else "Device"
+            return OK, SimpleNamespace(type=cudaMemoryType[f"cudaMemoryType{name}"], device=self.home[start])
+        return OK, SimpleNamespace(type=cudaMemoryType.cudaMemoryTypeUnregistered, device=-2)
+
+    def cudaDeviceSynchronize(self) -> tuple[cudaError_t]:
+        if error := self._error("cudaDeviceSynchronize"):
+            return (error,)
+        self.order.finish_all(self.current)
+        return (OK,)
 
     def _allocate(self, name: str, size: int) -> tuple[cudaError_t, int]:
         if error := self._error(name):
             return error, 0
+        self.contexts.add(self.current)
         block = np.full(size, GARBAGE, np.uint8)
         self.memory[block.ctypes.data] = block
+        self.home[block.ctypes.data] = self.current
         return OK, block.ctypes.data
 
     def _free(self, name: str, pointer: int) -> tuple[cudaError_t]:
         error = self._error(name)
         if not error:
             del self.memory[pointer]
+            self.pinned.discard(pointer)
         return (error,)
 
     def cudaMalloc(self, size: int) -> tuple[cudaError_t, int]:
         return self._allocate("cudaMalloc", size)
 
     def cudaMallocHost(self, size: int) -> tuple[cudaError_t, int]:
-        return self._allocate("cudaMallocHost", size)
+        error, pointer = self._allocate("cudaMallocHost", size)
+        self.pinned.add(pointer)
+        return error, pointer
 
     def cudaFree(self, pointer: int) -> tuple[cudaError_t]:
         return self._free("cudaFree", pointer)
@@ -149,24 +234,24 @@ class FakeCuda:
         assert flags == self.cudaStreamNonBlocking
         if error := self._error("cudaStreamCreateWithFlags"):
             return error, 0
-        stream = next(self._handles)
-        self.streams[stream] = []
-        return OK, stream
+        return OK, self.new_stream(blocking=False)
 
     def cudaStreamDestroy(self, stream: int) -> tuple[cudaError_t]:
         error = self._error("cudaStreamDestroy")
         if not error:
-            del self.streams[stream]
+            self.streams.remove(stream)
+            self.order.forget(stream)
+            del self.home[stream]
         return (error,)
 
     def cudaStreamSynchronize(self, stream: int) -> tuple[cudaError_t]:
-        if stream in self.capturing:
-            return (cudaError_t.cudaErrorStreamCaptureUnsupported,)
         if error := self._error("cudaStreamSynchronize"):
             return (error,)
-        todo, self.streams[stream] = self.streams[stream], []
-        for work in todo:
-            work()
+        if stream in self.capturing:
+            return (cudaError_t.cudaErrorStreamCaptureUnsupported,)
+        if not self.usable(stream):
+            return (cudaError_t.cudaErrorInvalidResourceHandle,)
+        self.order.finish(stream, self.current)
         return (OK,)
 
     def cudaMemcpyAsync(
@@ -174,6 +259,8 @@ class FakeCuda:
     ) -> tuple[cudaError_t]:
         if error := self._error("cudaMemcpyAsync"):
             return (error,)
+        if not self.usable(stream):
+            return (cudaError_t.cudaErrorInvalidResourceHandle,)
         self.copies.append((kind.name.removeprefix("cudaMemcpy"), size))
         destination = self.at(target, size)
         if kind != cudaMemcpyKind.cudaMemcpyDeviceToDevice:
@@ -185,26 +272,36 @@ class FakeCuda:
         self.work(stream, copy)
         return (OK,)
 
-    def cudaEventCreateWithFlags(self, flags: int) -> tuple[cudaError_t, int]:
-        if error := self._error("cudaEventCreateWithFlags"):
+    def cudaMemcpy(self, target: int, source: int, size: int, kind: cudaMemcpyKind) -> tuple[cudaError_t]:
+        if error := self._error("cudaMemcpy"):
+            return (error,)
+        assert kind == cudaMemcpyKind.cudaMemcpyDeviceToHost and self.home[self.start(source)] == self.current
+        self.copies.append((kind.name.removeprefix("cudaMemcpy"), size))
+        self.order.finish(LEGACY, self.current)
+        ctypes.memmove(target, self.at(source, size).ctypes.data, size)
+        return (OK,)
+
+    def _event(self, name: str) -> tuple[cudaError_t, int]:
+        if error := self._error(name):
             return error, 0
         event = next(self._handles)
-        self.events[event] = 0
+        self.events[event], self.home[event] = None, self.current
         return OK, event
+
+    def cudaEventCreateWithFlags(self, flags: int) -> tuple[cudaError_t, int]:
+        assert flags == self.cudaEventDisableTiming
+        return self._event("cudaEventCreateWithFlags")
 
     def cudaEventCreate(self) -> tuple[cudaError_t, int]:
-        if error := self._error("cudaEventCreate"):
-            return error, 0
-        event = next(self._handles)
-        self.events[event] = 0
-        return OK, event
+        return self._event("cudaEventCreate")
 
     def cudaEventRecord(self, event: int, stream: int) -> tuple[cudaError_t]:
-        self.events[event] = stream
         self.passed.pop(event, None)
         if error := self._error("cudaEventRecord"):
             return (error,)
-        self.work(stream, lambda: self.passed.update({event: perf_counter() * 1e3}))
+        if not (self.usable(event) and self.usable(stream)):
+            return (cudaError_t.cudaErrorInvalidResourceHandle,)
+        self.events[event] = self.work(stream, lambda: self.passed.update({event: perf_counter() * 1e3}))
         return (OK,)
 
     def cudaEventElapsedTime(self, start: int, end: int) -> tuple[cudaError_t, float]:
@@ -213,9 +310,11 @@ class FakeCuda:
         return OK, self.passed[end] - self.passed[start]  # a KeyError: read before the stream got there
 
     def cudaStreamWaitEvent(self, stream: int, event: int, flags: int) -> tuple[cudaError_t]:
-        other = self.events[event]
-        self.work(stream, lambda: [self.streams[other].pop(0)() for _ in list(self.streams[other])] and None)
-        return (self._error("cudaStreamWaitEvent"),)
+        if error := self._error("cudaStreamWaitEvent"):
+            return (error,)
+        recorded = self.events[event]
+        self.work(stream, lambda: None, () if recorded is None else (recorded,))
+        return (OK,)
 
     def cudaEventDestroy(self, event: int) -> tuple[cudaError_t]:
         del self.events[event]
@@ -223,7 +322,7 @@ class FakeCuda:
 
     def cudaStreamBeginCapture(self, stream: int, mode: cudaStreamCaptureMode) -> tuple[cudaError_t]:
         assert mode == cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
-        assert not self.streams[stream], "capture begins before the warm run is over"
+        assert self.order.idle(stream, self.current), "capture begins before the warm run is over"
         if error := self._error("cudaStreamBeginCapture"):
             return (error,)
         self.capturing[stream] = []
@@ -233,21 +332,26 @@ class FakeCuda:
         works = self.capturing.pop(stream, None)
         if error := self._error("cudaStreamEndCapture"):
             return error, None
+        if works is not None:
+            self.captured.append(works)
         return OK, works
 
     def cudaGraphInstantiate(self, graph: list[Work], flags: int) -> tuple[cudaError_t, int]:
         if error := self._error("cudaGraphInstantiate"):
             return error, 0
         handle = next(self._handles)
-        self.graphs[handle] = list(graph)
+        self.graphs[handle], self.home[handle] = list(graph), self.current
         return OK, handle
 
     def cudaGraphDestroy(self, graph: list[Work]) -> tuple[cudaError_t]:
+        self.captured = [other for other in self.captured if other is not graph]
         return (self._error("cudaGraphDestroy"),)
 
     def cudaGraphLaunch(self, graph: int, stream: int) -> tuple[cudaError_t]:
         if error := self._error("cudaGraphLaunch"):
             return (error,)
+        if not (self.usable(graph) and self.usable(stream)):
+            return (cudaError_t.cudaErrorInvalidResourceHandle,)
         for work in self.graphs[graph]:
             self.work(stream, work)
         return (OK,)

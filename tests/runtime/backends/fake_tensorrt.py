@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from tests.runtime.backends.fake_cuda import FakeCuda
+from tests.runtime.backends.fake_cuda import FakeCuda, cudaError_t
 
+SIZES = ((32, 32), (96, 107))  # least and largest (H, W) of an engine of any size
 MAGIC = b"FAKEPLAN"
 DTYPES = {
     "tensor(uint8)": ("UINT8", np.uint8),
@@ -51,8 +52,8 @@ class ILogger:
 class FakeTensorRt:
     """Use it as the module `tensorrt`, or with `rtx` as `tensorrt_rtx`.
 
-    `fail_enqueue`: which calls of execute_async_v3 return False, by number from 1. `alive` names live objects. `log` is
-    the first logger that it was given: like TensorRT, it ignores later ones.
+    `fail_enqueue`: which calls of execute_async_v3 return False, by number from 1; `breaks`: which of them break CUDA,
+    and how. `log` is the first logger that it was given: like TensorRT, it ignores later ones.
     """
 
     cuda: FakeCuda
@@ -60,6 +61,7 @@ class FakeTensorRt:
     __version__: str = "11.4.0.106"
     calls: list[str] = field(default_factory=list)
     fail_enqueue: set[int] = field(default_factory=set)
+    breaks: dict[int, cudaError_t] = field(default_factory=dict)
     enqueued: int = 0
     libraries: list[str] = field(default_factory=list)
     refuse_library: bool = False
@@ -109,6 +111,7 @@ class Engine:
 
     def __init__(self, trt: FakeTensorRt, model: bytes, largest: int) -> None:
         self._trt = trt
+        self.gpu = trt.cuda.current
         self.session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
         inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
         order = [*inputs, *outputs]
@@ -136,10 +139,12 @@ class Engine:
         assert name in self.inputs and index == 0
         shape = self.get_tensor_shape(name)
         least, largest = (1, self.largest) if shape[0] < 0 else (shape[0], shape[0])
-        return [(least, *shape[1:]), (least, *shape[1:]), (largest, *shape[1:])]
+        sizes = SIZES if -1 in shape[1:3] else (shape[1:3], shape[1:3])
+        return [(least, *sizes[0], 3), (least, *sizes[0], 3), (largest, *sizes[1], 3)]
 
     def create_execution_context(self, how: Any) -> Context:
         self._trt.calls.append("create_execution_context")
+        assert self._trt.cuda.current == self.gpu, "an engine belongs to a GPU"
         assert isinstance(how, RuntimeConfig) if self._trt.rtx else how == "USER_MANAGED"
         if self._trt.rtx:
             assert how.cuda_graph_strategy == "WHOLE_GRAPH_CAPTURE" and how.cache is not None
@@ -195,7 +200,8 @@ class Context:
         self._trt.calls.append("set_input_shape")
         assert name in self._engine.inputs
         self._shape = tuple(shape)
-        return 1 <= shape[0] <= self._engine.largest
+        least, _, largest = self._engine.get_tensor_profile_shape(name, 0)
+        return all(low <= size <= high for low, size, high in zip(least, shape, largest, strict=True))
 
     def set_tensor_address(self, name: str, address: int) -> bool:
         self._trt.calls.append(f"set_tensor_address {name}")
@@ -208,7 +214,12 @@ class Context:
         assert type(stream) is int  # TensorRT 10.3 takes nothing else
         assert set(self._addresses) == set(self._engine.tensors), "every tensor needs an address"
         assert self._scratch or self._trt.rtx
-        if self._trt.enqueued in self._trt.fail_enqueue or self._trt.cuda.sticky is not None:
+        cuda = self._trt.cuda
+        if self._trt.enqueued in self._trt.breaks:  # told to TensorRT's own CUDA runtime, and to no other
+            cuda.sticky = self._trt.breaks[self._trt.enqueued]
+        if self._trt.enqueued in self._trt.fail_enqueue or cuda.sticky is not None:
+            return False
+        if cuda.current != self._engine.gpu or not cuda.usable(stream):
             return False
         addresses, shape = dict(self._addresses), self._shape  # what a graph captures
         self._trt.cuda.work(stream, lambda: self._compute(addresses, shape))

@@ -153,7 +153,7 @@ REBUILD = "fix: stc-export --onnx out/model/model-fp16.onnx --trt "
             having(gpus=(HOPPER, ADA)),
             "built for SM89",
             "here is H100 (SM90)",
-            "fix: choose the GPU that fits: CUDA_VISIBLE_DEVICES=1",
+            "fix: choose the GPU that fits, with device='cuda:1' or: --device cuda:1",
         ),
         (
             WITH_PLUGIN,
@@ -169,6 +169,17 @@ REBUILD = "fix: stc-export --onnx out/model/model-fp16.onnx --trt "
             "plugin library libstc_tensorrt.so (sha256 aaaaaaaaaaaa…)",
             "here is /lib/libstc_tensorrt.so (sha256 cccccccccccc…)",
             "rebuild with the one that is here: stc-export --onnx out/model/model-fp16.onnx --trt tensorrt",
+        ),
+        (
+            WITH_PLUGIN,
+            having(
+                plugin=replace(PLUGIN, cuda=13),
+                driver=Driver("550.1", "12.4"),
+                tensorrt=(TensorRt("tensorrt", "10.13.3.9", 12),),
+            ),
+            "/lib/libstc_tensorrt.so: built with CUDA 13",
+            "the driver serves CUDA 12.4 at most",
+            "fix: install a driver of branch R580 or newer for CUDA 13, or build the library with an older CUDA",
         ),
     ],
 )

@@ -21,6 +21,7 @@ from stc.runtime import Session
 from stc.runtime.bundle import files as model_files
 from stc.runtime.bundle import passport
 from stc.runtime.bundle.files import EngineFile, OnnxFile
+from stc.runtime.machine.device import FIRST_GPU
 from stc.runtime.machine.flavour import FLAVOURS
 from stc.runtime.machine.machine import TensorRt
 from stc.runtime.machine.plugin import Plugin
@@ -47,7 +48,7 @@ def test_the_device_chooses_the_file(engine: Path, model: str, device: str | Non
 
 def test_a_bundle_without_an_engine_gives_its_model_on_cuda(bundle: Path) -> None:
     found = model_files.find(bundle, "cuda")
-    assert isinstance(found, OnnxFile) and found.device == "cuda"
+    assert isinstance(found, OnnxFile) and found.device == FIRST_GPU
 
 
 def test_an_engine_on_the_cpu_and_an_unknown_device_are_input_errors(engine: Path) -> None:

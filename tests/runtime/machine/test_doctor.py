@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ WHOLE = Machine(
     tensorrt=(TensorRt("tensorrt", "11.4.0.106", 13), TensorRt("rtx", "1.7.1.116", 13)),
     plugin=Plugin(Path("/lib/libstc_tensorrt.so"), "a" * 64),
 )
+BUILT = Plugin(Path("/lib/libstc_tensorrt.so"), "a" * 64, cuda=13)
 BARE = Machine(plugin=Missing("it was not built"))
 
 
@@ -49,6 +51,12 @@ def fails(module: str, expression: str) -> Imported:
             "branch R580 or newer for CUDA 13",
         ),
         (doctor.gpu(WHOLE), "ok", "RTX 4090 (SM89, 24.0 GiB)", None),
+        (
+            doctor.gpu(replace(WHOLE, gpus=(*WHOLE.gpus, Gpu("L4", "SM89", 22 << 30)))),
+            "ok",
+            "cuda:0 RTX 4090 (SM89, 24.0 GiB), cuda:1 L4 (SM89, 22.0 GiB)",
+            None,
+        ),
         (doctor.gpu(BARE), "missing", "no driver", None),
         (doctor.gpu(Machine(driver=WHOLE.driver)), "missing", "without cuda-bindings", "pip install"),
         (
@@ -69,6 +77,14 @@ def fails(module: str, expression: str) -> Imported:
         (doctor.tensorrt(BARE, FLAVOURS["rtx"], works), "missing", "not installed", "pip install 'stc-trt[rtx]'"),
         (doctor.tensorrt(WHOLE, FLAVOURS["rtx"], fails), "broken", "does not import: ImportError", "--force-reinstall"),
         (doctor.plugin(WHOLE), "ok", "sha256 aaaaaaaaaaaa…", None),
+        (doctor.plugin(replace(WHOLE, plugin=BUILT)), "ok", "sha256 aaaaaaaaaaaa…, CUDA 13)", None),
+        (
+            doctor.plugin(replace(WHOLE, plugin=BUILT, driver=Driver("550.1", "12.4"))),
+            "broken",
+            "CUDA 13), but the driver serves CUDA 12.4 at most",
+            "driver of branch R580 or newer for CUDA 13, or build it with an older CUDA: make plugin",
+        ),
+        (doctor.plugin(replace(WHOLE, plugin=BUILT, driver=None)), "ok", "CUDA 13", None),
         (doctor.plugin(BARE), "missing", "it was not built", "STC_TENSORRT_PLUGIN=FILE"),
         (doctor.onnxruntime(BARE, {}, works), "missing", "not installed", "pip install 'stc-trt[cpu]'"),
         (doctor.onnxruntime(BARE, {"onnxruntime": "1.32"}, works), "ok", "providers compiled in: CUDA, CPU", None),

@@ -24,6 +24,22 @@ def library(path: Path, content: bytes) -> Plugin:
     return Plugin(path, sha256(path))
 
 
+@pytest.mark.parametrize(
+    ("content", "cuda"),
+    [
+        (b"\x7fELF...stc: CUDART_VERSION=13000\0...", 13),
+        (b"stc: CUDART_VERSION=12060\0", 12),
+        (b"stc: CUDART_VERSION=\0", None),
+        (b"stc: CUDART_VERSION=13000", None),  # no text of C
+        (b"", None),
+    ],
+)
+def test_a_library_is_asked_for_its_cuda_without_being_loaded(tmp_path: Path, content: bytes, cuda: int | None) -> None:
+    path = tmp_path / "a.so"
+    path.write_bytes(content)
+    assert plugin.read(path) == Plugin(path, sha256(path), cuda)
+
+
 def test_a_library_is_loaded_once(tmp_path: Path, loaded: list[str]) -> None:
     registry = SimpleNamespace(load_library=lambda path: loaded.append(path) or object())
     found = library(tmp_path / "a.so", b"a")

@@ -194,6 +194,36 @@ def test_rle_and_areas_are_those_of_the_dense_mask(
     np.testing.assert_array_equal(masks.areas(), dense.sum((1, 2)))
 
 
+@given(
+    cells=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    frame=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    seed=st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=60, deadline=None)
+def test_half_precision_stays_and_gives_what_its_floats_give(
+    masks_of: MasksOf, cells: tuple[int, int], frame: tuple[int, int], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    half = rng.uniform(0.3, 0.7, (3, *cells)).astype(np.float16)
+    half[0] = rng.choice(np.array([0, 0.5, 0.50048828125, 1, 6e-8, np.nan, np.inf, -1], np.float16), cells)
+    letterbox = _letterbox(frame, (cells[0] * STRIDE, cells[1] * STRIDE))
+    masks = masks_of(half, letterbox, STRIDE)
+    wide = masks_of(half.astype(np.float32), letterbox, STRIDE)
+    assert masks.probabilities.dtype == np.float16 and masks[1:].probabilities.dtype == np.float16
+    with np.errstate(invalid="ignore"):  # Inf less Inf, by NumPy
+        np.testing.assert_array_equal(masks.dense(), wide.dense())
+        np.testing.assert_array_equal(masks.bits(), wide.bits())
+        assert masks.rle() == wide.rle() and masks.areas().tolist() == wide.areas().tolist()
+        assert masks[[2, 0]].rle() == wide[[2, 0]].rle()
+
+
+def test_other_types_become_float32(masks_of: MasksOf) -> None:
+    ones = np.ones((1, 16, 24))
+    for numbers in (ones, ones.astype(">f4"), ones.astype(">f2"), ones.astype(int), ones.astype(bool), ones.tolist()):
+        masks = masks_of(numbers, _letterbox((64, 96), (64, 96)), STRIDE)
+        assert masks.probabilities.dtype == np.float32 and masks.dense().all()
+
+
 def test_rle_survives_json_and_decodes(masks_of: MasksOf) -> None:
     masks = masks_of(_blobs(4, 16, 24), _letterbox((237, 419), (64, 96)), STRIDE)
     decoded = coco.decode(json.loads(json.dumps(masks.rle())))
@@ -223,11 +253,11 @@ def test_filled_polygons_are_the_mask_to_the_pixel(masks_of: MasksOf, frame: tup
 )  # fmt: skip
 @settings(max_examples=150, deadline=None)
 def test_polygons_of_any_mask_fill_to_it_and_our_reader_takes_them(
-    rows: int, cols: int, frame: tuple[int, int], seed: int, density: float
+    masks_of: MasksOf, rows: int, cols: int, frame: tuple[int, int], seed: int, density: float
 ) -> None:
     rng = np.random.default_rng(seed)
     probabilities = np.where(rng.random((1, rows, cols)) < density, 0.9, 0.1).astype(np.float32)
-    masks = Masks(probabilities, _letterbox(frame, (rows * STRIDE, cols * STRIDE)), STRIDE)
+    masks = masks_of(probabilities, _letterbox(frame, (rows * STRIDE, cols * STRIDE)), STRIDE)
     (polygons,), (dense,) = masks.polygons(), masks.dense()
     np.testing.assert_array_equal(_filled(polygons, frame), dense)
     if polygons:
@@ -235,11 +265,11 @@ def test_polygons_of_any_mask_fill_to_it_and_our_reader_takes_them(
         np.testing.assert_array_equal(coco.decode(read), dense)
 
 
-def test_holes_can_be_left_out_of_polygons() -> None:
+def test_holes_can_be_left_out_of_polygons(masks_of: MasksOf) -> None:
     ring = np.zeros((1, 16, 24), np.float32)
     ring[0, 2:14, 4:20] = 1
     ring[0, 6:10, 8:16] = 0
-    masks = Masks(ring, _letterbox((64, 96), (64, 96)), STRIDE)
+    masks = masks_of(ring, _letterbox((64, 96), (64, 96)), STRIDE)
     (whole,) = masks.polygons(holes=False)[0]
     (cut,) = masks.polygons()[0]
     dense = masks.dense()[0]

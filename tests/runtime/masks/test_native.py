@@ -9,6 +9,7 @@ import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -56,6 +57,43 @@ def test_dense_and_bits_equal_the_matrices_in_float64(
     np.testing.assert_array_equal(unpacked(composer.bits(probabilities), frame[1]), dense)
 
 
+@given(size=st.tuples(st.integers(1, 40), st.integers(1, 150)), density=st.floats(0, 1), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=80, deadline=None)
+def test_rings_go_around_the_parts_and_holes_that_opencv_counts(
+    library: Library, size: tuple[int, int], density: float, seed: int
+) -> None:
+    """Parts of 8 neighbours, holes of 4; with the mask to the right, so that the rings' areas add up to the mask's."""
+    pixels = (np.random.default_rng(seed).random((2, *size)) < density).astype(np.float32)
+    composer = NativeComposer(library, *(composed_axis(side, 1, side, side) for side in size))
+    for mask, parts in zip(pixels > 0.5, composer.parts(pixels), strict=True):
+        components, _ = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+        background, _ = cv2.connectedComponents(np.pad(~mask, 1, constant_values=True).astype(np.uint8), connectivity=4)
+        assert len(parts) == components - 1  # less the background
+        assert sum(len(holes) for _, holes in parts) == background - 2  # less what is no background, and the outside
+        area = 0.0
+        for outer, holes in parts:
+            signed = [_signed_area(ring) for ring in (outer, *holes)]
+            assert signed[0] > 0 and max(signed[1:], default=-1) < 0
+            area += sum(signed)
+        assert area == mask.sum()
+
+
+def _signed_area(ring: NDArray[np.int64]) -> float:
+    """Positive with the inside to the right, y down. Edges run along rows and columns in turn."""
+    steps = np.roll(ring, -1, axis=0) - ring
+    assert ((steps == 0).sum(1) == 1).all() and (steps[:, 0] == 0).sum() * 2 == len(ring)
+    return float((ring[:, 0] * steps[:, 1]).sum())
+
+
+def test_more_rings_than_the_first_guess(library: Library) -> None:
+    """A mask of single pixels, none of which touches another: a ring of four corners each."""
+    pixels = np.zeros((2, 200, 200), np.float32)
+    pixels[:, ::2, ::2] = 1
+    axis = composed_axis(200, 1, 200, 200)
+    for parts in NativeComposer(library, axis, axis).parts(pixels):
+        assert len(parts) == 100 * 100 and all(len(outer) == 4 and not holes for outer, holes in parts)
+
+
 def test_cells_at_the_threshold_are_outside_after_any_rounding(library: Library) -> None:
     """The box of cells above the threshold bounds the mask only if resampling never rounds 0.5 up."""
     axes = [composed_axis(40, 4, 160, frame) for frame in (97, 160, 333)]
@@ -75,7 +113,8 @@ def test_the_same_bytes_with_any_number_of_threads_and_again(library: Library, n
 
     def forms(threads: int) -> tuple[Any, ...]:
         masks = Masks(probabilities, letterbox, 4, library.with_threads(threads))
-        return masks.dense().tobytes(), masks.bits().tobytes(), masks.rle(), masks.areas().tolist()
+        polygons = [[outline.tolist() for outline in outlines] for outlines in masks.polygons()]
+        return masks.dense().tobytes(), masks.bits().tobytes(), masks.rle(), masks.areas().tolist(), polygons
 
     first = forms(1)
     for threads in (2, 5, 1, 2):

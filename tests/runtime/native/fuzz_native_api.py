@@ -5,6 +5,7 @@ What is accepted must be the same by the library and by NumPy: pixels away from 
 
 from __future__ import annotations
 
+import ctypes
 import pickle
 import random
 from collections.abc import Callable
@@ -17,6 +18,9 @@ from pycocotools import mask as coco
 
 from stc.runtime import Detections, Letterbox, Masks, Session, Tracker, TrackerConfig
 from stc.runtime.letterbox import RESIZE_RULES
+from stc.runtime.masks.axis import composed_axis
+from stc.runtime.native import filters
+from stc.runtime.native.interface import FrameAxis, FrameMasks, Outlines, Resize, ResizeAxis
 from stc.runtime.native.library import Library, find
 from stc.runtime.native.mask_head import MaskHead
 from stc.runtime.tracking.detections import select
@@ -35,6 +39,8 @@ def cases(folder: Path) -> Callable[[random.Random], object]:
         lambda r: _masks(r, library),
         lambda r: _mask_head(r, library),
         lambda r: _letterbox(r, library),
+        lambda r: _resize(r, library),
+        lambda r: _storage(r, library),
         lambda r: _frame(r, session),
         _select,
         _tracker,
@@ -148,6 +154,53 @@ def _letterbox(r: random.Random, library: Library) -> None:
     one, other = letterbox.apply(frame, library), letterbox.apply(frame)
     assert one.shape == other.shape == (*letterbox.input_size, 3)
     assert np.abs(one.astype(int) - other).max() <= 1
+
+
+def _resize(r: random.Random, library: Library) -> None:
+    """The C function itself: any numbers in the axes, any order, views of any layout. It refuses, or it resizes."""
+    source, size = (r.choice(SIZES[1:]), r.choice(SIZES[1:])), (r.choice(SIZES[1:]), r.choice(SIZES[1:]))
+    picture = _array(r, (*source, r.choice((3, 4))), np.uint8)[..., r.choice((slice(0, 3), slice(2, None, -1)))]
+    if r.random() < 0.2:
+        picture = np.broadcast_to(picture[:, :, :1], picture.shape)
+    target = np.full((*size, 3), 7, np.uint8)
+    numbers: list[list[Any]] = [
+        [array.copy() for array in axis] for axis in filters.axes(r.choice(RESIZE_RULES), source, size)
+    ]
+    for _ in range(r.choice((0, 0, 1, 3))):
+        array = r.choice(r.choice(numbers))
+        array.reshape(-1)[r.randrange(array.size)] = r.choice((0, 1, -1, 2**22, 2**22 + 1, 2**23, 2**31 - 1, -(2**31)))
+    sizes = [list(weights.shape) for _, weights in numbers]
+    if r.random() < 0.1:
+        r.choice(sizes)[r.randrange(2)] = r.choice((0, -1, -(2**31)))
+    axes = [
+        ResizeAxis(first.ctypes.data, weights.ctypes.data, *shape)
+        for (first, weights), shape in zip(numbers, sizes, strict=True)
+    ]
+    pitch = 3 * size[1] if r.random() < 0.9 else r.choice((0, -1, 3 * size[1] - 1, -(2**63)))
+    order = r.choice((0, 1, 1, r.choice((2, -1, 2**31 - 1))))
+    op = Resize(picture.ctypes.data, target.ctypes.data, *picture.strides, pitch, *source, order, *axes)
+    status = library.handle.stc_cpu_resize(ctypes.byref(op), r.choice((1, 2, 300, 0, -1)))
+    assert status in (0, -1)
+    assert status == 0 or (target == 7).all()
+
+
+def _storage(r: random.Random, library: Library) -> None:
+    """Storages that are none are refused, and outlines that have no room are not written."""
+    axis = composed_axis(4, 1, 4, r.choice((1, 7, 40)))
+    frame = FrameAxis(axis.first.ctypes.data, axis.share.ctypes.data, len(axis))
+    cells = _array(r, (2, 4, 4), np.float32).astype(np.float32, order="C")
+    masks = FrameMasks(cells.ctypes.data, frame, frame, *cells.shape)
+    pixels = np.zeros((2, len(axis), len(axis)), np.uint8)
+    storage = r.choice((0, 1, 2, -1, 2**31 - 1, -(2**31)))
+    status = library.handle.stc_cpu_dense_masks(ctypes.byref(masks), storage, pixels.ctypes.data, r.choice((1, 3)))
+    assert status == (0 if storage in (0, 1) else -1) and pixels.max() <= 1
+    rooms = r.choice((0, 1, 4, 1000)), r.choice((0, 1, 1000))
+    corners, rings = np.full((rooms[0], 2), -1, np.int32), np.full((rooms[1], 3), -1, np.int64)
+    found = Outlines(corners.ctypes.data, rings.ctypes.data, *rooms)
+    status = library.handle.stc_cpu_outline_masks(ctypes.byref(masks), storage, ctypes.byref(found), r.choice((1, 3)))
+    assert status in ((0, -4) if storage in (0, 1) else (-1,))
+    assert (status == 0) == (found.corners <= rooms[0] and found.rings <= rooms[1] and storage in (0, 1))
+    assert status == 0 or (corners == -1).all()
 
 
 def _frame(r: random.Random, session: Session) -> None:

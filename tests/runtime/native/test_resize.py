@@ -13,8 +13,9 @@ from PIL import Image
 
 from stc.errors import InputError
 from stc.runtime import Letterbox
-from stc.runtime.native import resize as native_resize
+from stc.runtime.native import filters
 from stc.runtime.native.library import Library, find
+from stc.runtime.native.resize import resize
 
 Picture = NDArray[np.uint8]
 
@@ -28,7 +29,7 @@ def library() -> Library:
 
 def resized(library: Library, picture: Picture, size: tuple[int, int]) -> Picture:
     target = np.empty((*size, 3), np.uint8)
-    native_resize.resize(library, picture, target)
+    resize(library, picture, target, "pil-bilinear")
     return target
 
 
@@ -86,7 +87,7 @@ def test_the_picture_may_be_any_view(library: Library, view: Any) -> None:
 def test_only_the_target_is_written(library: Library) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
     whole = np.full((40, 60, 3), 7, np.uint8)
-    native_resize.resize(library, picture, whole[5:25, 10:43])
+    resize(library, picture, whole[5:25, 10:43], "pil-bilinear")
     np.testing.assert_array_equal(whole[5:25, 10:43], by_pillow(picture, (20, 33)))
     whole[5:25, 10:43] = 7
     assert (whole == 7).all()
@@ -102,6 +103,6 @@ def test_a_letterbox_is_within_one_grey_level_of_pillow_s(library: Library, fram
 
 def test_an_axis_that_reads_outside_is_an_error(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     first, weights = np.array([0, 3], np.int32), np.full((2, 2), 1 << 21, np.int32)
-    monkeypatch.setattr(native_resize, "triangle", lambda source, target: (first, weights))
+    monkeypatch.setattr(filters, "triangle", lambda source, target: (first, weights))
     with pytest.raises(InputError, match="out of range"):
         resized(library, np.zeros((4, 4, 3), np.uint8), (2, 2))

@@ -19,6 +19,7 @@ from stc.runtime.track import ray as ray_fleet
 from stc.runtime.track.fleet import Job, Settings
 from stc.runtime.track.outputs import Outputs
 from tests.runtime import tiny_model
+from tests.runtime.backends.engine_bundle import Gpus
 from tests.runtime.track.fleet_clips import clip
 from tests.runtime.video.clips import encode, steady
 
@@ -47,6 +48,27 @@ def test_a_job_writes_its_files_and_then_its_record(job: Job) -> None:
     assert sorted(record["files"]) == [str(path) for path in sorted(job.outputs.paths)]
     (entry,) = json.loads(job.outputs.paths[0].read_text())
     assert len(entry["segmentations"]) == 6
+
+
+@pytest.mark.parametrize(
+    ("model", "device", "gpus"),
+    [("b", None, 0), ("b/engine.plan", None, 1), ("b", "cuda", 1), ("b", "cpu", 0), ("b/engine.plan", "cpu", 0)],
+)
+def test_a_job_asks_for_a_gpu_where_one_runs_its_model(model: str, device: str | None, gpus: int) -> None:
+    assert Settings(model, "", device=device).gpus == gpus
+
+
+def test_a_job_has_the_gpu_that_ray_gives_it_and_no_other() -> None:
+    with pytest.raises(InputError, match=r"Ray gives every task a GPU of its own; give: --device cuda$"):
+        Settings("b", "", device="cuda:1")
+
+
+def test_a_job_on_a_gpu_gives_what_it_gives_on_the_cpu(job: Job, engine: Path, gpus: Gpus) -> None:
+    settings = replace(job.settings, model=str(engine), device="cuda")
+    first, second = fleet.run(job), fleet.run(replace(job, settings=settings))
+    assert "cudaGraphLaunch" in gpus.cuda.calls and second.state == "done"  # not resumed: other numbers come of it
+    assert first.record is not None and second.record is not None
+    assert (second.record.frames, second.record.tracks) == (first.record.frames, first.record.tracks) == (6, 1)
 
 
 def test_what_is_done_is_not_done_again(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,17 @@ def test_every_input_gets_its_files_and_a_line(
         assert (alone / name).read_bytes() == (out / name).read_bytes(), "as if each ran alone"
 
 
+def test_several_pictures_are_so_many_videos_with_a_warning(
+    tmp_path: Path, track: Track, caplog: pytest.LogCaptureFixture
+) -> None:
+    pictures = [tmp_path / f"{index}.png" for index in range(3)]
+    for index, path in enumerate(pictures):
+        cv2.imwrite(str(path), square_picture(index))
+    assert track(*pictures[:1], "--jsonl", tmp_path / "one.jsonl") == 0 and not caplog.messages
+    assert track(*pictures, "--jsonl", tmp_path / "out") == 0
+    assert caplog.messages == ["3 pictures are so many videos, each with ids of its own; those of one are its folder"]
+
+
 def test_one_that_fails_stops_nobody(
     tmp_path: Path, inputs: list[Path], track: Track, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -183,7 +194,7 @@ def test_recordings_behind_urls_take_turns_too(
     [
         (["-o", "out.mp4"], "out.mp4: one file cannot hold several inputs; give a folder, such as: out"),
         (["--json", "t.json"], "t.json: one file cannot hold several inputs"),
-        ([], "no output asked for"),
+        (["--append"], "no output asked for"),
         (["-o", "."], "a.mp4: is the input itself"),
         (["-o", "out", "--policy", "drop-newest"], "invalid choice: 'drop-newest'"),
         (["-o", "out", "--give-up", "soon"], "invalid float value: 'soon'"),

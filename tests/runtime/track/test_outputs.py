@@ -84,8 +84,8 @@ def test_options_reach_the_session(tmp_path: Path, clip: Path, track: Track, ses
     assert track(clip, "--jsonl", tmp_path / "t.jsonl", *options) == 0
     assert track(clip, "--jsonl", tmp_path / "t.jsonl") == 0
     assert [s.options for s in sessions] == [
-        {"score_threshold": 0.4, "classes": ("person", "animal"), "threads": 2, "trust": True},
-        {"score_threshold": None, "classes": None, "threads": None, "trust": False},
+        {"device": None, "score_threshold": 0.4, "classes": ("person", "animal"), "threads": 2, "trust": True},
+        {"device": None, "score_threshold": None, "classes": None, "threads": None, "trust": False},
     ]
     assert [config.rule for s in sessions for config in s.stream_configs] == ["crossvis", "default"]
     assert all(s.model == "bundle" and s.closed for s in sessions)

@@ -37,11 +37,10 @@ def camera(length: int) -> list[Array]:
     return pictures
 
 
-def demo_model(folder: Path) -> Path:
-    """model.onnx of the demo's checkpoint, its passport inside; not compared with PyTorch."""
+def demo_model(target: Path) -> Path:
+    """The ONNX file of the demo's checkpoint, its passport inside; not compared with PyTorch."""
     path = ASSETS / "stc-lite.safetensors"
     source = checkpoint.load(path)
-    target = folder / "model.onnx"
     graph = with_passport(trace(source.model).deployed, passport_of(source, path.name, path.stem))
     target.write_bytes(graph.SerializeToString())
     return target

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from stc.errors import InputError
 from stc.runtime.video import Stats, open_source
 from stc.runtime.video.frame import numbered
 from tests.runtime.video.clips import encode, steady
-from tests.runtime.video.zoo import CLIPS, ffmpeg, overwrite_packet
+from tests.runtime.video.zoo import CLIPS, decoded_by_ffmpeg, ffmpeg, h264, overwrite_packet
 
 
 @pytest.fixture
@@ -57,8 +59,11 @@ def test_a_sound_recording_is_not_called_cut_short(
     assert source.loss == "" and not caplog.records
 
 
-def test_an_edit_list_in_the_middle_shows_what_it_chooses(tmp_path: Path, clip: Callable[[str], Path]) -> None:
-    whole = clip("open-gop.mp4")
+@pytest.mark.parametrize("name", ["open-gop.mp4", "av1.mp4"])
+def test_an_edit_list_in_the_middle_shows_what_it_chooses(
+    name: str, tmp_path: Path, clip: Callable[[str], Path]
+) -> None:
+    whole = clip(name)
     part = tmp_path / "part.mp4"
     ffmpeg(["-ss", "0.16", "-t", "0.2", "-i", str(whole), "-c", "copy", str(part)])
     source = open_source(part)
@@ -70,6 +75,37 @@ def test_damage_says_what_is_lost() -> None:
     assert Stats().damage == ""
     assert Stats(decode_errors=1).damage == "1 damaged packet skipped"
     assert Stats(decode_errors=2, cut_short=True).damage == "2 damaged packets skipped, cut short"
+    assert Stats(concealed=1).damage == "1 damaged frame concealed"
+    assert Stats(3, decode_errors=1, concealed=2).damage == "1 damaged packet skipped, 2 damaged frames concealed"
+
+
+def test_a_key_frame_that_is_lost_takes_with_it_what_it_does_with_ffmpeg(tmp_path: Path) -> None:
+    """The decoder gives some frames late then; which they are is the same, their times are not known to anybody."""
+    path = h264("key.mp4", "-g", "6", damaged=6).make(tmp_path)
+    source = open_source(path)
+    frames = list(source)
+    expected = decoded_by_ffmpeg(path, "0:V", (96, 64)).images
+    assert len(frames) == len(expected) == 9 and source.stats.decode_errors == 1
+    assert all(
+        np.abs(frame.image - image.astype(int)).mean() < 1 for frame, image in zip(frames, expected, strict=True)
+    )
+    assert all(a.time < b.time for a, b in pairwise(frames)) and frames[-1].time < 0.6
+
+
+@pytest.mark.parametrize("name", ["plain.mp4", "plain.ts", "mpeg4.avi", "mpeg2.mpg"])
+def test_frames_that_the_decoder_made_up_in_part_are_given_and_counted(
+    name: str, clip: Callable[[str], Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The middle of a packet is overwritten: its decoder goes on behind the damage, as that of ffmpeg does."""
+    path = clip(name)
+    sound = [frame.image for frame in open_source(path)]
+    overwrite_packet(path, 5, part=0.5)
+    source = open_source(path)
+    frames = list(source)
+    assert len(frames) == len(sound) and any(not np.array_equal(a.image, b) for a, b in zip(frames, sound, strict=True))
+    assert source.stats.concealed >= 1 and source.stats.decode_errors == 0
+    assert source.loss == source.stats.damage and source.loss.endswith("concealed")
+    assert source.loss in caplog.messages[-1]
 
 
 def test_frames_by_their_numbers_end_where_damage_makes_them_uncertain(clip: Callable[[str], Path]) -> None:

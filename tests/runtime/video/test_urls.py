@@ -21,9 +21,9 @@ import pytest
 
 from stc.errors import InputError
 from stc.runtime.video import ReconnectPolicy, Stats, open_source
-from stc.runtime.video.sources import redact, shown_spec
+from stc.runtime.video.shown import redact, shown_spec
 from tests.runtime.video.clips import encode, square_picture, steady
-from tests.runtime.video.zoo import CLIPS, ffmpeg
+from tests.runtime.video.zoo import CLIPS, ffmpeg, overwrite_packet
 
 
 @pytest.mark.parametrize("scheme", ["rtsp", "http"])
@@ -81,7 +81,7 @@ def test_stream_without_stated_duration_is_live(endless: Callable[[bool], str]) 
 def test_lost_stream_is_connected_again_until_given_up(
     endless: Callable[[bool], str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    policy = ReconnectPolicy(open_timeout=0.3, first_delay=0.1, give_up=1.0)
+    policy = ReconnectPolicy(open_timeout=0.3, first_delay=0.1, give_up=4.0)  # two readers start in it, also slowly
     frames = []
     with open_source(endless(False), policy="wait", reconnect=policy) as source, caplog.at_level(logging.DEBUG):
         with pytest.raises(InputError, match=r"no frame for [\d.]+ s; nothing came for 0.3 s") as caught:
@@ -139,18 +139,24 @@ def test_a_recording_on_a_server_is_read_whole(
     assert all(np.array_equal(a.image, b.image) for a, b in zip(frames, expected, strict=True))
 
 
-@pytest.mark.parametrize("name", ["turned90m.mp4", "sar2.mp4", "damaged.mp4", "cover-first.mp4", "edit-list.mp4"])
+@pytest.mark.parametrize(
+    "name",
+    ["turned90m.mp4", "sar2.mp4", "damaged.mp4", "cover-first.mp4", "edit-list.mp4", "concealed plain.mp4"],
+)
 def test_a_recording_on_a_server_is_read_as_from_a_file(
     name: str, tmp_path: Path, served: Callable[[bytes, dict[str, str], float], str]
 ) -> None:
-    path = next(clip for clip in CLIPS if clip.name == name).make(tmp_path)
+    path = next(clip for clip in CLIPS if clip.name == name.removeprefix("concealed ")).make(tmp_path)
+    if name.startswith("concealed"):
+        overwrite_packet(path, 5, part=0.5)
     body = faststart(path).read_bytes()
     with open_source(served(body, {"Content-Length": str(len(body))}, 0)) as source:
         frames = list(source)
     file = open_source(path)
     expected = list(file)
     assert source.size == file.size == expected[0].image.shape[1::-1]
-    assert (source.stats.decode_errors, source.loss) == (file.stats.decode_errors, file.loss)
+    assert (source.stats, source.loss) == (file.stats, file.loss)
+    assert (file.stats.concealed > 0) == name.startswith("concealed")
     assert [f.time for f in frames] == [f.time for f in expected]
     assert all(np.array_equal(a.image, b.image) for a, b in zip(frames, expected, strict=True))
 
@@ -238,6 +244,14 @@ def test_the_reader_does_not_outlive_a_parent_that_is_killed(
         "http://cam/live#hunter2",
         "rtsp://cam/user=admin_password=hunter2_channel=1/live",
         "rtsp://cam/token=hunter2;x/live",
+        "rtsp://cam/apikey/hunter2/live",
+        "https://cam/v1/api-key/hunter2",
+        "https://cam/live/Access_Token/hunter2/index.m3u8",
+        "rtmp://cam/live/stream-key/hunter2?x=1",
+        "https://cam/user/admin/pass/hunter2/1",
+        "https://cam/live/Aq3hunter2Zx81Qw/index.m3u8",
+        "https://cam/Aq3hunter2Zx81Qw.m3u8",
+        "https://cam/hls/secret/hunter2",
     ],
 )
 def test_redaction(url: str) -> None:
@@ -247,7 +261,25 @@ def test_redaction(url: str) -> None:
 
 
 def test_redaction_leaves_a_plain_url_alone() -> None:
-    assert redact("rtsp://cam:554/live/1") == "rtsp://cam:554/live/1"
+    for url in (
+        *("rtsp://cam:554/live/1", "http://cam/axis-cgi/mjpg/video.cgi", "rtsp://cam/Streaming/Channels/101"),
+        *("rtsp://cam/cam/realmonitor", "http://cam/keyboard/1", "http://cam/entrance-north-gate-0001/index.m3u8"),
+        *("http://cam/20261128180553000.mp4", "http://cam/monkey/passage/author.mp4", "udp://:5000"),
+    ):
+        assert redact(url) == url
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("c0ffee0123456789abcdef/live", "***/live"),
+        ("3f2504e0-4f89-11d3-9a0c-0305e82c3301/1", "***/1"),
+        ("camera/7/token/x/live", "camera/7/token/***/live"),
+        ("live/AbCdEf0123456789.m3u8", "live/***"),
+    ],
+)
+def test_of_a_path_only_the_secret_is_hidden(path: str, shown: str) -> None:
+    assert redact(f"http://cam/{path}") == f"http://cam/{shown}"
 
 
 def test_the_scheme_may_be_in_capitals() -> None:

@@ -140,6 +140,8 @@ CLIPS = [
     h264("damaged.mp4", "-g", "6", damaged=4),
     Clip("damaged.avi", ["-c:v", "mjpeg", "-pix_fmt", "yuvj420p"], damaged=5),
     Clip("damaged-mpeg4.mp4", ["-c:v", "mpeg4", "-g", "6"], damaged=3),
+    Clip("damaged-vp9.webm", ["-c:v", "libvpx-vp9", "-deadline", "realtime"], damaged=4),
+    Clip("damaged-av1.mp4", ["-c:v", "libsvtav1", "-preset", "12"], damaged=4),
     Clip("damaged-hevc.mp4", ["-c:v", "libx265", "-x265-params", "log-level=none:keyint=6"], damaged=4),
 ]
 
@@ -156,8 +158,8 @@ def ffmpeg(arguments: list[str]) -> None:
     subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
-def overwrite_packet(path: Path, number: int) -> None:
-    """Packet `number` of the first video stream becomes zeros."""
+def overwrite_packet(path: Path, number: int, part: float = 1.0) -> None:
+    """Packet `number` of the first video stream becomes zeros, or its last `part` does."""
     import av
 
     with av.open(str(path)) as container:
@@ -165,7 +167,8 @@ def overwrite_packet(path: Path, number: int) -> None:
         content, position = bytes(packet), packet.pos
     data = bytearray(path.read_bytes())
     position = data.index(content, position or 0)  # Matroska counts its own head of a packet
-    data[position : position + len(content)] = bytes(len(content))
+    size = round(part * len(content))
+    data[position + len(content) - size : position + len(content)] = bytes(size)
     path.write_bytes(data)
 
 

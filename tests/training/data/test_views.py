@@ -12,6 +12,7 @@ from stc.annotations.scenes import tight_boxes
 from stc.errors import InputError
 from stc.model.config import STC_LITE, Resize
 from stc.runtime.letterbox import Letterbox
+from stc.runtime.native.library import available
 from stc.training.config import TrainConfig
 from stc.training.data.annotations import Dataset
 from stc.training.data.composites import find_cutouts, paste
@@ -34,13 +35,14 @@ def _dataset(*sources: Source) -> Dataset:
 
 @pytest.mark.parametrize("size", [(480, 854), (640, 480), (37, 91), (128, 192), (1, 300)])
 def test_letterbox_is_area_resize_and_border(size: tuple[int, int]) -> None:
-    """The rule of the small model's inference, spelled out."""
+    """The rule of the small model's inference, spelled out, within the rounding of the native library and of OpenCV."""
     picture = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     scale = min(TARGET[0] / size[0], TARGET[1] / size[1])
     height, width = (max(1, int(side * scale + 0.5)) for side in size)
     expected = np.full((*TARGET, 3), BORDER, dtype=np.uint8)
     expected[:height, :width] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-    assert (show(picture, letterbox(size, TARGET), MODEL) == expected).all()
+    found = show(picture, letterbox(size, TARGET), MODEL)
+    assert np.abs(found.astype(int) - expected).max() <= 1
 
 
 @pytest.mark.parametrize("resize", ["pil-bilinear", "linear", "area"])
@@ -49,7 +51,7 @@ def test_a_plain_view_shows_what_inference_shows(size: tuple[int, int], resize: 
     """Of every model: resizing is a part of it. Mirrored ones are the mirror image of that, and nothing else."""
     model = MODEL.with_(resize=resize)
     picture = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
-    inference = Letterbox.fit(size, TARGET, resize, BORDER).apply(picture)
+    inference = Letterbox.fit(size, TARGET, resize, BORDER).apply(picture, available(threads=None))
     assert (show(picture, letterbox(size, TARGET), model) == inference).all()
     width = int(size[1] * min(TARGET[0] / size[0], TARGET[1] / size[1]) + 0.5)
     mirrored = show(picture, mirror(width) @ letterbox(size, TARGET), model)

@@ -93,6 +93,25 @@ def test_only_valid_rows_are_copied_the_count_first(engine: Path, gpus: Gpus) ->
             assert {kind for kind, _ in rows} <= {"DeviceToHost"}
 
 
+def test_warming_up_leaves_nothing_to_make_for_the_first_frames(engine: Path, gpus: Gpus) -> None:
+    made = ("create_execution_context", "cudaGraphInstantiate", "cudaMalloc", "cudaMallocHost")
+    with Session(engine / "engine.plan") as session:
+        assert gpus.tensorrt.calls.count("create_execution_context") == 1  # of the least batch
+        session.warm_up([1, 3])
+        before = Counter(gpus.cuda.calls + gpus.tensorrt.calls)
+        assert before["create_execution_context"] == before["cudaGraphInstantiate"] == 2
+        for batch in (3, 1):
+            assert session.infer(np.stack([TWO] * batch))["num_detections"].tolist() == [2] * batch
+        after = Counter(gpus.cuda.calls + gpus.tensorrt.calls)
+        assert {name: after[name] - before[name] for name in made} == dict.fromkeys(made, 0)
+        assert gpus.tensorrt.enqueued == 4  # all but these four runs are launches of a graph
+        with pytest.raises(InputError, match="takes 1 to 4 pictures at once; got 5"):
+            session.warm_up([5])
+    cpu = Session(engine, native=False)
+    cpu.warm_up()
+    cpu.warm_up([2])
+
+
 def test_a_failed_capture_is_one_warning_and_the_results_stay_right(
     engine: Path, gpus: Gpus, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -118,7 +137,7 @@ def test_a_plugin_that_refuses_capture_leaves_the_stream_usable(
     with Session(engine / "engine.plan") as session, caplog.at_level(logging.WARNING):
         counts = [session.infer(frame[None])["num_detections"].tolist() for frame in (ONE, TWO, FULL)]
     assert counts == [[1], [2], [4]]
-    assert len(caplog.records) == 1 and not gpus.cuda.capturing
+    assert len(caplog.records) == 1 and not gpus.cuda.capturing and not gpus.cuda.captured
 
 
 def test_tensorrt_rtx_captures_by_itself_and_keeps_its_kernels(engine: Path, gpus: Gpus, tmp_path: Path) -> None:
@@ -169,9 +188,9 @@ def test_closing_releases_everything_in_order(engine: Path, gpus: Gpus) -> None:
     before = len(gpus.cuda.calls)
     session.close()
     session.close()
-    released = gpus.cuda.calls[before:]
+    released = [call for call in gpus.cuda.calls[before:] if call != "cudaGetDevice"]
     assert released[0] == "cudaGraphExecDestroy" and released[-1] == "cudaStreamDestroy"
-    assert not gpus.cuda.memory and not gpus.cuda.graphs and set(gpus.cuda.streams) == {1}
+    assert not gpus.cuda.memory and not gpus.cuda.graphs and not gpus.cuda.streams and not gpus.cuda.captured
     with pytest.raises(InputError, match="session is closed"):
         session.infer(ONE[None])
 
@@ -192,13 +211,16 @@ def test_after_a_sticky_error_only_a_restart_helps(engine: Path, gpus: Gpus, cal
     assert len(gpus.cuda.calls) == calls  # a dead driver is left alone
 
 
-def test_a_sticky_error_inside_tensorrt_is_fatal(engine: Path, gpus: Gpus) -> None:
+@pytest.mark.parametrize("run", [1, 2], ids=["the first run", "the captured run"])
+def test_a_sticky_error_that_only_tensorrt_was_told_of_is_fatal_at_once(engine: Path, gpus: Gpus, run: int) -> None:
+    """TensorRT and the plugin have CUDA runtimes of their own, whose last errors ours does not know."""
     session = Session(engine / "engine.plan")
-    gpus.tensorrt.fail_enqueue = {1}
-    gpus.cuda.fail("cudaStreamSynchronize", cudaError_t.cudaErrorIllegalAddress)
-    gpus.cuda.cudaStreamSynchronize(1)  # the error is there, and TensorRT's own call fails with it
+    gpus.tensorrt.breaks = {run: cudaError_t.cudaErrorIllegalAddress}
     with pytest.raises(FatalError, match="restart the process"):
         session.infer(ONE[None])
+    calls = len(gpus.cuda.calls)
+    session.close()
+    assert len(gpus.cuda.calls) == calls
 
 
 def test_a_refusal_of_tensorrt_says_what_it_said(engine: Path, gpus: Gpus) -> None:
@@ -228,10 +250,10 @@ def test_whatever_call_fails_for_lack_of_memory_nothing_leaks(engine: Path, gpus
             failed += 1
             assert "not enough GPU memory" in str(error) and error.exit_code == 2
         # A release that failed keeps its own piece only.
-        assert len(gpus.cuda.memory) + len(gpus.cuda.graphs) + len(gpus.cuda.streams) - 1 <= 1, number
+        assert len(gpus.cuda.memory) + len(gpus.cuda.graphs) + len(gpus.cuda.streams) <= 1, number
         gpus.cuda.memory.clear()
         gpus.cuda.graphs.clear()
-        gpus.cuda.streams = {1: []}
+        gpus.cuda.streams.clear()
     assert failed > 20
 
 

@@ -13,12 +13,17 @@ import torch
 
 from stc.errors import InputError
 from stc.runtime.backends.tensorrt.device_array import CPU, CUDA, DeviceArray, wrap
+from stc.runtime.backends.tensorrt.readers import LEGACY, PER_THREAD, UNSYNCHRONISED, Readers
 
 VALUES = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 
 
 def host_array(values: np.ndarray = VALUES) -> DeviceArray:
     return DeviceArray(values.ctypes.data, values.shape, values.dtype, owner=values, device=(CPU, 0))
+
+
+def with_interface(**interface: Any) -> SimpleNamespace:
+    return SimpleNamespace(__cuda_array_interface__=interface)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int32", "int64", "uint8"])
@@ -84,6 +89,46 @@ def test_we_read_others_memory_through_dlpack(values: Any) -> None:
     assert found.pointer == (values.data_ptr() if isinstance(values, torch.Tensor) else values.ctypes.data)
 
 
+def test_of_an_array_that_speaks_both_dlpack_is_asked() -> None:
+    """Whose interface says neither where it is written nor on which GPU, as PyTorch's (version 2)."""
+    source = OnGpu(VALUES)
+    source.__cuda_array_interface__ = {"shape": (1,), "typestr": "<f4", "data": (4096, False), "version": 2}
+    found = wrap(source, stream=77)
+    assert source.stream == 77 and found.pointer == VALUES.ctypes.data and found.stream is None
+
+
+@pytest.mark.parametrize("said", [{}, {"version": 2}, {"version": 3}, {"version": 3, "stream": None}, {"stream": 0}])
+def test_who_does_not_say_where_writes_on_the_legacy_default_stream(said: dict[str, Any]) -> None:
+    interface = {"shape": (1,), "typestr": "<f4", "data": (4096, False), **said}
+    assert wrap(SimpleNamespace(__cuda_array_interface__=interface), stream=77).stream == LEGACY
+
+
+@pytest.mark.parametrize(
+    ("stream", "told"),
+    [(None, {LEGACY}), (0, {LEGACY}), (1, {LEGACY}), (PER_THREAD, {LEGACY}), (77, {77}), (UNSYNCHRONISED, set())],
+)
+def test_a_reader_is_known_by_the_stream_that_it_gives(stream: int | None, told: set[int]) -> None:
+    readers = Readers()
+    array = DeviceArray(VALUES.ctypes.data, VALUES.shape, VALUES.dtype, owner=VALUES, readers=readers)
+    array.__dlpack__(stream=stream)
+    assert readers.take() == told and readers.take() == set()
+    assert array.__cuda_array_interface__["stream"] is None and readers.take() == {LEGACY}
+
+
+def test_what_is_no_stream_and_what_cannot_be_moved_is_refused_without_a_reader() -> None:
+    readers = Readers()
+    array = DeviceArray(VALUES.ctypes.data, VALUES.shape, VALUES.dtype, owner=VALUES, readers=readers)
+    for options in ({"stream": -2}, {"copy": True}, {"dl_device": (CUDA, 1)}):
+        with pytest.raises(BufferError):
+            array.__dlpack__(**options)
+    assert readers.take() == set()
+
+
+class Refuses(OnGpu):
+    def __dlpack__(self, stream: int | None = None) -> Any:
+        raise BufferError("Can't export tensors that require gradient")
+
+
 def test_we_read_others_memory_through_the_cuda_array_interface() -> None:
     interface = {
         "shape": (2, 3, 4),
@@ -109,6 +154,10 @@ def test_we_read_others_memory_through_the_cuda_array_interface() -> None:
         (OnGpu(VALUES, device=(CPU, 0)), "in CPU memory"),
         (torch.zeros(3), "in CPU memory"),
         (OnGpu(torch.zeros(3, dtype=torch.bfloat16)), "has no NumPy type"),
+        (Refuses(VALUES), "a Refuses: DLPack cannot use it .*require gradient"),
+        (with_interface(shape=(2,), typestr="x9", data=(4096, False)), "the CUDA array interface cannot use it"),
+        (with_interface(shape=(2,)), "the CUDA array interface cannot use it"),
+        (with_interface(shape=(2,), typestr="<f4", data=(4096, False), mask=object()), "with a mask"),
         ([1, 2], "not an array: list"),
     ],
 )

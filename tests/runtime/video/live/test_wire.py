@@ -12,7 +12,19 @@ import numpy as np
 import pytest
 
 from stc.runtime.video.live import wire
-from stc.runtime.video.live.wire import Damaged, Ended, Lost, Message, Opened, Picture, Receiver, Silent, Task, pack
+from stc.runtime.video.live.wire import (
+    Concealed,
+    Damaged,
+    Ended,
+    Lost,
+    Message,
+    Opened,
+    Picture,
+    Receiver,
+    Silent,
+    Task,
+    pack,
+)
 
 
 @dataclass
@@ -48,6 +60,7 @@ def test_every_message_arrives_as_it_was(pipe: Pipe) -> None:
         Picture(None, image[:1, :1].copy()),
         Picture(-3.0, None),
         Damaged(),
+        Concealed(),
         Lost("Connection refused: größer"),
         Ended(),
     ]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from stc.errors import InputError
+from stc.runtime.drawing.draw import annotate
 from stc.runtime.video import Frame
 from stc.runtime.video.sinks.contact import contact_sheet, contact_writer
-from stc.runtime.video.sinks.draw import annotate
 from stc.runtime.video.sinks.sinks import drawing, open_contact, open_writer, with_later_ids
 from tests.runtime.video.clips import (
     CODING_ERROR,

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "frame_masks.h"
+#include "../frame_masks.h"
 
 namespace stc::cpu {
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from stc.runtime.video.sinks.draw import TINT, annotate, track_colour
+from stc.runtime.drawing.draw import annotate, track_colour
+from stc.runtime.drawing.style import Style
+from stc.runtime.zones import Zone, Zones
 from tests.runtime.video.clips import make_result, rectangle
 
 SIZE = (200, 300)
@@ -14,8 +18,8 @@ def gray_picture() -> np.ndarray:
     return np.full((*SIZE, 3), 100, np.uint8)
 
 
-def tint(pixel: np.ndarray, track_id: int) -> np.ndarray:
-    return pixel * (1 - TINT) + np.array(track_colour(track_id)) * TINT
+def tint(pixel: np.ndarray, track_id: int, alpha: float = Style().alpha) -> np.ndarray:
+    return pixel * (1 - alpha) + np.array(track_colour(track_id)) * alpha
 
 
 def test_inside_is_tinted_outline_is_solid_and_the_rest_untouched() -> None:
@@ -70,3 +74,27 @@ def test_colours_are_stable_valid_and_far_apart() -> None:
     first = colours[:12].astype(float)
     distances = np.linalg.norm(first[:, None] - first[None], axis=2) + 1e9 * np.eye(12)
     assert distances.min() > 50  # of 441: no two of a dozen objects can be taken for each other
+
+
+def test_zones_are_drawn_with_their_counts_where_they_are() -> None:
+    picture = gray_picture()
+    nobody = make_result(np.zeros((0, *SIZE), bool), [], [])
+    line = Zone("door", ((50, 100), (250, 100)))
+    area = Zone("yard", ((10, 150), (290, 150), (290, 190), (10, 190)))
+    zones = Zones([line, area])
+    drawn = annotate(picture, replace(nobody, zones=zones.update(nobody)))
+    changed = (drawn != picture).any(axis=2)
+    assert changed[100, 50:250].all() and changed[150, 10:290].all() and changed[150:190, 10].all()
+    assert not changed[104:130].any() and not changed[:80].any()  # chips lie above their zones
+    far = Zones([Zone("far", ((-1e9, 1e9), (1e9, -1e9))), Zone("näher", ((0, 0), (1, 1)))])
+    assert annotate(picture, replace(nobody, zones=far.update(nobody))).shape == picture.shape
+
+
+def test_styles_leave_out_what_they_are_told_to() -> None:
+    picture, mask = gray_picture(), rectangle(SIZE, 100, 80, 200, 160)
+    result = make_result(mask[None], [3], [0])
+    bare = annotate(picture, result, Style(alpha=0, thickness=0, labels=False))
+    assert np.array_equal(bare, picture)
+    boxed = annotate(picture, result, Style(alpha=0, thickness=1, labels=False, boxes=True))
+    assert np.array_equal(boxed[80, 100], track_colour(3)) and np.array_equal(boxed[159, 199], track_colour(3))
+    assert np.array_equal(boxed[120, 150], picture[120, 150])

@@ -1,0 +1,138 @@
+"""Tracked masks drawn onto a frame: a tint, an outline and a label per object in the colour of its track; and zones."""
+
+from __future__ import annotations
+
+import colorsys
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from stc.opencv import cv2
+from stc.runtime.drawing.style import Style
+from stc.runtime.masks.masks import Masks
+from stc.runtime.zones.count import ZoneReport
+
+GOLDEN_RATIO = 0.618033988749895
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+# Of the same hue ring, neighbours in hue differ in depth too: (lightness, saturation) by track id modulo 3.
+SHADES = ((0.55, 0.90), (0.70, 0.85), (0.42, 0.80))
+
+ZONE = (255, 255, 255)  # the colour of zones, which no track has
+FAR = 1 << 14  # pixels: what OpenCV draws without an overflow
+
+Image = npt.NDArray[np.uint8]
+Colour = tuple[int, int, int]
+Rectangle = tuple[int, int, int, int]  # x0, y0, x1, y1
+
+
+class Drawable(Protocol):
+    """What is drawn of a `Result`."""
+
+    @property
+    def boxes(self) -> npt.NDArray[np.float32]: ...
+
+    @property
+    def scores(self) -> npt.NDArray[np.float32]: ...
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    @property
+    def track_ids(self) -> npt.NDArray[np.int64]: ...
+
+    @property
+    def masks(self) -> Masks: ...
+
+    @property
+    def zones(self) -> tuple[ZoneReport, ...]: ...
+
+
+def annotate(image: Image, result: Drawable, style: Style = Style()) -> Image:  # noqa: B008  (frozen)
+    """A copy of `image` uint8 (H, W, 3) BGR with the confirmed objects of `result` drawn in; others are left out.
+
+    Large objects come first, so that small ones stay visible; labels (`#id class score`), zones and their counts lie on
+    top of all. Text is ASCII.
+    """
+    canvas = image.copy()
+    shown = np.flatnonzero(result.track_ids >= 0)
+    if len(shown) == 0 and not result.zones:
+        return canvas
+    thickness = style.thickness
+    if thickness is None:
+        thickness = max(1, round(min(image.shape[:2]) / 360)) + 1
+    masks = result.masks[shown].dense()
+    colours = [track_colour(int(track_id)) for track_id in result.track_ids[shown]]
+    for i in np.argsort(-np.count_nonzero(masks, axis=(1, 2)), kind="stable"):
+        _draw_mask(canvas, masks[i], colours[i], style.alpha, thickness)
+    taken: list[Rectangle] = []
+    for i, colour in zip(shown, colours, strict=True):
+        x0, y0, x1, y1 = (round(float(v)) for v in result.boxes[i])
+        if style.boxes and thickness:
+            cv2.rectangle(canvas, (x0, y0), (x1 - 1, y1 - 1), colour, thickness)
+        if not style.labels:
+            continue
+        text = f"#{result.track_ids[i]} {result.names[i]} {result.scores[i]:.2f}"
+        taken.append(_draw_label(canvas, text, (x0, y0, x1, y1), colour, taken))
+    for report in result.zones:
+        _draw_zone(canvas, report, max(1, thickness), taken)
+    return canvas
+
+
+def track_colour(track_id: int) -> Colour:
+    """BGR colour of a track id >= 0. Steps of the golden ratio around the hue circle keep any run of ids well apart."""
+    lightness, saturation = SHADES[track_id % len(SHADES)]
+    red, green, blue = colorsys.hls_to_rgb((0.6 + track_id * GOLDEN_RATIO) % 1, lightness, saturation)
+    return round(blue * 255), round(green * 255), round(red * 255)
+
+
+def _draw_mask(canvas: Image, mask: npt.NDArray[np.bool_], colour: Colour, alpha: float, thickness: int) -> None:
+    pixels = mask.view(np.uint8)
+    x, y, width, height = cv2.boundingRect(pixels)
+    if width == 0:
+        return
+    area = slice(y, y + height), slice(x, x + width)
+    region = canvas[area]
+    tinted = cv2.addWeighted(region, 1 - alpha, np.full_like(region, colour), alpha, 0)
+    cv2.copyTo(tinted, pixels[area], region)  # into the canvas: OpenCV writes through the view
+    if thickness == 0:
+        return
+    outlines, _ = cv2.findContours(pixels[area], cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y))
+    cv2.drawContours(canvas, outlines, -1, colour, thickness, cv2.LINE_AA)
+
+
+def _draw_zone(canvas: Image, report: ZoneReport, thickness: int, taken: list[Rectangle]) -> None:
+    """Its outline, and a chip that says how many came and went: beside a line's middle, at an area's first point."""
+    zone = report.zone
+    points = np.rint(zone.points).clip(-FAR, FAR).astype(np.int32)
+    cv2.polylines(canvas, [points], not zone.is_line, ZONE, thickness, cv2.LINE_AA)
+    x, y = (int(v) for v in (points.mean(axis=0) if zone.is_line else points[0]))
+    inside = "" if zone.is_line else f", {report.inside} inside"
+    text = f"{zone.name}: {report.entered} in, {report.left} out{inside}"
+    taken.append(_draw_label(canvas, text.encode("ascii", "replace").decode(), (x, y, x, y), ZONE, taken))
+
+
+def _draw_label(canvas: Image, text: str, box: Rectangle, colour: Colour, taken: list[Rectangle]) -> Rectangle:
+    """Draw a filled chip with `text` beside `box` where no other chip is, and return where it lies."""
+    height, width = canvas.shape[:2]
+    scale = max(0.4, min(height, width) / 900)
+    (text_width, text_height), _ = cv2.getTextSize(text, FONT, scale, 1)
+    pad = max(3, round(text_height * 0.4))
+    chip_width, chip_height = text_width + 2 * pad, text_height + 2 * pad
+    x0, y0, _, y1 = box
+    left = int(np.clip(x0, 0, max(0, width - chip_width)))
+    lowest = max(0, height - chip_height)
+    tops = (int(np.clip(top, 0, lowest)) for top in (y0 - chip_height, y0, y1 - chip_height, y1))
+    places = [(left, top, left + chip_width, top + chip_height) for top in tops]
+    place = next((p for p in places if not any(_overlap(p, other) for other in taken)), places[0])
+    cv2.rectangle(canvas, place[:2], (place[2] - 1, place[3] - 1), colour, cv2.FILLED)
+    luminance = 0.114 * colour[0] + 0.587 * colour[1] + 0.299 * colour[2]
+    ink = (20, 20, 20) if luminance > 120 else (255, 255, 255)
+    cv2.putText(
+        canvas, text, (place[0] + pad, place[3] - pad), FONT, scale, ink, max(1, round(scale * 1.6)), cv2.LINE_AA
+    )
+    return place
+
+
+def _overlap(a: Rectangle, b: Rectangle) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

@@ -1,0 +1,29 @@
+"""How objects are drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stc.errors import InputError
+
+MOST_THICK = 255  # pixels; what OpenCV draws
+
+
+@dataclass(frozen=True)
+class Style:
+    """What is drawn of objects. Raises InputError for an `alpha` beyond 0..1 or a `thickness` below 0.
+
+    alpha: of the tint inside a mask; 0: none. thickness: of outlines and boxes, pixels; 0: none; None: by the size of
+    the frame. labels: `#id class score`. boxes: the box too.
+    """
+
+    alpha: float = 0.35
+    thickness: int | None = None
+    labels: bool = True
+    boxes: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.alpha <= 1:
+            raise InputError(f"alpha {self.alpha:g}: must be from 0, no tint, to 1, nothing shines through")
+        if self.thickness is not None and not 0 <= self.thickness <= MOST_THICK:
+            raise InputError(f"thickness {self.thickness}: must be from 0 to {MOST_THICK} pixels")

@@ -1,0 +1,97 @@
+"""The resize rules as weights, one axis at a time: Pillow's triangle, OpenCV's averages of areas, linear interpolation.
+
+An axis is where each target pixel begins to read, int32 (target,), and its weights, int32 (target, taps), in units of
+2^-22: what `stc_resize_axis` of plugins/cpu/stc_cpu.h wants.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+FRACTION = 22  # bits of a weight, as in Pillow
+
+Axis = tuple[NDArray[np.int32], NDArray[np.int32]]
+
+
+def axes(rule: str, source: tuple[int, int], target: tuple[int, int]) -> tuple[Axis, Axis]:
+    """Both axes of one of `letterbox.RESIZE_RULES`, y and x, from `source` to `target` (H, W)."""
+    pairs = tuple(zip(source, target, strict=True))
+    if rule == "pil-bilinear":
+        kind = triangle
+    elif rule == "linear":
+        kind = linear
+    else:
+        # Where either side grows, OpenCV takes a form of linear interpolation for both.
+        kind = area if all(old >= new for old, new in pairs) else stretched
+    y, x = (kind(old, new) for old, new in pairs)
+    return y, x
+
+
+@lru_cache(maxsize=16)  # eight geometries, as for all axes below
+def triangle(source: int, target: int) -> Axis:
+    """Pillow's BILINEAR: a triangle that reaches one pixel of the coarser grid to either side of the target pixel's
+    centre; weights are normalised in float64 and rounded, halves up.
+    """
+    scale = source / target
+    reach = max(scale, 1.0)
+    centre = (np.arange(target) + 0.5) * scale
+    first = np.maximum((centre - reach + 0.5).astype(np.int64), 0)
+    stop = np.minimum((centre + reach + 0.5).astype(np.int64), source)
+    taps = np.arange((stop - first).max())
+    distance = np.abs((taps + first[:, None] - centre[:, None] + 0.5) / reach)
+    weights = np.where(taps < (stop - first)[:, None], np.maximum(1 - distance, 0), 0)
+    # Summed one after the other: the last bit of a sum depends on the order.
+    weights /= np.add.accumulate(weights, axis=1)[:, -1:]
+    return first.astype(np.int32), (weights * 2**FRACTION + 0.5).astype(np.int32)
+
+
+@lru_cache(maxsize=16)
+def area(source: int, target: int) -> Axis:
+    """Every target pixel is the mean of what it covers of the source (`source` >= `target`): OpenCV's INTER_AREA.
+
+    Boundaries are fractions of `target`, so that they are exact; weights add up to 1.
+    """
+    begin = np.arange(target, dtype=np.int64) * source  # in 1/target of a source pixel, as `end` and `edges` are
+    end = begin + source
+    first = begin // target
+    taps = int((-(-end // target) - first).max())
+    edges = np.clip((first[:, None] + np.arange(taps + 1)) * target, begin[:, None], end[:, None]) - begin[:, None]
+    return first.astype(np.int32), _shares(edges / source)
+
+
+@lru_cache(maxsize=16)
+def linear(source: int, target: int) -> Axis:
+    """Between the two source pixels nearest to the target pixel's centre; the edge's own beyond the last: OpenCV's
+    INTER_LINEAR.
+    """
+    position = np.clip((np.arange(target) + 0.5) * (source / target) - 0.5, 0, source - 1)
+    return _between(np.floor(position), position - np.floor(position))
+
+
+@lru_cache(maxsize=16)
+def stretched(source: int, target: int) -> Axis:
+    """What OpenCV's INTER_AREA takes for both axes where a picture grows along one: a target pixel is its source pixel,
+    or blends two in the shares in which it covers them.
+
+    Floats are rounded as OpenCV does: where a boundary falls on a pixel's, the last bit decides between two pixels.
+    """
+    growth = target / source
+    pixel = np.arange(target)
+    first = np.floor(pixel * (1 / growth))
+    share = ((pixel + 1) - (first + 1) * growth).astype(np.float32)
+    share = np.where((share <= 0) | (first >= source - 1), 0, share - np.floor(share))
+    return _between(np.minimum(first, source - 1), share)
+
+
+def _between(first: NDArray[np.float64], share: NDArray[np.float64]) -> Axis:
+    """Two taps: `share` (0..1) of the second."""
+    return first.astype(np.int32), _shares(np.stack((np.zeros_like(share), 1 - share, np.ones_like(share)), axis=1))
+
+
+def _shares(edges: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Weights from edges (target, taps + 1) that rise from 0 to 1; rounded edges, so that the weights add up to 1."""
+    weights: NDArray[np.int32] = np.diff(np.rint(edges * 2**FRACTION), axis=1).astype(np.int32)
+    return weights

@@ -1,0 +1,5 @@
+"""`python -m stc` is `stc`."""
+
+from stc.umbrella import entry
+
+entry()
