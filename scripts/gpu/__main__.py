@@ -123,7 +123,10 @@ def main(argv: Sequence[str]) -> int:
         what = f"{step.name}, {SANITIZERS[step.name]}" if step.name in SANITIZERS else step.name
         if options.dry and step.name in SANITIZERS:
             what += " (dry: its command without the checker)"
-        rows = [f"{result}  == {what}", *(f"      {line}" for line in file.read_text().splitlines())]
+        rows = [
+            f"{result}  == {what}",
+            *(f"      {line}" for line in file.read_text(encoding="utf-8", errors="replace").splitlines()),
+        ]
         print("\n".join(rows), flush=True)
         table += rows
         (folder / TABLE).write_text("\n".join(table) + "\n")

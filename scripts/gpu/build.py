@@ -82,7 +82,11 @@ def cpp() -> list[str]:
 def compiled(command: Sequence[str], sources: Sequence[Path], output: Path) -> None:
     output.unlink(missing_ok=True)  # an earlier run's is not what the other steps are to find
     done = subprocess.run(
-        [*command, *map(str, sources), "-o", str(output)], capture_output=True, text=True, check=False
+        [*command, *map(str, sources), "-o", str(output)],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     say("pass" if done.returncode == 0 else "FAIL", output.name, done.stderr[-2000:])
 

@@ -17,10 +17,26 @@ import numpy as np
 from scripts.gpu import place
 from scripts.gpu.stand_in.engine import CELL, LARGEST, Engine, features, module
 from stc.runtime.backends.tensorrt.backend import TensorRtBackend
+from stc.runtime.bundle.files import EngineFile
+from stc.runtime.bundle.passport import Passport
 from tests.plugins.kernel_cases import Array, HeadCase
 
 SIZE = (8, 12)  # cells
 INSTANCES = 5
+PIXELS = (CELL * SIZE[0], CELL * SIZE[1])
+PASSPORT = Passport(
+    name="stand-in",
+    classes=("object",),
+    input_size=PIXELS,
+    padded_size=PIXELS,
+    resize="linear",
+    border=(0, 0, 0),
+    max_detections=INSTANCES,
+    embedding_dim=0,
+    mask_stride=CELL // 2,
+    score_threshold=0.5,
+    nms_threshold=0.6,
+)
 
 
 def missing() -> str | None:
@@ -41,7 +57,7 @@ def missing() -> str | None:
 
 
 def frames(rng: np.random.Generator, batch: int) -> Array:
-    return rng.integers(0, 256, (batch, CELL * SIZE[0], CELL * SIZE[1], 3), np.uint8)
+    return rng.integers(0, 256, (batch, *PIXELS, 3), np.uint8)
 
 
 class Machine:
@@ -61,10 +77,7 @@ class Machine:
         device = "cpu" if self.fake else "cuda"
         engine = Engine(self.constants, place.kernels(), self._enqueue, view_host if self.fake else view_gpu, device)
         sys.modules["tensorrt"] = module(engine)
-        # What the backend reads of an EngineFile.
-        file: Any = SimpleNamespace(
-            path=Path("stand-in.plan"), plan=b"", flavour="tensorrt", plugin=None, mask_head="our kernel", gpu=0
-        )
+        file = EngineFile(Path("stand-in.plan"), 0, b"", PASSPORT, "tensorrt", None, "our kernel")
         self.backend = TensorRtBackend(file)
 
     def _enqueue(self, stream: int, work: Callable[[], None]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.plugins.toolchain import PLUGINS
+from tests.plugins.toolchain import PLUGINS, ROOT
 from tests.plugins.wheels import DownloadError, unpacked
 
 # What our headers take of the standard library; NVRTC has none.
@@ -32,23 +34,36 @@ def compile_ptx(source: str, architecture: int, nvrtc: str, runtime: str, folder
         libraries = unpacked("nvidia-cuda-nvrtc-cu12", nvrtc, "nvidia/cuda_nvrtc/lib/") / "nvidia/cuda_nvrtc/lib"
     except DownloadError as error:
         pytest.skip(str(error))
-    (builtins,) = libraries.glob("libnvrtc-builtins.so.*")
-    ctypes.CDLL(str(builtins))  # which NVRTC would look for elsewhere
-    library = ctypes.CDLL(str(libraries / "libnvrtc.so.12"))
     for name, text in STANDARD.items():
         (folder / name).write_text(text)
     includes = (folder, PLUGINS / "include", PLUGINS / "cuda", headers / "nvidia/cuda_runtime/include")
     options = ["-std=c++17", f"-arch=compute_{architecture}", *(f"-I{path}" for path in includes)]
+    # In a process of its own: NVRTC changes the locale of the one that calls it.
+    command = [sys.executable, "-m", "tests.plugins.ptx.nvrtc", str(libraries), str(PLUGINS / "cuda" / source)]
+    done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def main(libraries: Path, source: Path, options: list[str]) -> int:
+    """Write the PTX to stdout, or what the compiler says to stderr."""
+    (builtins,) = libraries.glob("libnvrtc-builtins.so.*")
+    ctypes.CDLL(str(builtins))  # which NVRTC would look for elsewhere
+    library = ctypes.CDLL(str(libraries / "libnvrtc.so.12"))
     program, size = ctypes.c_void_p(), ctypes.c_size_t()
-    text = (PLUGINS / "cuda" / source).read_bytes()
-    assert library.nvrtcCreateProgram(ctypes.byref(program), text, source.encode(), 0, None, None) == 0
-    done = library.nvrtcCompileProgram(
-        program, len(options), (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
+    created = library.nvrtcCreateProgram(
+        ctypes.byref(program), source.read_bytes(), source.name.encode(), 0, None, None
     )
-    kind = "PTX" if done == 0 else "ProgramLog"
+    assert created == 0
+    texts = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
+    failed = library.nvrtcCompileProgram(program, len(options), texts)
+    kind = "ProgramLog" if failed else "PTX"
     assert getattr(library, f"nvrtcGet{kind}Size")(program, ctypes.byref(size)) == 0
     said = ctypes.create_string_buffer(size.value)
     assert getattr(library, f"nvrtcGet{kind}")(program, said) == 0
-    library.nvrtcDestroyProgram(ctypes.byref(program))
-    assert done == 0, said.value.decode()
-    return said.value.decode()
+    (sys.stderr if failed else sys.stdout).write(said.value.decode())
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]))
