@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stc.runtime.tracking.tracker import Tracker as Tracker
     from stc.runtime.tracking.tracker import TrackEvent as TrackEvent
     from stc.runtime.tracking.tracker import TrackUpdate as TrackUpdate
+    from stc.runtime.yuv import YuvFrame as YuvFrame
 
 # A library is silent unless its user configures logging.
 logging.getLogger("stc").addHandler(logging.NullHandler())
@@ -47,5 +48,6 @@ __all__, __getattr__, __dir__ = names_of(
         "TrackedObject": "objects",
         "Tracker": "tracking.tracker",
         "TrackerConfig": "tracking.config",
+        "YuvFrame": "yuv",
     },
 )

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from stc.errors import InputError
 from stc.runtime.native.library import Library
-from stc.runtime.native.resize import resize
+from stc.runtime.native.resize import resize, resize_yuv
+from stc.runtime.yuv import YuvFrame
 
 RESIZE_RULES = ("pil-bilinear", "linear", "area")
+AnyFrame = NDArray[np.uint8] | YuvFrame  # an array is (H, W, 3) BGR
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,8 @@ class Letterbox:
         fitting = resized_size(self.frame_size, (short, long) if height <= width else (long, short))
         return max(fitting[0], 32), max(fitting[1], 32)
 
-    def apply(self, frame: NDArray[np.uint8], native: Library | None = None) -> NDArray[np.uint8]:
-        """The input picture: uint8 (H, W, 3) BGR, contiguous, from a frame uint8 (H0, W0, 3) BGR.
+    def apply(self, frame: AnyFrame, native: Library | None = None) -> NDArray[np.uint8]:
+        """The input picture: uint8 (H, W, 3) BGR, contiguous, from a frame uint8 (H0, W0, 3) BGR or in YUV.
 
         `native` resizes where it is given (`native/resize.py`).
         Raises InputError when the frame is no such array or has another size than `frame_size`.
@@ -85,7 +87,11 @@ class Letterbox:
             raise InputError(f"frame of {size[0]}x{size[1]} given to a letterbox for {self.frame_size}")
         height, width = self.resized_size
         picture = np.empty((*self.input_size, 3), np.uint8)
-        resize_frame(frame, self.resized_size, self.resize, native, into=picture[:height, :width])
+        if native and isinstance(frame, YuvFrame):
+            resize_yuv(native, frame, picture[:height, :width], self.resize)
+        else:
+            bgr = frame.bgr() if isinstance(frame, YuvFrame) else frame
+            resize_frame(bgr, self.resized_size, self.resize, native, into=picture[:height, :width])
         picture[height:] = self.border
         picture[:height, width:] = self.border
         return picture
@@ -129,7 +135,9 @@ def shortest_edge_size(frame_size: tuple[int, int], edges: tuple[int, int], resi
 
 
 def check_frame(frame: Any) -> tuple[int, int]:
-    """The (H, W) of a frame. Raises InputError unless it is a uint8 (H, W, 3) array with at least one pixel."""
+    """The (H, W) of a frame. Raises InputError unless it is a uint8 (H, W, 3) array with at least one pixel, or YUV."""
+    if isinstance(frame, YuvFrame):
+        return frame.size
     if not isinstance(frame, np.ndarray):
         raise InputError(
             f"a frame must be a NumPy array uint8 (H, W, 3) BGR; got {type(frame).__name__}; {_advice_on(frame)}"

@@ -20,6 +20,7 @@ from stc.runtime.bundle import contract
 from stc.runtime.bundle import files as model_files
 from stc.runtime.bundle.files import EngineFile, OnnxFile
 from stc.runtime.bundle.passport import Passport
+from stc.runtime.letterbox import AnyFrame
 from stc.runtime.native import library
 from stc.runtime.native.library import Library
 from stc.runtime.result import Result
@@ -207,7 +208,7 @@ class Session:
                 yield frame, stream(frame.image, frame.time)
 
     def step(
-        self, frames: Mapping[Stream, NDArray[np.uint8]], times: Mapping[Stream, float | None] | None = None
+        self, frames: Mapping[Stream, AnyFrame], times: Mapping[Stream, float | None] | None = None
     ) -> dict[Stream, Result]:
         """One frame of each of several streams, in as few batches as the model allows; results in the same order.
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from stc.errors import InputError, ProcessBoundError
 from stc.runtime.bundle.passport import Passport
-from stc.runtime.letterbox import Letterbox, check_frame
+from stc.runtime.letterbox import AnyFrame, Letterbox, check_frame
 from stc.runtime.masks.masks import Masks
 from stc.runtime.native.library import Library
 from stc.runtime.result import Result
@@ -54,7 +54,7 @@ class SessionView(Protocol):
 
 
 def step(
-    session: SessionView, frames: Mapping[Stream, NDArray[np.uint8]], times: Mapping[Stream, float | None]
+    session: SessionView, frames: Mapping[Stream, AnyFrame], times: Mapping[Stream, float | None]
 ) -> dict[Stream, Result]:
     """One frame of each stream; `Session.step` says what it promises.
 
@@ -88,7 +88,7 @@ class _Job:
     timings: dict[str, float]
 
 
-def _prepare(stream: Stream, frame: NDArray[np.uint8], time: float | None) -> _Job:
+def _prepare(stream: Stream, frame: AnyFrame, time: float | None) -> _Job:
     start = perf_counter()
     try:
         now = stream.time_of(time)
@@ -183,8 +183,8 @@ class Stream:
         self._warned = False
         self._lock = threading.Lock()
 
-    def __call__(self, frame: NDArray[np.uint8], time: float | None = None) -> Result:
-        """Detect and track in `frame`, uint8 (H, W, 3) BGR of any size, shown at `time` seconds.
+    def __call__(self, frame: AnyFrame, time: float | None = None) -> Result:
+        """Detect and track in `frame`, uint8 (H, W, 3) BGR or YuvFrame of any size, shown at `time` seconds.
 
         `time` None means 1 / fps after the previous frame (0 for the first). Raises InputError for another kind of
         frame, a time before the previous frame's, a closed stream, or one that another thread is in; the stream then
@@ -198,7 +198,7 @@ class Stream:
             "its results can be passed on"
         )
 
-    def prepare(self, frame: NDArray[np.uint8]) -> tuple[Letterbox, NDArray[np.uint8]]:
+    def prepare(self, frame: AnyFrame) -> tuple[Letterbox, NDArray[np.uint8]]:
         """How `frame` (any size) fits the model's input, and the input: uint8 (H, W, 3). Changes nothing.
 
         For callers that make their own batches: stack the inputs, `Session.infer` them, `finish` in the order of time.

@@ -119,6 +119,8 @@ def resizes(library: Library) -> list[Comparison]:
         baseline, peer = case.peer()
         height, width = case.size
         found += compare(f"resize, {case.name}", f"{width}x{height}", case.native(one), {baseline: peer}, thread_time)
+    ours, ffmpeg = baselines.nv12(one)
+    found += compare("resize, area, NV12", "1920x1080", ours, {"FFmpeg + OpenCV": ffmpeg}, thread_time)
     ours, conversion = baselines.unasked_masks(one)
     size = "{} of {}x{}".format(*baselines.HALVES)
     return found + compare("float16 masks, not asked", size, ours, {"NumPy to float32": conversion}, thread_time)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from stc.runtime.letterbox import Letterbox, resize_frame
 from stc.runtime.masks.masks import Masks
 from stc.runtime.native.library import Library
+from stc.runtime.yuv import YuvFrame
 
 INPUT = (256, 448)  # (H, W)
 FRAMES = {"720p": (720, 1280), "1080p": (1080, 1920), "4K": (2160, 3840)}
@@ -56,6 +57,19 @@ class Case:
 def cases() -> list[Case]:
     plain = [Case(size, rule) for rule in ("area", "linear", "pil-bilinear") for size in FRAMES.values()]
     return [*plain, Case(FRAMES["1080p"], "area", rgba=True)]
+
+
+def nv12(library: Library) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """A 1080p frame as decoders give it, resized by area; and FFmpeg's conversion, then OpenCV's resize."""
+    import av
+
+    height, width = FRAMES["1080p"]
+    levels = np.random.default_rng(0).integers(85, 170, (height * 3 // 2, width), np.uint8)
+    uv = levels[height:].reshape(height // 2, width // 2, 2)
+    frame = YuvFrame(levels[:height], uv[..., 0], uv[..., 1])
+    letterbox = Letterbox.fit(frame.size, INPUT, "area", (0, 0, 0))
+    decoded = av.VideoFrame.from_ndarray(levels, format="nv12")
+    return lambda: letterbox.apply(frame, library), lambda: letterbox.apply(decoded.to_ndarray(format="bgr24"))
 
 
 def unasked_masks(library: Library) -> tuple[Callable[[], Any], Callable[[], Any]]:

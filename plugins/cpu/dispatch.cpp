@@ -36,8 +36,8 @@ int32_t stc_cpu_abi(void) { return STC_CPU_ABI; }
 
 int32_t stc_cpu_struct_size(int32_t which) {
   constexpr int32_t kSizes[] = {sizeof(stc_dynamic_mask_head), sizeof(stc_frame_masks), sizeof(stc_resize),
-                                sizeof(stc_outlines)};
-  return which >= 0 && which < 4 ? kSizes[which] : 0;
+                                sizeof(stc_outlines), sizeof(stc_resize_yuv)};
+  return which >= 0 && which < 5 ? kSizes[which] : 0;
 }
 
 const char* stc_cpu_kernels(void) { return stc::cpu::best_kernels().name; }

@@ -9,9 +9,7 @@
 #include "parallel.h"
 
 namespace stc::cpu {
-namespace {
 
-/// `most`: what the weights of a target pixel add up to, at most.
 bool sound(const stc_resize_axis& axis, int source, int64_t most) {
   if (axis.size < 1 || axis.taps < 1 || source < 1 || !axis.first || !axis.weights) return false;
   for (int o = 0; o < axis.size; ++o) {
@@ -26,6 +24,8 @@ bool sound(const stc_resize_axis& axis, int source, int64_t most) {
   }
   return true;
 }
+
+namespace {
 
 /// A ResizeAxis and the memory it points to.
 struct OwnedAxis {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "stc_cpu.h"
 
@@ -48,6 +49,15 @@ struct SourceRows {
   Spacing spacing;
 };
 
+/// One plane along x: a target pixel is the dot product of its weights with `length` elements, a multiple of 8, of a
+/// row.
+struct Dots {
+  int size, shift;         ///< pixels; bits that a product has too many
+  int64_t length, step;    ///< elements of weights; from one source pixel to the next
+  const int32_t* first;    ///< (size,) source pixels
+  const int16_t* weights;  ///< (size, length)
+};
+
 struct ResizeKernels {
   /// `count` rows of `width` source pixels along x: rows[i] to targets[i], which may be written a vector further.
   void (*columns)(const ResizeAxis& x, const uint8_t* const* rows, int width, int count, uint8_t* const* targets);
@@ -61,6 +71,8 @@ struct ResizeKernels {
   void (*blend_pixels)(const ShortAxis& x, const int16_t* row, Spacing spacing, uint8_t* target);
   /// Both for axes of two taps, where target pixels are few: of the two rows only what they read, with the same result.
   void (*blend_few)(const ShortAxis& x, const int16_t* weights, int bits, const SourceRows& rows, uint8_t* target);
+  /// Dot products, rounded, without the bits that are too many.
+  void (*dots)(const Dots& dots, const int16_t* row, int32_t* target);
 };
 
 inline constexpr int kVector = 64;  ///< bytes that may be read or written beyond a row
@@ -73,6 +85,19 @@ ResizeKernels avx2_resize();  ///< only to be called where the machine has AVX2
 /// ResizeKernels::columns from target pixel `begin` on, without vectors: for what none fits.
 void resize_columns_from(int begin, const ResizeAxis& x, const uint8_t* const* rows, int width, int count,
                          uint8_t* const* targets);
+
+/// A ShortAxis and the memory that it points to.
+struct OwnedShortAxis {
+  std::vector<int16_t> weights;
+  ShortAxis axis;
+
+  /// `taps` becomes a multiple of `multiple`; the fraction has as many bits as fit, at most `most_bits`.
+  OwnedShortAxis(const stc_resize_axis& given, int multiple, int most_bits);
+};
+
+/// Whether an axis reads pixels [0, source) only, and a target pixel's weights are not negative and add up to `most`,
+/// in 2^-kFraction, or less.
+bool sound(const stc_resize_axis& axis, int source, int64_t most);
 
 /// The picture resized rows first, on at most `threads` threads. Throws std::bad_alloc.
 void resize_rows_first(const stc_resize& op, int threads);

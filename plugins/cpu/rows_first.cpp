@@ -9,33 +9,6 @@
 namespace stc::cpu {
 namespace {
 
-/// A ShortAxis and the memory that it points to.
-struct OwnedShortAxis {
-  std::vector<int16_t> weights;
-  ShortAxis axis;
-
-  /// `taps` becomes a multiple of `multiple`; the fraction has as many bits as fit, at most `most_bits`.
-  OwnedShortAxis(const stc_resize_axis& given, int multiple, int most_bits) {
-    const int taps = (given.taps + multiple - 1) / multiple * multiple;
-    int32_t greatest = 1;
-    for (int64_t i = 0; i < int64_t{given.size} * given.taps; ++i) greatest = std::max(greatest, given.weights[i]);
-    int bits = most_bits;
-    while ((int64_t{greatest} << bits >> kFraction) + 1 > INT16_MAX) --bits;
-    weights.resize(static_cast<size_t>(given.size) * taps);
-    for (int o = 0; o < given.size; ++o) {
-      // The sums are rounded and not the weights, so that rounding adds up to nothing.
-      int64_t sum = 0, rounded = 0;
-      for (int t = 0; t < given.taps; ++t) {
-        sum += given.weights[int64_t{o} * given.taps + t];
-        const int64_t next = (sum + (int64_t{1} << (kFraction - bits) >> 1)) >> (kFraction - bits);
-        weights[static_cast<size_t>(o) * taps + t] = static_cast<int16_t>(next - rounded);
-        rounded = next;
-      }
-    }
-    axis = {given.size, taps, bits, given.first, weights.data()};
-  }
-};
-
 /// Taps of a target pixel up to the last that counts, as an even number.
 int counting(const ShortAxis& axis, int pixel) {
   const int16_t* weights = axis.weights + int64_t{pixel} * axis.taps;
@@ -45,6 +18,26 @@ int counting(const ShortAxis& axis, int pixel) {
 }
 
 }  // namespace
+
+OwnedShortAxis::OwnedShortAxis(const stc_resize_axis& given, int multiple, int most_bits) {
+  const int taps = (given.taps + multiple - 1) / multiple * multiple;
+  int32_t greatest = 1;
+  for (int64_t i = 0; i < int64_t{given.size} * given.taps; ++i) greatest = std::max(greatest, given.weights[i]);
+  int bits = most_bits;
+  while ((int64_t{greatest} << bits >> kFraction) + 1 > INT16_MAX) --bits;
+  weights.resize(static_cast<size_t>(given.size) * taps);
+  for (int o = 0; o < given.size; ++o) {
+    // The sums are rounded and not the weights, so that rounding adds up to nothing.
+    int64_t sum = 0, rounded = 0;
+    for (int t = 0; t < given.taps; ++t) {
+      sum += given.weights[int64_t{o} * given.taps + t];
+      const int64_t next = (sum + (int64_t{1} << (kFraction - bits) >> 1)) >> (kFraction - bits);
+      weights[static_cast<size_t>(o) * taps + t] = static_cast<int16_t>(next - rounded);
+      rounded = next;
+    }
+  }
+  axis = {given.size, taps, bits, given.first, weights.data()};
+}
 
 void pack_row(const stc_resize& op, int y, uint8_t* target) {
   const uint8_t* from = op.source + y * op.source_row;

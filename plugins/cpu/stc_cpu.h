@@ -36,8 +36,8 @@ extern "C" {
 
 STC_API int32_t stc_cpu_abi(void);
 
-/* Bytes of stc_dynamic_mask_head (0), stc_frame_masks (1), stc_resize (2) and stc_outlines (3), for callers that lay
-   them out themselves; 0 for another number. */
+/* Bytes of stc_dynamic_mask_head (0), stc_frame_masks (1), stc_resize (2), stc_outlines (3) and stc_resize_yuv (4), for
+   callers that lay them out themselves; 0 for another number. */
 STC_API int32_t stc_cpu_struct_size(int32_t which);
 
 /* "avx512", "avx2" or "portable": chosen once, by what the machine can do. The environment variable STC_CPU=avx2 or
@@ -106,6 +106,32 @@ typedef struct {
 } stc_resize;
 
 STC_API int32_t stc_cpu_resize(const stc_resize* op, int32_t threads);
+
+/* A plane of bytes, `row` and `pixel` bytes from one to the next; pixels lie side by side or one apart (1 or 2). */
+typedef struct {
+  const uint8_t* data;
+  int64_t row, pixel;
+} stc_plane;
+
+/* From levels to colours, in 2^-13, each factor below 4: with l = luma * (y - black), blue is l + blue_u * (u - 128),
+   green l - green_u * (u - 128) - green_v * (v - 128), red l + red_v * (v - 128); clipped to 0..255. */
+typedef struct {
+  int32_t black; /* a level, 0..255 */
+  int32_t luma, blue_u, green_u, green_v, red_v;
+} stc_yuv_colours;
+
+/* A frame as decoders give it, 4:2:0 (NV12: u and v are planes of 2 bytes a pixel), to a BGR picture: resized rows
+   first plane by plane, and then converted. */
+typedef struct {
+  stc_plane planes[3]; /* y (height, width), u and v (height / 2, width / 2), rounded up */
+  uint8_t* target;     /* out, (y.size, x.size, 3), target_pitch bytes from row to row */
+  int64_t target_pitch;
+  int32_t height, width;
+  stc_resize_axis y, x, chroma_y, chroma_x; /* as of STC_ROWS_FIRST */
+  stc_yuv_colours colours;
+} stc_resize_yuv;
+
+STC_API int32_t stc_cpu_resize_yuv(const stc_resize_yuv* op, int32_t threads);
 
 #ifdef __cplusplus
 }

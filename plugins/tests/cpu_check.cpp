@@ -337,6 +337,44 @@ void resize_rows_first(Random& random, int threads) {
   resize_rows_first(random, threads, y, x, from, to);
 }
 
+/// Grey in YUV is the average of luma; what is read beyond a plane's buffer is found by the sanitizer.
+void resize_yuv(Random& random, int threads) {
+  const int to[2] = {between(random, 1, 20), between(random, 1, 40)};
+  const int from[2] = {to[0] * between(random, 1, 5) + between(random, 0, 2), to[1] * between(random, 1, 5)};
+  const int half[2] = {(from[0] + 1) / 2, (from[1] + 1) / 2}, apart = between(random, 1, 2);
+  const int64_t chroma = int64_t{half[0]} * half[1] * apart;
+  Buffer<uint8_t> luma = buffer<uint8_t>(int64_t{from[0]} * from[1]), grey = buffer<uint8_t>(chroma);
+  for (int i = 0; i < from[0] * from[1]; ++i) luma[i] = between(random, 0, 255);
+  std::fill_n(grey.get(), chroma, uint8_t{128});
+  Buffer<uint8_t> target = buffer<uint8_t>(int64_t{3} * to[0] * to[1]);
+  const Area y(from[0], to[0]), x(from[1], to[1]);
+  const Neighbours chroma_y(random, half[0], to[0]), chroma_x(random, half[1], to[1]);
+  const stc_plane u{grey.get(), int64_t{half[1]} * apart, apart};
+  const stc_plane v{grey.get() + apart - 1, int64_t{half[1]} * apart, apart};
+  const stc_resize_yuv op{{{luma.get(), from[1], 1}, u, v},
+                          target.get(),
+                          3 * to[1],
+                          from[0],
+                          from[1],
+                          {y.first.get(), y.weights.get(), to[0], y.taps},
+                          {x.first.get(), x.weights.get(), to[1], x.taps},
+                          {chroma_y.first.get(), chroma_y.weights.get(), to[0], 2},
+                          {chroma_x.first.get(), chroma_x.weights.get(), to[1], 2},
+                          {0, 1 << 13, 12000, 3000, 6000, 12000}};
+  require(stc_cpu_resize_yuv(&op, threads) == STC_OK, "yuv: status");
+  for (int i = 0; i < 3 * to[0] * to[1]; ++i) {
+    const int o = i / (3 * to[1]), p = i / 3 % to[1];
+    double sum = 0;
+    for (int t = 0; t < y.taps && y.first[o] + t < from[0]; ++t) {
+      for (int s = 0; s < x.taps && x.first[p] + s < from[1]; ++s) {
+        sum += std::ldexp(1.0 * y.weights[o * y.taps + t] * x.weights[p * x.taps + s], -44) *
+               luma[int64_t{y.first[o] + t} * from[1] + x.first[p] + s];
+      }
+    }
+    require(std::fabs(target[i] - sum) < 0.56, "yuv: value", target[i], sum);  // and 1/64 before the conversion
+  }
+}
+
 void resize(Random& random, int threads) {
   const int from[2] = {between(random, 1, 60), between(random, 1, 90)};
   const int to[2] = {between(random, 1, 40), between(random, 1, 90)}, pitch = 3 * from[1] + between(random, 0, 2);
@@ -371,6 +409,7 @@ void everything(int seed, int threads) {
   frame_masks(random, threads);
   resize(random, threads);
   resize_rows_first(random, threads);
+  resize_yuv(random, threads);
 }
 
 /// Callers who share the pool, with a child that is forked in the middle and has to start its own.

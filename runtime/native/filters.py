@@ -86,6 +86,24 @@ def stretched(source: int, target: int) -> Axis:
     return _between(np.minimum(first, source - 1), share)
 
 
+def capped(axis: Axis) -> Axis:
+    """The same where rounding has made weights add up to a bit more than 1: the greatest gives it back."""
+    first, weights = axis
+    weights = weights.copy()
+    greatest = weights.argmax(axis=1)
+    weights[np.arange(len(first)), greatest] -= np.maximum(weights.sum(axis=1) - 2**FRACTION, 0).astype(np.int32)
+    return first, weights
+
+
+def halved(axis: Axis) -> Axis:
+    """The same for a plane of half the size, whose pixels stand for two each."""
+    first, weights = axis
+    pixel = (first[:, None] + np.arange(weights.shape[1])) // 2 - first[:, None] // 2
+    merged = np.zeros((len(first), weights.shape[1] // 2 + 1), np.int32)
+    np.add.at(merged, (np.arange(len(first))[:, None], pixel), weights)
+    return first // 2, merged
+
+
 def _between(first: NDArray[np.float64], share: NDArray[np.float64]) -> Axis:
     """Two taps: `share` (0..1) of the second."""
     return first.astype(np.int32), _shares(np.stack((np.zeros_like(share), 1 - share, np.ones_like(share)), axis=1))

@@ -58,6 +58,32 @@ class Resize(ctypes.Structure):
     ]
 
 
+class Plane(ctypes.Structure):
+    """stc_plane"""
+
+    _fields_ = [("data", c_void_p), ("row", c_int64), ("pixel", c_int64)]
+
+
+class YuvColours(ctypes.Structure):
+    """stc_yuv_colours"""
+
+    _fields_ = [(name, c_int32) for name in ("black", "luma", "blue_u", "green_u", "green_v", "red_v")]
+
+
+class ResizeYuv(ctypes.Structure):
+    """stc_resize_yuv"""
+
+    _fields_ = [
+        ("planes", Plane * 3),
+        ("target", c_void_p),
+        ("target_pitch", c_int64),
+        ("height", c_int32),
+        ("width", c_int32),
+        *((name, ResizeAxis) for name in ("y", "x", "chroma_y", "chroma_x")),
+        ("colours", YuvColours),
+    ]
+
+
 class Outlines(ctypes.Structure):
     """stc_outlines"""
 
@@ -68,7 +94,7 @@ class Outlines(ctypes.Structure):
 
 
 NO_ROOM = -4  # STC_NO_ROOM
-STRUCTS = (Op, FrameMasks, Resize, Outlines)  # in the order of stc_cpu_struct_size
+STRUCTS = (Op, FrameMasks, Resize, Outlines, ResizeYuv)  # in the order of stc_cpu_struct_size
 FUNCTIONS: dict[str, tuple[type, tuple[type, ...]]] = {
     "stc_cpu_struct_size": (c_int32, (c_int32,)),
     "stc_cpu_kernels": (c_char_p, ()),
@@ -78,6 +104,7 @@ FUNCTIONS: dict[str, tuple[type, tuple[type, ...]]] = {
     "stc_cpu_rle_masks": (c_int64, (POINTER(FrameMasks), c_int32, c_void_p, c_int64, c_void_p, c_void_p, c_int32)),
     "stc_cpu_outline_masks": (c_int32, (POINTER(FrameMasks), c_int32, POINTER(Outlines), c_int32)),
     "stc_cpu_resize": (c_int32, (POINTER(Resize), c_int32)),
+    "stc_cpu_resize_yuv": (c_int32, (POINTER(ResizeYuv), c_int32)),
 }
 
 

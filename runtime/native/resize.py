@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from stc.errors import InputError
 from stc.runtime.native import filters
-from stc.runtime.native.interface import Resize, ResizeAxis
+from stc.runtime.native.interface import Plane, Resize, ResizeAxis, ResizeYuv, YuvColours
 from stc.runtime.native.library import FAILURES, Library
+from stc.runtime.yuv import YuvFrame
 
 COLUMNS_FIRST, ROWS_FIRST = 0, 1  # STC_COLUMNS_FIRST, STC_ROWS_FIRST
+COLOUR_BITS = 13  # of the factors of stc_yuv_colours
 
 
 def resize(library: Library, picture: NDArray[np.uint8], target: NDArray[np.uint8], rule: str) -> None:
@@ -32,10 +34,43 @@ def resize(library: Library, picture: NDArray[np.uint8], target: NDArray[np.uint
         picture.ctypes.data,
         target.ctypes.data,
         *picture.strides,
-        target.strides[0] if target.shape[0] > 1 else target[0].nbytes,  # of one row NumPy may say anything
+        _pitch(target),
         *picture.shape[:2],
         COLUMNS_FIRST if rule == "pil-bilinear" else ROWS_FIRST,
-        *(ResizeAxis(first.ctypes.data, weights.ctypes.data, *weights.shape) for first, weights in axes),
+        *map(_axis, axes),
     )
     if status := library.handle.stc_cpu_resize(ctypes.byref(op), library.threads):
         raise InputError(f"picture {picture.shape} to {target.shape}: {FAILURES[status]}")
+
+
+def resize_yuv(library: Library, frame: YuvFrame, target: NDArray[np.uint8], rule: str) -> None:
+    """Fill `target`, uint8 (h, w, 3) BGR, with `frame` resized by one of `letterbox.RESIZE_RULES`, planes first.
+
+    Equal to converting first, within two grey levels, but where pixels of the frame are no colours: a conversion clips
+    each of them, and here what they are averaged to is clipped.
+    """
+    axes = tuple(map(filters.capped, filters.axes(rule, frame.size, target.shape[:2])))
+    chroma = tuple(map(filters.halved, axes))
+    # NV12's chroma is read as it is; pixels that lie any other way are copied.
+    planes = [p if p.strides[1] in (1, 2) else np.ascontiguousarray(p) for p in (frame.y, frame.u, frame.v)]
+    black, *factors = frame.colours
+    op = ResizeYuv(
+        (Plane * 3)(*(Plane(plane.ctypes.data, *plane.strides) for plane in planes)),
+        target.ctypes.data,
+        _pitch(target),
+        *frame.size,
+        *map(_axis, (*axes, *chroma)),
+        YuvColours(black, *(round(factor * 2**COLOUR_BITS) for factor in factors)),
+    )
+    if status := library.handle.stc_cpu_resize_yuv(ctypes.byref(op), library.threads):
+        raise InputError(f"frame {frame.size} to {target.shape}: {FAILURES[status]}")
+
+
+def _pitch(target: NDArray[np.uint8]) -> int:
+    """Bytes from row to row; of one row NumPy may say anything."""
+    return target.strides[0] if target.shape[0] > 1 else target[0].nbytes
+
+
+def _axis(axis: filters.Axis) -> ResizeAxis:
+    first, weights = axis
+    return ResizeAxis(first.ctypes.data, weights.ctypes.data, *weights.shape)

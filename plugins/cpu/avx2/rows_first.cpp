@@ -155,6 +155,26 @@ void blend_few_avx2(const ShortAxis& x, const int16_t* weights, int bits, const 
   for (; pixel < x.size; ++pixel) blend_one(x, pixel, weights, bits, rows, target + kChannels * pixel);
 }
 
+void dots_avx2(const Dots& dots, const int16_t* row, int32_t* target) {
+  const auto load = [](const int16_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); };
+  const __m128i half = _mm_set1_epi32(1 << dots.shift >> 1), by = _mm_cvtsi32_si128(dots.shift);
+  int pixel = 0;
+  for (; pixel + 4 <= dots.size; pixel += 4) {
+    __m128i sums[4];
+    for (int i = 0; i < 4; ++i) {
+      const int16_t* weights = dots.weights + (pixel + i) * dots.length;
+      const int16_t* from = row + dots.first[pixel + i] * dots.step;
+      sums[i] = _mm_madd_epi16(load(from), load(weights));
+      for (int64_t t = 8; t < dots.length; t += 8) {
+        sums[i] = _mm_add_epi32(sums[i], _mm_madd_epi16(load(from + t), load(weights + t)));
+      }
+    }
+    const __m128i all = _mm_hadd_epi32(_mm_hadd_epi32(sums[0], sums[1]), _mm_hadd_epi32(sums[2], sums[3]));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(target + pixel), _mm_sra_epi32(_mm_add_epi32(all, half), by));
+  }
+  dots_from(pixel, dots, row, target);
+}
+
 }  // namespace stc::cpu
 
 #if defined(__clang__)

@@ -11,4 +11,6 @@ void blend_pixels_avx2(const ShortAxis& x, const int16_t* row, Spacing spacing, 
 
 void blend_few_avx2(const ShortAxis& x, const int16_t* weights, int bits, const SourceRows& rows, uint8_t* target);
 
+void dots_avx2(const Dots& dots, const int16_t* row, int32_t* target);
+
 }  // namespace stc::cpu

@@ -50,6 +50,6 @@ void resize_columns_from(int begin, const ResizeAxis& x, const uint8_t* const* r
   }
 }
 
-ResizeKernels portable_resize() { return {columns, rows, blend_rows, blend_pixels, blend_few}; }
+ResizeKernels portable_resize() { return {columns, rows, blend_rows, blend_pixels, blend_few, dots}; }
 
 }  // namespace stc::cpu

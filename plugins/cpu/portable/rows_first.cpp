@@ -61,4 +61,16 @@ void blend_few(const ShortAxis& x, const int16_t* weights, int bits, const Sourc
   for (int pixel = 0; pixel < x.size; ++pixel) blend_one(x, pixel, weights, bits, rows, target + kChannels * pixel);
 }
 
+void dots_from(int begin, const Dots& dots, const int16_t* row, int32_t* target) {
+  for (int pixel = begin; pixel < dots.size; ++pixel) {
+    const int16_t* weights = dots.weights + pixel * dots.length;
+    const int16_t* from = row + dots.first[pixel] * dots.step;
+    int32_t sum = 1 << dots.shift >> 1;
+    for (int64_t t = 0; t < dots.length; ++t) sum += from[t] * weights[t];
+    target[pixel] = sum >> dots.shift;
+  }
+}
+
+void dots(const Dots& dots, const int16_t* row, int32_t* target) { dots_from(0, dots, row, target); }
+
 }  // namespace stc::cpu

@@ -19,4 +19,9 @@ void blend_one(const ShortAxis& x, int pixel, const int16_t* weights, int bits, 
 
 void blend_few(const ShortAxis& x, const int16_t* weights, int bits, const SourceRows& rows, uint8_t* target);
 
+void dots(const Dots& dots, const int16_t* row, int32_t* target);
+
+/// Dots from pixel `begin` on.
+void dots_from(int begin, const Dots& dots, const int16_t* row, int32_t* target);
+
 }  // namespace stc::cpu

@@ -24,6 +24,7 @@ from stc.runtime.native.interface import FrameAxis, FrameMasks, Outlines, Resize
 from stc.runtime.native.library import Library, find
 from stc.runtime.native.mask_head import MaskHead
 from stc.runtime.tracking.detections import select
+from stc.runtime.yuv import YuvFrame
 from tests.runtime import tiny_model
 
 NUMBERS = (0.0, 1.0, 0.5, -1.0, 1e-45, 1e38, float("nan"), float("inf"), float("-inf"))
@@ -151,6 +152,11 @@ def _letterbox(r: random.Random, library: Library) -> None:
     letterbox = Letterbox.fit(
         size, (r.choice(SIZES[1:]), r.choice(SIZES[1:])), r.choice((*RESIZE_RULES, "cubic")), (1, 2, 3)
     )
+    if r.random() < 0.2:
+        half = ((size[0] + 1) // 2, (size[1] + 1) // 2)
+        planes = [_odd(r, _array(r, shape, np.uint8), 0.1) for shape in (size, half, half)]
+        yuv = YuvFrame(*planes, r.choice(("bt601", "bt709", "x", None)), full_range=r.random() < 0.5)
+        assert letterbox.apply(yuv, library).shape == letterbox.apply(yuv).shape
     one, other = letterbox.apply(frame, library), letterbox.apply(frame)
     assert one.shape == other.shape == (*letterbox.input_size, 3)
     assert np.abs(one.astype(int) - other).max() <= 1

@@ -23,7 +23,8 @@ from stc.errors import InputError
 from stc.runtime import Letterbox
 from stc.runtime.native import filters
 from stc.runtime.native.library import Library, find
-from stc.runtime.native.resize import resize
+from stc.runtime.native.resize import resize, resize_yuv
+from stc.runtime.yuv import YuvFrame
 
 ROOT = Path(__file__).parents[3]
 Picture = NDArray[np.uint8]
@@ -197,6 +198,11 @@ def digest() -> str:
         for rule in METHODS:
             found.update(resized(library.with_threads(1), picture, (sides[2], sides[3]), rule).tobytes())
     found.update(resized(library, noise((720, 1280)), (252, 448), "area").tobytes())
+    rng = np.random.default_rng(8)
+    frame = YuvFrame(*(rng.integers(0, 256, size, np.uint8) for size in ((181, 319), (91, 160), (91, 160))))
+    target = np.empty((64, 113, 3), np.uint8)
+    resize_yuv(library, frame, target, "area")
+    found.update(target.tobytes())
     return f"{library.kernels} {found.hexdigest()}"
 
 
