@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any, Literal, TypedDict
 
 from stc.runtime import schema
+from stc.runtime.letterbox import RESIZE_RULES, Resize
 from stc.runtime.mask_head_op import part_sizes
 
-Resize = Literal["pil-bilinear", "linear", "area"]
 MSRA_MEAN = (103.53, 116.28, 123.675)  # BGR, of the ResNets that detectron2 publishes
 # What a config from a file must be. Sizes are bounded so that a network of them can be thought of.
 _CHANNELS = schema.integer(1, 1 << 14)
@@ -34,7 +34,7 @@ _FIELDS: schema.Table = {
     "mask_out_stride": schema.integer(1, 1024),
     "classes": schema.items(schema.text(1000), 0, 10_000),
     "input_size": schema.items(schema.integer(1, 8192), 2, 2),
-    "resize": schema.choice(*get_args(Resize)),
+    "resize": schema.choice(*RESIZE_RULES),
     "channel_order": schema.choice("bgr", "rgb"),
     "pixel_mean": _COLOUR,
     "pixel_std": schema.items(schema.number(0, 1000, above=True), 3, 3),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,8 @@ from stc.errors import InputError
 from stc.runtime.native.library import Library
 from stc.runtime.native.resize import resize
 
-RESIZE_RULES = ("pil-bilinear", "linear", "area")
+Resize = Literal["pil-bilinear", "linear", "area"]
+RESIZE_RULES: tuple[Resize, ...] = get_args(Resize)
 
 
 @dataclass(frozen=True)

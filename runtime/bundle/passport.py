@@ -13,6 +13,7 @@ from stc.errors import IncompatibleError, InputError
 from stc.files import sha256, write_text
 from stc.runtime import schema
 from stc.runtime.bundle import engine_record
+from stc.runtime.letterbox import RESIZE_RULES
 from stc.runtime.tracking import config as tracker_config
 
 SCHEMA = 1
@@ -31,7 +32,7 @@ FIELDS: schema.Table = {
     "classes": schema.items(_WORDS, 1, 10_000),
     "input_size": schema.items(_PIXELS, 2, 2),
     "padded_size": schema.items(_PIXELS, 2, 2),
-    "resize": schema.choice("pil-bilinear", "linear", "area"),
+    "resize": schema.choice(*RESIZE_RULES),
     "border": schema.items(schema.integer(0, 255), 3, 3),
     "max_detections": schema.integer(1, 100_000),
     "embedding_dim": schema.integer(0, 4096),
@@ -72,7 +73,7 @@ class Passport:
     classes: tuple[str, ...]
     input_size: tuple[int, int]
     padded_size: tuple[int, int]
-    resize: str  # "pil-bilinear", "linear" or "area"
+    resize: str  # one of RESIZE_RULES
     border: tuple[int, int, int]
     max_detections: int
     embedding_dim: int  # 0: no tracking head, ids come from IoU and class cues

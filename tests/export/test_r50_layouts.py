@@ -57,7 +57,8 @@ def statement(model: STC, frames: np.ndarray[Any, Any]) -> Reference:
         # Ids without a tracking head come from the overlap of a hundred random boxes. A rounded tie or two in the first
         # frames is more than one percent of those, so this model is held to the budget over the whole reference.
         ("adelaidet", adelaidet_state, ["--fp16"], 12),
-        ("crossvis", crossvis_state, ["--fp16", "--classes", "ytvis2019"], 2),
+        # Its engine is built in engine/test_build.py.
+        ("crossvis", crossvis_state, ["--fp16", "--classes", "ytvis2019", "--trt", "none"], 2),
     ],
 )
 def test_one_command_exports_a_checkpoint_that_agrees_with_the_formulas(
