@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any, Literal, TypedDict
 
 from stc.runtime import schema
-from stc.runtime.letterbox import Letterbox
+from stc.runtime.letterbox import RESIZE_RULES, Letterbox, Resize
 from stc.runtime.mask_head_op import part_sizes
 
-Resize = Literal["pil-bilinear", "linear", "area"]
 DIVISOR = 32  # pixels; pictures are padded to sides of multiples of it, as the pyramid needs
 MSRA_MEAN = (103.53, 116.28, 123.675)  # BGR, of the ResNets that detectron2 publishes
 # What a config from a file must be. Sizes are bounded so that a network of them can be thought of.
@@ -37,7 +36,7 @@ FIELDS: schema.Table = {
     "classes": schema.items(schema.text(1000), 0, 10_000),
     "input_size": schema.items(schema.integer(1, 8192), 2, 2),
     "shortest_edge": schema.optional(schema.items(schema.integer(1, 8192), 2, 2)),
-    "resize": schema.choice(*get_args(Resize)),
+    "resize": schema.choice(*RESIZE_RULES),
     "channel_order": schema.choice("bgr", "rgb"),
     "pixel_mean": _COLOUR,
     "pixel_std": schema.items(schema.number(0, 1000, above=True), 3, 3),

@@ -6,7 +6,7 @@ A model takes either one size, which frames are letterboxed into, or any, and ea
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,8 @@ from stc.runtime.native.library import Library
 from stc.runtime.native.resize import resize, resize_yuv
 from stc.runtime.yuv import YuvFrame
 
-RESIZE_RULES = ("pil-bilinear", "linear", "area")
+Resize = Literal["pil-bilinear", "linear", "area"]
+RESIZE_RULES: tuple[Resize, ...] = get_args(Resize)
 AnyFrame = NDArray[np.uint8] | YuvFrame  # an array is (H, W, 3) BGR
 
 

@@ -101,3 +101,14 @@ def test_the_links_in_stc_are_the_top_level_packages() -> None:
     links = {path.name: path.resolve() for path in (ROOT / "stc").iterdir() if path.is_symlink()}
     tops = {init.parent.name: init.parent for init in ROOT.glob("*/__init__.py") if init.parent.name != "stc"}
     assert links == tops
+
+
+def test_what_a_wish_names_is_in_the_files_beside_it() -> None:
+    """Of the table in ARCHITECTURE.md; that the files are there is a test of all documents (test_docs.py)."""
+    table = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").partition("## Where a wish is granted")[2]
+    rows = [line for line in table.splitlines() if line.startswith("| ") and "`" in line]
+    assert len(rows) == 15
+    for row in rows:
+        quoted = re.findall(r"`([\w/.]+)`", row)
+        text = "".join((ROOT / path).read_text(encoding="utf-8") for path in quoted if "/" in path)
+        assert [word for word in quoted if re.fullmatch(r"\w+", word) and word not in text] == [], row

@@ -13,7 +13,7 @@ from stc.errors import IncompatibleError, InputError
 from stc.files import sha256, write_text
 from stc.runtime import schema
 from stc.runtime.bundle import engine_record
-from stc.runtime.letterbox import Letterbox
+from stc.runtime.letterbox import RESIZE_RULES, Letterbox
 from stc.runtime.tracking import config as tracker_config
 
 SCHEMA = 1
@@ -34,7 +34,7 @@ FIELDS: schema.Table = {
     "shortest_edge": schema.optional(schema.items(_PIXELS, 2, 2)),
     "divisor": schema.integer(1, 1024),
     "padded_size": schema.items(_PIXELS, 2, 2),
-    "resize": schema.choice("pil-bilinear", "linear", "area"),
+    "resize": schema.choice(*RESIZE_RULES),
     "border": schema.items(schema.integer(0, 255), 3, 3),
     "max_detections": schema.integer(1, 100_000),
     "embedding_dim": schema.integer(0, 4096),
@@ -78,7 +78,7 @@ class Passport:
     classes: tuple[str, ...]
     input_size: tuple[int, int]  # with `shortest_edge` only that of frames of this shape
     padded_size: tuple[int, int]  # of the input inside the graph
-    resize: str  # "pil-bilinear", "linear" or "area"
+    resize: str  # one of RESIZE_RULES
     border: tuple[int, int, int]
     max_detections: int
     embedding_dim: int  # 0: no tracking head, ids come from IoU and class cues
