@@ -69,7 +69,12 @@ def nv12(library: Library) -> tuple[Callable[[], Any], Callable[[], Any]]:
     frame = YuvFrame(levels[:height], uv[..., 0], uv[..., 1])
     letterbox = Letterbox.fit(frame.size, INPUT, "area", (0, 0, 0))
     decoded = av.VideoFrame.from_ndarray(levels, format="nv12")
-    return lambda: letterbox.apply(frame, library), lambda: letterbox.apply(decoded.to_ndarray(format="bgr24"))
+
+    def today() -> Any:
+        picture: Any = decoded.to_ndarray(format="bgr24")
+        return letterbox.apply(picture)
+
+    return lambda: letterbox.apply(frame, library), today
 
 
 def unasked_masks(library: Library) -> tuple[Callable[[], Any], Callable[[], Any]]:

@@ -42,12 +42,28 @@ def outlines(mask: NDArray[np.bool_], *, holes: bool = True) -> list[NDArray[np.
 
 
 def polygons(parts: list[Part], *, holes: bool) -> list[NDArray[np.float32]] | None:
-    """One polygon per part, float32 (m, 2); None where one would have more than 100,000 points."""
-    if not holes:
-        parts = [(outer, []) for outer, _ in parts]
+    """One polygon per part, float32 (m, 2); None where one would have more than 100,000 points.
+
+    Whoever found the rings, polygons of one mask are the same: in the order of their first points, row by row.
+    """
+    whole = [(_ordered(outer), sorted(map(_ordered, inner), key=_first) if holes else []) for outer, inner in parts]
+    parts = sorted(whole, key=lambda part: _first(part[0]))
     if any(len(outer) + sum(len(hole) + 4 for hole in inner) > MOST_POINTS for outer, inner in parts):
         return None
     return [_joined(*part).astype(np.float32) for part in parts]
+
+
+def _ordered(ring: Ring) -> Ring:
+    """From its uppermost corner, of several the leftmost, clockwise on the picture."""
+    x, y = ring.T
+    if x @ np.roll(y, -1) < y @ np.roll(x, -1):
+        ring = ring[::-1]
+    return np.roll(ring, -int(np.lexsort(ring.T)[0]), axis=0)
+
+
+def _first(ring: Ring) -> tuple[int, int]:
+    x, y = ring[0].tolist()
+    return y, x
 
 
 def _parts(mask: NDArray[np.bool_], holes: bool) -> list[Part]:

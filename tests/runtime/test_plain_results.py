@@ -30,9 +30,11 @@ from stc.runtime import (
     Result,
     Session,
     Stream,
+    Style,
     Tracker,
     TrackerConfig,
     TrackEvent,
+    YuvFrame,
 )
 from stc.runtime.native.library import Library, find
 from tests.runtime import tiny_model
@@ -95,8 +97,11 @@ def examples(session: Session, result: Result) -> dict[str, Any]:
         "Masks": result.masks,
         "Passport": session.passport,
         "Result": result,
+        "Style": Style(alpha=0.5),
+        "TrackedObject": next(iter(result)),
         "TrackEvent": TrackEvent("born", 1, 0, 0.5),
         "TrackUpdate": update,
+        "YuvFrame": YuvFrame(*(np.full(size, 90, np.uint8) for size in ((4, 6), (2, 3), (2, 3)))),
         "Tracker": tracker,
         "TrackerConfig": TrackerConfig(max_age=3.0),
     }

@@ -109,8 +109,9 @@ def read(tree: Mapping[str, Any], source: str) -> Statements:
     resize = edges(min(scale), max(scale)) if scale is not None and _is_pair(scale) else None
     if resize is not None:
         said |= resized("scale of Resize in the test pipeline", resize)
-    if lookup(whole, "Resize.backend") == "pillow":
-        said["resize"] = Said("pil-bilinear", "backend of Resize in the test pipeline")
+    if scale is not None:  # there is such a step; its default is mmcv's, OpenCV
+        by = "pil-bilinear" if lookup(whole, "Resize.backend") == "pillow" else "linear"
+        said["resize"] = Said(by, "backend of Resize in the test pipeline")
     unsupported = unsupported_in(whole, (*_REQUIRED, *(_REQUIRED_OF_3 if of_3 else ())))
     return Statements(source, "mmengine", said, unsupported)
 

@@ -111,8 +111,9 @@ def pretended(gpus: Gpus, monkeypatch: pytest.MonkeyPatch) -> type[Pretended]:
 
 
 @pytest.fixture
-def half(bundle: Path) -> Path:
+def half(tmp_path: Path) -> Path:
     """A bundle that has a float16 file too, as stc-export --fp16 makes it (its content does not matter here)."""
+    bundle = tiny_model.write_bundle(tmp_path / "half")
     (bundle / "model-fp16.onnx").write_bytes((bundle / "model.onnx").read_bytes())
     kinds = {"model.onnx": "fp32", "model-fp16.onnx": "fp16"}
     precision = {**tiny_model.PASSPORT.precision, "fp32_islands": {}, "type": "fp16", "files": kinds}

@@ -280,6 +280,7 @@ def test_holes_can_be_left_out_of_polygons(masks_of: MasksOf) -> None:
     np.testing.assert_array_equal(filled, dense)
 
 
+@pytest.mark.slow
 def test_an_outline_of_too_many_points_comes_in_pieces() -> None:
     mask = np.random.default_rng(0).random((400, 600)) < 0.5
     polygons = outlines(mask)

@@ -61,7 +61,7 @@ model = dict(
         mask_thr=0.5))
 test_pipeline = [
     dict(type='LoadImageFromFile', backend_args=None),
-    dict(type='Resize', scale=img_size, keep_ratio=True),
+    dict(type='Resize', scale=img_size, keep_ratio=True, backend='pillow'),
 ]
 test_dataloader = dict(batch_size=1, dataset=dict(type='CocoDataset', pipeline=test_pipeline))
 """
