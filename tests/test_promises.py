@@ -31,7 +31,7 @@ from tests.runtime import tiny_model
 
 PUBLIC = {
     "stc.runtime": "Detections DeviceArray Letterbox Masks Passport Result Session Stream Style TrackEvent TrackUpdate "
-    "TrackedObject Tracker TrackerConfig",
+    "TrackedObject Tracker TrackerConfig YuvFrame",
     "stc.runtime.video": "Frame Gap Image ReconnectPolicy Sink Source State Stats Writer drawing jsonl_sink "
     "open_source open_writer ytvis_sink",
     "stc.runtime.zones": "Zone ZoneEvent ZoneReport Zones read_zones",
