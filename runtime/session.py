@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -10,18 +9,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.errors import InputError, Missing, ProcessBoundError
-from stc.runtime import selection
+from stc.errors import InputError, ProcessBoundError
+from stc.runtime import loading, selection
 from stc.runtime.backends.backend import Backend, OnDevice
-from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
-from stc.runtime.backends.tensorrt.backend import TensorRtBackend
 from stc.runtime.backends.tensorrt.device_array import DeviceArray
 from stc.runtime.bundle import contract
 from stc.runtime.bundle import files as model_files
-from stc.runtime.bundle.files import EngineFile, OnnxFile
 from stc.runtime.bundle.passport import Passport
 from stc.runtime.letterbox import AnyFrame
-from stc.runtime.native import library
 from stc.runtime.native.library import Library
 from stc.runtime.result import Result
 from stc.runtime.stream import Stream, step
@@ -30,8 +25,6 @@ from stc.runtime.tracking.config import TrackerConfig
 
 if TYPE_CHECKING:
     from stc.runtime.video.frame import Frame, Source
-
-logger = logging.getLogger(__name__)
 
 
 class Session:
@@ -86,13 +79,13 @@ class Session:
             DeviceError: the GPU has too little memory for the engine.
         """
         file = model_files.find(Path(model), device, trust=trust)
-        found = _native(native, threads)
+        found = loading.native_library(native, threads)
         self.native = found if isinstance(found, Library) else None
         self._backend: Backend
         self.file: Path | None
         self.precision: str
-        self._backend, self.passport = _load(file, threads, found)
-        self.file, self.precision = file.path, _precision(file.path, self.passport, self._backend)
+        self._backend, self.passport = loading.load(file, threads, found)
+        self.file, self.precision = file.path, loading.precision(file.path, self.passport, self._backend)
         self._adjust(str(file.path), score_threshold, classes, tracker)
 
     @classmethod
@@ -103,7 +96,7 @@ class Session:
         the backend is not what its passport says.
         """
         self = cls.__new__(cls)
-        found = _native(native, None)
+        found = loading.native_library(native, None)
         self.native = found if isinstance(found, Library) else None
         self._backend, self.passport = backend, passport
         self.file, self.precision = None, str(passport.precision.get("type", "fp32"))
@@ -285,27 +278,3 @@ class Session:
             span = f"{least}" if least == largest else f"{least} to {largest}" if largest else "one or more"
             raise InputError(f"this model takes {span} pictures at once; got {inputs.shape[0]}")
         return inputs
-
-
-def _native(asked: bool, threads: int | None) -> Library | Missing:
-    found = library.find() if asked else Missing("native=False")
-    return found.with_threads(threads) if isinstance(found, Library) else found
-
-
-def _load(file: OnnxFile | EngineFile, threads: int | None, native: Library | Missing) -> tuple[Backend, Passport]:
-    if isinstance(file, EngineFile):
-        return TensorRtBackend(file), file.passport
-    backend = OnnxRuntimeBackend(file.path, device=str(file.device), threads=threads, native=native)
-    return backend, file.passport or backend.embedded_passport()
-
-
-def _precision(path: Path, passport: Passport, backend: Backend) -> str:
-    found = model_files.precision(passport, path)
-    if found != "fp32" or not isinstance(backend, OnnxRuntimeBackend) or not backend.tf32:
-        return found
-    logger.warning(
-        "%s: cuDNN may compute its float32 convolutions in TF32, with the ten bits of float16, so it counts as float16;"
-        " for float32 start the process with: NVIDIA_TF32_OVERRIDE=0",
-        path,
-    )
-    return "fp16"
