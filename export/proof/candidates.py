@@ -39,7 +39,7 @@ class Candidates:
 
     @classmethod
     def of(cls, model: STC, frame: Array) -> Candidates:
-        """frame: uint8 (H, W, 3) BGR at the model's input size."""
+        """frame: uint8 (H, W, 3) BGR as it goes into the model."""
         config = model.config
         raw = model(normalise(torch.from_numpy(np.ascontiguousarray(frame))[None], config))
         logits, centerness, ltrb, params = (
@@ -50,7 +50,7 @@ class Candidates:
         reach = ltrb * strides[:, None]
         boxes = torch.cat([points - reach[:, :2], points + reach[:, 2:]], dim=1)
         if config.clip_boxes:
-            height, width = config.input_size
+            height, width = frame.shape[:2]
             boxes = boxes.clamp(min=0).minimum(boxes.new_tensor([width, height, width, height]))
         quality = logits.sigmoid() * centerness.sigmoid()
         scores = quality.sqrt() if config.score_form == "sqrt" else quality
