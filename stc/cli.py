@@ -17,7 +17,7 @@ from typing import Any, NoReturn, TextIO
 
 from stc import __version__, signals
 from stc.boundary import OF_THE_DISK, reason
-from stc.errors import InputError, StcError
+from stc.errors import InputError, MissingDependencyError, StcError
 
 # Packages that only some commands need, and the extra of ours that brings them.
 EXTRAS = {
@@ -76,6 +76,10 @@ def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None)
         try:
             _begin_log()
             code = _call(main, sys.argv[1:] if argv is None else argv)
+        except MissingDependencyError as error:
+            # A signal while a library is imported looks as if the library were not there.
+            code = INTERRUPTED if signals.asked() else error.exit_code
+            _complain("interrupted" if signals.asked() else f"error: {error}")
         except StcError as error:
             code = error.exit_code
             _complain(f"error: {error}")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from stc.cli import Parser, run
-from stc.errors import AccuracyError, IncompatibleError, InputError, StcError
+from stc.errors import AccuracyError, IncompatibleError, InputError, MissingDependencyError, StcError
 
 
 @pytest.mark.parametrize(
@@ -144,3 +146,17 @@ def test_without_stdout_and_stderr_a_command_still_ends_with_its_code() -> None:
         full_ones = subprocess.run([sys.executable, "-c", program], stdout=full, stderr=full, check=False, timeout=60)
     closed = subprocess.run(["sh", "-c", 'exec "$@" >&- 2>&-', "sh", sys.executable, "-c", program], check=False)
     assert (full_ones.returncode, closed.returncode) == (1, 3)
+
+
+@pytest.mark.parametrize("signalled", [False, True])
+def test_a_library_whose_import_a_signal_broke_is_not_called_missing(
+    signalled: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def main(argv: Sequence[str]) -> int:
+        if signalled:
+            with suppress(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGTERM)
+        raise MissingDependencyError("thing is not installed")
+
+    assert run(main, []) == (130 if signalled else 1)
+    assert capsys.readouterr().err == ("interrupted\n" if signalled else "error: thing is not installed\n")

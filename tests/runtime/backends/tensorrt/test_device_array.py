@@ -36,6 +36,7 @@ def test_others_read_our_memory_through_dlpack(dtype: str, reader: Any) -> None:
     assert np.asarray(read).ctypes.data == values.ctypes.data
 
 
+@pytest.mark.slow
 def test_exported_memory_lives_as_long_as_its_readers_and_no_longer() -> None:
     values = VALUES.copy()
     memory = weakref.ref(values)
