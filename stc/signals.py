@@ -37,6 +37,7 @@ def handled() -> Iterator[None]:
         yield
     finally:
         _restore(before)
+        _came.clear()  # what comes after the command in this process was not asked to end
 
 
 class Hold:

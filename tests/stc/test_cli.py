@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from stc import signals
 from stc.cli import Parser, run
 from stc.errors import AccuracyError, IncompatibleError, InputError, MissingDependencyError, StcError
 
@@ -160,3 +161,4 @@ def test_a_library_whose_import_a_signal_broke_is_not_called_missing(
 
     assert run(main, []) == (130 if signalled else 1)
     assert capsys.readouterr().err == ("interrupted\n" if signalled else "error: thing is not installed\n")
+    assert not signals.asked(), "the next command in this process was not asked to end"
