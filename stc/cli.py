@@ -76,13 +76,10 @@ def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None)
         try:
             _begin_log()
             code = _call(main, sys.argv[1:] if argv is None else argv)
-        except MissingDependencyError as error:
-            # A signal while a library is imported looks as if the library were not there.
-            code = INTERRUPTED if signals.asked() else error.exit_code
-            _complain("interrupted" if signals.asked() else f"error: {error}")
         except StcError as error:
-            code = error.exit_code
-            _complain(f"error: {error}")
+            broken = _broken_by_signal(error)
+            code = INTERRUPTED if broken else error.exit_code
+            _complain("interrupted" if broken else f"error: {error}")
         except ModuleNotFoundError as error:
             extra = EXTRAS.get((error.name or "").partition(".")[0])
             if extra is None:
@@ -105,6 +102,16 @@ def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None)
             _complain(f"error: {_refused(error)}")
         _quieten()
         return code
+
+
+def _broken_by_signal(error: StcError) -> bool:
+    """Whether it tells of a library that a signal broke off, mostly while it was imported: of one that seems not to be
+    there, or of what Python and C make of the interruption (a RuntimeError of a class that was being made).
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__
+    return signals.asked() and (cause is not None or isinstance(error, MissingDependencyError))
 
 
 def command(main: Callable[[Sequence[str]], int]) -> Callable[[], NoReturn]:

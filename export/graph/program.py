@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from stc.benchmarks.agreement.divergence import STAGE
 from stc.export.sizes import Batch
 from stc.model.islands import islands_entered
+from stc.signals import finished_first
 
 _SCOPES = "pkg.torch.onnx.name_scopes"  # the exporter's note at each node: the modules around it, outermost first
 _WRAPPER = "deploy.model."
@@ -31,7 +32,8 @@ def program_of(
     with torch.no_grad():
         names = list(module(*inputs.values()))
     # The exporter runs the module several times; what it enters was noted in the run above.
-    with warnings.catch_warnings(), _quiet("torch.onnx", "onnxscript", "onnx_ir"), islands_entered():
+    # An exception between its Python and its C++, which a signal would raise, aborts the process: a signal waits.
+    with warnings.catch_warnings(), _quiet("torch.onnx", "onnxscript", "onnx_ir"), islands_entered(), finished_first():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             module,

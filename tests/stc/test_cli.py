@@ -149,6 +149,38 @@ def test_without_stdout_and_stderr_a_command_still_ends_with_its_code() -> None:
     assert (full_ones.returncode, closed.returncode) == (1, 3)
 
 
+class _Made:
+    def __set_name__(self, owner: type, name: str) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_class_that_a_signal_left_half_made_is_an_interruption(capsys: pytest.CaptureFixture[str]) -> None:
+    """Python 3.11 makes a RuntimeError of it, and a border to a library one of ours."""
+
+    def main(argv: Sequence[str]) -> int:
+        try:
+            type("Class", (), {"made": _Made()})
+        except KeyboardInterrupt:  # later Pythons let it pass
+            raise InputError("thing cannot be used") from KeyboardInterrupt()
+        except RuntimeError as error:
+            raise InputError("thing cannot be used") from error
+        return 0
+
+    assert run(main, []) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_what_could_not_be_completed_after_a_signal_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    def main(argv: Sequence[str]) -> int:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            raise InputError("out.mp4: cannot be completed")
+
+    assert run(main, []) == 1
+    assert capsys.readouterr().err == "error: out.mp4: cannot be completed\n"
+
+
 @pytest.mark.parametrize("signalled", [False, True])
 def test_a_library_whose_import_a_signal_broke_is_not_called_missing(
     signalled: bool, capsys: pytest.CaptureFixture[str]
