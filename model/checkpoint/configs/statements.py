@@ -11,6 +11,7 @@ from stc.errors import InputError
 from stc.model.checkpoint.configs import literals
 from stc.model.config import FIELDS, ModelConfig
 from stc.runtime import schema
+from stc.runtime.letterbox import shortest_edge_size
 
 CodeBase = Literal["detectron2", "mmengine"]
 FIX = "give the config that this checkpoint was trained with: --config FILE"
@@ -152,10 +153,7 @@ def resized(key: str, shortest_edge: tuple[int, int]) -> dict[str, Said]:
     shortest_edge: pixels of the shorter side, unless the longer one exceeds the second (detectron2's
     ResizeShortestEdge, mmdetection's Resize with keep_ratio).
     """
-    shorter, longest = shortest_edge
-    height, width = VIDEO
-    scale = min(shorter / height, longest / width)
-    size = int(height * scale + 0.5), int(width * scale + 0.5)
+    size = shortest_edge_size(VIDEO, shortest_edge, "linear")  # rounded once
     return {"input_size": Said(size, key), "shortest_edge": Said(shortest_edge, key)}
 
 
