@@ -113,6 +113,6 @@ def _model(console: Console, report: Report, model: ModelReport) -> None:
     console.print(table)
     p99 = model.intervals[END_TO_END]["p99_ms"]
     lines = [headline(model), f"p99 {p99.value:.2f} ms [{p99.low:.2f}, {p99.high:.2f}]; {contents(report)}"]
-    for line in [*lines, load_sentence(model), *agreement_lines(model)]:
+    for line in [*lines, model.bound.in_words(model.device), load_sentence(model), *agreement_lines(model)]:
         if line is not None:
             console.print(line, markup=False)
