@@ -103,6 +103,11 @@ class Stream:
         with self._entered():
             return self._overlap.submit(Passage(self, frame, time))
 
+    @property
+    def in_flight(self) -> int:
+        """How many frames `submit` has on their way at once; of one, it overlaps nothing."""
+        return self._overlap.room
+
     def settle(self) -> None:
         """Wait for the frames in flight, and end the threads that `submit` began; the next frame begins new ones."""
         if self._overlap.started:
