@@ -55,8 +55,9 @@ class Tower(nn.Module):
 
 
 class Head(nn.Module):
-    """P3 to P6 or P7 -> class logits, centerness, box distances, mask parameters and tracking embeddings, lists over the
-    levels.
+    """P3 to P6 or P7 -> class logits, centerness, box distances, mask parameters and tracking embeddings.
+
+    All are lists over the levels.
 
     Centerness and the controller sit on the box tower (AdelaiDet); the embedding is read at the location that fired
     (CrossVIS).
@@ -81,7 +82,7 @@ class Head(nn.Module):
         else:
             self.track_tower = None
 
-    def forward(self, pyramid: list[Tensor]) -> dict[str, list[Tensor]]:
+    def forward(self, pyramid: list[Tensor], embed: bool = True) -> dict[str, list[Tensor]]:
         out: dict[str, list[Tensor]] = {name: [] for name in ("logits", "centerness", "ltrb", "params", "embeddings")}
         for level, x in enumerate(pyramid):
             boxes = self.box_tower(x, level)
@@ -89,7 +90,7 @@ class Head(nn.Module):
             out["centerness"].append(self.centerness(boxes))
             out["ltrb"].append((self.scales[level] * self.bbox_pred(boxes)).relu())
             out["params"].append(self.controller(boxes))
-            if self.track_tower is not None:
+            if embed and self.track_tower is not None:
                 out["embeddings"].append(self.track_norm(self.track_pred(self.track_tower(x, level))))
         return out
 

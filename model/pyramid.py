@@ -26,7 +26,7 @@ class ConvBNReLU(nn.Module):
 class MaskBranch(nn.Module):
     """mask_feats (B, out_channels, H/8, W/8) without activation (CondInst, section 3.1).
 
-    With the channels of C2 given it is added as well, at its stride, so that mask_feats are (B, out_channels, H/4, W/4).
+    With the channels of C2 given it is added as well, at its stride: mask_feats are (B, out_channels, H/4, W/4).
     """
 
     def __init__(

@@ -41,8 +41,8 @@ class Backbone:
 
     `channels` of C2 to C5. `parts`: its attributes that hold weights, the first words of its weights' names. `mark`:
     a pattern, matched from the start, of names (`backbone.` left out) that only this one has. `styled`: whether weights
-    of it come in several strides, pixels and decode rules, so that `--backbone-style` and `--decode-rule` apply. `part_of`: the backbone that this is the beginning of, so
-    that its ImageNet weights serve here.
+    of it come in several strides, pixels and decode rules, so that `--backbone-style` and `--decode-rule` apply.
+    `part_of`: the backbone that this is the beginning of, whose ImageNet weights serve here.
     """
 
     name: str

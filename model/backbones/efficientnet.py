@@ -59,7 +59,7 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite0(BackboneNetwork):
-    """images (B, 3, H, W), H and W multiples of 32 -> C2, C3, C4, C5 with 24, 40, 112, 320 channels at strides 4, 8, 16, 32.
+    """images (B, 3, H, W), H, W multiples of 32 -> C2 to C5 with 24, 40, 112, 320 channels at strides 4, 8, 16, 32.
 
     `stages`: how many of STAGES there are; without the last, C5 has 192 channels.
     """
