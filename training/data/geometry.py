@@ -19,6 +19,7 @@ from stc.training.config import TrainConfig
 
 Matrix = NDArray[np.float64]
 Size = tuple[int, int]  # (H, W)
+SHARP = 3.0  # pixels of the input per pixel of the picture, at most, in a close-up
 
 
 def shift(x: float, y: float) -> Matrix:
@@ -66,8 +67,8 @@ def random_view(
     plain, close = kind < config.plain_share, kind >= 1 - config.closeup_share
     if plain:
         matrix = letterbox(frame, target)
-    elif close and anchors:
-        return _closeup(rng, target, anchors, config)
+    elif close and (filled := _closeup(rng, target, anchors, config)) is not None:
+        return filled
     else:
         matrix = _random_scale(rng, frame, target, config)
     width, height = frame[1] * matrix[0, 0], frame[0] * matrix[1, 1]
@@ -149,11 +150,18 @@ def _random_scale(rng: np.random.Generator, frame: Size, target: Size, config: T
 
 def _closeup(
     rng: np.random.Generator, target: Size, anchors: Sequence[tuple[float, ...]], config: TrainConfig
-) -> Matrix:
-    """The largest object as large as the input, or up to `closeup_zoom` times so: what is seen of it is one object."""
+) -> Matrix | None:
+    """The largest object as large as the input, or up to `closeup_zoom` times so: what is seen of it is one object.
+
+    None where there is none that could be shown so and still be more than a blur.
+    """
+    if not anchors:
+        return None
     x1, y1, x2, y2 = max(anchors, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))[:4]
     fit = min(target[1] / max(x2 - x1, 1), target[0] / max(y2 - y1, 1))
-    scale = fit * math.exp(float(rng.uniform(0, math.log(config.closeup_zoom))))
+    if fit > SHARP:
+        return None
+    scale = min(SHARP, fit * math.exp(float(rng.uniform(0, math.log(config.closeup_zoom)))))
     x, y = (float(low + (high - low) * rng.uniform(0.3, 0.7)) for low, high in ((x1, x2), (y1, y2)))
     matrix = shift(target[1] / 2, target[0] / 2) @ scaling(scale, scale) @ shift(-x, -y)
     return mirror(target[1]) @ matrix if rng.random() < 0.5 else matrix
