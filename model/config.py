@@ -28,9 +28,12 @@ FIELDS: schema.Table = {
     "track_norm": schema.flag(),
     "head_norm": schema.choice("group", "batch"),
     "head_kernel": _KERNEL,
+    "tower_kernel": _KERNEL,
+    "tower_separable": schema.flag(),
     "mask_branch_channels": _CHANNELS,
     "mask_channels": schema.integer(1, 1024),
     "mask_layers": schema.integer(1, 64),
+    "mask_feats_stride": schema.integer(1, 1024),
     "sizes_of_interest": schema.items(schema.number(0, 1e6), 1, 8),
     "mask_out_stride": schema.integer(1, 1024),
     "classes": schema.items(schema.text(1000), 0, 10_000),
@@ -92,10 +95,13 @@ class ModelConfig:
         "group"  # "batch" keeps one set of statistics per level and folds into the convs
     )
     head_kernel: int = 3  # of the prediction layers, the controller among them
+    tower_kernel: int = 3  # of the class and box towers
+    tower_separable: bool = False  # these towers' convolutions are depthwise, then 1x1
     mask_branch_channels: int = 128
     mask_branch_convs: int = 4
     mask_channels: int = 8  # channels of mask_feats and of the dynamic layers
     mask_layers: int = 3
+    mask_feats_stride: int = 8  # of mask_feats; 4: the mask branch reads C2, too
     sizes_of_interest: tuple[float, ...] = (64, 128, 256, 512, 1024)
     mask_out_stride: int = 4  # of `masks`: logits are upsampled to it before the sigmoid
     classes: tuple[str, ...] = ()
@@ -134,9 +140,13 @@ class ModelConfig:
             raise ValueError(f"shortest_edge {self.shortest_edge}: the shorter side exceeds the longer one's limit")
         if self.max_detections > self.pre_nms_topk:
             raise ValueError(f"max_detections {self.max_detections} exceeds pre_nms_topk {self.pre_nms_topk}")
-        if self.strides[0] % self.mask_out_stride:
+        if len(self.strides) not in {4, 5}:
+            raise ValueError(f"{len(self.strides)} strides: the pyramid has P3 to P6 or to P7")
+        if self.mask_feats_stride not in {self.strides[0], self.strides[0] // 2}:
+            raise ValueError(f"mask_feats_stride {self.mask_feats_stride}: must be the stride of P3 or of C2")
+        if self.mask_feats_stride % self.mask_out_stride:
             raise ValueError(
-                f"mask_out_stride {self.mask_out_stride} does not divide the mask stride {self.strides[0]}"
+                f"mask_out_stride {self.mask_out_stride} does not divide the mask stride {self.mask_feats_stride}"
             )
 
     @property
@@ -154,8 +164,8 @@ class ModelConfig:
         return MaskHeadAttributes(
             channels=self.mask_channels,
             layers=self.mask_layers,
-            stride=self.strides[0],
-            upsample=self.strides[0] // self.mask_out_stride,
+            stride=self.mask_feats_stride,
+            upsample=self.mask_feats_stride // self.mask_out_stride,
         )
 
     @property
@@ -222,5 +232,18 @@ STC_LITE = ModelConfig(
     max_detections=50,
 )
 
-PRESETS = {"r50": R50, "r101": R101, "stc-lite": STC_LITE}
+# No P7, C5 of 192 channels, wider and lighter towers: room for a larger input and masks of twice the resolution.
+STC_LITE_2 = STC_LITE.with_(
+    backbone="efficientnet-lite0-192",
+    strides=(8, 16, 32, 64),
+    sizes_of_interest=(64, 128, 256, 512),
+    tower_kernel=5,
+    tower_separable=True,
+    mask_feats_stride=4,
+    mask_branch_channels=48,
+    mask_branch_convs=1,
+    input_size=(288, 512),
+)
+
+PRESETS = {"r50": R50, "r101": R101, "stc-lite": STC_LITE, "stc-lite-2": STC_LITE_2}
 PRESET_OF = {config.backbone: name for name, config in PRESETS.items()}  # of each backbone
