@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Annotated, Any, Literal, TypedDict, get_origin, get_type_hints
 
+from stc.errors import InputError
 from stc.runtime import schema
 from stc.runtime.letterbox import Letterbox, Resize
 from stc.runtime.mask_head_op import part_sizes
 
+MIN_SIZE, MAX_SIZE = 32, 4096  # pixels of a side that `--size` may ask for
 DIVISOR = 32  # pixels; pictures are padded to sides of multiples of it, as the pyramid needs
 MSRA_MEAN = (103.53, 116.28, 123.675)  # BGR, of the ResNets that detectron2 publishes
 # What the fields of a config from a file must be. Sizes are bounded so that a network of them can be thought of.
@@ -20,6 +23,14 @@ Share = Annotated[float, schema.number(0, 1)]
 Pixels = Annotated[tuple[int, int], schema.items(schema.integer(1, 8192), 2, 2)]
 LevelSizes = Annotated[tuple[float, ...], schema.items(schema.number(0, 1e6), 1, 8)]
 Colour = tuple[float, float, float]
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`HxW`, as `--size` takes it -> (H, W) pixels. Raises InputError for anything else, or a side beyond 32..4096."""
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    if match is None or not all(MIN_SIZE <= int(side) <= MAX_SIZE for side in match.groups()):
+        raise InputError(f"--size {text}: must be HEIGHTxWIDTH, {MIN_SIZE} to {MAX_SIZE} pixels each, such as 360x640")
+    return int(match[1]), int(match[2])
 
 
 class MaskHeadAttributes(TypedDict):

@@ -13,7 +13,7 @@ from stc.errors import IncompatibleError, InputError
 from stc.files import sha256, write_text
 from stc.runtime import schema
 from stc.runtime.bundle import engine_record
-from stc.runtime.letterbox import RESIZE_RULES, Letterbox
+from stc.runtime.letterbox import RESIZE_RULES, Letterbox, sizes_in_words
 from stc.runtime.tracking import config as tracker_config
 
 SCHEMA = 1
@@ -108,9 +108,8 @@ class Passport:
     @property
     def sizes_in_words(self) -> str:
         """What becomes of frames."""
-        if self.shortest_edge is None:
-            return "{}x{}".format(*self.input_size)
-        return "any shape: shorter side {}, longer at most {}".format(*self.shortest_edge)
+        words = sizes_in_words(self.input_size, self.shortest_edge)
+        return words if self.shortest_edge is None else f"any shape: {words}"
 
     def metadata(self) -> dict[str, Any]:
         """What the ONNX metadata holds: everything but the engine made of that file, and the files' hashes."""
