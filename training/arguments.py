@@ -95,9 +95,7 @@ def parser() -> argparse.ArgumentParser:
         choices=("msra", "torchvision"),
         help="how the ResNet in --init was trained, where its names do not tell (default: msra)",
     )
-    model(
-        "--size", type=parse_size, metavar="HxW", help="input size (default: that of --init or --config)"
-    )
+    model("--size", type=parse_size, metavar="HxW", help="input size (default: that of --init or --config)")
     run = command.add_argument_group("run").add_argument
     run("--output", type=Path, required=True, metavar="DIR", help="folder of the run")
     length = command.add_mutually_exclusive_group()
