@@ -135,6 +135,11 @@ def shortest_edge_size(frame_size: tuple[int, int], edges: tuple[int, int], resi
     return max(1, int(scaled_h + 0.5)), max(1, int(scaled_w + 0.5))
 
 
+def sizes_in_words(input_size: tuple[int, int], edges: tuple[int, int] | None) -> str:
+    """What becomes of frames. edges: of a model that takes any size, as in `shortest_edge_size`."""
+    return "{}x{}".format(*input_size) if edges is None else "shorter side {}, longer at most {}".format(*edges)
+
+
 def check_frame(frame: Any) -> tuple[int, int]:
     """The (H, W) of a frame. Raises InputError unless it is a uint8 (H, W, 3) array with at least one pixel, or YUV."""
     if isinstance(frame, YuvFrame):

@@ -29,6 +29,13 @@ COLUMNS = (
     *("objects", "tracks", "AP", "AP50", "AP75", "APs", "APm", "APl", "AP_light", "AP_medium", "AP_heavy"),
     *("AR1", "AR10", "AR100", "HOTA", "IDF1", "IDSW"),
 )
+# Options that only --model has, and why results need none.
+OF_A_MODEL = {
+    "frames": "are scored without pictures",
+    "tracker": "have their ids",
+    "device": "are computed already",
+    "write_results": "are written already",
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -67,14 +74,9 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser().parse_args(argv)
     if arguments.model and not arguments.frames:
         raise InputError("--model needs the pictures: add --frames DIR")
-    if arguments.results and arguments.frames:
-        raise InputError("--results are scored without pictures: leave out --frames")
-    if arguments.results and arguments.tracker:
-        raise InputError("--results have their ids: leave out --tracker")
-    if arguments.results and arguments.device:
-        raise InputError("--results are computed already: leave out --device")
-    if arguments.results and arguments.write_results:
-        raise InputError("--results are written already: leave out --write-results")
+    for name, why in OF_A_MODEL.items():
+        if arguments.results and getattr(arguments, name):
+            raise InputError(f"--results {why}: leave out --{name.replace('_', '-')}")
     if not (math.isfinite(arguments.fps) and arguments.fps > 0):
         raise InputError(f"--fps must be a positive number; got {arguments.fps}")
     if not (math.isfinite(arguments.min_area) and arguments.min_area >= 0):

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 
 from stc.benchmarks.models import memory
 from stc.errors import InputError
-from stc.runtime.bundle.files import PLAN_SUFFIXES
+from stc.runtime.bundle.files import CHECKPOINT_SUFFIXES, PLAN_SUFFIXES
 from stc.runtime.machine import device as devices
 from stc.runtime.machine.device import FIRST_GPU
 from stc.runtime.session import Session
 
 if TYPE_CHECKING:
     from stc.benchmarks.models.pytorch import TorchBackend
-
-CHECKPOINT_SUFFIXES = {".pth", ".pt", ".pkl", ".safetensors", ".ckpt", ".bin", ".tar"}
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,9 @@ from stc.runtime.machine.plugin import Plugin
 
 logger = logging.getLogger(__name__)
 
+# What names tell before anything is read. Of checkpoints the content tells the form, see stc.model.checkpoint.reading.
 PLAN_SUFFIXES = {".plan", ".engine"}
+CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".pkl", ".tar")
 
 
 @dataclass(frozen=True)
@@ -102,14 +104,18 @@ def precision(known: Passport, path: Path) -> str:
     return str(known.precision.get("files", {}).get(name, "fp32"))
 
 
+def of_precision(known: Passport, precision: str) -> str | None:
+    """The ONNX file of a bundle that is of that precision; None where it was not asked for."""
+    return next((name for name, kind in known.precision.get("files", {}).items() if kind == precision), None)
+
+
 def _of_gpu(folder: Path) -> str:
     if (folder / ENGINE_FILE).is_file():
         return ENGINE_FILE
     if not (folder / passport.FILE_NAME).is_file():
         return MODEL_FILE
-    kinds = passport.read(folder).precision.get("files", {})
-    half = (name for name, kind in kinds.items() if kind == "fp16" and (folder / name).is_file())
-    return next(half, MODEL_FILE)
+    half = of_precision(passport.read(folder), "fp16")
+    return half if half is not None and (folder / half).is_file() else MODEL_FILE
 
 
 def _onnx(path: Path, device: Device | None, beside: Passport | None) -> OnnxFile:

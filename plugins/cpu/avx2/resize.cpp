@@ -1,4 +1,3 @@
-// The standard headers come before the pragma: their inline functions are shared with code that must run anywhere.
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -6,14 +5,10 @@
 #include <cstring>
 
 #include "../resize.h"
+#include "../simd/target.h"
 #include "rows_first.h"
 
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2")
-#endif
+STC_TARGET("avx2")
 
 namespace stc::cpu {
 namespace {
@@ -109,9 +104,5 @@ ResizeKernels avx2_resize() { return {columns, rows, blend_rows_avx2, blend_pixe
 
 }  // namespace stc::cpu
 
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+STC_TARGET_END
 #endif

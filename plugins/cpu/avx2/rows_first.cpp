@@ -1,4 +1,3 @@
-// The standard headers come before the pragma: their inline functions are shared with code that must run anywhere.
 #if defined(__x86_64__)
 #include "rows_first.h"
 
@@ -9,13 +8,9 @@
 #include <cstring>
 
 #include "../portable/rows_first.h"
+#include "../simd/target.h"
 
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2")
-#endif
+STC_TARGET("avx2")
 
 namespace stc::cpu {
 namespace {
@@ -177,9 +172,5 @@ void dots_avx2(const Dots& dots, const int16_t* row, int32_t* target) {
 
 }  // namespace stc::cpu
 
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+STC_TARGET_END
 #endif
