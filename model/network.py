@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from torch import Tensor, nn
 
 from stc.model.backbones import known as backbones
 from stc.model.config import ModelConfig
-from stc.model.decode import FrameSize, RawOutputs, TopK, decode, stable_top_k
+from stc.model.decode import FrameSize, Predictions, RawOutputs, TopK, decode, stable_top_k
 from stc.model.head import Head
 from stc.model.mask_head import dynamic_mask_head
 from stc.model.normalise import normalise
@@ -35,11 +36,25 @@ class STC(nn.Module):
 
     def trace(self, images: Tensor) -> tuple[dict[str, Tensor], RawOutputs]:
         """`forward`, with the backbone's C3 to C5 and the pyramid's P3 to P7 by name, for comparison stage by stage."""
-        features = self.backbone(images.to(self.fpn.p6.weight.dtype))
-        pyramid = self.fpn(features)
-        stages = {f"c{level}": feature for level, feature in enumerate(features, 3)}
-        stages |= {f"p{level}": feature for level, feature in enumerate(pyramid, 3)}
+        stages, pyramid = pyramid_of(images, self.backbone, self.fpn)
         return stages, RawOutputs(**self.head(pyramid), mask_feats=self.mask_branch(pyramid))
+
+
+def pyramid_of(images: Tensor, backbone: nn.Module, fpn: FPN) -> tuple[dict[str, Tensor], list[Tensor]]:
+    """P3 to P7 of images (B, 3, Hp, Wp), and C3 to C5 with them by name; in the dtype of the weights."""
+    features = backbone(images.to(fpn.p6.weight.dtype))
+    pyramid = fpn(features)
+    stages = {f"c{level}": feature for level, feature in enumerate(features, 3)}
+    return stages | {f"p{level}": feature for level, feature in enumerate(pyramid, 3)}, pyramid
+
+
+class Network(Protocol):
+    """What is deployed: an `STC`, or one that computes less (`stc.model.kept`)."""
+
+    @property
+    def config(self) -> ModelConfig: ...
+
+    def trace(self, images: Tensor) -> tuple[dict[str, Tensor], Predictions]: ...
 
 
 class STCDeploy(nn.Module):
@@ -49,7 +64,7 @@ class STCDeploy(nn.Module):
     """
 
     def __init__(
-        self, model: STC, mask_head: Callable[..., Tensor] = dynamic_mask_head, top_k: TopK = stable_top_k
+        self, model: Network, mask_head: Callable[..., Tensor] = dynamic_mask_head, top_k: TopK = stable_top_k
     ) -> None:
         super().__init__()
         self.model = model
@@ -92,6 +107,4 @@ class STCDeploy(nn.Module):
         if found.embeddings is not None:
             outputs["embeddings"] = found.embeddings
         stages = {"images": images, **stages, "mask_feats": raw.mask_feats}
-        for name in ("logits", "centerness", "ltrb", "params", "embeddings"):
-            stages |= {f"{name}_p{level}": value for level, value in enumerate(getattr(raw, name), 3)}
-        return stages, outputs
+        return stages | raw.stages(found), outputs
