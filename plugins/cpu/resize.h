@@ -81,6 +81,9 @@ ResizeKernels portable_resize();
 #if defined(__x86_64__)
 ResizeKernels avx2_resize();  ///< only to be called where the machine has AVX2
 #endif
+#if defined(__aarch64__)
+ResizeKernels neon_resize();
+#endif
 
 /// ResizeKernels::columns from target pixel `begin` on, without vectors: for what none fits.
 void resize_columns_from(int begin, const ResizeAxis& x, const uint8_t* const* rows, int width, int count,

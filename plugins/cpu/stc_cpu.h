@@ -40,8 +40,8 @@ STC_API int32_t stc_cpu_abi(void);
    callers that lay them out themselves; 0 for another number. */
 STC_API int32_t stc_cpu_struct_size(int32_t which);
 
-/* "avx512", "avx2" or "portable": chosen once, by what the machine can do. The environment variable STC_CPU=avx2 or
-   STC_CPU=portable, read on the first call, rules out the ones before it. */
+/* "avx512", "avx2", "neon" or "portable": chosen once, by what the machine can do. The environment variable
+   STC_CPU=avx2 or STC_CPU=portable, read on the first call, rules out the ones before it. */
 STC_API const char* stc_cpu_kernels(void);
 
 /* `threads`: at most so many, the calling one included, and never more than 256. */

@@ -1,6 +1,7 @@
 // The C interface over many sizes, in heap buffers of exactly the size that is needed, against double precision; and
-// from several threads and a forked child. `check sizes` or `check threads`; exits with 1 on the first deviation.
-// Built under sanitizers, and for other machines, by tests/plugins/test_cpu_library.py.
+// from several threads and a forked child. `check sizes`, `check threads` or `check fork`; exits with 1 on the first
+// deviation. Prints a digest of what must be the same bytes whatever the instruction set, resized pictures and masks,
+// and the set. Built under sanitizers, and for Arm, by tests/plugins/test_cpu_library.py.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +18,12 @@
 #include "reference.h"
 
 namespace {
+
+thread_local uint64_t digest = 14695981039346656037u;  // FNV-1a's
+
+void add_to_digest(const uint8_t* bytes, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) digest = (digest ^ bytes[i]) * 1099511628211u;
+}
 
 void mask_head(Random& random, int threads) {
   const int networks[][2] = {{8, 3}, {8, 2}, {4, 3}, {16, 3}};
@@ -196,6 +203,7 @@ void frame_masks(Random& random, int threads) {
   Buffer<uint32_t> bits = buffer<uint32_t>(int64_t{n} * frame[0] * words);
   Buffer<int64_t> ends = buffer<int64_t>(n), areas = buffer<int64_t>(n);
   require(stc_cpu_dense_masks(&op, 0, dense.get(), threads) == STC_OK, "dense: status");
+  add_to_digest(dense.get(), n * pixels);
   halves(op, threads);
   outlines(op, dense.get(), threads);
   require(stc_cpu_bit_masks(&op, 0, bits.get(), threads) == STC_OK, "bits: status");
@@ -315,6 +323,7 @@ void resize_rows_first(Random& random, int threads, const Axis& y, const Axis& x
                       {y.first.get(), y.weights.get(), to[0], y.taps},
                       {x.first.get(), x.weights.get(), to[1], x.taps}};
   require(stc_cpu_resize(&op, threads) == STC_OK, "resize: status");
+  add_to_digest(target.get(), int64_t{3} * to[0] * to[1]);
   for (int i = 0; i < 3 * to[0] * to[1]; ++i) {
     const int o = i / (3 * to[1]), p = i / 3 % to[1], c = i % 3;
     double sum = 0;
@@ -362,6 +371,7 @@ void resize_yuv(Random& random, int threads) {
                           {chroma_x.first.get(), chroma_x.weights.get(), to[1], 2},
                           {0, 1 << 13, 12000, 3000, 6000, 12000}};
   require(stc_cpu_resize_yuv(&op, threads) == STC_OK, "yuv: status");
+  add_to_digest(target.get(), int64_t{3} * to[0] * to[1]);
   for (int i = 0; i < 3 * to[0] * to[1]; ++i) {
     const int o = i / (3 * to[1]), p = i / 3 % to[1];
     double sum = 0;
@@ -394,6 +404,7 @@ void resize(Random& random, int threads) {
                       {y.first.get(), y.weights.get(), to[0], y.taps},
                       {x.first.get(), x.weights.get(), to[1], x.taps}};
   require(stc_cpu_resize(&op, threads) == STC_OK, "resize: status");
+  add_to_digest(target.get(), int64_t{3} * to[0] * to[1]);
   for (int i = 0; i < 3 * to[0] * to[1]; ++i) {
     const int row = i / (3 * to[1]), col = i / 3 % to[1], channel = i % 3;
     const double expected = y.mean(row, from[0], [&](int r) {
@@ -412,7 +423,7 @@ void everything(int seed, int threads) {
   resize_yuv(random, threads);
 }
 
-/// Callers who share the pool, with a child that is forked in the middle and has to start its own.
+/// Callers who share the pool.
 void at_once() {
   everything(0, 3);  // the workers are there
   std::vector<std::thread> callers;
@@ -422,6 +433,11 @@ void at_once() {
     });
   }
   for (std::thread& caller : callers) caller.join();
+}
+
+/// A child that is forked while the pool has workers has to start its own.
+void forked() {
+  everything(0, 3);
   const pid_t child = fork();
   if (child == 0) {
     everything(1, 3);
@@ -441,9 +457,11 @@ int main(int arguments, char** argument) {
     for (int seed = 0; seed < (arguments > 2 ? std::atoi(argument[2]) : 400); ++seed) everything(seed, 1 + seed % 3);
   } else if (what == "threads") {
     at_once();
+  } else if (what == "fork") {
+    forked();
   } else {
-    std::fprintf(stderr, "usage: check sizes [COUNT] | threads\n");
+    std::fprintf(stderr, "usage: check sizes [COUNT] | threads | fork\n");
     return 2;
   }
-  std::printf("%s: %s\n", what.c_str(), stc_cpu_kernels());
+  std::printf("%s: %016llx %s\n", what.c_str(), static_cast<unsigned long long>(digest), stc_cpu_kernels());
 }
