@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "../resize.h"
+#include "linear.h"
 #include "rows_first.h"
 
 namespace stc::cpu {
@@ -85,7 +86,9 @@ void rows(const ResizeAxis& y, int pixel, const uint8_t* const* rows, int bytes,
 
 }  // namespace
 
-ResizeKernels neon_resize() { return {columns, rows, blend_rows_neon, blend_pixels_neon, blend_few_neon, dots_neon}; }
+ResizeKernels neon_resize() {
+  return {columns, rows, blend_rows_neon, blend_pixels_neon, interpolate_pixels_neon, interpolate_rows_neon, dots_neon};
+}
 
 }  // namespace stc::cpu
 #endif

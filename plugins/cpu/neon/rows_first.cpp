@@ -79,44 +79,6 @@ void blend_pixels_neon(const ShortAxis& x, const int16_t* row, Spacing spacing, 
   }
 }
 
-void blend_few_neon(const ShortAxis& x, const int16_t* weights, int bits, const SourceRows& rows, uint8_t* target) {
-  constexpr int kRead = 8;  // bytes: two pixels, whatever their spacing
-  const Spacing spacing = rows.spacing;
-  const int begin = std::min(0, spacing.pixel) + std::min(0, (kChannels - 1) * spacing.channel);
-  // The channels of the first pixel, then those of the second, as 16 bits.
-  uint8_t order[16];
-  std::memset(order, 0xff, sizeof order);
-  for (int p = 0; p < 2; ++p) {
-    for (int c = 0; c < kChannels; ++c) {
-      const int element = p * spacing.pixel + c * spacing.channel - begin;
-      for (int i = 0; i < 2; ++i) order[8 * p + 2 * c + i] = static_cast<uint8_t>(2 * element + i);
-    }
-  }
-  const uint8x16_t channels = vld1q_u8(order);
-  const int between = bits - kBetween, shift = x.bits + kBetween;
-  const int32x4_t half_between = vdupq_n_s32(1 << between >> 1), by_between = vdupq_n_s32(-between);
-  const int32x4_t half = vdupq_n_s32(1 << shift >> 1), by = vdupq_n_s32(-shift);
-  const int64_t origin = rows.origin + begin;
-  for (int pixel = 0; pixel < x.size; ++pixel, target += kChannels) {
-    const int64_t at = origin + int64_t{x.first[pixel]} * spacing.pixel;
-    if (at < 0 || at + kRead > rows.bytes) {
-      blend_one(x, pixel, weights, bits, rows, target);
-      continue;
-    }
-    const int16x8_t one = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(rows.first + at)));
-    const int16x8_t other = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(rows.second + at)));
-    int32x4_t low = vmlal_n_s16(half_between, vget_low_s16(one), weights[0]);
-    int32x4_t high = vmlal_high_n_s16(half_between, one, weights[0]);
-    low = vshlq_s32(vmlal_n_s16(low, vget_low_s16(other), weights[1]), by_between);
-    high = vshlq_s32(vmlal_high_n_s16(high, other, weights[1]), by_between);
-    const int16x8_t blended = vcombine_s16(vmovn_s32(low), vmovn_s32(high));
-    const int16x8_t pixels = vreinterpretq_s16_u8(vqtbl1q_u8(vreinterpretq_u8_s16(blended), channels));
-    const int16_t* along = x.weights + int64_t{pixel} * x.taps;
-    const int32x4_t sums = vmlal_n_s16(half, vget_low_s16(pixels), along[0]);
-    put(vshlq_s32(vmlal_high_n_s16(sums, pixels, along[1]), by), pixel + 1 == x.size, target);
-  }
-}
-
 void dots_neon(const Dots& dots, const int16_t* row, int32_t* target) {
   const int32x4_t half = vdupq_n_s32(1 << dots.shift >> 1), by = vdupq_n_s32(-dots.shift);
   int pixel = 0;

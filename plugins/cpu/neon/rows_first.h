@@ -10,8 +10,6 @@ void blend_rows_neon(const int16_t* weights, int taps, int bits, const uint8_t* 
 
 void blend_pixels_neon(const ShortAxis& x, const int16_t* row, Spacing spacing, uint8_t* target);
 
-void blend_few_neon(const ShortAxis& x, const int16_t* weights, int bits, const SourceRows& rows, uint8_t* target);
-
 void dots_neon(const Dots& dots, const int16_t* row, int32_t* target);
 
 }  // namespace stc::cpu
