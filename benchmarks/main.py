@@ -137,7 +137,8 @@ def _report(
     serial = scenario.name in {"single-stream", "paced"}
     seen = [group for group in zip(candidates, measured.samples, proofs, strict=False) if group[1].turns]
     models = tuple(
-        model_report(candidate, samples, proof, pictures.size, serial=serial) for candidate, samples, proof in seen
+        model_report(candidate, samples, proof, pictures.size, pictures.decode, serial=serial)
+        for candidate, samples, proof in seen
     )
     fps = getattr(scenario, "fps", None)
     run_wide = cautions.of_run(
