@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +19,17 @@ from stc.runtime.bundle import files as model_files
 from stc.runtime.bundle.passport import Passport
 from stc.runtime.letterbox import AnyFrame
 from stc.runtime.native.library import Library
+from stc.runtime.processors import processors
 from stc.runtime.result import Result
-from stc.runtime.stream import Stream, step
+from stc.runtime.step import step
+from stc.runtime.stream import Stream
 from stc.runtime.tracking import config as tracker_config
 from stc.runtime.tracking.config import TrackerConfig
 
 if TYPE_CHECKING:
     from stc.runtime.video.frame import Frame, Source
+
+IN_FLIGHT = 3  # frames: one is prepared, one in the engine, one with the tracker
 
 
 class Session:
@@ -85,6 +90,9 @@ class Session:
         self.file: Path | None
         self.precision: str
         self._backend, self.passport = loading.load(file, threads, found)
+        # An engine on the CPU computes on as many processors as it has threads (None: on all), and what runs beside it
+        # on those takes them from it.
+        self._spare = self._backend.device != "cpu" or (threads is not None and threads < processors())
         self.file, self.precision = file.path, loading.precision(file.path, self.passport, self._backend)
         self._adjust(str(file.path), score_threshold, classes, tracker)
 
@@ -98,7 +106,7 @@ class Session:
         self = cls.__new__(cls)
         found = loading.native_library(native, None)
         self.native = found if isinstance(found, Library) else None
-        self._backend, self.passport = backend, passport
+        self._backend, self.passport, self._spare = backend, passport, True
         self.file, self.precision = None, str(passport.precision.get("type", "fp32"))
         self._adjust(name, None, None, None)
         return self
@@ -107,6 +115,7 @@ class Session:
         self, where: str, score_threshold: float | None, classes: Iterable[str] | None, tracker: TrackerConfig | None
     ) -> None:
         self._where = where
+        self._streams: WeakSet[Stream] = WeakSet()
         try:
             contract.check(self.passport, self._backend.inputs, self._backend.outputs, where)
             self.score_threshold = selection.threshold(self.passport, score_threshold)
@@ -126,7 +135,11 @@ class Session:
         raise ProcessBoundError("a session belongs to its process; make one in each: Session(path)")
 
     def close(self) -> None:
-        """Give back the engine's memory; its streams take no more frames. Closing twice is harmless."""
+        """Give back the engine's memory, once frames in flight are answered; its streams take no more frames. Closing
+        twice is harmless.
+        """
+        for stream in list(self._streams):
+            stream.settle()
         self._backend.close()
 
     @property
@@ -160,19 +173,25 @@ class Session:
         *,
         score_threshold: float | None = None,
         classes: Iterable[str] | None = None,
+        in_flight: int | None = None,
     ) -> Stream:
         """A new video. `fps` spaces the frames that come without a time; `name` appears in messages.
 
-        tracker, score_threshold, classes: of this stream; None: the session's. Raises InputError as `Session` does.
+        tracker, score_threshold, classes: of this stream; None: the session's. in_flight: how many frames `submit` has
+        on their way at once, each with buffers of its own; None: 3, one for each stage, or 1 where an engine on the CPU
+        has all processors (`threads`), from which the others would take time. Raises InputError as `Session` does.
         """
-        return Stream(
+        stream = Stream(
             self,
             tracker or self.tracker_config,
             name=name,
             fps=fps,
             score_threshold=None if score_threshold is None else selection.threshold(self.passport, score_threshold),
             wanted=None if classes is None else selection.wanted(self.passport, classes),
+            in_flight=(IN_FLIGHT if self._spare else 1) if in_flight is None else in_flight,
         )
+        self._streams.add(stream)
+        return stream
 
     def track(
         self,
