@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -15,13 +15,15 @@ from stc.runtime.yuv import MATRICES, Colours, colours
 Layout = Literal["bgr", "rgb", "bgra", "rgba", "gray", "nv12"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 _CHANNELS = {"bgr": 3, "rgb": 3, "bgra": 4, "rgba": 4, "gray": 1}
+MOST_BYTES = 4  # from one pixel to the next
 GpuOf = Callable[[int], "int | None"]  # the GPU whose memory an address is; None: of none
 
 
 @dataclass(frozen=True, eq=False)
 class DeviceFrame:
     """A frame in GPU memory, uint8: `picture` is another library's array with `__dlpack__` or
-    `__cuda_array_interface__` (PyTorch, CuPy, Numba, pycuda, decoders), with any strides that are not negative.
+    `__cuda_array_interface__` (PyTorch, CuPy, Numba, pycuda, decoders). Rows may lie apart, as those of a part of a
+    picture do; the bytes of a pixel lie side by side, pixels at most 4 bytes apart, and of NV12 all bytes of a row.
 
     layout: "bgr" or "rgb" (H, W, 3), "bgra" or "rgba" (H, W, 4, alpha is passed over), "gray" (H, W) or (H, W, 1), or
     "nv12": luma (H, W) with `chroma` (H / 2, W / 2, 2) or (H / 2, W), halves rounded up; without `chroma`, `picture` is
@@ -59,7 +61,7 @@ class Plane:
 @dataclass(frozen=True, eq=False)
 class Placed:
     """A frame of `size` (H, W) where it lies: one plane of pixels, whose channels are read as blue, green and red, or
-    NV12's `planes` y, u and v with its `colours` (`yuv.colours`; None: no YUV).
+    NV12's two `planes` with its `colours` (`yuv.colours`; None: no YUV).
 
     streams: what is still being written, is written there. owner: keeps the memory alive.
     """
@@ -130,8 +132,17 @@ def _pixels(array: Strided, layout: str) -> tuple[tuple[int, int], Plane]:
         raise InputError(f"a frame of layout {layout!r} must be uint8 {wanted}; got {array.shape}{last and ';' + last}")
     row, pixel, channel = strides
     if layout in ("rgb", "rgba"):  # blue is the third
-        return shape[:2], Plane(array.pointer + 2 * channel, row, pixel, -channel)
-    return shape[:2], Plane(array.pointer, row, pixel, 0 if layout == "gray" else channel)
+        plane = Plane(array.pointer + 2 * channel, row, pixel, -channel)
+    else:
+        plane = Plane(array.pointer, row, pixel, 0 if layout == "gray" else channel)
+    if shape[1] == 1:  # of one pixel NumPy and DLPack may say any stride
+        plane = replace(plane, pixel=channels)
+    if not channels <= plane.pixel <= MOST_BYTES or (channels > 1 and channel != 1):
+        raise InputError(
+            f"a frame uint8 {array.shape} with strides {array.strides}: the bytes of a pixel must lie side by side, "
+            "and pixels at most 4 bytes apart; make it contiguous, channels last: array.contiguous()"
+        )
+    return shape[:2], plane
 
 
 def _nv12(luma: Strided, chroma: Strided | None = None) -> tuple[tuple[int, int], tuple[Plane, ...]]:
@@ -150,12 +161,17 @@ def _nv12(luma: Strided, chroma: Strided | None = None) -> tuple[tuple[int, int]
         below = luma.pointer + height * row
         chroma = Strided(below, (height // 2, width), luma.strides, luma.dtype, luma.owner)
     half = (height + 1) // 2, (width + 1) // 2
+    if pixel != 1 and width > 1:
+        raise InputError(f"luma of NV12 {luma.shape} with strides {luma.strides}: bytes of a row must lie side by side")
     if chroma.shape == (half[0], 2 * half[1]):
         down, unit = chroma.strides
-        u, v = Plane(chroma.pointer, down, 2 * unit), Plane(chroma.pointer + unit, down, 2 * unit)
+        across = 2 * unit
     elif chroma.shape == (*half, 2):
         down, across, unit = chroma.strides
-        u, v = Plane(chroma.pointer, down, across), Plane(chroma.pointer + unit, down, across)
     else:
         raise InputError(f"chroma of NV12 {(height, width)} must be uint8 {(*half, 2)}; got {chroma.shape}")
-    return (height, width), (Plane(luma.pointer, row, pixel), u, v)
+    if unit != 1 or (across != 2 and half[1] > 1):
+        raise InputError(
+            f"chroma of NV12 {chroma.shape} with strides {chroma.strides}: bytes of a row must lie side by side"
+        )
+    return (height, width), (Plane(luma.pointer, row, 1), Plane(chroma.pointer, down, 2))
