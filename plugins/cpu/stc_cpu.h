@@ -115,13 +115,6 @@ typedef struct {
   int64_t row, pixel;
 } stc_plane;
 
-/* From levels to colours, in 2^-13, each factor below 4: with l = luma * (y - black), blue is l + blue_u * (u - 128),
-   green l - green_u * (u - 128) - green_v * (v - 128), red l + red_v * (v - 128); clipped to 0..255. */
-typedef struct {
-  int32_t black; /* a level, 0..255 */
-  int32_t luma, blue_u, green_u, green_v, red_v;
-} stc_yuv_colours;
-
 /* A frame as decoders give it, 4:2:0 (NV12: u and v are planes of 2 bytes a pixel), to a BGR picture: resized rows
    first plane by plane, and then converted. */
 typedef struct {

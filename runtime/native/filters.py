@@ -127,6 +127,19 @@ def halved(axis: Axis) -> Axis:
     return first // 2, merged
 
 
+def shortened(axis: Axis, most_bits: int) -> tuple[NDArray[np.int16], int]:
+    """The weights in 16 bits, int16 (taps, target), and of how many of them are the fraction: as many as fit, at most
+    `most_bits`. As the CPU library uses those of STC_ROWS_FIRST: at most 22 bits along y, 16 along x.
+    """
+    weights = axis[1].astype(np.int64)
+    greatest, bits = max(1, int(weights.max())), most_bits
+    while (greatest << bits >> FRACTION) + 1 > np.iinfo(np.int16).max:
+        bits -= 1
+    # The sums are rounded and not the weights, so that rounding adds up to nothing.
+    sums = np.cumsum(weights, axis=1) + (1 << (FRACTION - bits) >> 1) >> FRACTION - bits
+    return np.ascontiguousarray(np.diff(sums, axis=1, prepend=0).T.astype(np.int16)), bits
+
+
 def _between(first: NDArray[np.float64], share: NDArray[np.float64]) -> Axis:
     """Two taps: `share` (0..1) of the second."""
     return first.astype(np.int32), _shares(np.stack((np.zeros_like(share), 1 - share, np.ones_like(share)), axis=1))

@@ -13,7 +13,7 @@ import pytest
 
 from stc.errors import IncompatibleError, InputError
 from stc.runtime import Session
-from stc.runtime.backends.tensorrt.device_array import CUDA
+from stc.runtime.backends.tensorrt.dlpack import CUDA
 from stc.runtime.machine.machine import Gpu
 from tests.runtime import tiny_model
 from tests.runtime.backends import engine_bundle
