@@ -12,7 +12,7 @@ from stc.boundary import reason
 from stc.errors import IncompatibleError, InputError
 from stc.files import sha256, write_text
 from stc.runtime import schema
-from stc.runtime.bundle import engine_record
+from stc.runtime.bundle import cut_record, engine_record
 from stc.runtime.letterbox import RESIZE_RULES, Letterbox
 from stc.runtime.tracking import config as tracker_config
 
@@ -22,6 +22,10 @@ MODEL_FILE = "model.onnx"  # fp32: what a CPU runs, and the reference of all oth
 METADATA_KEY = "stc.passport"  # of the ONNX file
 MAX_BYTES = 16 << 20
 FIX = "re-export with: stc-export --ckpt FILE"
+ALONE = (
+    "{}: no passport.json beside it and none in its metadata, so not a model of stc-export; "
+    "make one with: stc-export --ckpt FILE"
+)
 
 # What a passport from a file must be before anything uses it. Sizes are bounded so that a frame and a memory of tracks
 # are; what only reports show may be anything.
@@ -63,6 +67,7 @@ FIELDS: schema.Table = {
     "tools": schema.mapping(_WORDS),
     "agreement": schema.mapping(schema.record({"verdict": _WORDS})),
     "flags": schema.record({"batch": schema.optional(schema.items(schema.integer(1, 1 << 16), 3, 3))}),
+    "cuts": schema.mapping(schema.record(cut_record.FIELDS, cut_record.REQUIRED)),
     "files": schema.mapping(schema.sha256()),
 }
 
@@ -99,6 +104,9 @@ class Passport:
     tools: dict[str, str] = field(default_factory=dict)  # versions of what made the files
     agreement: dict[str, Any] = field(default_factory=dict)  # per file: agreement with PyTorch fp32
     flags: dict[str, Any] = field(default_factory=dict)  # how the export was called
+    cuts: dict[str, Any] = field(
+        default_factory=dict
+    )  # model file name -> CutRecord of the graph without the mask head
     files: dict[str, str] = field(default_factory=dict)  # model file name -> sha256
     schema: int = SCHEMA
 
@@ -126,9 +134,9 @@ class Passport:
         return "any shape: shorter side {}, longer at most {}".format(*self.shortest_edge)
 
     def metadata(self) -> dict[str, Any]:
-        """What the ONNX metadata holds: everything but the engine made of that file, and the files' hashes."""
+        """What the ONNX metadata holds: everything but what was made of that file, and the files' hashes."""
         values = asdict(self)
-        del values["engine"], values["files"]
+        del values["engine"], values["cuts"], values["files"]
         return values
 
     def to_json(self) -> str:
