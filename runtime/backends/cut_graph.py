@@ -61,18 +61,18 @@ def without_head(model: Any, file: str) -> CutRecord | str:
     return CutRecord(file, found, tensors, tuple(value.name for value in added), dtype, shape)
 
 
-def beside(content: bytes, name: str) -> tuple[bytes, CutRecord] | None:
-    """The file that stands beside the ONNX file `name` with this `content`, and its record; None where it has no op to
-    take out.
+def beside(content: bytes, name: str) -> tuple[bytes, CutRecord]:
+    """What `stc-export` writes beside the ONNX file `name` with this `content`, and its record.
 
-    Wherever a weight's bytes are found in the content they are the right ones.
+    Wherever a weight's bytes are found in the content they are the right ones. Raises InputError for a graph that does
+    not end in the op.
     """
     import onnx
 
     model = onnx.load_from_string(content)
     record = without_head(model, file_of(name))
     if isinstance(record, str):
-        return None
+        raise InputError(f"{name}: {record}")
     position = 0
     for weight in model.graph.initializer:
         raw = weight.raw_data
