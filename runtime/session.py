@@ -18,6 +18,7 @@ from stc.runtime.bundle import contract
 from stc.runtime.bundle import files as model_files
 from stc.runtime.bundle.passport import Passport
 from stc.runtime.letterbox import AnyFrame
+from stc.runtime.machine.engine_names import EngineName
 from stc.runtime.native.library import Library
 from stc.runtime.processors import processors
 from stc.runtime.result import Result
@@ -50,6 +51,7 @@ class Session:
         model: str | Path,
         *,
         device: str | None = None,
+        engine: EngineName | None = None,
         threads: int | None = None,
         score_threshold: float | None = None,
         classes: Iterable[str] | None = None,
@@ -63,10 +65,14 @@ class Session:
             model: a bundle (folder of stc-export), its engine.plan, or an ONNX file, in a bundle or alone. The
                 passport and the file's SHA-256 are checked before a bundle's file is loaded, and an engine's record
                 against this machine before TensorRT is.
-            device: "cpu": ONNX Runtime runs model.onnx. "cuda:N": GPU number N of those that this process may use runs
-                the bundle's engine.plan, or where there is none ONNX Runtime's CUDA provider its model-fp16.onnx or
-                model.onnx; "cuda" is the first. None: "cuda" for a plan, else "cpu".
-            threads: CPU threads of ONNX Runtime and of the native library; None: one per physical core of the machine,
+            device: "cpu": an ONNX file, mostly model.onnx, is run by `engine`. "cuda:N": GPU number N of those that
+                this process may use runs the bundle's engine.plan, or where there is none ONNX Runtime's CUDA provider
+                its model-fp16.onnx or model.onnx; "cuda" is the first. "gpu", "gpu:N", "npu": Intel's, by OpenVINO
+                (never executed). None: "cuda" for a plan, else "cpu".
+            engine: "onnxruntime" or "openvino", and no other is tried. None: the fastest that is installed and that the
+                bundle's passport says finds what the model should (`stc.runtime.engines` has the rule); `engine` and
+                `file` of the session say which it is.
+            threads: CPU threads of the engine and of the native library; None: one per physical core of the machine,
                 or per processor that this process may use (affinity, a container's quota) where those are fewer.
             score_threshold: least score to keep, 0..1, not below the one baked into the model; None: that one.
             classes: names of the classes to keep; None: all.
@@ -83,7 +89,7 @@ class Session:
             MissingDependencyError: the engine's package is not installed.
             DeviceError: the GPU has too little memory for the engine.
         """
-        file = model_files.find(Path(model), device, trust=trust)
+        file = model_files.find(Path(model), device, engine=engine, trust=trust)
         found = loading.native_library(native, threads)
         self.native = found if isinstance(found, Library) else None
         self._backend: Backend
@@ -149,12 +155,12 @@ class Session:
 
     @property
     def engine(self) -> str:
-        """What computes, and its version: "ONNX Runtime 1.32.0, CPUExecutionProvider"."""
+        """What computes, and its version: "ONNX Runtime 1.32.0, CPUExecutionProvider", "OpenVINO 2026.4.1, CPU f32"."""
         return self._backend.engine
 
     @property
     def device(self) -> str:
-        """Where the model runs: "cpu", "cuda" (the first GPU) or "cuda:N"."""
+        """Where the model runs: "cpu", "cuda" (the first GPU) or "cuda:N"; in OpenVINO "gpu", "gpu:N" or "npu"."""
         return self._backend.device
 
     @property

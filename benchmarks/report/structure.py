@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.benchmarks.agreement.metrics import METRICS
 from stc.benchmarks.agreement.proof import Proof
 from stc.benchmarks.models.candidates import Candidate
 from stc.benchmarks.models.memory import growth
@@ -22,15 +23,6 @@ Array = NDArray[Any]
 SCHEMA = 1  # of the JSON file; docs/bench-report.md
 HEADLINES = (ENGINE, END_TO_END)
 Verdict = Literal["pass", "fail", "unproven"]
-AGREEMENT_FIELDS = (
-    "detections_matched",
-    "boxes_max_px",
-    "scores_max",
-    "mask_iou_min",
-    "mask_iou_p1",
-    "embedding_cos_min",
-    "ids_equal",
-)
 
 
 def outer_stages(stages: Iterable[str]) -> list[str]:
@@ -104,7 +96,7 @@ class ModelReport:
                 stage: {name: [i.low, i.high] for name, i in intervals.items()}
                 for stage, intervals in self.intervals.items()
             },
-            "agreement": None if agreement is None else {name: agreement[name] for name in AGREEMENT_FIELDS},
+            "agreement": None if agreement is None else {m.name: agreement[m.name] for m in METRICS if m.headline},
             "proof": None if self.proof is None else _proof(self.proof),
             "failures": list(self.failures),
             "samples_ms": {

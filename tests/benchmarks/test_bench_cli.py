@@ -97,7 +97,7 @@ def test_a_reference_with_too_little_in_it_is_unproven(proven_bundle: Path, tmp_
         (["{bundle}", "--scenario", "paced", "--fps", "nan"], 1, "positive"),
         (["{bundle}", "--reference", "missing.npz"], 1, "missing.npz"),
         (["{bundle}/engine.plan"], 1, "no such model"),
-        (["{bundle}", "--device", "npu"], 1, "unknown device 'npu'; known: cpu, cuda"),
+        (["{bundle}", "--device", "tpu"], 1, "unknown device 'tpu'; known: cpu, cuda"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_1(

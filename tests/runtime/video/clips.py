@@ -141,6 +141,7 @@ class BrightSession:
     A score of 0.5 lies below the tracker's `instant_score`, so a track takes three frames to be confirmed.
     """
 
+    engine = "a stand-in"
     score = 0.5
 
     def __init__(self, model: str, **options: Any) -> None:
