@@ -214,16 +214,19 @@ class Session:
                 picture = result.draw(frame)
 
         source: what `stc.runtime.video.open_source` takes, or what it gave. It is opened with the first frame, and
-        closed when the loop ends, however it ends. every: use only every Nth frame. The rest as in `stream`.
+        closed when the loop ends, however it ends. A recording that is opened here is read ahead where frames overlap
+        (`stream`). every: use only every Nth frame. The rest as in `stream`.
 
         Raises InputError for what cannot be read, and what `Stream` raises.
         """
+        from stc.runtime.video.ahead import results
         from stc.runtime.video.sources import open_source
 
+        opened = isinstance(source, (str, Path))  # another's may give one array again and again
         with open_source(source, every) if isinstance(source, (str, Path)) else source as frames:
             stream = self.stream(frames.name, frames.fps, tracker, score_threshold=score_threshold, classes=classes)
-            for frame in frames:
-                yield frame, stream(frame.image, frame.time)
+            with results(frames, stream, overlap=opened) as found:
+                yield from found
 
     def step(
         self, frames: Mapping[Stream, AnyFrame], times: Mapping[Stream, float | None] | None = None

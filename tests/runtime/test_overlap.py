@@ -209,6 +209,56 @@ def test_until_somebody_is_told_no_further_frame_is_tracked(session: Session) ->
     stream.close()
 
 
+def outcomes(seed: int, room: int) -> tuple[list[object], list[int]]:
+    """What a random program of submits and questions is told, and which frames reached the last stage.
+
+    The program is that of the seed; how long stages take is not.
+    """
+    random, jitter = np.random.default_rng(seed), np.random.default_rng()
+    tracked: list[int] = []
+
+    def stage(number: int) -> Callable[[tuple[int, int]], tuple[int, int]]:
+        def work(frame: tuple[int, int]) -> tuple[int, int]:
+            index, fails_in = frame
+            threading.Event().wait(jitter.choice([0.0, 0.0, 0.0005, 0.002]))
+            if fails_in == number:
+                raise InputError(f"frame {index}")
+            if number == 2:
+                tracked.append(index)
+            return frame
+
+        return work
+
+    overlap: Overlap[tuple[int, int]] = Overlap([stage(number) for number in range(3)], room, "stc stream")
+    handles: list[Handle[tuple[int, int]]] = []
+    told: list[object] = []
+
+    def ask(handle: Handle[tuple[int, int]]) -> None:
+        try:
+            told.append(handle.result(LONG)[0])
+        except (InputError, SkippedError) as error:
+            told.append((type(error).__name__, str(error)))
+
+    for _ in range(40):
+        if handles and random.random() < 0.4:
+            ask(handles[random.integers(len(handles))])
+        else:
+            handles.append(overlap.submit((len(handles), int(random.choice([0, 1, 2, *[9] * 9])))))
+    overlap.close()
+    for handle in handles:
+        ask(handle)
+    return told, tracked
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_an_error_takes_with_it_depends_on_no_timing(seed: int) -> None:
+    """One frame in flight works in the caller's thread: nothing can be out of order there."""
+    expected = outcomes(seed, 1)
+    assert any(isinstance(told, tuple) for told in expected[0])
+    for room in (2, 3, 8):
+        assert outcomes(seed, room) == expected
+
+
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), MemoryError("none left"), InputError("the engine refused")])
 def test_an_error_of_the_engine_comes_out_as_it_is(bundle: Path, error: Exception) -> None:
     backend = Watched(bundle)
