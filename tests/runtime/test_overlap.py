@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -341,6 +343,72 @@ def test_a_process_ends_although_a_frame_never_does() -> None:
         "overlap.submit(1)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=LONG, check=False).returncode == 0
+
+
+def test_ctrl_c_on_the_way_in_leaves_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(SimpleQueue):  # type: ignore[type-arg]
+        def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+            if item is not None and item.value == "interrupted":
+                raise KeyboardInterrupt
+            super().put(item)
+
+    monkeypatch.setattr("stc.runtime.overlap.SimpleQueue", Interrupted)
+    overlap: Overlap[str] = Overlap((str.upper,), 2, "stc stream")
+    for _ in range(5):
+        with pytest.raises(KeyboardInterrupt):
+            overlap.submit("interrupted")
+    assert not overlap.busy and [overlap.submit(text).result(LONG) for text in "abc"] == ["A", "B", "C"]
+    overlap.close()
+
+
+def test_a_machine_without_further_threads_says_so(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, started = threading.Thread.start, []
+
+    def refuse(thread: threading.Thread) -> None:
+        started.append(thread)
+        if len(started) == 3:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    stream = session.stream(in_flight=3)
+    with pytest.raises(InputError, match="can't start new thread; allow more threads: ulimit -u"):
+        stream.submit(OBJECT)
+    assert stream.submit(OBJECT).result(LONG).time == 0.0
+    stream.close()
+
+
+def test_an_interrupted_close_is_completed_by_the_next_frame(gated: Gated) -> None:
+    stream = session_of(gated).stream(in_flight=2)
+    first = stream.submit(OBJECT)
+    assert gated.entered.acquire(timeout=LONG)
+    interrupt = threading.Timer(0.1, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        interrupt.start()
+        stream.settle()
+    gated.go.set()
+    assert [stream.submit(OBJECT).result(LONG).time, first.result(LONG).time] == [pytest.approx(1 / 30), 0.0]
+    stream.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_process_is_told_that_the_threads_are_not_its_own() -> None:
+    code = (
+        "import os, warnings\n"
+        "from stc.errors import ProcessBoundError\n"
+        "from stc.runtime.overlap import Overlap\n"
+        "warnings.simplefilter('ignore')\n"
+        "overlap = Overlap((abs,), 2, 'lane')\n"
+        "assert overlap.submit(-1).result() == 1\n"
+        "if child := os.fork():\n"
+        "    raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+        "try:\n"
+        "    overlap.submit(-2)\n"
+        "except ProcessBoundError:\n"
+        "    overlap.close()\n"
+        "    os._exit(42)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=LONG, check=False).returncode == 42
 
 
 def test_an_engine_that_has_all_processors_shares_them_with_nobody(bundle: Path) -> None:
