@@ -419,6 +419,21 @@ def test_an_engine_that_has_all_processors_shares_them_with_nobody(bundle: Path)
         stream.close()
 
 
+@pytest.mark.parametrize("engine", [None, 1, 2, 7, 8, 99])
+def test_all_together_use_no_more_than_the_processors_there_are(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, engine: int | None
+) -> None:
+    monkeypatch.setattr("stc.runtime.session.processors", lambda: 8)
+    with Session(bundle, threads=engine) as session:
+        plain, forced = session.stream(), session.stream(in_flight=2)
+        spare = 8 - (engine or 8)
+        assert plain.in_flight == (3 if spare > 0 else 1)
+        assert session.native is not None and forced.native is not None and plain.native is not None
+        assert forced.native.threads == min(max(1, spare), session.native.threads)
+        assert plain.native.threads == (forced if spare > 0 else session).native.threads
+        assert forced(OBJECT).masks.rle() == session.stream(in_flight=1)(OBJECT).masks.rle()
+
+
 def test_fewer_than_one_frame_in_flight_are_refused(session: Session) -> None:
     with pytest.raises(InputError, match="in_flight=0: must be 1 or more"):
         session.stream(in_flight=0)
