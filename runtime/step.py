@@ -196,7 +196,5 @@ def _batches(jobs: Sequence[Job], largest: int) -> Iterator[Sequence[Job]]:
 
 def _stack(jobs: Sequence[Job], least: int) -> NDArray[np.uint8]:
     """The pictures; black ones, whose outputs nobody reads, fill up what a fixed batch size wants."""
-    if len(jobs) == 1 >= least:
-        return jobs[0].picture[None]
     padding = [np.zeros_like(jobs[0].picture)] * (least - len(jobs))
     return np.stack([*(job.picture for job in jobs), *padding])
