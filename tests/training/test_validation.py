@@ -39,6 +39,7 @@ def truth(stills: Source) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_weights_of_the_highest_ap_are_kept_and_a_run_that_went_back_scores_again(
     stills: Source, truth: Path, tmp_path: Path
 ) -> None:
