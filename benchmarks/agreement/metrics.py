@@ -109,7 +109,9 @@ _ROUNDED = Budget(
 # With eight bits or fewer of mantissa other locations win among faint rivals, and mean J, recall and switches against
 # ground truth stay (docs/measuring.md). So the promise is about what a user sees: float32's tracks are found again,
 # with masks that differ at the rim alone, under ids that hold. What rounding does is without direction: masks that all
-# move or grow one way are a fault however little they overlap less. Faint detections are reported, not limited.
+# move or grow one way are a fault however little they overlap less. Faint detections are reported, not limited. Ids
+# have the widest margin: an object that flickers breaks its track in one run and not in the other, now here, now there
+# (in a crowd at twelve frames a second 8 % of the rows, with equal switches against ground truth).
 _ACCURATE = Budget(
     margin=1e-2,
     limits={
@@ -119,8 +121,8 @@ _ACCURATE = Budget(
         "tracks_recall": 0.97,
         "tracks_precision": 0.97,
         "tracks_iou": 0.93,
-        "tracks_j": 0.9,
-        "tracks_ids": 0.97,
+        "tracks_j": 0.85,
+        "tracks_ids": 0.9,
     },
 )
 BUDGETS = {
