@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
@@ -85,7 +84,7 @@ def main(argv: Sequence[str]) -> int:
     from stc.annotations.file import read_annotations
     from stc.benchmarks.evaluation.evaluate import Evaluation
     from stc.benchmarks.evaluation.submission import check_name
-    from stc.files import check_outputs, messages, write_text
+    from stc.files import check_outputs, messages, write_json
     from stc.runtime.bundle.files import read_with
 
     if arguments.write_results:
@@ -111,7 +110,7 @@ def main(argv: Sequence[str]) -> int:
     text = "\n".join([*_clip_lines(clips), "", *_class_lines(report), *_interval_lines(intervals)])
     print(text, file=messages(arguments.json))
     if arguments.json:
-        write_text(arguments.json, json.dumps(_plain(report, intervals), indent=1, allow_nan=False) + "\n")
+        write_json(arguments.json, _plain(report, intervals), allow_nan=False)
     return 0
 
 
