@@ -67,10 +67,13 @@ class ModelConfig:
     # "batch" keeps one set of statistics per level and folds into the convs.
     head_norm: Literal["group", "batch"] = "group"
     head_kernel: Kernel = 3  # of the prediction layers, the controller among them
+    tower_kernel: Kernel = 3  # of the class and box towers
+    tower_separable: bool = False  # these towers' convolutions are depthwise, then 1x1
     mask_branch_channels: Channels = 128
     mask_branch_convs: Convs = 4
     mask_channels: Annotated[int, schema.integer(1, 1024)] = 8  # channels of mask_feats and of the dynamic layers
     mask_layers: Annotated[int, schema.integer(1, 64)] = 3
+    mask_feats_stride: Stride = 8  # of mask_feats; 4: the mask branch reads C2, too
     sizes_of_interest: LevelSizes = (64, 128, 256, 512, 1024)
     mask_out_stride: Stride = 4  # of `masks`: logits are upsampled to it before the sigmoid
     classes: Annotated[tuple[str, ...], schema.items(schema.text(1000), 0, 10_000)] = ()
@@ -111,9 +114,13 @@ class ModelConfig:
             raise ValueError(f"shortest_edge {self.shortest_edge}: the shorter side exceeds the longer one's limit")
         if self.max_detections > self.pre_nms_topk:
             raise ValueError(f"max_detections {self.max_detections} exceeds pre_nms_topk {self.pre_nms_topk}")
-        if self.strides[0] % self.mask_out_stride:
+        if len(self.strides) not in {4, 5}:
+            raise ValueError(f"{len(self.strides)} strides: the pyramid has P3 to P6 or to P7")
+        if self.mask_feats_stride not in {self.strides[0], self.strides[0] // 2}:
+            raise ValueError(f"mask_feats_stride {self.mask_feats_stride}: must be the stride of P3 or of C2")
+        if self.mask_feats_stride % self.mask_out_stride:
             raise ValueError(
-                f"mask_out_stride {self.mask_out_stride} does not divide the mask stride {self.strides[0]}"
+                f"mask_out_stride {self.mask_out_stride} does not divide the mask stride {self.mask_feats_stride}"
             )
 
     @property
@@ -131,8 +138,8 @@ class ModelConfig:
         return MaskHeadAttributes(
             channels=self.mask_channels,
             layers=self.mask_layers,
-            stride=self.strides[0],
-            upsample=self.strides[0] // self.mask_out_stride,
+            stride=self.mask_feats_stride,
+            upsample=self.mask_feats_stride // self.mask_out_stride,
         )
 
     @property
@@ -202,5 +209,18 @@ STC_LITE = ModelConfig(
     max_detections=50,
 )
 
-PRESETS = {"r50": R50, "r101": R101, "stc-lite": STC_LITE}
+# No P7, C5 of 192 channels, wider and lighter towers: room for a larger input and masks of twice the resolution.
+STC_LITE_2 = STC_LITE.with_(
+    backbone="efficientnet-lite0-192",
+    strides=(8, 16, 32, 64),
+    sizes_of_interest=(64, 128, 256, 512),
+    tower_kernel=5,
+    tower_separable=True,
+    mask_feats_stride=4,
+    mask_branch_channels=48,
+    mask_branch_convs=1,
+    input_size=(288, 512),
+)
+
+PRESETS = {"r50": R50, "r101": R101, "stc-lite": STC_LITE, "stc-lite-2": STC_LITE_2}
 PRESET_OF = {config.backbone: name for name, config in PRESETS.items()}  # of each backbone

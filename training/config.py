@@ -31,6 +31,10 @@ class TrainConfig:
 
     # What a batch holds
     batch_pairs: int = _positive(4, "key and reference each: eight pictures, enough for the batch norms of the heads")
+    accumulate: int = _positive(1, "batches whose gradients are added up before a step: larger batches in small memory")
+    views: Literal["pairs", "independent"] = _setting(
+        "pairs", "two views of a pair show one scene, as tracking needs, or two: a detector learns from twice as much"
+    )
     still_share: float = _setting(0.55, "pairs made of one still picture by two geometries")
     clip_share: float = _setting(0.20, "pairs of two frames of a clip in one geometry; few clips: more is memorised")
     composite_share: float = _setting(
@@ -39,14 +43,25 @@ class TrainConfig:
     clip_window: int = _positive(20, "frames between key and reference at most (CrossVIS: 20)")
     repeat_limit: float = _setting(3.0, "a still with a rare class is drawn at most so many times as often as a common")
     negative_weight: float = _setting(0.4, "how often a still without objects is drawn, against one with objects")
-    max_cutouts: int = _positive(3, "cut-outs pasted into a composite at most")
+    empty_share: float = _setting(0.0, "composites on a picture without objects that get no cut-out: nothing is there")
+    min_cutouts: int = _setting(1, "cut-outs pasted into a composite at least")
+    max_cutouts: int = _positive(3, "and at most")
+    cutout_sizes: Literal["uniform", "logarithm"] = _setting(
+        "uniform", "how their sizes are spread: evenly, or evenly by the logarithm, half of them small"
+    )
+    cutout_smallest: float = _positive(0.2, "longest side of a cut-out, of the input's height")
+    cutout_largest: float = _setting(1.0, "and at most")
     cutout_min_area: float = _setting(0.02, "of its picture: smaller ones have no detail to enlarge")
+    occluder_share: float = _setting(0.0, "composites with thin strips in front, cut from pictures without objects")
+    mosaic_share: float = _setting(0.0, "of independent views: four scenes of half the size, so many small objects")
     cache_bytes: int = _setting(4 << 30, "decoded pictures kept in memory")
 
     # Geometry and colour
     plain_share: float = _setting(0.3, "views that are exactly the letterbox of inference, mirrored or not")
     zoom_out: float = _positive(0.7, "smallest scale, relative to the picture fitting the input")
     zoom_in: float = _positive(1.6, "largest scale, relative to the picture covering the input: a crop")
+    closeup_share: float = _setting(0.0, "views filled by the largest object of the picture")
+    closeup_zoom: float = _setting(4.0, "how many times larger than the input that object is at most")
     aspect_jitter: float = _setting(0.12, "logarithm of the largest stretch")
     max_rotation: float = _setting(6.0, "degrees, of three views in ten")
     motion_scale: float = _setting(0.18, "key to reference of a still: logarithm of the largest scale change")
@@ -66,6 +81,12 @@ class TrainConfig:
         4.0,
         "level of stride s takes max(l, t, r, b) up to factor * s. FCOS has 8 at 800 pixels; at 256 pixels objects are "
         "three times smaller and slim towers see seven cells, so larger objects go to coarser levels",
+    )
+    every_object: bool = _setting(
+        False, "an object without a location gets the nearest of P3, or its surroundings are unknown; never background"
+    )
+    quality: Literal["centerness", "iou"] = _setting(
+        "centerness", "what the centerness layer learns: FCOS's centerness, or the IoU of the location's box"
     )
 
     # Losses of CondInst
@@ -128,6 +149,11 @@ class TrainConfig:
     )
     save_minutes: float = _setting(3.0, "between two saved states; 0 saves after every step")
 
+    @property
+    def embeds(self) -> bool:
+        """Whether any term reads the tracking embeddings."""
+        return bool(self.contrast_weight or self.cosine_weight or self.consistency == "embedding")
+
     def __post_init__(self) -> None:
         types = get_type_hints(TrainConfig)
         for setting in fields(self):
@@ -139,6 +165,11 @@ class TrainConfig:
                 raise ValueError(f"{setting.name}={value}: must be {'above 0' if above else '0 or more'}")
         if self.still_share + self.clip_share + self.composite_share == 0:
             raise ValueError("still_share, clip_share and composite_share are all 0; no pair could be drawn")
+        for least, most in (("cutout_smallest", "cutout_largest"), ("min_cutouts", "max_cutouts")):
+            if getattr(self, least) > getattr(self, most):
+                raise ValueError(f"{least}={getattr(self, least)}: must not exceed {most}={getattr(self, most)}")
+        if self.closeup_zoom < 1:
+            raise ValueError(f"closeup_zoom={self.closeup_zoom}: must be at least 1")
         if self.zoom_out > self.zoom_in:
             raise ValueError(f"zoom_out={self.zoom_out}: must not exceed zoom_in={self.zoom_in}")
         if self.seed >= 1 << 32:
@@ -163,8 +194,39 @@ _PUBLISHED = TrainConfig(
     clip_norm=35.0,
     ema_decay=0.9998,
 )
+# For stc-lite-2 a detector first: independent views, many small objects, nothing of tracking yet.
+_DETECTOR = TrainConfig(
+    views="independent",
+    still_share=0.5,
+    clip_share=0.1,
+    composite_share=0.4,
+    negative_weight=1.0,
+    empty_share=0.5,
+    min_cutouts=3,
+    max_cutouts=8,
+    cutout_min_area=0.005,
+    cutout_sizes="logarithm",
+    cutout_smallest=0.04,
+    cutout_largest=0.9,
+    occluder_share=0.3,
+    mosaic_share=0.2,
+    closeup_share=0.1,
+    min_area=16.0,
+    every_object=True,
+    box_weight=2.0,
+    mask_weight=4.0,
+    contrast_weight=0.0,
+    cosine_weight=0.0,
+    consistency="none",
+    warmup_steps=300,
+    ema_decay=0.9995,
+)
 # Of every preset; one without a recipe of its own has that of stc-lite.
-RECIPES = dict.fromkeys(PRESETS, TrainConfig()) | {"r50": _PUBLISHED, "r101": _PUBLISHED}
+RECIPES = dict.fromkeys(PRESETS, TrainConfig()) | {
+    "r50": _PUBLISHED,
+    "r101": _PUBLISHED,
+    "stc-lite-2": _DETECTOR,
+}
 
 
 def with_settings(config: TrainConfig, texts: Iterable[str]) -> TrainConfig:

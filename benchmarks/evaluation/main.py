@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from stc.cli import Parser, command
 from stc.errors import InputError
 from stc.runtime.machine import device as devices
+from stc.runtime.machine import engine_names
 from stc.runtime.tracking.config import RULE_NAMES
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ OF_A_MODEL = {
     "frames": "are scored without pictures",
     "tracker": "have their ids",
     "device": "are computed already",
+    "engine": "are computed already",
     "write_results": "are written already",
 }
 
@@ -57,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
         "--fps", type=float, default=30.0, metavar="F", help="rate of pictures, for the tracker (default 30)"
     )
     devices.add_option(p)
+    engine_names.add_option(p)
     p.add_argument("--tracker", choices=RULE_NAMES, help="tracking rule of --model (default: its own)")
     p.add_argument(
         "--write-results",
@@ -124,10 +127,10 @@ def _run(arguments: argparse.Namespace, annotations: VideoAnnotations) -> Iterat
     from stc.runtime.session import Session
 
     frames = find_frames(annotations, arguments.frames, arguments.fps)
-    with Session(arguments.model, device=arguments.device) as session:
+    with Session(arguments.model, device=arguments.device, engine=arguments.engine) as session:
         if arguments.tracker:
             session.tracker_config = replace(session.tracker_config, rule=arguments.tracker)
-        print(f"tracker {session.tracker_config.rule}", file=sys.stderr)
+        print(f"tracker {session.tracker_config.rule}, {session.engine}", file=sys.stderr)
         categories = category_ids(session.passport.classes, annotations.categories)
         for name in (name for i, name in enumerate(session.passport.classes, 1) if i not in categories):
             print(f"class {name} of the model is not in the annotations: its tracks are not scored", file=sys.stderr)

@@ -58,6 +58,7 @@ def _card(model: ModelReport) -> str:
         f"engine only p50 {engine['p50_ms'].value:.2f} ms, {1e3 / model.stages[ENGINE].mean_ms:.1f} FPS",
         f"{model.frames} frames, {model.objects:.1f} objects each, variation {model.variation:.1%}",
         f"{model.precision}; {model.engine}; masks by {model.mask_head}",
+        model.bound.in_words(model.device),
         *([f"{model.dropped} frames dropped, {model.late} late"] if model.dropped or model.late else []),
         *filter(None, [load_sentence(model)]),
     ]

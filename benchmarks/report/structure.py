@@ -13,6 +13,7 @@ from stc.benchmarks.agreement.metrics import METRICS
 from stc.benchmarks.agreement.proof import Proof
 from stc.benchmarks.models.candidates import Candidate
 from stc.benchmarks.models.memory import growth
+from stc.benchmarks.report.bound import DECODE, Bound
 from stc.benchmarks.timing.intervals import Interval, Percentiles, percentile, ratio, variation
 from stc.benchmarks.timing.schedule import Samples
 from stc.runtime.bundle.passport import Passport
@@ -51,8 +52,8 @@ class ModelReport:
     load_mib: resident memory that came with loading, packages included; device_mib: GPU memory that came with it, of
     all processes; None where the system does not tell. fps: frames over the wall time of its turns. variation:
     coefficient of variation of the end-to-end times.
-    unaccounted: fraction of the mean end-to-end time that is in no stage (serial scenarios; else None). late, dropped:
-    frames of a paced source.
+    unaccounted: fraction of the mean end-to-end time that is in no stage (serial scenarios; else None). bound: which
+    part of a frame is the slowest. late, dropped: frames of a paced source.
     """
 
     label: str
@@ -69,6 +70,7 @@ class ModelReport:
     intervals: dict[str, dict[str, Interval]]
     variation: float
     unaccounted: float | None
+    bound: Bound
     late: int
     dropped: int
     load_mib: float | None
@@ -89,6 +91,7 @@ class ModelReport:
             "input_size": list(self.input_size),
             "passport": {name: getattr(self.passport, name) for name in ("checkpoint", "precision", "engine", "tools")},
             "stages": {name: asdict(value) for name, value in self.stages.items()},
+            "bound": asdict(self.bound),
             "intervals": {
                 stage: {name: [i.low, i.high] for name, i in intervals.items()}
                 for stage, intervals in self.intervals.items()
@@ -169,12 +172,21 @@ class Report:
 
 
 def model_report(
-    candidate: Candidate, samples: Samples, proof: Proof | None, frame_size: tuple[int, int], *, serial: bool
+    candidate: Candidate,
+    samples: Samples,
+    proof: Proof | None,
+    frame_size: tuple[int, int],
+    decode: Percentiles | None,
+    *,
+    serial: bool,
 ) -> ModelReport:
-    """frame_size: (H, W) of the source. serial: nothing of a frame overlaps, so its stages must add up."""
+    """frame_size: (H, W) of the source. decode: of its frames. serial: nothing of a frame overlaps, so its stages must
+    add up.
+    """
     session = candidate.session
     stages = {name: np.concatenate(samples.stage(name)) for name in samples.stages}
     whole = stages[END_TO_END].mean()
+    means = {name: 1e3 * float(seconds.mean()) for name, seconds in stages.items()}
     return ModelReport(
         label=candidate.label,
         name=session.passport.name,
@@ -193,6 +205,7 @@ def model_report(
         },
         variation=variation(stages[END_TO_END]),
         unaccounted=float(1 - sum(stages[name].mean() for name in outer_stages(stages)) / whole) if serial else None,
+        bound=Bound.of(means | ({} if decode is None else {DECODE: decode.mean_ms}), serial=serial),
         late=sum(turn.late for turn in samples.turns),
         dropped=sum(turn.dropped for turn in samples.turns),
         load_mib=_mib(candidate.resident),

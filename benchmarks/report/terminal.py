@@ -121,6 +121,6 @@ def _model(console: Console, report: Report, model: ModelReport) -> None:
         table.add_row(f"  {name}" if name.startswith("of it") else name, *numbers, f"{values.mean_ms / whole:.1%}")
     console.print(table)
     lines = [headline(model), f"p99 {model.intervals[END_TO_END]['p99_ms'].shown(' ms')}; {contents(report)}"]
-    for line in [*lines, load_sentence(model), *agreement_lines(model)]:
+    for line in [*lines, model.bound.in_words(model.device), load_sentence(model), *agreement_lines(model)]:
         if line is not None:
             console.print(line, markup=False)

@@ -12,7 +12,7 @@ from stc.boundary import reason
 from stc.errors import IncompatibleError, InputError
 from stc.files import sha256, write_text
 from stc.runtime import schema
-from stc.runtime.bundle import engine_record
+from stc.runtime.bundle import cut_record, engine_record
 from stc.runtime.letterbox import RESIZE_RULES, Letterbox, sizes_in_words
 from stc.runtime.tracking import config as tracker_config
 
@@ -22,6 +22,10 @@ MODEL_FILE = "model.onnx"  # fp32: what a CPU runs, and the reference of all oth
 METADATA_KEY = "stc.passport"  # of the ONNX file
 MAX_BYTES = 16 << 20
 FIX = "re-export with: stc-export --ckpt FILE"
+ALONE = (
+    "{}: no passport.json beside it and none in its metadata, so not a model of stc-export; "
+    "make one with: stc-export --ckpt FILE"
+)
 
 # What the fields of a passport from a file must be before anything uses it. Sizes are bounded so that a frame and a
 # memory of tracks are; what only reports show may be anything.
@@ -85,6 +89,10 @@ class Passport:
     # Per file: agreement with PyTorch fp32.
     agreement: Annotated[Values, schema.mapping(schema.record({"verdict": _WORDS}))] = field(default_factory=dict)
     flags: Annotated[Values, _FLAGS] = field(default_factory=dict)  # how the export was called
+    # Model file name -> CutRecord of its graph without the mask head.
+    cuts: Annotated[Values, schema.mapping(schema.record(cut_record.FIELDS, cut_record.REQUIRED))] = field(
+        default_factory=dict
+    )
     # Model file name -> sha256.
     files: Annotated[dict[str, str], schema.mapping(schema.sha256())] = field(default_factory=dict)
     schema: int = SCHEMA
@@ -112,9 +120,9 @@ class Passport:
         return words if self.shortest_edge is None else f"any shape: {words}"
 
     def metadata(self) -> dict[str, Any]:
-        """What the ONNX metadata holds: everything but the engine made of that file, and the files' hashes."""
+        """What the ONNX metadata holds: everything but what was made of that file, and the files' hashes."""
         values = asdict(self)
-        del values["engine"], values["files"]
+        del values["engine"], values["cuts"], values["files"]
         return values
 
     def to_json(self) -> str:

@@ -6,6 +6,7 @@
 
 #include "../resize.h"
 #include "../simd/target.h"
+#include "linear.h"
 #include "rows_first.h"
 
 STC_TARGET("avx2")
@@ -100,7 +101,9 @@ void rows(const ResizeAxis& y, int pixel, const uint8_t* const* rows, int bytes,
 
 }  // namespace
 
-ResizeKernels avx2_resize() { return {columns, rows, blend_rows_avx2, blend_pixels_avx2, blend_few_avx2, dots_avx2}; }
+ResizeKernels avx2_resize() {
+  return {columns, rows, blend_rows_avx2, blend_pixels_avx2, interpolate_pixels_avx2, interpolate_rows_avx2, dots_avx2};
+}
 
 }  // namespace stc::cpu
 
