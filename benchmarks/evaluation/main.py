@@ -19,7 +19,7 @@ from stc.runtime.tracking.config import RULE_NAMES
 if TYPE_CHECKING:
     from stc.annotations.videos import Video, VideoAnnotations
     from stc.benchmarks.evaluation.clip_score import ClipScore
-    from stc.benchmarks.evaluation.evaluate import Report
+    from stc.benchmarks.evaluation.evaluate import EvaluationReport
     from stc.benchmarks.evaluation.results import Prediction
     from stc.benchmarks.evaluation.submission import Submission
     from stc.benchmarks.timing.intervals import Interval
@@ -188,7 +188,7 @@ def _clip_lines(clips: Sequence[ClipScore]) -> list[str]:
     ]
 
 
-def _class_lines(report: Report) -> list[str]:
+def _class_lines(report: EvaluationReport) -> list[str]:
     columns = [column for column in COLUMNS if column in report.mean]
     rows = [*report.classes.items(), ("mean (counts: sum)", report.mean)]
     width = max(len(name) for name, _ in rows)
@@ -217,7 +217,7 @@ def _width(column: str) -> int:
     return max(len(column), 5)
 
 
-def _plain(report: Report, intervals: dict[str, Interval]) -> dict[str, object]:
+def _plain(report: EvaluationReport, intervals: dict[str, Interval]) -> dict[str, object]:
     """As JSON: null where a class has no object in a range."""
     return {
         "classes": {name: _known(row) for name, row in report.classes.items()},

@@ -77,7 +77,7 @@ def mask_heads(library: Library) -> list[Comparison]:
     found = []
     for height, width in SIZES:
         for count in COUNTS:
-            case = baselines.Case.random(count, height, width)
+            case = baselines.MaskHeadCase.random(count, height, width)
             calls = {name: form(case) for name, form in baselines.FORMS.items()}
             found += compare("mask head", f"{height}x{width} N={count}", case.native(library), calls)
     return found
