@@ -31,9 +31,7 @@ class Places:
             starts.append(starts[-1] + height * width)
         total = starts.pop()
         level = (cell[..., None] >= _numbers(starts[1:], cell)).sum(2)
-        height, width, start = (
-            _numbers(values, cell)[level] for values in (*zip(*shapes, strict=True), starts)
-        )
+        height, width, start = (_numbers(values, cell)[level] for values in (*zip(*shapes, strict=True), starts))
         inside = cell - start
         # In floating point, because a graph has no plain division of integers: exact for levels below 2^22 cells.
         row = ((inside.float() + 0.5) / width.float()).to(torch.int64)

@@ -23,6 +23,7 @@ STC = Layout(
             *dict.fromkeys(f"backbone.{part}.{{rest*}}" for known in BACKBONES.values() for part in known.parts),
             *("fpn.{rest*}", "head.{rest*}"),
             *("mask_branch.refine.{i}.conv.{p}", "mask_branch.refine.{i}.bn.{p}"),
+            *("mask_branch.fine.conv.{p}", "mask_branch.fine.bn.{p}"),
             *("mask_branch.tower.{i}.conv.{p}", "mask_branch.tower.{i}.bn.{p}", "mask_branch.pred.{p}"),
         )
     ),
