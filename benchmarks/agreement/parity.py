@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stc.benchmarks.agreement.accuracy import accuracy
+from stc.benchmarks.agreement.floor import FIELDS as FLOOR
 from stc.benchmarks.agreement.floor import Floor, of_passport
 from stc.benchmarks.agreement.ids import FrameIds, compare_ids, track
 from stc.benchmarks.agreement.matching import match, thresholds
 from stc.benchmarks.agreement.metrics import BUDGETS, METRICS, misses
 from stc.benchmarks.reference import FrameOutputs, Reference
+from stc.runtime import schema
 from stc.runtime.bundle.passport import Passport
 from stc.runtime.masks.axis import MASK_THRESHOLD
 from stc.runtime.tracking import config as tracker_config
@@ -23,6 +25,13 @@ from stc.runtime.tracking.bank import NO_TRACK
 Array = NDArray[Any]
 MIN_DETECTIONS = 20  # fewer in the reference, or fewer than MIN_TRACKS, prove nothing
 MIN_TRACKS = 2
+# What the numbers must be in a report that is read again; JSON has none for what is not finite: then None.
+_MEASURE = schema.optional(schema.number(-1e300, 1e300))
+Measure = Annotated[float, _MEASURE]
+Count = Annotated[int, schema.integer(0, 1 << 62)]
+Words = Annotated[str, schema.text(10_000)]
+_FLOOR = schema.record(FLOOR, tuple(FLOOR))
+Failures = Annotated[tuple[str, ...], schema.items(schema.text(10_000), 0, 1000)]
 
 
 @dataclass(frozen=True)
@@ -36,35 +45,37 @@ class Agreement:
     that misses its budget; "" for none. masks_shift to tracks_ids: see `Accuracy`.
     """
 
-    frames: int
-    detections: int
-    tracks: int
-    detections_matched: float
-    detections_left_out: float
-    boxes_max_px: float
-    scores_max: float
-    masks_max: float
-    mask_iou_mean: float
-    mask_iou_p1: float
-    mask_iou_min: float
-    embedding_cos_min: float
-    frame_masks_off: float | None
-    ids_equal: float
-    id_switches: int
-    idf1: float
-    masks_shift: float
-    masks_growth: float
-    tracks_recall: float
-    tracks_precision: float
-    tracks_iou: float
-    tracks_j: float
-    tracks_ids: float
-    not_finite: int
-    required: dict[str, tuple[float, float]]
-    first_divergence: str
+    frames: Count
+    detections: Count
+    tracks: Count
+    detections_matched: Measure
+    detections_left_out: Measure
+    boxes_max_px: Measure
+    scores_max: Measure
+    masks_max: Measure
+    mask_iou_mean: Measure
+    mask_iou_p1: Measure
+    mask_iou_min: Measure
+    embedding_cos_min: Measure
+    frame_masks_off: Measure | None
+    ids_equal: Measure
+    id_switches: Count
+    idf1: Measure
+    masks_shift: Measure
+    masks_growth: Measure
+    tracks_recall: Measure
+    tracks_precision: Measure
+    tracks_iou: Measure
+    tracks_j: Measure
+    tracks_ids: Measure
+    not_finite: Count
+    required: Annotated[dict[str, tuple[float, float]], schema.mapping(schema.items(_MEASURE, 2, 2))]
+    first_divergence: Words
     verdict: Literal["pass", "fail", "unproven"]
-    failures: tuple[str, ...]
-    floor: Floor | None = None  # of float32, where its budget rests on it
+    failures: Failures
+    floor: Annotated[Floor, schema.record(FLOOR, tuple(FLOOR))] | None = (
+        None  # of float32, where its budget rests on it
+    )
 
     def in_words(self) -> str:
         """What was compared, and every number of it."""

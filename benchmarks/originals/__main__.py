@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from stc.cli import Parser, run
+from stc.cli import Parser, command
 from stc.errors import InputError
 
 if TYPE_CHECKING:
@@ -126,4 +126,4 @@ def _parser() -> Parser:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    command(main)()
