@@ -97,7 +97,8 @@ class Decoded:
 
 def join_levels(levels: list[Tensor]) -> Tensor:
     """Per level (B, C, h, w) -> (B, L, C): the L cells of all levels, one level after the other, row-major."""
-    return torch.cat([level.flatten(2) for level in levels], dim=2).transpose(1, 2)
+    # Turned before they are joined: ONNX Runtime's convolutions, which have a layout of their own, write them so.
+    return torch.cat([level.permute(0, 2, 3, 1).flatten(1, 2) for level in levels], dim=1)
 
 
 def rows_at(values: Tensor, index: Tensor) -> Tensor:
@@ -107,9 +108,7 @@ def rows_at(values: Tensor, index: Tensor) -> Tensor:
 
 def by_level(predictions: Predictions, names: Sequence[str]) -> dict[str, Tensor]:
     """Maps of levels P3 to P7, each by its own name."""
-    return {
-        f"{name}_p{level}": value for name in names for level, value in enumerate(getattr(predictions, name), 3)
-    }
+    return {f"{name}_p{level}": value for name in names for level, value in enumerate(getattr(predictions, name), 3)}
 
 
 def cells(
