@@ -23,7 +23,7 @@ TopK = Callable[[Tensor, int], tuple[Tensor, Tensor]]
 FrameSize = tuple[int, int] | Tensor  # (H, W); int64 (2,) in a graph that takes any size
 
 
-class Predictions(Protocol):
+class HeadOutputs(Protocol):
     """What a network predicts of every cell, as in `RawOutputs`, and what it can say of cells that are asked for."""
 
     @property
@@ -106,7 +106,7 @@ def rows_at(values: Tensor, index: Tensor) -> Tensor:
     return values.gather(1, index[..., None].expand(-1, -1, values.shape[2]))
 
 
-def by_level(predictions: Predictions, names: Sequence[str]) -> dict[str, Tensor]:
+def by_level(predictions: HeadOutputs, names: Sequence[str]) -> dict[str, Tensor]:
     """Maps of levels P3 to P7, each by its own name."""
     return {f"{name}_p{level}": value for name in names for level, value in enumerate(getattr(predictions, name), 3)}
 
@@ -138,7 +138,7 @@ def stable_top_k(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def decode(
-    raw: Predictions,
+    raw: HeadOutputs,
     config: ModelConfig,
     top_k: TopK = stable_top_k,
     size: FrameSize | None = None,
@@ -204,7 +204,7 @@ def decode(
 
 
 def _best_of_each_level(
-    raw: Predictions, probability: Tensor, quality: Tensor, passed: Tensor, config: ModelConfig, top_k: TopK
+    raw: HeadOutputs, probability: Tensor, quality: Tensor, passed: Tensor, config: ModelConfig, top_k: TopK
 ) -> tuple[Tensor | None, Tensor | None]:
     """Indices (B, M) of the (location, class) pairs that `level_topk` leaves, level by level; None where it leaves all.
 

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from stc.model.head import Tower
-from stc.model.kept.cost import Size, reaches
+from stc.model.kept.cost import ConvSize, reaches
 from stc.model.kept.places import Places, rows
 
 
 @dataclass(frozen=True)
-class Layer:
+class ConvLayer:
     """A convolution of stride 1, its batch norm (one, or one for each level), and whether a ReLU follows."""
 
     conv: nn.Conv2d
@@ -26,11 +26,11 @@ class Layer:
     relu: bool
 
     @property
-    def size(self) -> Size:
-        return Size(self.conv.in_channels, self.conv.out_channels, self.conv.kernel_size[0])
+    def size(self) -> ConvSize:
+        return ConvSize(self.conv.in_channels, self.conv.out_channels, self.conv.kernel_size[0])
 
     @classmethod
-    def of_tower(cls, tower: Tower) -> list[Layer]:
+    def of_tower(cls, tower: Tower) -> list[ConvLayer]:
         pairs = zip(tower.convs, tower.norms, strict=True)
         return [cls(conv, norm, relu=True) for conv, norm in pairs if isinstance(conv, nn.Conv2d)]
 
@@ -38,7 +38,7 @@ class Layer:
 class KeptChain(nn.Module):
     """The layers, from the maps that the first one reads to the outputs of the last at chosen cells."""
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
+    def __init__(self, layers: Sequence[ConvLayer]) -> None:
         super().__init__()
         self.layers = nn.ModuleList(_Products(layer) for layer in layers)
         self.reaches = reaches([layer.size for layer in layers])
@@ -71,7 +71,7 @@ class _Products(nn.Module):
     float16 graph must not hold the large values that a norm brings back to order one.
     """
 
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, layer: ConvLayer) -> None:
         super().__init__()
         conv = layer.conv
         self.kernel, self.relu = layer.size.kernel, layer.relu

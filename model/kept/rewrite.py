@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from stc.model.config import ModelConfig
 from stc.model.decode import Decoded, by_level
 from stc.model.head import Head, Tower
-from stc.model.kept.chain import KeptChain, Layer
+from stc.model.kept.chain import KeptChain, ConvLayer
 from stc.model.kept.cost import cheapest_start
 from stc.model.kept.places import Places
 from stc.model.network import STC, pyramid_of
@@ -75,10 +75,10 @@ class KeptHead(nn.Module):
         super().__init__()
         self.cls_tower, self.box_tower, self.cls_logits = head.cls_tower, head.box_tower, head.cls_logits
         self.box_preds = nn.ModuleList(_box_pred(head, float(scale)) for scale in head.scales)
-        self.controller = KeptChain([Layer(head.controller, nn.Identity(), relu=False)])
+        self.controller = KeptChain([ConvLayer(head.controller, nn.Identity(), relu=False)])
         self.track: KeptChain | None = None
         if head.track_tower is not None:
-            layers = [*Layer.of_tower(head.track_tower), Layer(head.track_pred, head.track_norm, relu=False)]
+            layers = [*ConvLayer.of_tower(head.track_tower), ConvLayer(head.track_pred, head.track_norm, relu=False)]
             first = 0 if config.head_norm == "batch" else len(layers) - 1
             start = cheapest_start([layer.size for layer in layers], first, _cells(config), config.max_detections)
             self.track_tower = _first(head.track_tower, start)
