@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -31,7 +33,7 @@ def norm(kind: str, channels: int) -> nn.Module:
 
 
 def layers(kernels: tuple[int, ...], norms: tuple[str, ...], bias: bool) -> list[ConvLayer]:
-    pairs = zip(CHANNELS, CHANNELS[1:], strict=False)
+    pairs = pairwise(CHANNELS)
     return [
         ConvLayer(nn.Conv2d(i, o, k, padding=k // 2, bias=bias), norm(kind, o), relu=number < len(kernels) - 1)
         for number, ((i, o), k, kind) in enumerate(zip(pairs, kernels, norms, strict=False))
@@ -40,13 +42,13 @@ def layers(kernels: tuple[int, ...], norms: tuple[str, ...], bias: bool) -> list
 
 def everywhere(chain: list[ConvLayer], maps: list[Tensor]) -> Tensor:
     """(B, L, outputs), as PyTorch computes it."""
-    found = []
-    for level, x in enumerate(maps):
+    found: list[Tensor] = []
+    for level, values in enumerate(maps):
+        found.append(values)
         for layer in chain:
             own = layer.norm[level] if isinstance(layer.norm, nn.ModuleList) else layer.norm
-            x = own(layer.conv(x))
-            x = x.relu() if layer.relu else x
-        found.append(x)
+            out = own(layer.conv(found[-1]))
+            found[-1] = out.relu() if layer.relu else out
     return join_levels(found)
 
 
