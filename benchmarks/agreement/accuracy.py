@@ -1,8 +1,8 @@
 """What a model of lower precision does to what users see: the float32 model's own tracks, found again by it.
 
 A rounding moves faint detections to a neighbouring location, which costs nobody anything; but a mask that is off, an
-object that is lost or an id that changes hands does. So this counts objects and not numbers, each by its score, and apart
-from that what rounding cannot do: move or grow all masks one way.
+object that is lost or an id that changes hands does. So this counts objects and not numbers, each by its score, and
+apart from that what rounding cannot do: move or grow all masks one way.
 """
 
 from __future__ import annotations
