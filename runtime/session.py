@@ -93,12 +93,13 @@ class Session:
         found = loading.native_library(native, threads)
         self.native = found if isinstance(found, Library) else None
         self._backend: Backend
+        self._spare: int | None  # processors that the engine leaves to others; None: it takes none
         self.file: Path | None
         self.precision: str
         self._backend, self.passport = loading.load(file, threads, found)
         # An engine on the CPU computes on as many processors as it has threads (None: on all), and what runs beside it
         # on those takes them from it.
-        self._spare = self._backend.device != "cpu" or (threads is not None and threads < processors())
+        self._spare = None if self._backend.device != "cpu" else max(0, processors() - (threads or processors()))
         self.file, self.precision = file.path, loading.precision(file.path, self.passport, self._backend)
         self._adjust(str(file.path), score_threshold, classes, tracker)
 
@@ -112,7 +113,7 @@ class Session:
         self = cls.__new__(cls)
         found = loading.native_library(native, None)
         self.native = found if isinstance(found, Library) else None
-        self._backend, self.passport, self._spare = backend, passport, True
+        self._backend, self.passport, self._spare = backend, passport, None
         self.file, self.precision = None, str(passport.precision.get("type", "fp32"))
         self._adjust(name, None, None, None)
         return self
@@ -185,8 +186,11 @@ class Session:
 
         tracker, score_threshold, classes: of this stream; None: the session's. in_flight: how many frames `submit` has
         on their way at once, each with buffers of its own; None: 3, one for each stage, or 1 where an engine on the CPU
-        has all processors (`threads`), from which the others would take time. Raises InputError as `Session` does.
+        has all processors (`threads`), from which the others would take time. They use those that it leaves.
+
+        Raises InputError as `Session` does.
         """
+        in_flight = (1 if self._spare == 0 else IN_FLIGHT) if in_flight is None else in_flight
         stream = Stream(
             self,
             tracker or self.tracker_config,
@@ -194,7 +198,8 @@ class Session:
             fps=fps,
             score_threshold=None if score_threshold is None else selection.threshold(self.passport, score_threshold),
             wanted=None if classes is None else selection.wanted(self.passport, classes),
-            in_flight=(IN_FLIGHT if self._spare else 1) if in_flight is None else in_flight,
+            in_flight=in_flight,
+            threads=None if in_flight == 1 or self._spare is None else max(1, self._spare),
         )
         self._streams.add(stream)
         return stream
@@ -214,16 +219,19 @@ class Session:
                 picture = result.draw(frame)
 
         source: what `stc.runtime.video.open_source` takes, or what it gave. It is opened with the first frame, and
-        closed when the loop ends, however it ends. every: use only every Nth frame. The rest as in `stream`.
+        closed when the loop ends, however it ends. A recording that is opened here is read ahead where frames overlap
+        (`stream`). every: use only every Nth frame. The rest as in `stream`.
 
         Raises InputError for what cannot be read, and what `Stream` raises.
         """
+        from stc.runtime.video.ahead import results
         from stc.runtime.video.sources import open_source
 
+        opened = isinstance(source, (str, Path))  # another's may give one array again and again
         with open_source(source, every) if isinstance(source, (str, Path)) else source as frames:
             stream = self.stream(frames.name, frames.fps, tracker, score_threshold=score_threshold, classes=classes)
-            for frame in frames:
-                yield frame, stream(frame.image, frame.time)
+            with results(frames, stream, overlap=opened) as found:
+                yield from found
 
     def step(
         self, frames: Mapping[Stream, AnyFrame], times: Mapping[Stream, float | None] | None = None

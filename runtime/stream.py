@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from stc.errors import InputError, ProcessBoundError
 from stc.runtime.letterbox import AnyFrame, Letterbox, check_frame
 from stc.runtime.masks.masks import Masks
+from stc.runtime.native.library import Library
 from stc.runtime.overlap import Handle, Overlap
 from stc.runtime.result import Result
 from stc.runtime.step import Found, Passage, SessionView, step
@@ -54,9 +55,12 @@ class Stream:
         score_threshold: float | None = None,
         wanted: NDArray[np.bool_] | None = None,
         in_flight: int = 1,
+        threads: int | None = None,
     ) -> None:
         """score_threshold, wanted: of this video; None: the session's. in_flight: frames that `submit` has at once; of
-        one, it does the work itself. Raises InputError unless `fps` is positive and `in_flight` at least 1.
+        one, it does the work itself. threads: at most, for resizing and masks; None: the session's.
+
+        Raises InputError unless `fps` is positive and `in_flight` at least 1.
         """
         if not (math.isfinite(fps) and fps > 0):
             raise InputError(f"fps must be a positive number; got {fps}")
@@ -67,6 +71,7 @@ class Stream:
         self.session = session
         self.score_threshold = session.score_threshold if score_threshold is None else score_threshold
         self.wanted = session.wanted if wanted is None else wanted
+        self.threads = threads
         self.timings: dict[str, float] = {}
         self._tracker = Tracker(tracker)
         self._closed = False
@@ -104,6 +109,12 @@ class Stream:
             return self._overlap.submit(Passage(self, frame, time))
 
     @property
+    def native(self) -> Library | None:
+        """The session's library, for as many threads as the stream may use."""
+        library = self.session.native
+        return library.with_threads(min(self.threads, library.threads)) if library and self.threads else library
+
+    @property
     def in_flight(self) -> int:
         """How many frames `submit` has on their way at once; of one, it overlaps nothing."""
         return self._overlap.room
@@ -128,7 +139,7 @@ class Stream:
         """
         letterbox = self.session.passport.letterbox(check_frame(frame))
         self._warn_of_border(letterbox)
-        return letterbox, letterbox.apply(frame, self.session.native)
+        return letterbox, letterbox.apply(frame, self.native)
 
     def _warn_of_border(self, letterbox: Letterbox) -> None:
         """Once, where a model sees other frames than it was trained with: group norms average over the border."""
@@ -210,7 +221,7 @@ class Stream:
             track_ids=update.track_ids,
             handles=update.handles,
             embeddings=detections.embeddings,
-            masks=Masks(found.probabilities, letterbox, passport.mask_stride, self.session.native),
+            masks=Masks(found.probabilities, letterbox, passport.mask_stride, self.native),
             classes=passport.classes,
             frame_size=letterbox.frame_size,
             time=time,

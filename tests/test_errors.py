@@ -9,6 +9,7 @@ import os
 import pickle
 import re
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -423,6 +424,12 @@ def unknown_codec(place: Place) -> None:
 
 
 @case
+def no_such_decoder(place: Place) -> None:
+    clip = encode(place.bundle.with_name("clip.mp4"), steady(3))
+    track(str(clip), "-o", str(clip.with_name("out.mp4")), "--hwaccel", "nvdec")
+
+
+@case
 def no_such_stream(place: Place) -> None:
     track(f"{encode(place.bundle.with_name('clip.mp4'), steady(3))}#2", "-o", "out.mp4")
 
@@ -596,8 +603,8 @@ def run_folder(place: Place) -> None:
     main(["--data", "a.json", "--frames", "frames", "--output", str(place.bundle)])
 
 
-def gate(place: Place) -> Stream:
-    return Session(place.bundle / "model.onnx").stream("gate-1")
+def gate(place: Place, **options: Any) -> Stream:
+    return Session(place.bundle / "model.onnx").stream("gate-1", **options)
 
 
 @case
@@ -624,6 +631,28 @@ def stream_in_use(place: Place) -> None:
     stream = gate(place)
     with stream.exclusive():
         stream(FRAME[0])
+
+
+@case
+def stream_in_flight(place: Place) -> None:
+    stream, go = gate(place, in_flight=2), threading.Event()
+    infer = stream.session.infer
+    place.monkeypatch.setattr(stream.session, "infer", lambda *inputs: go.wait(30) and infer(*inputs))
+    handle = stream.submit(FRAME[0])
+    try:
+        stream(FRAME[0])
+    finally:
+        go.set()
+        handle.result(30)
+        stream.close()
+
+
+@case
+def frame_skipped(place: Place) -> None:
+    stream = gate(place, in_flight=2)
+    handles = [stream.submit(frame) for frame in (FRAME, FRAME[0])]
+    stream.close()
+    handles[1].result(30)
 
 
 @case

@@ -7,6 +7,7 @@ overlapped beside serial, with an engine that sleeps off the CPU. All take turns
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from stc.benchmarks.timing.turns import in_turns
 from stc.cli import Parser, command
 from stc.errors import InputError, Missing, MissingDependencyError
 from stc.files import check_outputs, messages, write_json
+from stc.runtime.bundle.files import read_with
 
 WAITS = (1, 5, 20)  # milliseconds of the stand-in engine
 WARM_UP = 2  # rounds
@@ -89,7 +91,7 @@ def measure(
     chains = []
 
     def chain(seconds: float, in_flight: int = 1) -> ways.Chain:
-        chains.append(ways.Chain(objects, seconds, library, in_flight))
+        chains.append(ways.Chain.around(objects, seconds, library, in_flight))
         return chains[-1]
 
     calls: dict[str, Callable[[], object]] = {
@@ -108,6 +110,28 @@ def measure(
             each.close()
 
 
+def beside_the_engine(
+    model: Path, frames: int, rounds: int, progress: Callable[[], object] = lambda: None
+) -> list[Row]:
+    """Overlapped over serial, with an engine on the CPU: of all processors but one, and of all of them."""
+    from stc.benchmarks.chain import ways
+    from stc.runtime.processors import processors
+    from stc.runtime.session import IN_FLIGHT, Session
+
+    pictures = ways.pictures(frames)
+    read, calls, pairs = partial(iter, pictures), {}, []
+    with ExitStack() as stack:
+        for threads in sorted({max(1, processors() - 1), processors()}):
+            session = stack.enter_context(Session(model, device="cpu", threads=threads))
+            names = [f"{way}, {threads} of {processors()} processors" for way in ("serial", "overlapped")]
+            calls[names[0]] = partial(ways.Chain(session).serial, read)
+            calls[names[1]] = partial(ways.Chain(session, IN_FLIGHT).overlapped, read)
+            pairs.append(names)
+        seconds = in_turns({name: _unnumbered(call) for name, call in calls.items()}, rounds, WARM_UP, progress)
+    turns = {name: [np.array([s]) for s in values] for name, values in seconds.items()}
+    return [Row(b, 1e3 * float(np.median(seconds[b])) / frames, a, ratio(turns[b], turns[a]), None) for a, b in pairs]
+
+
 def _unnumbered(call: Callable[[], object]) -> Callable[[int], object]:
     return lambda _: call()
 
@@ -123,13 +147,17 @@ def lines(found: Sequence[Row]) -> list[str]:
 
 def main(argv: Sequence[str]) -> int:
     arguments = _parse(argv)
-    check_outputs([arguments.json], [])
+    check_outputs([arguments.json], [] if arguments.model is None else read_with(arguments.model))
     from stc.progress import bar
     from stc.runtime.native.library import find
 
-    with TemporaryDirectory() as folder, bar("measuring", arguments.rounds + WARM_UP) as advance:
+    turns = arguments.rounds + WARM_UP
+    with TemporaryDirectory() as folder, bar("measuring", turns) as advance:
         seconds = measure(arguments.objects, arguments.frames, arguments.rounds, Path(folder), advance)
     found, library = rows(seconds, arguments.frames), find()
+    if arguments.model is not None:
+        with bar("beside the engine", turns) as advance:
+            found += beside_the_engine(arguments.model, arguments.frames, arguments.rounds, advance)
     kernels = "" if isinstance(library, Missing) else library.kernels
     head = f"1920x1080, {arguments.objects} objects, COCO RLE; {kernels} kernels, one thread; medians"
     print("\n".join([head, *lines(found)]), file=messages(arguments.json))
@@ -148,8 +176,9 @@ def main(argv: Sequence[str]) -> int:
 def _parse(argv: Sequence[str]) -> Any:
     parser = Parser(prog="python -m stc.benchmarks.chain", description=__doc__)
     parser.add_argument("--objects", type=int, default=10, metavar="N", help="in every frame (default 10; 1 to 50)")
-    parser.add_argument("--frames", type=int, default=24, metavar="N", help="of a turn (default 24)")
+    parser.add_argument("--frames", type=int, default=32, metavar="N", help="of a turn (default 32)")
     parser.add_argument("--rounds", type=int, default=15, metavar="N", help="turns of every way (default 15)")
+    parser.add_argument("--model", type=Path, metavar="BUNDLE", help="overlap beside this model on the CPU, too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples")
     arguments = parser.parse_args(argv)
     if not 1 <= arguments.objects <= 50 or arguments.frames < 1 or arguments.rounds < 1:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,23 +23,21 @@ Picture = NDArray[np.uint8]
 Frames = Callable[[], Iterator[AnyFrame]]
 
 
-@dataclass
 class Chain:
-    """One stream on a session of its own, so that no way meets the state of another; each way gives the masks of its
-    last frame.
-
-    seconds: that its engine waits for. library: of one thread, for resizing and masks.
+    """One stream on a session, so that no way meets the state of another; each way gives the masks of its last frame.
+    It ends with its session.
     """
 
-    objects: int
-    seconds: float
-    library: Library
-    in_flight: int = 1
+    def __init__(self, session: Session, in_flight: int = 1) -> None:
+        self.session = session
+        self.stream = session.stream(in_flight=in_flight)
 
-    def __post_init__(self) -> None:
-        self.session = Session.from_backend(StandIn(self.objects, self.seconds), PASSPORT, "the stand-in")
-        self.session.native = self.library
-        self.stream = self.session.stream(in_flight=self.in_flight)
+    @classmethod
+    def around(cls, objects: int, seconds: float, library: Library, in_flight: int = 1) -> Chain:
+        """Around a stand-in that waits `seconds`; library: of one thread, for resizing and masks."""
+        session = Session.from_backend(StandIn(objects, seconds), PASSPORT, "the stand-in")
+        session.native = library
+        return cls(session, in_flight)
 
     def serial(self, frames: Frames) -> list[Any]:
         masks: list[Any] = []
@@ -73,7 +70,6 @@ class Chain:
 
     def close(self) -> None:
         self.stream.close()
-        self.session.close()
 
 
 def pictures(count: int) -> list[Picture]:

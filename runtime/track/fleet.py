@@ -51,6 +51,7 @@ class Settings:
     trust: bool = False
     device: str | None = None
     engine: EngineName | None = None
+    hwaccel: str | None = None
 
     def __post_init__(self) -> None:
         """Raises InputError for a device that is none, or that Ray does not give."""
@@ -204,7 +205,7 @@ def compute(job: Job) -> tuple[Summary, str]:
     config = session.tracker_config
     if job.settings.tracker is not None:
         config = replace(config, rule=job.settings.tracker)
-    with open_source(job.video, job.settings.every) as source:
+    with open_source(job.video, job.settings.every, hwaccel=job.settings.hwaccel) as source:
         error = track(source, session, config, job.outputs, job.outputs.writers(source), summary)
         loss = source.loss
     if error is not None:

@@ -77,6 +77,10 @@ def parser() -> argparse.ArgumentParser:
         "--give-up", type=float, default=math.inf, metavar="S",
         help="fail when a live source gives no frame for S seconds (default: reconnect for ever)",
     )  # fmt: skip
+    p.add_argument(
+        "--hwaccel", metavar="NAME",
+        help="decode video on a device: cuda, cuda:1, vaapi, qsv, … (default: the CPU, which also does what it cannot)",
+    )  # fmt: skip
     p.add_argument("--tracker", choices=RULE_NAMES, help="tracking rule (model's: its own)")
     devices.add_option(p)
     engine_names.add_option(p)
@@ -109,7 +113,7 @@ def main(argv: Sequence[str]) -> int:
     reconnect = ReconnectPolicy(give_up=args.give_up)
 
     def open_(spec: str) -> Source:
-        return open_source(spec, args.every, policy=args.policy, reconnect=reconnect)
+        return open_source(spec, args.every, policy=args.policy, reconnect=reconnect, hwaccel=args.hwaccel)
 
     with ExitStack() as stack:
         if not (outputs.paths or args.append or rotation):
@@ -178,10 +182,14 @@ def _run_fleet(args: argparse.Namespace, folders: Outputs) -> int:
     from stc.runtime.track.ray import run_all
     from stc.runtime.track.table import Report
 
+    if args.hwaccel is not None:
+        from stc.runtime.video import hardware
+
+        hardware.check(args.hwaccel)
     model = Path(args.model).resolve()
     settings = fleet.Settings(
         str(model), fleet.model_sha256(model), args.threads or 1, args.score, _classes(args), args.every, args.tracker,
-        args.trust, args.device, args.engine,
+        args.trust, args.device, args.engine, args.hwaccel,
     )  # fmt: skip
     with Report(jobs := fleet.jobs(args.input, folders, settings)) as report:
         run_all(jobs, args.ray, report.add)

@@ -58,8 +58,8 @@ def track(
     when it is a bug, it is raised, and nothing is left. A file that cannot be completed is raised once the others are.
     A frame goes into all outputs or into none, unless a second Ctrl-C comes, or an output fails.
     """
-    from stc.runtime.track.ahead import results
     from stc.runtime.track.outputs import Files
+    from stc.runtime.video.ahead import results
     from stc.runtime.zones import Zones
 
     zones = Zones(outputs.zones)

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from stc.benchmarks.chain import ways
-from stc.benchmarks.chain.__main__ import WAITS, lines, main, rows
+from stc.benchmarks.chain.__main__ import WAITS, beside_the_engine, lines, main, rows
 from stc.benchmarks.chain.stand_in import PASSPORT, recorded
 from stc.cli import run
 from stc.errors import Missing
 from stc.runtime.bundle import contract
 from stc.runtime.native.library import Library, find
+from stc.runtime.processors import processors
+from tests.runtime import tiny_model
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def library() -> Library:
 def test_all_ways_give_the_same_masks(library: Library, tmp_path: Path) -> None:
     pictures = ways.pictures(3)
     ways.encode(tmp_path / "clip.mp4", pictures)
-    chains = [ways.Chain(10, 0.0, library, in_flight) for in_flight in (1, 3, 1, 1)]
+    chains = [ways.Chain.around(10, 0.0, library, in_flight) for in_flight in (1, 3, 1, 1)]
     serial, overlapped, before, of_planes = chains
     expected = serial.serial(lambda: iter(pictures))
     assert len(expected) == 10 and len({mask["counts"] for mask in expected}) == 10
@@ -58,6 +60,13 @@ def test_rows_compare_with_the_slower_of_engine_and_chain() -> None:
     assert ratios["overlapped, engine of 20 ms", "the slower of 20 ms and the chain"] == pytest.approx(0.25)
     told = "\n".join(lines(found))
     assert told.count("holds") == 3 and told.count("missed") == 1 and "at most 0.33: holds" in told
+
+
+def test_a_model_on_the_cpu_is_measured_both_ways(tmp_path: Path) -> None:
+    found = beside_the_engine(tiny_model.write_bundle(tmp_path / "bundle"), frames=2, rounds=2)
+    assert all(row.name.startswith("overlapped, ") and row.ratio.value > 0 for row in found)
+    assert [row.name.replace("overlapped", "serial") for row in found] == [row.beside for row in found]
+    assert found[-1].name.endswith(f"{processors()} of {processors()} processors")
 
 
 def test_numbers_out_of_range_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from stc.errors import InputError
 from stc.runtime import Session
-from stc.runtime.track.ahead import AHEAD, results
 from stc.runtime.video import Frame
+from stc.runtime.video.ahead import AHEAD, results
 from tests.runtime.many_streams import same, videos
 from tests.runtime.video.clips import make_source
 
