@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stc.errors import InputError, ProcessBoundError
 from stc.runtime import loading, selection
-from stc.runtime.backends.backend import Backend, OnDevice
+from stc.runtime.backends.backend import Backend, OnDevice, TakesFrames
 from stc.runtime.backends.tensorrt.device_array import DeviceArray
 from stc.runtime.bundle import contract
 from stc.runtime.bundle import files as model_files
@@ -234,6 +234,12 @@ class Session:
         what `infer` raises. Then no stream has changed: all go on as if none of these frames had come.
         """
         return step(self, frames, times or {})
+
+    @property
+    def takes_frames(self) -> TakesFrames | None:
+        """The engine, where it takes whole frames, of the host or on its GPU, and resizes them there; else None."""
+        engine = self._backend
+        return engine if isinstance(engine, TakesFrames) and not engine.frames_refused else None
 
     @property
     def batches(self) -> tuple[int, int | None]:
