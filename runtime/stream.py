@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError, ProcessBoundError
+from stc.runtime.backends.tensorrt.resident.frame import DeviceFrame
 from stc.runtime.backends.tensorrt.resident.masks import KeptMasks, KeptRows, probabilities_of
 from stc.runtime.backends.tensorrt.resident.objects import Wish
 from stc.runtime.backends.tensorrt.resident.path import Unresized
@@ -131,6 +132,11 @@ class Stream:
     def take(self, frame: Any) -> tuple[Letterbox, NDArray[np.uint8] | Unresized]:
         """As `prepare`, for a step: an engine that resizes frames on its GPU gets them as they came."""
         if (engine := self.session.takes_frames) is None:
+            if isinstance(frame, DeviceFrame) or hasattr(frame, "__cuda_array_interface__"):
+                raise InputError(
+                    "a frame in GPU memory, which a TensorRT engine takes where the plugin library's kernels are there "
+                    "(see: stc-doctor); give this session a NumPy array"
+                )
             return self.prepare(frame)
         placed = engine.place(frame)
         letterbox = self.session.passport.letterbox(placed.size)
