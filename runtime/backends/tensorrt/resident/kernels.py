@@ -37,8 +37,7 @@ class Kernels:
     def enqueue(self, launches: Sequence[Launch], cuda: Cuda, stream: Any) -> None:
         """Raises FatalError where CUDA has broken, DeviceError where it refuses a launch."""
         for launch in launches:
-            arguments = [a if isinstance(a, int) else ctypes.byref(a) for a in launch.arguments]
-            if status := int(getattr(self.functions, launch.function)(*arguments, int(stream))):
+            if status := int(getattr(self.functions, launch.function)(*launch.arguments, int(stream))):
                 cuda.check_sticky(stream, f"launching {launch.function}")
                 raise DeviceError(f"{self.name}: CUDA refuses {launch.function} (error {status}); see: stc-doctor")
 

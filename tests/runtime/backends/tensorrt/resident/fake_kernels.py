@@ -1,7 +1,7 @@
 """The functions of plugins/cuda/stc_cuda.h on the fake GPU's memory, in NumPy: done when the stream gets to them.
 
 Written from the header alone. Memory is reached through the fake GPU, which knows what is allocated; `calls` are the
-names, in order, as they were put on a stream.
+names, in order, as they were put on a stream; `pictures` what was resized.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class FakeKernels:
         self.cuda = cuda
         self.calls: list[str] = []
         self.refuse: set[str] = set()
+        self.pictures: list[NDArray[np.uint8]] = []
 
     def __getattr__(self, name: str) -> Callable[..., int]:
         work = getattr(self, name.replace("stc_cuda_", "do_", 1))
@@ -46,7 +47,9 @@ class FakeKernels:
                 return 1
             *given, stream = arguments
             assert self.cuda.usable(stream)
-            by_value = [a if isinstance(a, int) else _copy(a._obj) for a in given]  # as a launch takes them
+            by_value = [
+                a if isinstance(a, int) else type(a).from_buffer_copy(a) for a in given
+            ]  # as a launch takes them
             self.cuda.work(stream, lambda: work(*by_value))
             return 0
 
@@ -104,6 +107,7 @@ class FakeKernels:
         rows = self.surface(slot.pixels, slot.row, slot.height, 3 * slot.width)
         rows[:] = np.tile(np.array(slot.border[:3], np.uint8), slot.width)
         rows[: len(levels), : 3 * levels.shape[1]] = levels.reshape(len(levels), -1)
+        self.pictures.append(rows.reshape(slot.height, slot.width, 3).copy())
 
     def do_select(self, op: Selection, rows: int, kept: int) -> None:
         count = min(max(int(self.array(op.count, np.int32, 1)[0]), 0), op.most)
@@ -210,10 +214,6 @@ class FakeKernels:
             end = min(capacity, at + len(content))
             if end > at:
                 target[at:end] = content[: end - at]
-
-
-def _copy(given: Any) -> Any:
-    return type(given).from_buffer_copy(given)
 
 
 def _rounded(values: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
