@@ -1,11 +1,12 @@
 """The functions of plugins/cuda/stc_cuda.h on the fake GPU's memory, in NumPy: done when the stream gets to them.
 
 Written from the header alone. Memory is reached through the fake GPU, which knows what is allocated; `calls` are the
-names, in order, as they were put on a stream; `pictures` what was resized.
+names, in order, as they were put on a stream.
 """
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from typing import Any
 
@@ -29,17 +30,24 @@ from tests.runtime.backends.fake_cuda import FakeCuda
 BETWEEN, LEVEL, COLOUR = 7, 5, 13  # bits
 
 
-class FakeKernels:
-    """Stands for the library's handle. `refuse`: the functions that return an error."""
+class Deferred:
+    """Stands for the library's handle: what `work_of` gives for a function is done when its stream gets to it.
+
+    `refuse`: the functions that return an error.
+    """
 
     def __init__(self, cuda: FakeCuda) -> None:
         self.cuda = cuda
         self.calls: list[str] = []
         self.refuse: set[str] = set()
-        self.pictures: list[NDArray[np.uint8]] = []
+
+    def work_of(self, name: str) -> Callable[..., object]:
+        raise NotImplementedError
 
     def __getattr__(self, name: str) -> Callable[..., int]:
-        work = getattr(self, name.replace("stc_cuda_", "do_", 1))
+        if not name.startswith("stc_cuda_"):
+            raise AttributeError(name)
+        work = self.work_of(name)
 
         def call(*arguments: Any) -> int:
             self.calls.append(name)
@@ -47,13 +55,38 @@ class FakeKernels:
                 return 1
             *given, stream = arguments
             assert self.cuda.usable(stream)
-            by_value = [
-                a if isinstance(a, int) else type(a).from_buffer_copy(a) for a in given
-            ]  # as a launch takes them
+            # A launch takes its arguments by value.
+            by_value = [a if isinstance(a, int) else type(a).from_buffer_copy(a) for a in given]
             self.cuda.work(stream, lambda: work(*by_value))
             return 0
 
         return call
+
+
+class CompiledKernels(Deferred):
+    """The kernels themselves, compiled for the host."""
+
+    def __init__(self, cuda: FakeCuda, handle: ctypes.CDLL) -> None:
+        super().__init__(cuda)
+        self._handle = handle
+
+    def work_of(self, name: str) -> Callable[..., object]:
+        def work(*arguments: Any) -> None:
+            status = getattr(self._handle, name)(*arguments, 0)
+            assert status == 0, f"{name}: {status}"
+
+        return work
+
+
+class FakeKernels(Deferred):
+    """All in NumPy. `pictures`: what was resized, in order."""
+
+    def __init__(self, cuda: FakeCuda) -> None:
+        super().__init__(cuda)
+        self.pictures: list[NDArray[np.uint8]] = []
+
+    def work_of(self, name: str) -> Callable[..., object]:
+        return getattr(self, name.replace("stc_cuda_", "do_", 1))  # type: ignore[no-any-return]
 
     def array(self, address: int, dtype: Any, *shape: int) -> NDArray[Any]:
         size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
