@@ -176,6 +176,7 @@ class TensorRtBackend:
         """
         if not on_device(frame):
             check_frame(frame)
+            self._check_open()
             with self._cuda.using():  # beside a run of the engine, which has other frames
                 return self._resident.staging.copy(frame)
         with self._entered():
@@ -253,12 +254,15 @@ class TensorRtBackend:
     def _entered(self) -> Iterator[None]:
         """One thread at a time, with the engine's GPU as its current one."""
         with self._lock:
-            if self._closed or self._execution is None:
-                raise InputError(f"{self.path}: the session is closed")
-            if self._cuda.dead is not None:
-                raise FatalError(str(self._cuda.dead))
+            self._check_open()
             with self._cuda.using():
                 yield
+
+    def _check_open(self) -> None:
+        if self._closed or self._execution is None:
+            raise InputError(f"{self.path}: the session is closed")
+        if self._cuda.dead is not None:
+            raise FatalError(str(self._cuda.dead))
 
     def _reserve(self) -> tuple[dict[str, int], dict[str, NDArray[Any]]]:
         """GPU memory and pinned memory of every tensor."""

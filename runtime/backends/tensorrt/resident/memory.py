@@ -22,9 +22,12 @@ def aligned(size: int, unit: int = ALIGNMENT) -> int:
 
 
 class Buffer:
-    """Memory that grows and is never made smaller; `host`: pinned. What it held is lost when it grows."""
+    """Memory that grows and is never made smaller; `host`: pinned. What it held is lost when it grows.
 
-    def __init__(self, cuda: Cuda, stream: Any, *, host: bool = False) -> None:
+    stream: which uses it, and is waited for before memory is given back; None: whoever uses it has waited.
+    """
+
+    def __init__(self, cuda: Cuda, stream: Any | None, *, host: bool = False) -> None:
         self._cuda, self._stream, self._host = cuda, stream, host
         self.address = self.size = 0
 
@@ -46,7 +49,8 @@ class Buffer:
     def close(self) -> None:
         """Give it back once nothing on the stream uses it."""
         if self.address:
-            self._cuda.synchronize(self._stream)
+            if self._stream is not None:
+                self._cuda.synchronize(self._stream)
             (self._cuda.free_host if self._host else self._cuda.free)(self.address)
         self.address = self.size = 0
 

@@ -33,7 +33,8 @@ class Staging:
         try:
             buffer = self._free.pop()
         except IndexError:
-            buffer = Buffer(self._cuda, self._stream, host=True)
+            # A run waits for its uploads. And the stream may be capturing a graph now, which waiting would spoil.
+            buffer = Buffer(self._cuda, None, host=True)
             self._all.append(buffer)
         staged = Staged(self._free, buffer)
         arrays: list[NDArray[np.uint8]] = [frame] if isinstance(frame, np.ndarray) else [frame.y]

@@ -277,6 +277,32 @@ def test_one_graph_spans_resize_engine_and_masks_and_nothing_is_reserved_any_mor
         assert (fake.calls, gpus.tensorrt.enqueued) == (["stc_cuda_resize"] * 5, enqueued)
 
 
+def test_warming_up_for_a_size_of_frames_leaves_nothing_for_the_first(
+    whole: Path, gpus: Gpus, fake: FakeKernels
+) -> None:
+    with Session(whole, device="cuda") as session:
+        session.warm_up([1, 3], (120, 192))
+        streams, frame = [session.stream() for _ in range(3)], clip((120, 192))[2]
+        fake.calls.clear()
+        reserved, enqueued = len(gpus.cuda.memory), gpus.tensorrt.enqueued
+        session.step(dict.fromkeys(streams, frame))
+        streams[0](frame)
+        assert (fake.calls, len(gpus.cuda.memory), gpus.tensorrt.enqueued) == ([], reserved, enqueued)
+
+
+def test_a_closed_session_takes_no_frame_of_either_side(whole: Path, gpus: Gpus) -> None:
+    session = Session(whole, device="cuda")
+    stream, frame = session.stream(), clip((120, 192))[2]
+    there = SpeaksDlPack(gpus.cuda, frame, 1)
+    stream(frame)
+    session.close()
+    held = len(gpus.cuda.memory)
+    for given in (frame, there):
+        with pytest.raises(InputError, match="the session is closed"):
+            stream(given)
+    assert len(gpus.cuda.memory) == held == 1  # the other library's
+
+
 @pytest.mark.parametrize("failing", [2, None], ids=["not capturable", "captured"])
 def test_without_graphs_the_results_are_the_same(whole: Path, gpus: Gpus, failing: int | None) -> None:
     gpus.tensorrt.fail_enqueue = {failing} if failing else set()
