@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -20,6 +21,32 @@ from stc.model.nms import cluster_nms
 
 TopK = Callable[[Tensor, int], tuple[Tensor, Tensor]]
 FrameSize = tuple[int, int] | Tensor  # (H, W); int64 (2,) in a graph that takes any size
+
+
+class Predictions(Protocol):
+    """What a network predicts of every cell, as in `RawOutputs`, and what it can say of cells that are asked for."""
+
+    @property
+    def logits(self) -> list[Tensor]: ...
+
+    @property
+    def centerness(self) -> list[Tensor]: ...
+
+    @property
+    def ltrb(self) -> list[Tensor]: ...
+
+    @property
+    def mask_feats(self) -> Tensor: ...
+
+    def at(self, cell: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Params (B, K, P) and embeddings (B, K, D), None without tracking head, of cells (B, K) int64 in the order of
+        `join_levels`.
+        """
+        ...
+
+    def stages(self, found: Decoded) -> dict[str, Tensor]:
+        """The intermediate tensors by name, for comparison."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -38,15 +65,23 @@ class RawOutputs:
     embeddings: list[Tensor]
     mask_feats: Tensor
 
+    def at(self, cell: Tensor) -> tuple[Tensor, Tensor | None]:
+        embeddings = rows_at(join_levels(self.embeddings), cell) if self.embeddings else None
+        return rows_at(join_levels(self.params), cell), embeddings
+
+    def stages(self, found: Decoded) -> dict[str, Tensor]:
+        return by_level(self, ("logits", "centerness", "ltrb", "params", "embeddings"))
+
 
 @dataclass(frozen=True)
 class Decoded:
-    """Detections of fixed capacity K, sorted by score; rows at and beyond `count` are 0 (labels -1).
+    """Detections of fixed capacity K, sorted by score; rows at and beyond `count` are 0 (labels -1; cells: any).
 
     boxes: (B, K, 4) xyxy in input pixels, clipped to the input where the decode rule says so. scores: (B, K), class x
     centerness or its square root. labels: (B, K)
     int32. count: (B,) int32. params: (B, K, P). locations: (B, K, 2) xy in input pixels. sizes: (B, K) size of
-    interest of the level. embeddings: (B, K, D), None for a model without tracking head.
+    interest of the level. embeddings: (B, K, D), None for a model without tracking head. cells: (B, K) int64, which
+    cell fired, in the order of `join_levels`.
     """
 
     boxes: Tensor
@@ -57,11 +92,22 @@ class Decoded:
     locations: Tensor
     sizes: Tensor
     embeddings: Tensor | None
+    cells: Tensor
 
 
 def join_levels(levels: list[Tensor]) -> Tensor:
     """Per level (B, C, h, w) -> (B, L, C): the L cells of all levels, one level after the other, row-major."""
     return torch.cat([level.flatten(2) for level in levels], dim=2).transpose(1, 2)
+
+
+def rows_at(values: Tensor, index: Tensor) -> Tensor:
+    """values (B, N, C), index (B, M) -> (B, M, C)."""
+    return values.gather(1, index[..., None].expand(-1, -1, values.shape[2]))
+
+
+def by_level(predictions: Predictions, names: Sequence[str]) -> dict[str, Tensor]:
+    """Maps of levels P3 to P7, each by its own name."""
+    return {f"{name}_p{level}": value for name in names for level, value in enumerate(getattr(predictions, name), 3)}
 
 
 def cells(
@@ -91,7 +137,7 @@ def stable_top_k(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def decode(
-    raw: RawOutputs,
+    raw: Predictions,
     config: ModelConfig,
     top_k: TopK = stable_top_k,
     size: FrameSize | None = None,
@@ -128,7 +174,7 @@ def decode(
         index = pairs.gather(1, index)
     cell = index // config.num_classes
     labels = index - cell * config.num_classes
-    boxes = _boxes(points[cell], _rows(_wide(raw.ltrb), cell) * strides[cell][..., None])
+    boxes = _boxes(points[cell], rows_at(_wide(raw.ltrb), cell) * strides[cell][..., None])
     if config.clip_boxes:
         boxes = _clipped(boxes, config.input_size if size is None else size)
     if config.drop_empty_boxes:
@@ -142,21 +188,22 @@ def decode(
     def select(values: Tensor) -> Tensor:
         return torch.where(kept[..., None], values, 0)
 
-    embeddings = select(_rows(_wide(raw.embeddings), cell)) if raw.embeddings else None
+    params, embeddings = raw.at(cell)
     return Decoded(
-        boxes=select(_rows(boxes, order)),
+        boxes=select(rows_at(boxes, order)),
         scores=best.sqrt() if config.score_form == "sqrt" else best,
         labels=torch.where(kept, labels.gather(1, order), -1).to(torch.int32),
         count=kept.sum(1, dtype=torch.int32),
-        params=select(_rows(join_levels(raw.params), cell)),
+        params=select(params),
         locations=select(points[cell]),
         sizes=torch.where(kept, sizes[cell], 1),
-        embeddings=embeddings,
+        embeddings=None if embeddings is None else select(widen(embeddings, "decode")),
+        cells=cell,
     )
 
 
 def _best_of_each_level(
-    raw: RawOutputs, probability: Tensor, quality: Tensor, passed: Tensor, config: ModelConfig, top_k: TopK
+    raw: Predictions, probability: Tensor, quality: Tensor, passed: Tensor, config: ModelConfig, top_k: TopK
 ) -> tuple[Tensor | None, Tensor | None]:
     """Indices (B, M) of the (location, class) pairs that `level_topk` leaves, level by level; None where it leaves all.
 
@@ -208,11 +255,6 @@ def _filled_top_k(values: Tensor, k: int, top_k: TopK) -> tuple[Tensor, Tensor, 
 
 def _wide(levels: list[Tensor]) -> Tensor:
     return widen(join_levels(levels), "decode")
-
-
-def _rows(values: Tensor, index: Tensor) -> Tensor:
-    """values (B, N, C), index (B, M) -> (B, M, C)."""
-    return values.gather(1, index[..., None].expand(-1, -1, values.shape[2]))
 
 
 def _boxes(points: Tensor, ltrb: Tensor) -> Tensor:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import torch
 from torch import nn
 
-from stc.model.head import Tower
+from stc.model.head import Head, Separable, Tower
 from stc.model.layers import FrozenBatchNorm2d
-from stc.model.network import STC
 
 
-def fold_batch_norms(model: STC) -> None:
+def fold_batch_norms(model: nn.Module) -> None:
     """Fold every batch norm of `model` (eval mode) into its convolution, in place.
 
     Done here in float64 and not left to an optimiser, because a float16 graph must round the product of weight and
@@ -25,9 +26,10 @@ def fold_batch_norms(model: STC) -> None:
                 setattr(module, name.replace("conv", "bn"), nn.Identity())
         if isinstance(module, Tower):
             _fold_tower(module)
-    if model.head.track_tower is not None and isinstance(model.head.track_norm, nn.BatchNorm2d):
-        model.head.track_pred = folded(model.head.track_pred, model.head.track_norm)
-        model.head.track_norm = nn.Identity()
+        if isinstance(module, Head) and module.track_tower is not None:
+            if isinstance(module.track_norm, nn.BatchNorm2d):
+                module.track_pred = folded(module.track_pred, module.track_norm)
+                module.track_norm = nn.Identity()
 
 
 def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d | FrozenBatchNorm2d) -> nn.Conv2d:
@@ -55,7 +57,16 @@ def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d | FrozenBatchNorm2d) -> nn.Conv
 def _fold_tower(tower: Tower) -> None:
     for index, norms in enumerate(tower.norms):
         conv = tower.convs[index]
-        if isinstance(norms, nn.ModuleList) and isinstance(conv, nn.Conv2d):
-            levels = [folded(conv, norm) for norm in norms if isinstance(norm, nn.BatchNorm2d)]
+        if isinstance(norms, nn.ModuleList) and isinstance(conv, nn.Conv2d | Separable):
+            levels = [_folded_level(conv, norm) for norm in norms if isinstance(norm, nn.BatchNorm2d)]
             tower.convs[index] = nn.ModuleList(levels)
             tower.norms[index] = nn.Identity()
+
+
+def _folded_level(conv: nn.Conv2d | Separable, norm: nn.BatchNorm2d) -> nn.Module:
+    if isinstance(conv, nn.Conv2d):
+        return folded(conv, norm)
+    level = copy(conv)  # shares the depthwise weights, which no norm changes
+    level._modules = dict(conv._modules)
+    level.pointwise = folded(conv.pointwise, norm)
+    return level

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from torch import Tensor, nn
 
 from stc.model.backbones import known as backbones
 from stc.model.config import ModelConfig
-from stc.model.decode import FrameSize, RawOutputs, TopK, decode, stable_top_k
+from stc.model.decode import FrameSize, Predictions, RawOutputs, TopK, decode, stable_top_k
 from stc.model.head import Head
 from stc.model.mask_head import dynamic_mask_head
 from stc.model.normalise import normalise
@@ -23,23 +24,46 @@ class STC(nn.Module):
         self.config = config
         backbone = backbones.find(config.backbone)
         self.backbone = backbone.build(config)
-        self.fpn = FPN(backbone.channels, config.fpn_channels, config.p6_from)
+        c2_channels, *channels = backbone.channels
+        self.fpn = FPN(tuple(channels), config.fpn_channels, config.p6_from, len(config.strides))
         self.head = Head(config)
         self.mask_branch = MaskBranch(
-            config.fpn_channels, config.mask_branch_channels, config.mask_branch_convs, config.mask_channels
+            config.fpn_channels,
+            config.mask_branch_channels,
+            config.mask_branch_convs,
+            config.mask_channels,
+            c2_channels if config.mask_feats_stride < config.strides[0] else None,
         )
 
-    def forward(self, images: Tensor) -> RawOutputs:
-        """images: (B, 3, Hp, Wp), normalised, Hp and Wp multiples of 32. Computes in the dtype of the weights."""
-        return self.trace(images)[1]
+    def forward(self, images: Tensor, embed: bool = True) -> RawOutputs:
+        """images: (B, 3, Hp, Wp), normalised, Hp and Wp multiples of 32. Computes in the dtype of the weights.
 
-    def trace(self, images: Tensor) -> tuple[dict[str, Tensor], RawOutputs]:
+        embed: compute the embeddings of a model that has a tracking head; training without them leaves them out.
+        """
+        return self.trace(images, embed)[1]
+
+    def trace(self, images: Tensor, embed: bool = True) -> tuple[dict[str, Tensor], RawOutputs]:
         """`forward`, with the backbone's C3 to C5 and the pyramid's P3 to P7 by name, for comparison stage by stage."""
-        features = self.backbone(images.to(self.fpn.p6.weight.dtype))
-        pyramid = self.fpn(features)
-        stages = {f"c{level}": feature for level, feature in enumerate(features, 3)}
-        stages |= {f"p{level}": feature for level, feature in enumerate(pyramid, 3)}
-        return stages, RawOutputs(**self.head(pyramid), mask_feats=self.mask_branch(pyramid))
+        stages, pyramid, c2 = pyramid_of(images, self.backbone, self.fpn)
+        return stages, RawOutputs(**self.head(pyramid, embed), mask_feats=self.mask_branch(pyramid, c2))
+
+
+def pyramid_of(images: Tensor, backbone: nn.Module, fpn: FPN) -> tuple[dict[str, Tensor], list[Tensor], Tensor]:
+    """Of images (B, 3, Hp, Wp): C3 to C5 and the pyramid by name, the pyramid, and C2; in the dtype of the weights."""
+    features = backbone(images.to(fpn.p6.weight.dtype))
+    pyramid = fpn(features[1:])
+    stages = {f"c{level}": feature for level, feature in enumerate(features[1:], 3)}
+    stages |= {f"p{level}": feature for level, feature in enumerate(pyramid, 3)}
+    return stages, pyramid, features[0]
+
+
+class Network(Protocol):
+    """What is deployed: an `STC`, or one that computes less (`stc.model.kept`)."""
+
+    @property
+    def config(self) -> ModelConfig: ...
+
+    def trace(self, images: Tensor) -> tuple[dict[str, Tensor], Predictions]: ...
 
 
 class STCDeploy(nn.Module):
@@ -49,7 +73,7 @@ class STCDeploy(nn.Module):
     """
 
     def __init__(
-        self, model: STC, mask_head: Callable[..., Tensor] = dynamic_mask_head, top_k: TopK = stable_top_k
+        self, model: Network, mask_head: Callable[..., Tensor] = dynamic_mask_head, top_k: TopK = stable_top_k
     ) -> None:
         super().__init__()
         self.model = model
@@ -92,6 +116,4 @@ class STCDeploy(nn.Module):
         if found.embeddings is not None:
             outputs["embeddings"] = found.embeddings
         stages = {"images": images, **stages, "mask_feats": raw.mask_feats}
-        for name in ("logits", "centerness", "ltrb", "params", "embeddings"):
-            stages |= {f"{name}_p{level}": value for level, value in enumerate(getattr(raw, name), 3)}
-        return stages, outputs
+        return stages | raw.stages(found), outputs

@@ -6,13 +6,15 @@ state, sees every frame once and in turn, so results are those of one frame afte
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from stc.errors import InputError, SkippedError
+from stc.errors import InputError, ProcessBoundError, SkippedError
 
 R = TypeVar("R")
 
@@ -49,7 +51,7 @@ class Handle(Generic[R]):
         self._answered.set()
 
 
-@dataclass
+@dataclass(eq=False)
 class _Item:
     """What a frame has become so far. course: see `Overlap`."""
 
@@ -57,6 +59,27 @@ class _Item:
     handle: Handle[Any]
     course: int
     error: BaseException | None = None
+
+
+class _Lane(threading.Thread):
+    """`work` in a thread that need not be waited for: an engine that hangs must not keep the process."""
+
+    def __init__(self, work: Callable[[], None], name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self._work = work
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        try:
+            self._work()
+        finally:
+            del self._work
+            self._over.set()
+
+    def wait(self) -> None:
+        """Ctrl-C during a join makes a running thread count as ended (before Python 3.13); not so here."""
+        self._over.wait()
+        self.join()
 
 
 class Overlap(Generic[R]):
@@ -75,9 +98,11 @@ class Overlap(Generic[R]):
         self._stages = tuple(stages)
         self._name = name
         self._queues: list[SimpleQueue[_Item | None]] = []
-        self._threads: list[threading.Thread] = []
+        self._lanes: list[_Lane] = []
+        self._ending: list[_Lane] = []  # that were told to end
+        self._process = os.getpid()
         self._changed = threading.Condition()  # of what follows
-        self._inside = 0
+        self._inside: set[_Item] = set()
         self._course = 0  # of what is submitted now
         self._failed = -1  # the last course in which a frame failed, and why
         self._why = ""  # not the error, whose traceback would keep the frame and its stream
@@ -85,27 +110,37 @@ class Overlap(Generic[R]):
     @property
     def started(self) -> bool:
         """Whether there are threads to end."""
-        return bool(self._threads)
+        return bool(self._lanes or self._ending)
 
     @property
     def busy(self) -> bool:
         """Whether frames are on their way."""
-        return self._inside > 0
+        return bool(self._inside)
 
     def submit(self, value: Any) -> Handle[R]:
-        """Send `value` on its way, once there is room. Raises InputError where the machine gives no more threads."""
-        if self.room > 1 and not self._threads:
+        """Send `value` on its way, once there is room. Raises InputError where the machine gives no more threads, and
+        ProcessBoundError in a process that was forked from the one whose threads these are.
+        """
+        if self.room > 1 and not self._lanes:
             self._start()
-        with self._changed:
-            self._changed.wait_for(lambda: self._inside < self.room)
-            self._inside += 1
-            course = self._course
-        item = _Item(value, Handle(lambda: self._told(course)), course)
-        if self.room > 1:
-            self._queues[0].put(item)
-            return item.handle
-        for stage in self._stages:
-            self._run(stage, item)
+        if self._lanes and not self._ours:
+            raise ProcessBoundError("frames in flight belong to the process that submitted them; make a session here")
+        item = None
+        try:
+            with self._changed:
+                self._changed.wait_for(lambda: len(self._inside) < self.room)
+                course = self._course
+                item = _Item(value, Handle(lambda: self._told(course)), course)
+                self._inside.add(item)
+            if self.room > 1:
+                self._queues[0].put(item)
+                return item.handle
+            for stage in self._stages:
+                self._run(stage, item)
+        except BaseException:  # Ctrl-C
+            if item is not None:
+                self._leave(item)
+            raise
         self._answer(item)
         if item.error is not None and not isinstance(item.error, Exception):
             raise item.error  # Ctrl-C, in the caller's own thread
@@ -114,30 +149,44 @@ class Overlap(Generic[R]):
     def close(self) -> None:
         """Wait for the frames that are on their way, and end the threads; a later frame starts new ones."""
         self.end()
-        for thread in self._threads:
-            thread.join()
-        self._threads, self._queues = [], []
+        self._ending += self._lanes
+        self._lanes, self._queues = [], []
+        self._wait()
 
     def end(self) -> None:
         """End the threads after the frames that are on their way, without waiting for either."""
         if self._queues:
             self._queues[0].put(None)
 
+    @property
+    def _ours(self) -> bool:
+        """Whether this process started the threads: one that was forked has none of them."""
+        return os.getpid() == self._process
+
+    def _wait(self) -> None:
+        """Also for those that an interrupted `close` left."""
+        while self._ending and self._ours:
+            self._ending[-1].wait()
+            self._ending.pop()
+
     def _start(self) -> None:
+        self._wait()
+        self._process = os.getpid()
         queues: list[SimpleQueue[_Item | None]] = [SimpleQueue() for _ in self._stages]
-        self._queues = queues
-        for number, stage in enumerate(self._stages):
-            following = queues[number + 1] if number + 1 < len(queues) else None
-            # A daemon: an engine that hangs must not keep the process.
-            thread = threading.Thread(
-                target=self._work, args=(stage, queues[number], following), name=self._name, daemon=True
-            )
-            try:
-                thread.start()
-            except RuntimeError as error:
-                self.close()
+        lanes = [
+            _Lane(partial(self._work, stage, source, following), self._name)
+            for stage, source, following in zip(self._stages, queues, [*queues[1:], None], strict=True)
+        ]
+        try:
+            for lane in lanes:
+                lane.start()
+        except BaseException as error:
+            for queue in queues:
+                queue.put(None)
+            if isinstance(error, RuntimeError):
                 raise InputError(f"{error}; allow more threads: ulimit -u") from error
-            self._threads.append(thread)
+            raise
+        self._lanes, self._queues = lanes, queues
 
     def _work(
         self,
@@ -170,10 +219,13 @@ class Overlap(Generic[R]):
         elif error is not None:
             self._failed, self._why = item.course, str(error) or type(error).__name__
         value, item.value = None if error else item.value, None
-        with self._changed:  # before the answer: who has the last one finds nothing on its way
-            self._inside -= 1
-            self._changed.notify_all()
+        self._leave(item)  # before the answer: who has the last one finds nothing on its way
         item.handle.answer(value, error)
+
+    def _leave(self, item: _Item) -> None:
+        with self._changed:
+            self._inside.discard(item)
+            self._changed.notify_all()
 
     def _told(self, course: int) -> None:
         with self._changed:

@@ -18,6 +18,7 @@ from stc.runtime.bundle import contract
 from stc.runtime.bundle import files as model_files
 from stc.runtime.bundle.passport import Passport
 from stc.runtime.letterbox import AnyFrame
+from stc.runtime.machine.engine_names import EngineName
 from stc.runtime.native.library import Library
 from stc.runtime.processors import processors
 from stc.runtime.result import Result
@@ -50,6 +51,7 @@ class Session:
         model: str | Path,
         *,
         device: str | None = None,
+        engine: EngineName | None = None,
         threads: int | None = None,
         score_threshold: float | None = None,
         classes: Iterable[str] | None = None,
@@ -63,10 +65,14 @@ class Session:
             model: a bundle (folder of stc-export), its engine.plan, or an ONNX file, in a bundle or alone. The
                 passport and the file's SHA-256 are checked before a bundle's file is loaded, and an engine's record
                 against this machine before TensorRT is.
-            device: "cpu": ONNX Runtime runs model.onnx. "cuda:N": GPU number N of those that this process may use runs
-                the bundle's engine.plan, or where there is none ONNX Runtime's CUDA provider its model-fp16.onnx or
-                model.onnx; "cuda" is the first. None: "cuda" for a plan, else "cpu".
-            threads: CPU threads of ONNX Runtime and of the native library; None: one per physical core of the machine,
+            device: "cpu": an ONNX file, mostly model.onnx, is run by `engine`. "cuda:N": GPU number N of those that
+                this process may use runs the bundle's engine.plan, or where there is none ONNX Runtime's CUDA provider
+                its model-fp16.onnx or model.onnx; "cuda" is the first. "gpu", "gpu:N", "npu": Intel's, by OpenVINO
+                (never executed). None: "cuda" for a plan, else "cpu".
+            engine: "onnxruntime" or "openvino", and no other is tried. None: the fastest that is installed and that the
+                bundle's passport says finds what the model should (`stc.runtime.engines` has the rule); `engine` and
+                `file` of the session say which it is.
+            threads: CPU threads of the engine and of the native library; None: one per physical core of the machine,
                 or per processor that this process may use (affinity, a container's quota) where those are fewer.
             score_threshold: least score to keep, 0..1, not below the one baked into the model; None: that one.
             classes: names of the classes to keep; None: all.
@@ -83,16 +89,17 @@ class Session:
             MissingDependencyError: the engine's package is not installed.
             DeviceError: the GPU has too little memory for the engine.
         """
-        file = model_files.find(Path(model), device, trust=trust)
+        file = model_files.find(Path(model), device, engine=engine, trust=trust)
         found = loading.native_library(native, threads)
         self.native = found if isinstance(found, Library) else None
         self._backend: Backend
+        self._spare: int | None  # processors that the engine leaves to others; None: it takes none
         self.file: Path | None
         self.precision: str
         self._backend, self.passport = loading.load(file, threads, found)
         # An engine on the CPU computes on as many processors as it has threads (None: on all), and what runs beside it
         # on those takes them from it.
-        self._spare = self._backend.device != "cpu" or (threads is not None and threads < processors())
+        self._spare = None if self._backend.device != "cpu" else max(0, processors() - (threads or processors()))
         self.file, self.precision = file.path, loading.precision(file.path, self.passport, self._backend)
         self._adjust(str(file.path), score_threshold, classes, tracker)
 
@@ -106,7 +113,7 @@ class Session:
         self = cls.__new__(cls)
         found = loading.native_library(native, None)
         self.native = found if isinstance(found, Library) else None
-        self._backend, self.passport, self._spare = backend, passport, True
+        self._backend, self.passport, self._spare = backend, passport, None
         self.file, self.precision = None, str(passport.precision.get("type", "fp32"))
         self._adjust(name, None, None, None)
         return self
@@ -149,12 +156,12 @@ class Session:
 
     @property
     def engine(self) -> str:
-        """What computes, and its version: "ONNX Runtime 1.32.0, CPUExecutionProvider"."""
+        """What computes, and its version: "ONNX Runtime 1.32.0, CPUExecutionProvider", "OpenVINO 2026.4.1, CPU f32"."""
         return self._backend.engine
 
     @property
     def device(self) -> str:
-        """Where the model runs: "cpu", "cuda" (the first GPU) or "cuda:N"."""
+        """Where the model runs: "cpu", "cuda" (the first GPU) or "cuda:N"; in OpenVINO "gpu", "gpu:N" or "npu"."""
         return self._backend.device
 
     @property
@@ -179,8 +186,11 @@ class Session:
 
         tracker, score_threshold, classes: of this stream; None: the session's. in_flight: how many frames `submit` has
         on their way at once, each with buffers of its own; None: 3, one for each stage, or 1 where an engine on the CPU
-        has all processors (`threads`), from which the others would take time. Raises InputError as `Session` does.
+        has all processors (`threads`), from which the others would take time. They use those that it leaves.
+
+        Raises InputError as `Session` does.
         """
+        in_flight = (1 if self._spare == 0 else IN_FLIGHT) if in_flight is None else in_flight
         stream = Stream(
             self,
             tracker or self.tracker_config,
@@ -188,7 +198,8 @@ class Session:
             fps=fps,
             score_threshold=None if score_threshold is None else selection.threshold(self.passport, score_threshold),
             wanted=None if classes is None else selection.wanted(self.passport, classes),
-            in_flight=(IN_FLIGHT if self._spare else 1) if in_flight is None else in_flight,
+            in_flight=in_flight,
+            threads=None if in_flight == 1 or self._spare is None else max(1, self._spare),
         )
         self._streams.add(stream)
         return stream
@@ -208,16 +219,19 @@ class Session:
                 picture = result.draw(frame)
 
         source: what `stc.runtime.video.open_source` takes, or what it gave. It is opened with the first frame, and
-        closed when the loop ends, however it ends. every: use only every Nth frame. The rest as in `stream`.
+        closed when the loop ends, however it ends. A recording that is opened here is read ahead where frames overlap
+        (`stream`). every: use only every Nth frame. The rest as in `stream`.
 
         Raises InputError for what cannot be read, and what `Stream` raises.
         """
+        from stc.runtime.video.ahead import results
         from stc.runtime.video.sources import open_source
 
+        opened = isinstance(source, (str, Path))  # another's may give one array again and again
         with open_source(source, every) if isinstance(source, (str, Path)) else source as frames:
             stream = self.stream(frames.name, frames.fps, tracker, score_threshold=score_threshold, classes=classes)
-            for frame in frames:
-                yield frame, stream(frame.image, frame.time)
+            with results(frames, stream, overlap=opened) as found:
+                yield from found
 
     def step(
         self, frames: Mapping[Stream, AnyFrame], times: Mapping[Stream, float | None] | None = None

@@ -21,6 +21,7 @@ from stc.runtime.backends.tensorrt.resident.objects import Wish
 from stc.runtime.backends.tensorrt.resident.path import Unresized
 from stc.runtime.letterbox import AnyFrame, Letterbox, check_frame
 from stc.runtime.masks.masks import Masks
+from stc.runtime.native.library import Library
 from stc.runtime.overlap import Handle, Overlap
 from stc.runtime.result import Result
 from stc.runtime.step import Found, Passage, SessionView, step
@@ -58,9 +59,12 @@ class Stream:
         score_threshold: float | None = None,
         wanted: NDArray[np.bool_] | None = None,
         in_flight: int = 1,
+        threads: int | None = None,
     ) -> None:
         """score_threshold, wanted: of this video; None: the session's. in_flight: frames that `submit` has at once; of
-        one, it does the work itself. Raises InputError unless `fps` is positive and `in_flight` at least 1.
+        one, it does the work itself. threads: at most, for resizing and masks; None: the session's.
+
+        Raises InputError unless `fps` is positive and `in_flight` at least 1.
         """
         if not (math.isfinite(fps) and fps > 0):
             raise InputError(f"fps must be a positive number; got {fps}")
@@ -71,6 +75,7 @@ class Stream:
         self.session = session
         self.score_threshold = session.score_threshold if score_threshold is None else score_threshold
         self.wanted = session.wanted if wanted is None else wanted
+        self.threads = threads
         self.timings: dict[str, float] = {}
         self._tracker = Tracker(tracker)
         self._closed = False
@@ -107,6 +112,17 @@ class Stream:
         with self._entered():
             return self._overlap.submit(Passage(self, frame, time))
 
+    @property
+    def native(self) -> Library | None:
+        """The session's library, for as many threads as the stream may use."""
+        library = self.session.native
+        return library.with_threads(min(self.threads, library.threads)) if library and self.threads else library
+
+    @property
+    def in_flight(self) -> int:
+        """How many frames `submit` has on their way at once; of one, it overlaps nothing."""
+        return self._overlap.room
+
     def settle(self) -> None:
         """Wait for the frames in flight, and end the threads that `submit` began; the next frame begins new ones."""
         if self._overlap.started:
@@ -127,7 +143,7 @@ class Stream:
         """
         letterbox = self.session.passport.letterbox(check_frame(frame))
         self._warn_of_border(letterbox)
-        return letterbox, letterbox.apply(frame, self.session.native)
+        return letterbox, letterbox.apply(frame, self.native)
 
     def take(self, frame: Any) -> tuple[Letterbox, NDArray[np.uint8] | Unresized]:
         """As `prepare`, for a step: an engine that resizes frames on its GPU gets them as they came."""
@@ -235,7 +251,7 @@ class Stream:
         stride = self.session.passport.mask_stride
         if isinstance(found.probabilities, KeptRows):
             return KeptMasks(found.probabilities, found.letterbox, stride)
-        return Masks(found.probabilities, found.letterbox, stride, self.session.native)
+        return Masks(found.probabilities, found.letterbox, stride, self.native)
 
     def close(self) -> tuple[TrackEvent, ...]:
         """End all tracks and return their events; the stream takes no more frames. Closing twice is harmless."""

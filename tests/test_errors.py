@@ -9,6 +9,7 @@ import os
 import pickle
 import re
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,8 +28,10 @@ from stc.export import folder
 from stc.export.triton import repository
 from stc.files import sha256, write_text
 from stc.runtime import Session, Stream, TrackerConfig
+from stc.runtime.backends.openvino import OpenVinoBackend
 from stc.runtime.backends.triton import TritonBackend
 from stc.runtime.bundle import passport
+from stc.runtime.machine import openvino
 from stc.runtime.machine.machine import Driver, Gpu
 from stc.runtime.machine.plugin import Plugin
 from stc.runtime.video import ReconnectPolicy, open_source
@@ -354,6 +357,28 @@ def no_onnxruntime(place: Place) -> None:
 
 
 @case
+def no_openvino(place: Place) -> None:
+    place.monkeypatch.setitem(sys.modules, "openvino", None)
+    place.load("model.onnx", engine="openvino")
+
+
+@case
+def no_intel_device(place: Place) -> None:
+    place.load("model.onnx", device="npu")
+
+
+@case
+def engine_elsewhere(place: Place) -> None:
+    place.load("model.onnx", device="cuda", engine="openvino")
+
+
+@case
+def no_bfloat16(place: Place) -> None:
+    place.monkeypatch.setattr(openvino, "supported", lambda *_: ("FP32", "INT8"))
+    OpenVinoBackend(place.bundle / "model.onnx", precision="bf16")
+
+
+@case
 def no_cuda_provider(place: Place) -> None:
     place.monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     place.load("model.onnx", device="cuda")
@@ -396,6 +421,12 @@ def unknown_codec(place: Place) -> None:
     path = encode(place.bundle.with_name("clip.mp4"), steady(3))
     path.write_bytes(path.read_bytes().replace(b"avc1", b"qqqq"))
     track(str(path), "-o", "out.mp4")
+
+
+@case
+def no_such_decoder(place: Place) -> None:
+    clip = encode(place.bundle.with_name("clip.mp4"), steady(3))
+    track(str(clip), "-o", str(clip.with_name("out.mp4")), "--hwaccel", "nvdec")
 
 
 @case
@@ -572,8 +603,8 @@ def run_folder(place: Place) -> None:
     main(["--data", "a.json", "--frames", "frames", "--output", str(place.bundle)])
 
 
-def gate(place: Place) -> Stream:
-    return Session(place.bundle / "model.onnx").stream("gate-1")
+def gate(place: Place, **options: Any) -> Stream:
+    return Session(place.bundle / "model.onnx").stream("gate-1", **options)
 
 
 @case
@@ -600,6 +631,28 @@ def stream_in_use(place: Place) -> None:
     stream = gate(place)
     with stream.exclusive():
         stream(FRAME[0])
+
+
+@case
+def stream_in_flight(place: Place) -> None:
+    stream, go = gate(place, in_flight=2), threading.Event()
+    infer = stream.session.infer
+    place.monkeypatch.setattr(stream.session, "infer", lambda *inputs: go.wait(30) and infer(*inputs))
+    handle = stream.submit(FRAME[0])
+    try:
+        stream(FRAME[0])
+    finally:
+        go.set()
+        handle.result(30)
+        stream.close()
+
+
+@case
+def frame_skipped(place: Place) -> None:
+    stream = gate(place, in_flight=2)
+    handles = [stream.submit(frame) for frame in (FRAME, FRAME[0])]
+    stream.close()
+    handles[1].result(30)
 
 
 @case

@@ -47,6 +47,7 @@ COMMANDS = {
     "stc-train": "stc.training.main:entry",
 }
 MODULES = [
+    "stc.benchmarks.chain",
     "stc.benchmarks.crossings",
     "stc.benchmarks.kernels",
     "stc.benchmarks.kernels.report",
@@ -173,7 +174,7 @@ def test_the_op_and_the_formats_have_their_numbers() -> None:
     assert passport.SCHEMA == 1
     header = (ROOT / "plugins/cpu/stc_cpu.h").read_text()
     (number,) = re.findall(r"#define STC_CPU_ABI (\d+)", header)
-    assert int(number) == interface.ABI == 5
+    assert int(number) == interface.ABI == 6
 
 
 def write_old(folder: Path) -> Path:

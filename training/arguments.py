@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from stc.cli import Parser
+from stc.model.config import parse_size
 from stc.training.config import RECIPES, describe_settings
 
 DEFAULT_EPOCHS = 12
@@ -95,7 +95,7 @@ def parser() -> argparse.ArgumentParser:
         choices=("msra", "torchvision"),
         help="how the ResNet in --init was trained, where its names do not tell (default: msra)",
     )
-    model("--size", type=_size, metavar="HxW", help="input size of the model (default: that of --init or --config)")
+    model("--size", type=parse_size, metavar="HxW", help="input size (default: that of --init or --config)")
     run = command.add_argument_group("run").add_argument
     run("--output", type=Path, required=True, metavar="DIR", help="folder of the run")
     length = command.add_mutually_exclusive_group()
@@ -134,10 +134,3 @@ def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
 
 def _names(text: str) -> list[str]:
     return [name for name in text.split(",") if name]
-
-
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if not match or min(int(match[1]), int(match[2])) < 32:
-        raise argparse.ArgumentTypeError("must be HEIGHTxWIDTH, 32 or more each, such as 256x448")
-    return int(match[1]), int(match[2])

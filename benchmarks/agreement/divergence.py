@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from stc.runtime.bundle.passport import FIX
 
 Array = NDArray[Any]
 STAGE = "stage/"  # prefix of the exporter's names for the intermediate tensors, which only the comparison asks for
+CELLS = "cells"  # the stage that says where the rows of KEPT were computed
+KEPT = ("params", "embeddings")
 # Largest error over largest value that rounding explains; measured on the demo model: 5e-6, 0.015, int8 0.1.
 ALLOWED = {"fp32": 1e-4, "fp16": 5e-2, "bf16": 2e-1, "int8": 3e-1}
 
@@ -44,17 +47,35 @@ def stage_errors(file: Path, precision: str, frame: Array, expected: dict[str, A
         model = onnx.load(file)
         batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or 1
         made = {name for node in model.graph.node for name in node.output}
-        names = [name for name in expected if STAGE + name in made]
-        model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(STAGE + name) for name in names)
+        names = [STAGE + name for name in (*expected, CELLS, *KEPT) if STAGE + name in made]
+        model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in names)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         frames = np.repeat(frame[None], batch, axis=0)
-        found = session.run([STAGE + name for name in names], {"frames": frames}) if names else []
+        every = [output.name for output in session.get_outputs()]
+        found = dict(zip(every, session.run(every, {"frames": frames}), strict=True)) if names else {}
     allowed = ALLOWED[precision]
-    return tuple(
-        StageError(name, _relative(expected[name], f[:1]), allowed) for name, f in zip(names, found, strict=True)
-    )
+    return tuple(StageError(name, _relative(*pair), allowed) for name, *pair in comparable(expected, found))
+
+
+def comparable(expected: dict[str, Array], found: dict[str, Array]) -> Iterator[tuple[str, Array, Array]]:
+    """The intermediate tensors of one picture that are in both: their names, PyTorch's, and those of a graph.
+
+    found: all outputs of the graph, of which the first picture counts. Mask parameters and embeddings, which it has of
+    the cells of detections alone, are held against PyTorch's at the very same cells.
+    """
+    for name, value in expected.items():
+        if STAGE + name in found:
+            yield name, value, found[STAGE + name][:1]
+    if STAGE + CELLS in found:
+        cells = found[STAGE + CELLS][0, : int(found["num_detections"][0])]
+        outputs = {name: found[STAGE + name] if STAGE + name in found else found.get(name) for name in KEPT}
+        for name, rows in outputs.items():
+            levels = [value[0] for stage, value in expected.items() if stage.startswith(f"{name}_p")]
+            if rows is not None and levels:
+                everywhere = np.concatenate([level.reshape(len(level), -1) for level in levels], axis=1)
+                yield name, everywhere.T[cells], rows[0, : len(cells)]
 
 
 def first_diverged(stages: tuple[StageError, ...]) -> str:

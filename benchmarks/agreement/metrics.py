@@ -15,6 +15,7 @@ class Metric:
 
     name: its field. stage: the part of the computation that it judges. title: in words. form: how its value is shown,
     with its unit. limit: whether a budget may state the most or the least that is allowed; None: it is only reported.
+    headline: it is in the short block `agreement` of a benchmark's JSON.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Metric:
     title: str
     form: str
     limit: Literal["most", "least"] | None = None
+    headline: bool = False
 
     def shown(self, value: Any) -> str:
         return "not measured" if value is None else self.form.format(value)
@@ -44,16 +46,16 @@ class Metric:
 METRICS = (
     Metric("not_finite", "numbers", "numbers that are NaN or infinite", "{:.0f}", "most"),
     Metric("detections_left_out", "detections", "detections decided by rounding", "{:.2%}", "most"),
-    Metric("detections_matched", "detections", "detections matched", "{:.2%}", "least"),
-    Metric("boxes_max_px", "boxes", "boxes, largest difference", "{:.3g} px", "most"),
-    Metric("scores_max", "scores", "scores, largest difference", "{:.3g}"),
+    Metric("detections_matched", "detections", "detections matched", "{:.2%}", "least", headline=True),
+    Metric("boxes_max_px", "boxes", "boxes, largest difference", "{:.3g} px", "most", headline=True),
+    Metric("scores_max", "scores", "scores, largest difference", "{:.3g}", headline=True),
     Metric("masks_max", "masks", "mask probabilities, largest difference", "{:.3g}", "most"),
     Metric("mask_iou_mean", "masks", "mask IoU, mean", "{:.5f}"),
-    Metric("mask_iou_p1", "masks", "mask IoU, 1st percentile", "{:.5f}", "least"),
-    Metric("mask_iou_min", "masks", "mask IoU, minimum", "{:.5f}", "least"),
+    Metric("mask_iou_p1", "masks", "mask IoU, 1st percentile", "{:.5f}", "least", headline=True),
+    Metric("mask_iou_min", "masks", "mask IoU, minimum", "{:.5f}", "least", headline=True),
     Metric("frame_masks_off", "masks at frame size", "outlines at frame size off by", "{:.3%}", "most"),
-    Metric("embedding_cos_min", "embeddings", "embeddings, least cosine", "{:.6f}"),
-    Metric("ids_equal", "ids", "ids equal", "{:.2%}", "least"),
+    Metric("embedding_cos_min", "embeddings", "embeddings, least cosine", "{:.6f}", headline=True),
+    Metric("ids_equal", "ids", "ids equal", "{:.2%}", "least", headline=True),
     Metric("id_switches", "ids", "id switches", "{:d}"),
     Metric("idf1", "ids", "IDF1 between the two runs", "{:.4f}"),
 )

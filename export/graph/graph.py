@@ -19,6 +19,7 @@ from stc.export.sizes import Batch
 from stc.model.fold import fold_batch_norms
 from stc.model.function_body import DOMAIN, OP, OP_VERSION, PLUGIN_ATTRIBUTES, function_body
 from stc.model.islands import Island, enter, islands_entered
+from stc.model.kept.network import KeptSTC
 from stc.model.layers import widen
 from stc.model.network import STC, STCDeploy
 from stc.runtime.bundle.passport import METADATA_KEY, Passport
@@ -46,10 +47,10 @@ def trace(model: STC, precision: Precision = "fp32", batch: Batch = Batch()) -> 
     At its input size, or, with `shortest_edge`, for frames of any height and width from `free_size.LEAST` on. A batch
     that is fixed is fixed in the file; otherwise the first dimension of inputs and outputs is `batch`.
     """
-    model = copy.deepcopy(model).eval().requires_grad_(False)
-    fold_batch_norms(model)
-    model.to(_DTYPES[precision])
-    deploy = STCDeploy(model, mask_head=_mask_head_node).eval()
+    network = KeptSTC(copy.deepcopy(model).eval().requires_grad_(False))
+    fold_batch_norms(network)
+    network.to(_DTYPES[precision])
+    deploy = STCDeploy(network, mask_head=_mask_head_node).eval()
     opset = OPSETS[precision]
     with islands_entered() as islands:
         if model.config.shortest_edge is None:

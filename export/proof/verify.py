@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.benchmarks.agreement.divergence import STAGE
+from stc.benchmarks.agreement.divergence import comparable
 from stc.benchmarks.agreement.parity import compare
 from stc.benchmarks.reference import Reference, valid_rows
 from stc.errors import MissingDependencyError
@@ -47,7 +47,7 @@ def verify(
     except load_onnxruntime().capi.onnxruntime_pybind11_state.NotImplemented as error:
         return NotCompared(precision, f"ONNX Runtime cannot run it on a CPU: {str(error).rpartition(' : ')[2]}")
     values = _run(staged, next(batches(reference.frames[:1], batch))[0])
-    stages = tuple(_stage(name, expected, values[STAGE + name][:1]) for name, expected in expected_stages.items())
+    stages = tuple(_stage(name, *pair) for name, *pair in comparable(expected_stages, values))
 
     deployed = _session(graph.deployed.SerializeToString())
     outputs = [
@@ -109,4 +109,5 @@ def _run(session: Any, frames: Array) -> dict[str, Array]:
 
 def _stage(name: str, expected: Array, found: Array) -> Stage:
     error = np.abs(expected.astype(np.float64) - found)
-    return Stage(name, float(error.max()), float(error.mean()), float(np.abs(expected).max()))
+    largest = float(np.abs(expected).max(initial=0))
+    return Stage(name, float(error.max(initial=0)), float(error.mean()) if error.size else 0.0, largest)

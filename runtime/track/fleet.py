@@ -23,6 +23,7 @@ from stc.runtime.bundle import files as model_files
 from stc.runtime.bundle import passport
 from stc.runtime.bundle.files import PLAN_SUFFIXES
 from stc.runtime.machine import device as devices
+from stc.runtime.machine.engine_names import EngineName
 from stc.runtime.track.one import Summary, track
 from stc.runtime.track.outputs import Outputs, file_names
 from stc.runtime.tracking.config import RuleName
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
 class Settings:
     """What all videos are run with; threads change no result.
 
-    device: "cpu" or "cuda", the GPU that Ray gives a task; None: "cuda" for a plan, else "cpu". model_sha256: of a
-    bundle's passport, which holds the hashes of its files, or of a file that stands alone.
+    device: "cpu" or "cuda", the GPU that Ray gives a task; None: "cuda" for a plan, else "cpu". engine: None: each
+    worker chooses for its machine, as `Session` does. model_sha256: of a bundle's passport, which holds the hashes of
+    its files, or of a file that stands alone.
     """
 
     model: str
@@ -48,10 +50,13 @@ class Settings:
     tracker: RuleName | None = None
     trust: bool = False
     device: str | None = None
+    engine: EngineName | None = None
+    hwaccel: str | None = None
 
     def __post_init__(self) -> None:
         """Raises InputError for a device that is none, or that Ray does not give."""
-        if self.device is not None and devices.parse(self.device).index:
+        device = devices.parse(self.device or "cpu")
+        if device.kind == "cuda" and device.index:
             raise InputError(f"--device {self.device}: Ray gives every task a GPU of its own; give: --device cuda")
 
     @property
@@ -200,7 +205,7 @@ def compute(job: Job) -> tuple[Summary, str]:
     config = session.tracker_config
     if job.settings.tracker is not None:
         config = replace(config, rule=job.settings.tracker)
-    with open_source(job.video, job.settings.every) as source:
+    with open_source(job.video, job.settings.every, hwaccel=job.settings.hwaccel) as source:
         error = track(source, session, config, job.outputs, job.outputs.writers(source), summary)
         loss = source.loss
     if error is not None:
@@ -220,6 +225,7 @@ def _session(settings: Settings) -> Session:
         classes=settings.classes,
         trust=settings.trust,
         device=settings.device,
+        engine=settings.engine,
     )
 
 

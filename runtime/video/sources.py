@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from stc.errors import InputError
@@ -21,12 +22,16 @@ def open_source(
     policy: DropPolicy = "drop-oldest",
     capacity: int = 2,
     reconnect: ReconnectPolicy | None = None,
+    hwaccel: str | None = None,
 ) -> Source:
     """Open `spec` and check that it can be read; `every=N` keeps frames 0, N, 2N, …
 
     `spec`: a video file, a picture, a folder of pictures, a camera (`0` or `/dev/video0`), or a URL
     (rtsp, rtmp, http(s), udp; credentials in it never reach a message or the source's name). `clip.mp4#1` is the second
     video stream of a file. An animated picture (GIF, PNG, WebP) is a video.
+
+    hwaccel: the device that decodes video, as FFmpeg calls it: "cuda", "vaapi", …, or with the number or path of one,
+    "cuda:1". Where it does not decode this video, the CPU does, and a warning says so.
 
     The rest is for cameras and live URLs; files, folders and recordings on a server give every frame:
 
@@ -40,11 +45,15 @@ def open_source(
     if every < 1:
         raise InputError(f"every={every}: must be 1 or more")
     instead.check_spec(str(spec))
+    if hwaccel is not None:
+        from stc.runtime.video import hardware
+
+        hardware.check(hwaccel)
     reconnect = reconnect or ReconnectPolicy()
     task = _live_task(str(spec), every, (reconnect.open_timeout, reconnect.read_timeout))
     if task is None:
-        return _open_path(Path(spec), every)
-    return LiveSource(redact(task.target), task, policy, capacity, reconnect)
+        return _open_path(Path(spec), every, hwaccel)
+    return LiveSource(redact(task.target), replace(task, hwaccel=hwaccel), policy, capacity, reconnect)
 
 
 def _live_task(spec: str, every: int, timeouts: tuple[float, float]) -> Task | None:
@@ -75,7 +84,7 @@ def _camera(device: str) -> str:
     return device
 
 
-def _open_path(path: Path, every: int) -> Source:
+def _open_path(path: Path, every: int, hwaccel: str | None) -> Source:
     if path.is_dir():
         from stc.runtime.video import pictures
 
@@ -92,7 +101,7 @@ def _open_path(path: Path, every: int) -> Source:
         return pictures.open_animation(path, every)
     from stc.runtime.video import video_file
 
-    return video_file.open_file(path, every, number)
+    return video_file.open_file(path, every, number, hwaccel)
 
 
 def is_picture(path: Path) -> bool:

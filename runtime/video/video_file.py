@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from stc.boundary import foreign, reason
 from stc.errors import InputError
-from stc.runtime.video import decode
+from stc.runtime.video import decode, hardware
 from stc.runtime.video.frame import Concealed, CutShort, Damaged, FileSource, Frame, Loss, Stats
 from stc.runtime.video.timeline import Clock
 
@@ -27,12 +27,17 @@ SLACK = 1.0  # seconds by which a header may state too much, or, where it counts
 SLACK_COUNTED, SLACK_FRAMES = 0.1, 2  # … seconds, or so many of them
 
 
-def open_file(path: Path, every: int, number: int | None = None) -> FileSource:
+def open_file(path: Path, every: int, number: int | None = None, hwaccel: str | None = None) -> FileSource:
     """A video file, or the video stream `number` (from 0) of it. What is damaged is skipped, counted and warned of.
+
+    hwaccel: the device that decodes (`hardware.py`); where it does not, a warning says why.
 
     Raises InputError when it is no video, and while iterating when not one frame can be decoded.
     """
-    with _border(path), _open(path) as container:
+    with _border(path), _open(path, hwaccel) as (container, software):
+        if hwaccel is not None and software:
+            log.warning("%s", hardware.told(str(path), hwaccel, software))
+            hwaccel = None
         stream = decode.video_stream(container, str(path), number)
         fps, stated = decode.nominal_fps(stream), stream.frames or None
         size = _first_size(container, stream)
@@ -43,12 +48,12 @@ def open_file(path: Path, every: int, number: int | None = None) -> FileSource:
                 path, len(streams), streams.index(stream), path,
             )  # fmt: skip
     length = None if stated is None else math.ceil(stated / every)
-    return FileSource(path.name, fps / every, size, length, partial(_read, path, every, number))
+    return FileSource(path.name, fps / every, size, length, partial(_read, path, every, number, hwaccel))
 
 
-def _read(path: Path, every: int, number: int | None) -> Iterator[Frame | Loss]:
+def _read(path: Path, every: int, number: int | None, hwaccel: str | None) -> Iterator[Frame | Loss]:
     index, end, lost = 0, 0.0, Stats()
-    with _border(path), _open(path) as container:
+    with _border(path), _open(path, hwaccel) as (container, _):
         stream = decode.video_stream(container, str(path), number)
         stream.thread_type = "AUTO"
         aspect, step = decode.pixel_aspect(stream), 1 / decode.nominal_fps(stream)
@@ -144,14 +149,19 @@ def _first_size(container: InputContainer, stream: VideoStream) -> tuple[int, in
     return None
 
 
-def _open(path: Path) -> InputContainer:
+@contextmanager
+def _open(path: Path, hwaccel: str | None) -> Iterator[tuple[InputContainer, str]]:
+    """And why the device is not used, or nothing."""
     # `file:` keeps a colon in the name from being read as a protocol; the whitelist keeps a playlist off the network.
+    open_ = partial(av.open, f"file:{path}", "r", options={"protocol_whitelist": "file"})
     try:
-        return av.open(f"file:{path}", "r", options={"protocol_whitelist": "file"})
+        container, software = hardware.opened(open_, hwaccel)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise InputError(
             f"{path}: cannot be opened as video ({reason(error)}); check that it plays: ffplay {path}"
         ) from None
+    with container:
+        yield container, software
 
 
 def _border(path: Path) -> AbstractContextManager[None]:

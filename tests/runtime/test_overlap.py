@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -209,6 +211,56 @@ def test_until_somebody_is_told_no_further_frame_is_tracked(session: Session) ->
     stream.close()
 
 
+def outcomes(seed: int, room: int) -> tuple[list[object], list[int]]:
+    """What a random program of submits and questions is told, and which frames reached the last stage.
+
+    The program is that of the seed; how long stages take is not.
+    """
+    random, jitter = np.random.default_rng(seed), np.random.default_rng()
+    tracked: list[int] = []
+
+    def stage(number: int) -> Callable[[tuple[int, int]], tuple[int, int]]:
+        def work(frame: tuple[int, int]) -> tuple[int, int]:
+            index, fails_in = frame
+            threading.Event().wait(jitter.choice([0.0, 0.0, 0.0005, 0.002]))
+            if fails_in == number:
+                raise InputError(f"frame {index}")
+            if number == 2:
+                tracked.append(index)
+            return frame
+
+        return work
+
+    overlap: Overlap[tuple[int, int]] = Overlap([stage(number) for number in range(3)], room, "stc stream")
+    handles: list[Handle[tuple[int, int]]] = []
+    told: list[object] = []
+
+    def ask(handle: Handle[tuple[int, int]]) -> None:
+        try:
+            told.append(handle.result(LONG)[0])
+        except (InputError, SkippedError) as error:
+            told.append((type(error).__name__, str(error)))
+
+    for _ in range(40):
+        if handles and random.random() < 0.4:
+            ask(handles[random.integers(len(handles))])
+        else:
+            handles.append(overlap.submit((len(handles), int(random.choice([0, 1, 2, *[9] * 9])))))
+    overlap.close()
+    for handle in handles:
+        ask(handle)
+    return told, tracked
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_an_error_takes_with_it_depends_on_no_timing(seed: int) -> None:
+    """One frame in flight works in the caller's thread: nothing can be out of order there."""
+    expected = outcomes(seed, 1)
+    assert any(isinstance(told, tuple) for told in expected[0])
+    for room in (2, 3, 8):
+        assert outcomes(seed, room) == expected
+
+
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), MemoryError("none left"), InputError("the engine refused")])
 def test_an_error_of_the_engine_comes_out_as_it_is(bundle: Path, error: Exception) -> None:
     backend = Watched(bundle)
@@ -293,12 +345,93 @@ def test_a_process_ends_although_a_frame_never_does() -> None:
     assert subprocess.run([sys.executable, "-c", code], timeout=LONG, check=False).returncode == 0
 
 
+def test_ctrl_c_on_the_way_in_leaves_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(SimpleQueue):  # type: ignore[type-arg]
+        def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+            if item is not None and item.value == "interrupted":
+                raise KeyboardInterrupt
+            super().put(item)
+
+    monkeypatch.setattr("stc.runtime.overlap.SimpleQueue", Interrupted)
+    overlap: Overlap[str] = Overlap((str.upper,), 2, "stc stream")
+    for _ in range(5):
+        with pytest.raises(KeyboardInterrupt):
+            overlap.submit("interrupted")
+    assert not overlap.busy and [overlap.submit(text).result(LONG) for text in "abc"] == ["A", "B", "C"]
+    overlap.close()
+
+
+def test_a_machine_without_further_threads_says_so(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, started = threading.Thread.start, []
+
+    def refuse(thread: threading.Thread) -> None:
+        started.append(thread)
+        if len(started) == 3:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    stream = session.stream(in_flight=3)
+    with pytest.raises(InputError, match="can't start new thread; allow more threads: ulimit -u"):
+        stream.submit(OBJECT)
+    assert stream.submit(OBJECT).result(LONG).time == 0.0
+    stream.close()
+
+
+def test_an_interrupted_close_is_completed_by_the_next_frame(gated: Gated) -> None:
+    stream = session_of(gated).stream(in_flight=2)
+    first = stream.submit(OBJECT)
+    assert gated.entered.acquire(timeout=LONG)
+    interrupt = threading.Timer(0.1, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        interrupt.start()
+        stream.settle()
+    gated.go.set()
+    assert [stream.submit(OBJECT).result(LONG).time, first.result(LONG).time] == [pytest.approx(1 / 30), 0.0]
+    stream.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_process_is_told_that_the_threads_are_not_its_own() -> None:
+    code = (
+        "import os, warnings\n"
+        "from stc.errors import ProcessBoundError\n"
+        "from stc.runtime.overlap import Overlap\n"
+        "warnings.simplefilter('ignore')\n"
+        "overlap = Overlap((abs,), 2, 'lane')\n"
+        "assert overlap.submit(-1).result() == 1\n"
+        "if child := os.fork():\n"
+        "    raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+        "try:\n"
+        "    overlap.submit(-2)\n"
+        "except ProcessBoundError:\n"
+        "    overlap.close()\n"
+        "    os._exit(42)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=LONG, check=False).returncode == 42
+
+
 def test_an_engine_that_has_all_processors_shares_them_with_nobody(bundle: Path) -> None:
     with Session(bundle, threads=processors()) as session:
         stream = session.stream()
         handle = stream.submit(OBJECT)
         assert handle.done and lanes() == []
         stream.close()
+
+
+@pytest.mark.parametrize("engine", [None, 1, 2, 7, 8, 99])
+def test_all_together_use_no_more_than_the_processors_there_are(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, engine: int | None
+) -> None:
+    monkeypatch.setattr("stc.runtime.session.processors", lambda: 8)
+    with Session(bundle, threads=engine) as session:
+        plain, forced = session.stream(), session.stream(in_flight=2)
+        spare = 8 - (engine or 8)
+        assert plain.in_flight == (3 if spare > 0 else 1)
+        assert session.native is not None and forced.native is not None and plain.native is not None
+        assert forced.native.threads == min(max(1, spare), session.native.threads)
+        assert plain.native.threads == (forced if spare > 0 else session).native.threads
+        assert forced(OBJECT).masks.rle() == session.stream(in_flight=1)(OBJECT).masks.rle()
 
 
 def test_fewer_than_one_frame_in_flight_are_refused(session: Session) -> None:

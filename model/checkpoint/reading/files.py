@@ -18,13 +18,13 @@ from stc.errors import CheckpointError
 from stc.model.checkpoint.reading import pickles, shards, torch_files
 from stc.model.checkpoint.reading.stand_ins import Array, Foreign
 from stc.model.checkpoint.reading.torch_files import View
+from stc.runtime.bundle.files import CHECKPOINT_SUFFIXES
 
 # Where training frameworks keep the weights, in the order in which they are preferred.
 ENTRIES = (
     *("model", "state_dict", "model_state", "model_state_dict", "module", "net", "network", "weights", "params"),
     *("ema_state", "ema_state_dict", "model_ema", "ema_model", "ema", "params_ema", "blobs"),
 )
-SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".pkl", ".tar")  # usual; the content tells the form
 MAX_NESTING = 4  # of such entries
 MAX_ELEMENTS = 1 << 30  # 30 times R-101; more is a damaged or hostile header
 SAVE_INSTEAD = "save model.state_dict() instead"
@@ -119,7 +119,7 @@ def _start(path: Path) -> bytes:
 def _folder(path: Path) -> CheckpointError:
     if any(path.glob("*-of-*.*")) or any(path.glob(f"*{shards.INDEX}")):
         return shards.error(path, "a folder of weights that are stored in several files")
-    there = sorted(file.name for file in path.iterdir() if file.suffix in SUFFIXES)
+    there = sorted(file.name for file in path.iterdir() if file.suffix in CHECKPOINT_SUFFIXES)
     which = f"--ckpt {path / there[0]}" if there else "it holds none of a usual name"
     return CheckpointError(f"{path}: a folder, not a weight file; give the file itself: {which}")
 

@@ -12,13 +12,14 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from time import monotonic
 
 import av
 
 from stc.boundary import reason
 from stc.errors import InputError
-from stc.runtime.video import decode
+from stc.runtime.video import decode, hardware
 from stc.runtime.video.frame import Concealed, Damaged
 from stc.runtime.video.live.wire import Ended, Lost, Message, Opened, Picture, Task, pack
 
@@ -45,7 +46,8 @@ def _messages(task: Task) -> Iterator[Message]:
     open_timeout, read_timeout = task.timeouts
     since = monotonic()
     try:
-        container = av.open(task.target, "r", format=task.format, options=task.options, timeout=task.timeouts)
+        open_ = partial(av.open, task.target, "r", format=task.format, options=task.options, timeout=task.timeouts)
+        container, software = hardware.opened(open_, task.hwaccel)
     except (av.FFmpegError, OSError, ValueError) as error:
         yield Lost(_reason(error, since, open_timeout))
         return
@@ -55,7 +57,7 @@ def _messages(task: Task) -> Iterator[Message]:
         yield Lost(str(error).partition("; ")[0].removeprefix("this stream: "))
         return
     stated = container.duration is not None
-    yield Opened(decode.nominal_fps(stream), decode.frame_size(stream), stated)
+    yield Opened(decode.nominal_fps(stream), decode.frame_size(stream), stated, software)
     stream.thread_type = "AUTO" if stated else "SLICE"  # threads by frame hold frames back
     timed = stated or container.format.name not in UNTIMED_FORMATS
     aspect = decode.pixel_aspect(stream)

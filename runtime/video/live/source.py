@@ -162,8 +162,12 @@ class LiveSource(Source):
     def _take(self, message: Message) -> None:
         now = monotonic()
         match message:
-            case Opened(fps, size, stated):
+            case Opened(fps, size, stated, software):
                 self._lifecycle.opened(now, recording=stated)
+                if software and not self._found.is_set():
+                    from stc.runtime.video.hardware import told
+
+                    log.warning("%s", told(self.name, str(self._task.hwaccel), software))
                 self._describe(fps, size, stated)
             case Damaged():
                 self._decode_errors += 1

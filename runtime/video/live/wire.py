@@ -27,7 +27,7 @@ class Task:
     """What to open and how: FFmpeg's name of the format (None: guessed) and options, and time limits in seconds.
 
     Frame i of this connection is sent where (i + offset) % every is 0, of the others only their time. ends: the end of
-    the stream is an end, and not a loss.
+    the stream is an end, and not a loss. hwaccel: the device that decodes (`hardware.py`).
     """
 
     target: str = field(repr=False)  # with its password
@@ -37,6 +37,7 @@ class Task:
     ends: bool
     every: int
     offset: int = 0
+    hwaccel: str | None = None
 
     def to_json(self) -> bytes:
         """One line."""
@@ -50,11 +51,14 @@ class Task:
 
 @dataclass(frozen=True)
 class Opened:
-    """Video was found; `stated`: the server states its length, so it is a recording and not live."""
+    """Video was found; `stated`: the server states its length, so it is a recording and not live. software: why the
+    device that was asked for does not decode it.
+    """
 
     fps: float
     size: tuple[int, int] | None
     stated: bool
+    software: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,8 +91,8 @@ class Silent(Exception):  # noqa: N818 - nothing has gone wrong
 def pack(message: Message) -> Iterator[bytes | memoryview]:
     """The parts to write, one after the other."""
     match message:
-        case Opened(fps, size, stated):
-            yield from _framed(OPENED, json.dumps([fps, size, stated]).encode())
+        case Opened(fps, size, stated, software):
+            yield from _framed(OPENED, json.dumps([fps, size, stated, software]).encode())
         case Picture(stamp, image):
             number = math.nan if stamp is None else stamp
             if image is None:
@@ -132,8 +136,8 @@ class Receiver:
             return Picture(None if math.isnan(stamp) else stamp, image)
         body = self._read(length)
         if kind == OPENED:
-            fps, size, stated = json.loads(body)
-            return Opened(fps, None if size is None else (size[0], size[1]), stated)
+            fps, size, stated, software = json.loads(body)
+            return Opened(fps, None if size is None else (size[0], size[1]), stated, software)
         if kind == LOST:
             return Lost(body.decode())
         bare: dict[int, Message] = {DAMAGED: Damaged(), CONCEALED: Concealed(), ENDED: Ended()}
