@@ -36,6 +36,12 @@ class BoxBits:
         chosen = {name: getattr(self, name)[rows] for name in ("boxes", "offsets", "areas", "tight")}
         return replace(self, **chosen)
 
+    def alone(self) -> BoxBits:
+        """The same without the words of other objects."""
+        parts = [self._words(index).ravel() for index in range(len(self))]
+        offsets = np.cumsum([0, *map(len, parts)], dtype=np.int64)[:-1]
+        return replace(self, offsets=offsets, words=np.concatenate([np.empty(0, np.uint32), *parts]))
+
     def dense(self) -> NDArray[np.bool_]:
         """All pixels: bool (n, H0, W0)."""
         pixels = np.zeros((len(self), *self.size), np.bool_)
