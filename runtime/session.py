@@ -69,9 +69,10 @@ class Session:
                 this process may use runs the bundle's engine.plan, or where there is none ONNX Runtime's CUDA provider
                 its model-fp16.onnx or model.onnx; "cuda" is the first. "gpu", "gpu:N", "npu": Intel's, by OpenVINO
                 (never executed). None: "cuda" for a plan, else "cpu".
-            engine: "onnxruntime" or "openvino", and no other is tried. None: the fastest that is installed and that the
-                bundle's passport says finds what the model should (`stc.runtime.engines` has the rule); `engine` and
-                `file` of the session say which it is.
+            engine: "onnxruntime" or "openvino", and no other is tried; "openvino:fp32", "openvino:bf16" or
+                "openvino:int8" in these numbers. What is left open is the fastest that is installed and that the
+                bundle's passport says finds what the model should (`stc.runtime.bundle.engines` has the rule); `engine`
+                and `file` of the session say which it is.
             threads: CPU threads of the engine and of the native library; None: one per physical core of the machine,
                 or per processor that this process may use (affinity, a container's quota) where those are fewer.
             score_threshold: least score to keep, 0..1, not below the one baked into the model; None: that one.
