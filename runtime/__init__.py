@@ -13,6 +13,7 @@ from stc.lazy import names_of
 
 if TYPE_CHECKING:
     from stc.runtime.backends.tensorrt.device_array import DeviceArray as DeviceArray
+    from stc.runtime.backends.tensorrt.resident.frame import DeviceFrame as DeviceFrame
     from stc.runtime.bundle.passport import Passport as Passport
     from stc.runtime.drawing.style import Style as Style
     from stc.runtime.letterbox import Letterbox as Letterbox
@@ -37,6 +38,7 @@ __all__, __getattr__, __dir__ = names_of(
     {
         "Detections": "tracking.detections",
         "DeviceArray": "backends.tensorrt.device_array",
+        "DeviceFrame": "backends.tensorrt.resident.frame",
         "Handle": "overlap",
         "Letterbox": "letterbox",
         "Masks": "masks.masks",

@@ -31,10 +31,14 @@ def load(file: OnnxFile | EngineFile, threads: int | None, native: Library | Mis
         return TensorRtBackend(file), file.passport
     device = str(file.device)
     backend: OnnxRuntimeBackend | OpenVinoBackend
-    if file.engine == "openvino":
-        kind = "fp32" if file.passport is None else model_files.precision(file.passport, file.path)
+    if file.choice.engine == "openvino":
         backend = OpenVinoBackend(
-            file.path, device=device, threads=threads, native=native, precision=kind, cut_record=file.cut
+            file.path,
+            device=device,
+            threads=threads,
+            native=native,
+            numbers=file.choice.numbers,
+            cut_record=file.cut,
         )
     else:
         backend = OnnxRuntimeBackend(file.path, device=device, threads=threads, native=native, cut_record=file.cut)
@@ -44,6 +48,8 @@ def load(file: OnnxFile | EngineFile, threads: int | None, native: Library | Mis
 def precision(path: Path, passport: Passport, backend: Backend) -> str:
     """Of which numbers the outputs are: "fp32", "fp16", … Warns where float32 may be computed in fewer bits."""
     found = model_files.precision(passport, path)
+    if found == "fp32" and isinstance(backend, OpenVinoBackend) and backend.numbers == "bf16":
+        return "bf16"
     if found != "fp32" or not isinstance(backend, OnnxRuntimeBackend) or not backend.tf32:
         return found
     logger.warning(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stc.errors import InputError, ProcessBoundError
 from stc.runtime import loading, selection
-from stc.runtime.backends.backend import Backend, OnDevice
+from stc.runtime.backends.backend import Backend, OnDevice, TakesFrames
 from stc.runtime.backends.tensorrt.device_array import DeviceArray
 from stc.runtime.bundle import contract
 from stc.runtime.bundle import files as model_files
@@ -69,9 +69,10 @@ class Session:
                 this process may use runs the bundle's engine.plan, or where there is none ONNX Runtime's CUDA provider
                 its model-fp16.onnx or model.onnx; "cuda" is the first. "gpu", "gpu:N", "npu": Intel's, by OpenVINO
                 (never executed). None: "cuda" for a plan, else "cpu".
-            engine: "onnxruntime" or "openvino", and no other is tried. None: the fastest that is installed and that the
-                bundle's passport says finds what the model should (`stc.runtime.engines` has the rule); `engine` and
-                `file` of the session say which it is.
+            engine: "onnxruntime" or "openvino", and no other is tried; "openvino:fp32", "openvino:bf16" or
+                "openvino:int8" in these numbers. What is left open is the fastest that is installed and that the
+                bundle's passport says finds what the model should (`stc.runtime.bundle.engines` has the rule); `engine`
+                and `file` of the session say which it is.
             threads: CPU threads of the engine and of the native library; None: one per physical core of the machine,
                 or per processor that this process may use (affinity, a container's quota) where those are fewer.
             score_threshold: least score to keep, 0..1, not below the one baked into the model; None: that one.
@@ -250,6 +251,12 @@ class Session:
         return step(self, frames, times or {})
 
     @property
+    def takes_frames(self) -> TakesFrames | None:
+        """The engine, where it takes whole frames, of the host or on its GPU, and resizes them there; else None."""
+        engine = self._backend
+        return engine if isinstance(engine, TakesFrames) and not engine.frames_refused else None
+
+    @property
     def batches(self) -> tuple[int, int | None]:
         """Least and largest number of pictures that `infer` takes at once; None: no limit."""
         return self._backend.batches
@@ -283,13 +290,22 @@ class Session:
             raise InputError("outputs stay on the GPU only where a TensorRT engine runs; use infer()")
         return self._backend.run_on_device(self._checked(inputs))
 
-    def warm_up(self, batches: Iterable[int] | None = None) -> None:
+    def warm_up(self, batches: Iterable[int] | None = None, frame_size: tuple[int, int] | None = None) -> None:
         """Do now what else the first frames would wait for: an engine's contexts, memory and CUDA graphs for each of
         `batches` (numbers of pictures at once; None: the least), kernels that are compiled or loaded when first used.
 
-        Raises as `infer` does.
+        frame_size: (H, W) of the streams' frames, whose way to the model is warmed up too, with this session's
+        threshold and classes; of an engine that resizes frames on its GPU that is part of the graph. None: not known.
+        Raises as `infer` and `step` do.
         """
-        for batch in (self.batches[0],) if batches is None else batches:
+        counts = [self.batches[0]] if batches is None else list(batches)
+        if frame_size is not None:
+            frame = np.zeros((*frame_size, 3), np.uint8)
+            for count in counts:
+                for _ in range(2):
+                    self.step({self.stream(): frame for _ in range(count)})
+            return
+        for batch in counts:
             frames = np.zeros((batch, *self.passport.input_size, 3), np.uint8)
             for _ in range(2):  # the first run captures the graph, the second brings it to the GPU
                 self.infer(frames)

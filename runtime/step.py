@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError
+from stc.runtime.backends.backend import TakesFrames
+from stc.runtime.backends.tensorrt.resident.masks import KeptRows
+from stc.runtime.backends.tensorrt.resident.path import Unresized
 from stc.runtime.bundle.passport import Passport
 from stc.runtime.letterbox import AnyFrame, Letterbox
 from stc.runtime.native.library import Library
@@ -40,15 +43,20 @@ class SessionView(Protocol):
     @property
     def batches(self) -> tuple[int, int | None]: ...
 
+    @property
+    def takes_frames(self) -> TakesFrames | None: ...
+
     def infer(self, inputs: Any, timings: dict[str, float] | None = None) -> dict[str, NDArray[Any]]: ...
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What the model found in one frame: n detections in frame pixels, and their mask probabilities (n, Hm, Wm)."""
+    """What the model found in one frame: n detections in frame pixels, and their mask probabilities (n, Hm, Wm), or
+    what came of those on a GPU.
+    """
 
     detections: Detections
-    probabilities: NDArray[Any]
+    probabilities: NDArray[Any] | KeptRows
     letterbox: Letterbox
 
 
@@ -63,9 +71,9 @@ class Video(Protocol):
 
     def time_of(self, time: float | None) -> float: ...
 
-    def prepare(self, frame: AnyFrame) -> tuple[Letterbox, NDArray[np.uint8]]: ...
+    def take(self, frame: Any) -> tuple[Letterbox, NDArray[np.uint8] | Unresized]: ...
 
-    def select(self, outputs: dict[str, NDArray[Any]], image: int, letterbox: Letterbox) -> Found: ...
+    def select(self, outputs: dict[str, Any], image: int, letterbox: Letterbox) -> Found: ...
 
     def check(self, found: Found, time: float) -> None: ...
 
@@ -108,16 +116,16 @@ class Job:
 
     stream: Video
     letterbox: Letterbox
-    picture: NDArray[np.uint8]
+    picture: NDArray[np.uint8] | Unresized
     timings: dict[str, float]
-    outputs: dict[str, NDArray[Any]] = field(default_factory=dict)
+    outputs: dict[str, Any] = field(default_factory=dict)
     index: int = 0
 
 
 def prepare(stream: Video, frame: AnyFrame) -> Job:
     start = perf_counter()
     with _named(stream):
-        letterbox, picture = stream.prepare(frame)
+        letterbox, picture = stream.take(frame)
     return Job(stream, letterbox, picture, {PREPROCESS: perf_counter() - start})
 
 
@@ -125,10 +133,10 @@ def infer(session: SessionView, jobs: Sequence[Job]) -> None:
     """One batch. What it took is shared out evenly."""
     start = perf_counter()
     parts: dict[str, float] = {}
-    outputs = session.infer(_stack(jobs, session.batches[0]), parts)
+    answers = _outputs(session, [job.picture for job in jobs], parts)
     stages = of_call(perf_counter() - start, parts)
-    for index, job in enumerate(jobs):
-        job.outputs, job.index = outputs, index
+    for job, answer in zip(jobs, answers, strict=True):
+        job.outputs, job.index = answer
         job.timings |= {name: seconds / len(jobs) for name, seconds in stages.items()}
 
 
@@ -194,7 +202,15 @@ def _batches(jobs: Sequence[Job], largest: int) -> Iterator[Sequence[Job]]:
         yield from (group[start : start + largest] for start in range(0, len(group), largest))
 
 
-def _stack(jobs: Sequence[Job], least: int) -> NDArray[np.uint8]:
-    """The pictures; black ones, whose outputs nobody reads, fill up what a fixed batch size wants."""
-    padding = [np.zeros_like(jobs[0].picture)] * (least - len(jobs))
-    return np.stack([*(job.picture for job in jobs), *padding])
+def _outputs(
+    session: SessionView, pictures: Sequence[NDArray[np.uint8] | Unresized], parts: dict[str, float]
+) -> list[tuple[dict[str, Any], int]]:
+    """Of each picture: outputs, and which of theirs it is."""
+    if (engine := session.takes_frames) is not None:
+        frames = [picture for picture in pictures if isinstance(picture, Unresized)]
+        return [(outputs, 0) for outputs in engine.run_frames(frames, parts)]
+    resized = [picture for picture in pictures if isinstance(picture, np.ndarray)]
+    # Black ones, whose outputs nobody reads, fill up what a fixed batch size wants.
+    padding = [np.zeros_like(resized[0])] * (session.batches[0] - len(resized))
+    outputs = session.infer(np.stack([*resized, *padding]), parts)
+    return [(outputs, index) for index in range(len(resized))]

@@ -15,6 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError, ProcessBoundError
+from stc.runtime.backends.tensorrt.resident.frame import DeviceFrame
+from stc.runtime.backends.tensorrt.resident.masks import KeptMasks, KeptRows, probabilities_of
+from stc.runtime.backends.tensorrt.resident.objects import Wish
+from stc.runtime.backends.tensorrt.resident.path import Unresized
 from stc.runtime.letterbox import AnyFrame, Letterbox, check_frame
 from stc.runtime.masks.masks import Masks
 from stc.runtime.native.library import Library
@@ -141,6 +145,21 @@ class Stream:
         self._warn_of_border(letterbox)
         return letterbox, letterbox.apply(frame, self.native)
 
+    def take(self, frame: Any) -> tuple[Letterbox, NDArray[np.uint8] | Unresized]:
+        """As `prepare`, for a step: an engine that resizes frames on its GPU gets them as they came."""
+        if (engine := self.session.takes_frames) is None:
+            if isinstance(frame, DeviceFrame) or hasattr(frame, "__cuda_array_interface__"):
+                raise InputError(
+                    "a frame in GPU memory, which a TensorRT engine takes where the plugin library's kernels are there "
+                    "(see: stc-doctor); give this session a NumPy array"
+                )
+            return self.prepare(frame)
+        placed = engine.place(frame)
+        letterbox = self.session.passport.letterbox(placed.size)
+        self._warn_of_border(letterbox)
+        wish = Wish(self.score_threshold, self.wanted.tobytes(), self._tracker.rule.needs_masks)
+        return letterbox, Unresized(placed, letterbox, wish)
+
     def _warn_of_border(self, letterbox: Letterbox) -> None:
         """Once, where a model sees other frames than it was trained with: group norms average over the border."""
         if self._warned or self.session.passport.head_norm != "group" or max(letterbox.border_size) <= MUCH_BORDER:
@@ -203,7 +222,7 @@ class Stream:
         """
         detections, masks = select(outputs, image, letterbox, self.score_threshold, self.wanted)
         if self._tracker.rule.needs_masks:
-            detections = replace(detections, masks=masks)
+            detections = replace(detections, masks=probabilities_of(masks))
         return Found(detections, masks, letterbox)
 
     def check(self, found: Found, time: float) -> None:
@@ -221,12 +240,18 @@ class Stream:
             track_ids=update.track_ids,
             handles=update.handles,
             embeddings=detections.embeddings,
-            masks=Masks(found.probabilities, letterbox, passport.mask_stride, self.native),
+            masks=self._masks(found),
             classes=passport.classes,
             frame_size=letterbox.frame_size,
             time=time,
             events=update.events,
         )
+
+    def _masks(self, found: Found) -> Masks:
+        stride = self.session.passport.mask_stride
+        if isinstance(found.probabilities, KeptRows):
+            return KeptMasks(found.probabilities, found.letterbox, stride)
+        return Masks(found.probabilities, found.letterbox, stride, self.native)
 
     def close(self) -> tuple[TrackEvent, ...]:
         """End all tracks and return their events; the stream takes no more frames. Closing twice is harmless."""

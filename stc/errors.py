@@ -33,6 +33,10 @@ class SkippedError(StcError):
     """A frame was not tracked, because one that was submitted before it failed (exit code 1)."""
 
 
+class StaleError(InputError):
+    """What was asked for has been in GPU memory and is no longer: later work has written over it (exit 1)."""
+
+
 class CheckpointError(InputError):
     """A checkpoint is unreadable, unsafe, or not one of the known layouts (exit code 1)."""
 

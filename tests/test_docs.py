@@ -154,6 +154,32 @@ def _engine(request: pytest.FixtureRequest) -> Iterator[Namespace]:
         assert names["outputs"]["masks"].shape[0] == 2
 
 
+def _whole_frame(request: pytest.FixtureRequest) -> Iterator[Namespace]:
+    """On the pretended GPU, with the kernels in NumPy."""
+    from stc.runtime import Session
+    from stc.runtime.backends.tensorrt.resident import kernels
+    from tests.runtime import tiny_model
+    from tests.runtime.backends.tensorrt.other_library import SpeaksDlPack
+    from tests.runtime.backends.tensorrt.resident.fake_kernels import FakeKernels
+
+    gpus, folder = request.getfixturevalue("gpus"), request.getfixturevalue("engine")
+    found = kernels.Kernels(FakeKernels(gpus.cuda), "libfake.so")
+    request.getfixturevalue("monkeypatch").setattr(kernels, "find", lambda here: found)
+    frame = SpeaksDlPack(gpus.cuda, tiny_model.frame((0, (8, 12, 40, 44)), size=(120, 192)), stream=1)
+    with Session(folder / "engine.plan") as session:
+        names = {"stream": session.stream(), "frame": frame}
+        yield names
+        assert names["words"].shape == (1, 120, 6) and names["areas"] > 0 and names["boxes"].shape == (1, 4)
+
+
+def _surface(_: pytest.FixtureRequest) -> Iterator[Namespace]:
+    from stc.runtime import DeviceFrame
+
+    names: Namespace = {"surface": object(), "DeviceFrame": DeviceFrame}
+    yield names
+    assert names["frame"].layout == "nv12"
+
+
 # How each block is prepared and what must be true after it, or why it cannot run here. Numbers count a page's blocks.
 PYTHON: dict[str, Callable[[pytest.FixtureRequest], Iterator[Namespace]] | str] = {
     "README.md 1": _streams,
@@ -164,6 +190,8 @@ PYTHON: dict[str, Callable[[pytest.FixtureRequest], Iterator[Namespace]] | str] 
     "docs/pipelines.md 5": _walk,
     "docs/running-engines.md 1": _engine,
     "docs/running-engines.md 2": "hands over GPU memory: needs a GPU",
+    "docs/running-engines.md 3": _whole_frame,
+    "docs/running-engines.md 4": _surface,
     "docs/tracking.md 1": _tracking,
     "docs/tracking.md 2": _in_flight,
 }

@@ -30,8 +30,8 @@ from tests.installs import ROOT
 from tests.runtime import tiny_model
 
 PUBLIC = {
-    "stc.runtime": "Detections DeviceArray Handle Letterbox Masks Passport Result Session Stream Style TrackEvent "
-    "TrackUpdate TrackedObject Tracker TrackerConfig YuvFrame",
+    "stc.runtime": "Detections DeviceArray DeviceFrame Handle Letterbox Masks Passport Result Session Stream Style "
+    "TrackEvent TrackUpdate TrackedObject Tracker TrackerConfig YuvFrame",
     "stc.runtime.video": "Frame Gap Image ReconnectPolicy Sink Source State Stats Writer drawing jsonl_sink "
     "open_source open_writer ytvis_sink",
     "stc.runtime.zones": "Zone ZoneEvent ZoneReport Zones read_zones",
@@ -133,6 +133,7 @@ def test_modules_run_as_commands(module: str) -> None:
         ("OutputError", 1),
         ("ProcessBoundError", 1),
         ("SkippedError", 1),
+        ("StaleError", 1),
         ("CheckpointError", 1),
         ("MissingDependencyError", 1),
         ("IncompatibleError", 2),

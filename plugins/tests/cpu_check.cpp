@@ -149,10 +149,10 @@ void halves(stc_frame_masks op, int threads) {
   std::vector<uint8_t> masks[2];
   for (std::vector<uint8_t>& mask : masks) mask.resize(op.instances * pixels);
   op.probabilities = wide.get();
-  require(stc_cpu_dense_masks(&op, 0, masks[0].data(), threads) == STC_OK, "floats: status");
+  require(stc_cpu_dense_masks(&op, 0, masks[0].data(), nullptr, threads) == STC_OK, "floats: status");
   Shifted<uint16_t> own(narrow.get(), cells);
   op.probabilities = own.get();
-  require(stc_cpu_dense_masks(&op, 1, masks[1].data(), threads) == STC_OK, "halves: status");
+  require(stc_cpu_dense_masks(&op, 1, masks[1].data(), nullptr, threads) == STC_OK, "halves: status");
   require(op.instances == 0 || std::memcmp(masks[0].data(), masks[1].data(), op.instances * pixels) == 0,
           "halves: pixels");
 }
@@ -203,7 +203,8 @@ void frame_masks(Random& random, int threads) {
   const int words = (frame[1] + 31) / 32;
   Buffer<uint32_t> bits = buffer<uint32_t>(int64_t{n} * frame[0] * words);
   Buffer<int64_t> ends = buffer<int64_t>(n), areas = buffer<int64_t>(n);
-  require(stc_cpu_dense_masks(&op, 0, dense.get(), threads) == STC_OK, "dense: status");
+  Buffer<int32_t> written = buffer<int32_t>(4 * n);
+  require(stc_cpu_dense_masks(&op, 0, dense.get(), written.get(), threads) == STC_OK, "dense: status");
   add_to_digest(dense.get(), n * pixels);
   halves(op, threads);
   outlines(op, dense.get(), threads);
@@ -222,6 +223,9 @@ void frame_masks(Random& random, int threads) {
         const double value =
             reference::frame_pixel(probabilities.get() + i * cells, grid, stride, resized, frame, row, col);
         area += found;
+        const int32_t* part = written.get() + 4 * i;
+        const bool inside = row >= part[0] && row < part[1] && col >= part[2] && col < part[3];
+        require(inside || !found, "dense: written", row, col);
         // float32 rounding of a convex combination.
         require(std::fabs(value - 0.5) < 1e-6 || found == (value > 0.5), "dense: pixel", found, value);
         const uint32_t word = bits[(int64_t{i} * frame[0] + row) * words + col / 32];

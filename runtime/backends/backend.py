@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from stc.runtime.bundle.contract import TensorSpec
 
 if TYPE_CHECKING:
     from stc.runtime.backends.tensorrt.device_array import DeviceArray
+    from stc.runtime.backends.tensorrt.resident.frame import Placed
+    from stc.runtime.backends.tensorrt.resident.path import Unresized
+    from stc.runtime.backends.tensorrt.resident.staging import Staged
 
 
 class Backend(Protocol):
@@ -53,3 +56,24 @@ class OnDevice(Protocol):
 
     def run_on_device(self, frames: Any) -> dict[str, DeviceArray]:
         """As `run`, with all rows of the outputs in GPU memory, valid until the next call."""
+
+
+@runtime_checkable
+class TakesFrames(Protocol):
+    """What a backend has besides, when it takes whole frames and resizes them on its GPU."""
+
+    @property
+    def frames_refused(self) -> str:
+        """Why it cannot here; "" where it can."""
+
+    def place(self, frame: Any) -> Placed | Staged:
+        """A frame for `run_frames`, from the host's memory or the GPU's; may be called while another thread is in
+        `run_frames`. Raises InputError when it is no frame, or elsewhere.
+        """
+
+    def run_frames(
+        self, pictures: Sequence[Unresized], timings: dict[str, float] | None = None
+    ) -> list[dict[str, Any]]:
+        """For each of `pictures`, all of one input size, the outputs as `run` gives them for one picture, but of the
+        rows that its stream wishes alone, and for the masks `KeptRows`.
+        """

@@ -13,8 +13,10 @@ from stc.annotations.masks import decode
 from stc.errors import InputError
 from stc.runtime.letterbox import Letterbox
 from stc.runtime.masks.axis import composed_axis
+from stc.runtime.masks.box_bits import tight_boxes
 from stc.runtime.masks.native import NativeComposer
 from stc.runtime.masks.outlines import outlines, polygons
+from stc.runtime.masks.pixel_buffer import PixelBuffer
 from stc.runtime.masks.plain import NumpyComposer, packed
 from stc.runtime.native.library import Library
 
@@ -85,14 +87,24 @@ class Masks:
     def __iter__(self) -> Iterator[Masks]:
         return (self[index] for index in range(len(self)))
 
-    def dense(self) -> NDArray[np.bool_]:
-        """All pixels: bool (n, H0, W0)."""
-        if self._composer is None:
-            return self._decoded()
-        return self._composer.dense(self.probabilities)
+    def dense(self, into: PixelBuffer | None = None) -> NDArray[np.bool_]:
+        """All pixels: bool (n, H0, W0).
 
-    def bits(self) -> NDArray[np.uint32]:
-        """All pixels, one bit each: uint32 (n, H0, ceil(W0 / 32)); pixel x is bit x % 32 of word x // 32."""
+        into: memory that is used again, of large frames several times as fast; the array is then read-only, and valid
+        until the buffer's next use.
+        """
+        pixels = self._decoded(into) if self._composer is None else self._composer.dense(self.probabilities, into)
+        pixels.flags.writeable = into is None
+        return pixels
+
+    def bits(self, *, device: bool = False) -> Any:
+        """All pixels, one bit each: uint32 (n, H0, ceil(W0 / 32)); pixel x is bit x % 32 of word x // 32.
+
+        device: as a `DeviceArray` in the memory of the GPU that the frame was on, of whoever asks: only where masks are
+        there (`resident/masks.py`), else InputError.
+        """
+        if device:
+            raise InputError("these masks are in the CPU's memory, so their bits are too: ask without device=True")
         if self._composer is None:
             return packed(self._decoded())
         return self._composer.bits(self.probabilities)
@@ -104,6 +116,12 @@ class Masks:
     def areas(self) -> NDArray[np.int64]:
         """Pixels per object: int64 (n,)."""
         return self._encoded[1].copy()
+
+    def boxes(self) -> NDArray[np.int32]:
+        """The smallest box of each object's pixels: int32 (n, 4), xyxy frame pixels, x1 and y1 exclusive; 0 where it
+        has none.
+        """
+        return np.concatenate([np.empty((0, 4), np.int32), *(tight_boxes(mask.dense()) for mask in self)])
 
     def polygons(self, *, holes: bool = True) -> list[list[NDArray[np.float32]]]:
         """Outlines of each object along the edges of its pixels, one per connected part: float32 (m, 2), m >= 4, xy in
@@ -120,11 +138,13 @@ class Masks:
             for mask, known in zip(self, found, strict=True)
         ]
 
-    def _decoded(self) -> NDArray[np.bool_]:
-        pixels = np.zeros((len(self), *self.letterbox.frame_size), np.bool_)
+    def _decoded(self, buffer: PixelBuffer | None = None) -> NDArray[np.bool_]:
+        height, width = size = self.letterbox.frame_size
+        pixels, written = (buffer or PixelBuffer()).blank(len(self), size)
+        written[:] = 0, height, 0, width
         for target, rle in zip(pixels, self.rle(), strict=True):
             target[:] = decode(rle)
-        return pixels
+        return pixels.view(np.bool_)
 
     @cached_property
     def _encoded(self) -> tuple[list[str], NDArray[np.int64]]:

@@ -24,6 +24,7 @@ from stc.errors import InputError, ProcessBoundError
 from stc.runtime import (
     Detections,
     DeviceArray,
+    DeviceFrame,
     Letterbox,
     Masks,
     Passport,
@@ -107,7 +108,7 @@ def examples(session: Session, result: Result) -> dict[str, Any]:
     }
 
 
-REFUSED = {"DeviceArray", "Handle", "Session", "Stream"}
+REFUSED = {"DeviceArray", "DeviceFrame", "Handle", "Session", "Stream"}
 
 
 def test_every_public_class_is_plain_data_or_says_why_not(session: Session, result: Result) -> None:
@@ -153,6 +154,7 @@ def test_what_belongs_to_its_process_says_what_to_do(session: Session) -> None:
         (session.stream(in_flight=1).submit(tiny_model.frame()), "a handle belongs to its process, .* its result"),
         (session.stream(), r"a stream belongs to its process, .* Session\(path\)\.stream\(name\)"),
         (array, r"memory of a GPU in this process; .*Session\.infer"),
+        (DeviceFrame(array), r"memory of a GPU in this process; pass on a NumPy array"),
     ):
         for way in WAYS:
             with pytest.raises(ProcessBoundError, match=advice) as error:

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import perf_counter
@@ -20,19 +20,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.errors import DeviceError, FatalError, InputError
+from stc.errors import DeviceError, FatalError, InputError, Missing
 from stc.runtime.backends.tensorrt import bindings, device_array
 from stc.runtime.backends.tensorrt.cuda import Cuda, import_cudart
 from stc.runtime.backends.tensorrt.device_array import DeviceArray
 from stc.runtime.backends.tensorrt.dlpack import CUDA
 from stc.runtime.backends.tensorrt.engine import collector, describe, deserialize, import_tensorrt
-from stc.runtime.backends.tensorrt.execution import CapturedGraphs, Execution, OwnGraphs, Site
+from stc.runtime.backends.tensorrt.execution import ALONE, Around, CapturedGraphs, Execution, OwnGraphs, Site
 from stc.runtime.backends.tensorrt.gpu_clock import GpuClock
 from stc.runtime.backends.tensorrt.readers import Readers
-from stc.runtime.bundle.contract import COUNT, INPUT
+from stc.runtime.backends.tensorrt.resident import kernels as resident_kernels
+from stc.runtime.backends.tensorrt.resident.frame import Placed, on_device, place
+from stc.runtime.backends.tensorrt.resident.masks import FrameOrigin
+from stc.runtime.backends.tensorrt.resident.memory import OwnedMemory
+from stc.runtime.backends.tensorrt.resident.path import ResidentPath, Unresized, unsupported
+from stc.runtime.backends.tensorrt.resident.staging import Staged
+from stc.runtime.bundle.contract import COUNT, INPUT, MASKS
 from stc.runtime.bundle.files import EngineFile
+from stc.runtime.letterbox import check_frame
+from stc.runtime.machine import machine
 from stc.runtime.machine.device import Device
 from stc.runtime.machine.flavour import FLAVOURS
+from stc.runtime.native.cuda_interface import WORD
 from stc.runtime.stages import ENQUEUE
 
 logger = logging.getLogger(__name__)
@@ -60,6 +69,8 @@ class TensorRtBackend:
         self._readers = Readers()
         self._release = ExitStack()
         self._execution: Execution | None = None
+        self._path: ResidentPath | None = None
+        self.frames_refused = ""
         trt = import_tensorrt(file.flavour)
         self.engine = f"{FLAVOURS[file.flavour].title} {trt.__version__}"
         self._cuda = Cuda(import_cudart(), file.gpu)
@@ -74,6 +85,17 @@ class TensorRtBackend:
         self.outputs = {tensor.name: self._bindings.spec(tensor) for tensor in outputs}
         self.batches = (self._bindings.least, self._bindings.largest)
         logger.info("%s: loaded with %s %s; mask head: %s", file.path, file.flavour, trt.__version__, self.mask_head)
+
+    def _load_path(self, file: EngineFile) -> None:
+        """The kernels for whole frames, where this machine has them and they fit the engine."""
+        kernels = resident_kernels.find(machine.gather())
+        self.frames_refused = str(kernels) if isinstance(kernels, Missing) else unsupported(self._bindings)
+        if isinstance(kernels, Missing) or self.frames_refused:
+            logger.info("%s: frames are resized on the CPU: %s", file.path, self.frames_refused)
+            return
+        self._path = ResidentPath(
+            self._cuda, kernels, self._stream, self._device, file.passport.mask_stride, self._release
+        )
 
     def _load(self, file: EngineFile, trt: Any) -> None:
         log = collector(trt)
@@ -91,6 +113,7 @@ class TensorRtBackend:
             if file.flavour == "rtx"
             else CapturedGraphs(site, self._release)
         )
+        self._load_path(file)
 
     def adopt(self, frames: Any) -> DeviceArray:
         """Another library's array in this GPU's memory, uncopied. Raises InputError when it is none."""
@@ -146,6 +169,71 @@ class TensorRtBackend:
                 for tensor in (self._current.count, *self._current.rows)
             }
 
+    def place(self, frame: Any) -> Placed | Staged:
+        """A frame for `run_frames`: where another library's lies on the GPU, or a copy of the host's, on its way.
+
+        Raises InputError when it is no frame, or on another GPU, DeviceError when there is no memory for it.
+        """
+        if not on_device(frame):
+            check_frame(frame)
+            self._check_open()
+            with self._cuda.using():  # beside a run of the engine, which has other frames
+                return self._resident.staging.copy(frame)
+        with self._entered():
+            return place(frame, int(self._stream), self._cuda.index, self._cuda.gpu_of)
+
+    def run_frames(
+        self, pictures: Sequence[Unresized], timings: dict[str, float] | None = None
+    ) -> list[dict[str, Any]]:
+        """For each of `pictures`, which come to one input size, its outputs as for one picture, of kept rows alone;
+        "masks" are `KeptRows`. Raises as `run` does.
+        """
+        with self._entered():
+            path, current = self._resident, self._bindings.at(pictures[0].letterbox.input_size, str(self.path))
+            batch = max(len(pictures), current.least)
+            self._current = current
+            path.run += 1
+            self._await_readers()
+            self._clock.mark("begin")
+            placed = path.upload(pictures)
+            self._clock.mark("uploaded")
+            around = path.around(pictures, placed, current)
+            enqueue = self._enqueue(batch, around)
+            counts = self._host[COUNT][: len(pictures)]
+            self._cuda.download(
+                counts.ctypes.data, self._device[COUNT], current.count.nbytes(len(pictures)), self._stream
+            )
+            self._clock.mark("fetched")
+            self._cuda.synchronize(self._stream)
+            bindings.check_counts(counts.tolist(), current.rows, str(self.path))
+            answers = path.answers(pictures, current)
+            if timings is not None:
+                timings |= {**self._clock.read(), ENQUEUE: enqueue}
+        return [
+            answer.with_masks(FrameOrigin(self, path.run, index, current, picture.letterbox))
+            for index, (answer, picture) in enumerate(zip(answers, pictures, strict=True))
+        ]
+
+    def probabilities(self, origin: FrameOrigin, rows: NDArray[np.int32]) -> NDArray[Any]:
+        """(n, Hm, Wm) of rows of a picture of `run_frames`. Raises StaleError after the next run."""
+        with self._entered():
+            return self._resident.probabilities(origin.run, origin.index, rows, _masks(origin.bindings))
+
+    def frame_bits(self, origin: FrameOrigin, rows: NDArray[np.int32]) -> DeviceArray:
+        """uint32 (n, H0, ceil(W0 / 32)), whose memory is the array's own. Raises as `probabilities`."""
+        with self._entered():
+            words = self._resident.frame_bits(origin.run, origin.index, rows, _masks(origin.bindings), origin.letterbox)
+        height, width = origin.letterbox.frame_size
+        shape = (len(rows), height, -(-width // WORD))
+        owned = OwnedMemory(self._cuda, words)
+        return DeviceArray(words.address, shape, np.dtype(np.uint32), owner=owned, device=(CUDA, self._cuda.index))
+
+    @property
+    def _resident(self) -> ResidentPath:
+        if self._path is None:
+            raise InputError(f"{self.path}: whole frames cannot be taken on the GPU: {self.frames_refused}")
+        return self._path
+
     def close(self) -> None:
         """Give back everything. Closing twice is harmless."""
         with self._lock:
@@ -166,12 +254,15 @@ class TensorRtBackend:
     def _entered(self) -> Iterator[None]:
         """One thread at a time, with the engine's GPU as its current one."""
         with self._lock:
-            if self._closed or self._execution is None:
-                raise InputError(f"{self.path}: the session is closed")
-            if self._cuda.dead is not None:
-                raise FatalError(str(self._cuda.dead))
+            self._check_open()
             with self._cuda.using():
                 yield
+
+    def _check_open(self) -> None:
+        if self._closed or self._execution is None:
+            raise InputError(f"{self.path}: the session is closed")
+        if self._cuda.dead is not None:
+            raise FatalError(str(self._cuda.dead))
 
     def _reserve(self) -> tuple[dict[str, int], dict[str, NDArray[Any]]]:
         """GPU memory and pinned memory of every tensor."""
@@ -190,7 +281,8 @@ class TensorRtBackend:
 
     def _execute(self, frames: NDArray[np.uint8] | DeviceArray) -> tuple[int, float]:
         """Put the work on the stream; the batch size, and the seconds that putting the engine's work there took."""
-        assert self._execution is not None
+        if self._path is not None:
+            self._path.run += 1
         target, batch = self._device[INPUT], frames.shape[0]
         self._current = self._bindings.at((frames.shape[1], frames.shape[2]), str(self.path))
         size = self._current.frames.nbytes(batch)
@@ -206,11 +298,16 @@ class TensorRtBackend:
             np.copyto(self._current.frames.of(self._host, batch), frames)
             self._cuda.upload(target, pinned.ctypes.data, size, self._stream)
         self._clock.mark("uploaded")
+        return batch, self._enqueue(batch)
+
+    def _enqueue(self, batch: int, around: Around = ALONE) -> float:
+        """Put the engine's work on the stream; the seconds that it took."""
+        assert self._execution is not None
         start = perf_counter()
-        self._execution.run(self._current.frames.shape(batch))
-        enqueue = perf_counter() - start
+        self._execution.run(self._current.frames.shape(batch), around)
+        seconds = perf_counter() - start
         self._clock.mark("computed")
-        return batch, enqueue
+        return seconds
 
     def _await_readers(self) -> None:
         try:
@@ -241,6 +338,10 @@ class TensorRtBackend:
             for index, count in enumerate(counts):
                 outputs[tensor.name][index, :count] = fetched[index, :count]
         return outputs
+
+
+def _masks(current: bindings.Bindings) -> bindings.Tensor:
+    return next(tensor for tensor in current.rows if tensor.name == MASKS)
 
 
 def _cache_file(plan: bytes, version: str) -> Path:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from stc.runtime.backends.tensorrt.bindings import Bindings
 from stc.runtime.backends.tensorrt.cuda import Cuda
 
 Shape = tuple[int, ...]  # (B, H, W, 3)
+MOST_GRAPHS = 16  # of one shape
 MOST_SHAPES = 16  # whose contexts and graphs are kept: enough for batches of mixed streams, and bounded
 logger = logging.getLogger(__name__)
 
@@ -50,21 +51,35 @@ class Site:
             raise DeviceError(f"{self.name}: TensorRT cannot run the engine ({self.log.reason()}); see: stc-doctor")
 
 
-class Execution(Protocol):
-    """Puts the engine's work for frames of `shape` (B, H, W, 3) on the stream."""
+@dataclass(frozen=True)
+class Around:
+    """What goes before and after the engine on its stream, in the same graph. Equal keys stand for equal work."""
 
-    def run(self, shape: Shape) -> None: ...
+    key: Hashable
+    before: Callable[[], None]
+    after: Callable[[], None]
+
+
+ALONE = Around(None, lambda: None, lambda: None)
+
+
+class Execution(Protocol):
+    """Puts the engine's work for frames of `shape` (B, H, W, 3) on the stream, with what goes around it."""
+
+    def run(self, shape: Shape, around: Around = ALONE) -> None: ...
 
 
 @dataclass
 class _Prepared:
+    """graphs: by the key of what goes around the engine, those last used; None: tried in vain."""
+
     context: Any
-    graph: Any = None
-    captured: bool = False  # or tried
+    graphs: dict[Hashable, Any] = field(default_factory=dict)
 
 
 class CapturedGraphs:
-    """One execution context and one CUDA graph per batch size and input size, of those last used.
+    """One execution context per batch size and input size, and one CUDA graph for each work around it, of those last
+    used.
 
     A context of its own, because changing the shape of a context spoils what was captured from it; all share one piece
     of scratch memory, because they never run at the same time. The first run of a shape is plain, as TensorRT does its
@@ -82,17 +97,27 @@ class CapturedGraphs:
         first = site.bindings.frames.shape(site.bindings.least)
         self._prepared[first] = self._prepare(first)  # what a context needs is known to fit when the session opens
 
-    def run(self, shape: Shape) -> None:
+    def run(self, shape: Shape, around: Around = ALONE) -> None:
         site = self._site
         prepared = self._prepared.pop(shape, None) or self._prepare(shape)
         self._prepared[shape] = prepared  # the last used is the last
-        if prepared.graph is not None:
-            site.cuda.launch(prepared.graph, site.stream)
+        graphs = prepared.graphs
+        known = around.key in graphs
+        graph = graphs.pop(around.key, None)
+        if graph is not None:
+            graphs[around.key] = graph
+            site.cuda.launch(graph, site.stream)
             return
-        site.enqueue(prepared.context)
-        if self._capturing and not prepared.captured:
-            prepared.captured = True
-            prepared.graph = self._capture(prepared.context)
+        self._plain(prepared.context, around)
+        graphs[around.key] = self._capture(prepared.context, around) if self._capturing and not known else None
+        if len(graphs) > MOST_GRAPHS:
+            site.cuda.synchronize(site.stream)  # it may still run
+            self._destroy(graphs.pop(next(iter(graphs))))
+
+    def _plain(self, context: Any, around: Around) -> None:
+        around.before()
+        self._site.enqueue(context)
+        around.after()
 
     def _prepare(self, shape: Shape) -> _Prepared:
         site = self._site
@@ -107,14 +132,14 @@ class CapturedGraphs:
         site.bind(context, shape)
         return _Prepared(context)
 
-    def _capture(self, context: Any) -> Any:
+    def _capture(self, context: Any, around: Around) -> Any:
         """The graph, or None where it cannot be captured. What ran before stays on the stream. Raises FatalError."""
         site = self._site
         site.cuda.synchronize(site.stream)
         try:
             site.cuda.begin_capture(site.stream)
             try:
-                site.enqueue(context)
+                self._plain(context, around)
             except BaseException:
                 site.cuda.abandon_capture(site.stream)
                 raise
@@ -133,8 +158,12 @@ class CapturedGraphs:
         self._prepared.clear()
 
     def _forget(self, prepared: _Prepared) -> None:
-        if prepared.graph is not None:
-            self._site.cuda.destroy_graph(prepared.graph)
+        for graph in prepared.graphs.values():
+            self._destroy(graph)
+
+    def _destroy(self, graph: Any) -> None:
+        if graph is not None:
+            self._site.cuda.destroy_graph(graph)
 
 
 class OwnGraphs:
@@ -156,11 +185,13 @@ class OwnGraphs:
             raise DeviceError(f"{site.name}: TensorRT-RTX cannot create an execution context ({site.log.reason()})")
         release.callback(self._close)
 
-    def run(self, shape: Shape) -> None:
+    def run(self, shape: Shape, around: Around = ALONE) -> None:
         if shape != self._shape:
             self._site.bind(self._context, shape)
             self._shape = shape
+        around.before()
         self._site.enqueue(self._context)
+        around.after()
 
     def _close(self) -> None:
         self._context = None

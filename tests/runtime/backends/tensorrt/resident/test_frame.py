@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stc.errors import InputError
 from stc.runtime.backends.tensorrt.dlpack import CUDA
 from stc.runtime.backends.tensorrt.readers import LEGACY
-from stc.runtime.resident.frame import DeviceFrame, Placed, Plane, on_device, place
+from stc.runtime.backends.tensorrt.resident.frame import DeviceFrame, Placed, Plane, on_device, place
 from stc.runtime.yuv import YuvFrame
 
 RNG = np.random.default_rng(7)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NoReturn, get_args
 
 import numpy as np
 
-from stc.errors import InputError
+from stc.errors import InputError, ProcessBoundError
 from stc.runtime.backends.tensorrt.strided import Strided, receive
 from stc.runtime.yuv import MATRICES, Colours, colours
 
@@ -46,6 +46,9 @@ class DeviceFrame:
             raise InputError(f"unknown colour matrix {self.matrix!r}; known: {', '.join(MATRICES)}")
         if self.chroma is not None and self.layout != "nv12":
             raise InputError(f"chroma belongs to layout 'nv12'; got {self.layout!r}")
+
+    def __reduce__(self) -> NoReturn:
+        raise ProcessBoundError("a DeviceFrame is memory of a GPU in this process; pass on a NumPy array")
 
 
 @dataclass(frozen=True)
