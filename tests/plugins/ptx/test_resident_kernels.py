@@ -16,9 +16,10 @@ from stc.runtime.native.library import Library, find
 from tests.plugins import toolchain
 from tests.plugins.frame_cases import FrameResize
 from tests.plugins.object_cases import ObjectCase
+from tests.plugins.ptx import instructions
 from tests.plugins.ptx.executor import Executor
 from tests.plugins.ptx.recorded import Device
-from tests.plugins.ptx.source import compile_ptx
+from tests.plugins.ptx.source import OLDEST, compile_ptx
 from tests.plugins.ptx.test_source_faults import Fault
 
 pytestmark = pytest.mark.slow
@@ -89,6 +90,13 @@ def test_objects_are_right_and_nothing_else_is_touched(
 ) -> None:
     case = ObjectCase.random(np.random.default_rng(5), storage, most, cells, frame, count=most, room=room)
     assert measured(objects, case) == []
+
+
+def test_executes_and_moves_as_much_as_recorded(resize: Device, objects: Device) -> None:
+    for device, (name, (_, of)) in zip((resize, objects), instructions.RESIDENT.items(), strict=True):
+        device.count = True
+        instructions.compare(instructions.title(name, OLDEST), of(device))
+        device.count = False
 
 
 RESIZE_FILE, BITS_FILE = "cuda/resident/resize.cuh", "cuda/resident/box_bits.cuh"
