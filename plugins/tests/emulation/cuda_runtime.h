@@ -3,10 +3,11 @@
 // sanitizer of memory sees is the kernel's own) or real threads (threads.h, with -DSTC_EMULATE_THREADS: a race is a
 // race).
 //
-// What this cannot show: a GPU's rounding and memory model, warps, speed.
+// What this cannot show: a GPU's rounding and memory model, warps beyond their votes, speed.
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -34,6 +35,10 @@ inline const char* cudaGetErrorString(cudaError_t error) {
 using std::max;
 using std::min;
 
+inline int __popc(unsigned x) { return std::popcount(x); }
+inline int __clz(int x) { return std::countl_zero(static_cast<unsigned>(x)); }
+inline int __ffs(int x) { return x ? std::countr_zero(static_cast<unsigned>(x)) + 1 : 0; }
+
 namespace emulation {
 
 /// A block's dynamic shared memory, exactly as large as the launch asked for, filled with NaN.
@@ -49,11 +54,22 @@ void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, void** argumen
   run(grid, block, shared, [&] { kernel(*static_cast<std::decay_t<Parameters>*>(arguments[Index])...); });
 }
 
+/// Takes launches in the place of the host: the kernel, (x, y, z) of the grid, threads, bytes of shared memory.
+using Recorder = void (*)(const void* kernel, const unsigned* grid, unsigned threads, unsigned shared,
+                          void** arguments);
+inline Recorder recorder = nullptr;
+
 }  // namespace emulation
 
 template <class... Parameters>
 cudaError_t cudaLaunchKernel(void (*kernel)(Parameters...), dim3 grid, dim3 block, void** arguments, size_t shared,
                              cudaStream_t) {
+  if (emulation::recorder) {
+    const unsigned blocks[] = {grid.x, grid.y, grid.z};
+    emulation::recorder(reinterpret_cast<const void*>(kernel), blocks, block.x, static_cast<unsigned>(shared),
+                        arguments);
+    return cudaSuccess;
+  }
   emulation::launch(kernel, grid, block, arguments, shared, std::index_sequence_for<Parameters...>{});
   return cudaSuccess;
 }
