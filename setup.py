@@ -67,6 +67,8 @@ EXTRAS = {
     "openvino": ["openvino>=2026.0", "onnx>=1.16", *OPENCV],
     # Also needs one onnxruntime.
     "export": ["torch>=2.9", "onnx>=1.18", "onnxscript>=0.5", "safetensors>=0.4", "pyyaml>=6", *OPENCV],
+    # Curves of a training, beside its log.csv.
+    "tensorboard": ["tensorboard>=2.14"],
     "train": ["torch>=2.9", "safetensors>=0.4", "pyyaml>=6", "matplotlib>=3.7", *OPENCV],
     # The engine. TensorRT has no wheel beyond x86-64 and arm64 servers: a Jetson's comes with JetPack (docs/deploy.md).
     # Running one needs no more; rebuilding one from a bundle (stc-export --onnx) needs the package onnx, no PyTorch.
@@ -92,6 +94,7 @@ EXTRAS = {
         "pandas>=2",
         "polars>=1",
         "supervision>=0.25",
+        "tensorboard>=2.14",
         "cmake>=3.22",
         "cuda-bindings>=12.8",
         "openvino>=2026.0",

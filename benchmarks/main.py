@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
@@ -171,10 +170,10 @@ def _report(
 
 
 def _write(report: Report, arguments: Namespace) -> None:
-    from stc.files import write_text
+    from stc.files import write_json, write_text
 
     if arguments.json is not None:
-        write_text(arguments.json, json.dumps(report.to_dict(), indent=1, allow_nan=False) + "\n")
+        write_json(arguments.json, report.to_dict(), allow_nan=False)
     if arguments.html is not None or arguments.explain is not None:
         from stc.benchmarks.report import page, pictures
 

@@ -90,5 +90,5 @@ def _batch(model: onnx.ModelProto, asked: Batch | None, exported: Batch) -> Batc
     if not fixed:
         return asked or exported
     if asked is not None and asked.fixed != fixed:
-        raise InputError(f"--batch {asked}: this file takes {fixed} pictures; re-export with: stc-export --ckpt FILE")
+        raise InputError(f"--batch {asked}: this file takes {fixed} pictures; {passports.FIX}")
     return Batch(fixed, fixed, fixed)

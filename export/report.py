@@ -14,7 +14,7 @@ from stc.benchmarks.report.html import badge, document, paragraph, section, tabl
 from stc.export.proof.ranges import FLOAT16_MAX, Ranges
 from stc.export.proof.record import Verified, from_json, to_json
 from stc.export.proof.verification import NotCompared, Stage
-from stc.files import write_text
+from stc.files import write_json, write_text
 from stc.runtime.bundle.passport import Passport
 
 FP16_NOTE = (
@@ -32,7 +32,7 @@ def write_report(folder: Path, passport: Passport, verifications: Sequence[Verif
         "verifications": [to_json(v) for v in verifications],
         "notes": [FP16_NOTE] if any(v.precision == "fp16" for v in verifications) else [],
     }
-    write_text(folder / FILES[0], json.dumps(report, indent=1) + "\n")
+    write_json(folder / FILES[0], report)
     write_text(folder / FILES[1], _page(passport, verifications, engine))
 
 

@@ -23,7 +23,7 @@ TopK = Callable[[Tensor, int], tuple[Tensor, Tensor]]
 FrameSize = tuple[int, int] | Tensor  # (H, W); int64 (2,) in a graph that takes any size
 
 
-class Predictions(Protocol):
+class HeadOutputs(Protocol):
     """What a network predicts of every cell, as in `RawOutputs`, and what it can say of cells that are asked for."""
 
     @property
@@ -97,7 +97,8 @@ class Decoded:
 
 def join_levels(levels: list[Tensor]) -> Tensor:
     """Per level (B, C, h, w) -> (B, L, C): the L cells of all levels, one level after the other, row-major."""
-    return torch.cat([level.flatten(2) for level in levels], dim=2).transpose(1, 2)
+    # Turned before they are joined: ONNX Runtime's convolutions, which have a layout of their own, write them so.
+    return torch.cat([level.permute(0, 2, 3, 1).flatten(1, 2) for level in levels], dim=1)
 
 
 def rows_at(values: Tensor, index: Tensor) -> Tensor:
@@ -105,7 +106,7 @@ def rows_at(values: Tensor, index: Tensor) -> Tensor:
     return values.gather(1, index[..., None].expand(-1, -1, values.shape[2]))
 
 
-def by_level(predictions: Predictions, names: Sequence[str]) -> dict[str, Tensor]:
+def by_level(predictions: HeadOutputs, names: Sequence[str]) -> dict[str, Tensor]:
     """Maps of levels P3 to P7, each by its own name."""
     return {f"{name}_p{level}": value for name in names for level, value in enumerate(getattr(predictions, name), 3)}
 
@@ -137,7 +138,7 @@ def stable_top_k(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def decode(
-    raw: Predictions,
+    raw: HeadOutputs,
     config: ModelConfig,
     top_k: TopK = stable_top_k,
     size: FrameSize | None = None,
@@ -203,7 +204,7 @@ def decode(
 
 
 def _best_of_each_level(
-    raw: Predictions, probability: Tensor, quality: Tensor, passed: Tensor, config: ModelConfig, top_k: TopK
+    raw: HeadOutputs, probability: Tensor, quality: Tensor, passed: Tensor, config: ModelConfig, top_k: TopK
 ) -> tuple[Tensor | None, Tensor | None]:
     """Indices (B, M) of the (location, class) pairs that `level_topk` leaves, level by level; None where it leaves all.
 

@@ -26,10 +26,9 @@ def fold_batch_norms(model: nn.Module) -> None:
                 setattr(module, name.replace("conv", "bn"), nn.Identity())
         if isinstance(module, Tower):
             _fold_tower(module)
-        if isinstance(module, Head) and module.track_tower is not None:
-            if isinstance(module.track_norm, nn.BatchNorm2d):
-                module.track_pred = folded(module.track_pred, module.track_norm)
-                module.track_norm = nn.Identity()
+        if isinstance(module, Head) and module.track_tower and isinstance(module.track_norm, nn.BatchNorm2d):
+            module.track_pred = folded(module.track_pred, module.track_norm)
+            module.track_norm = nn.Identity()
 
 
 def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d | FrozenBatchNorm2d) -> nn.Conv2d:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from stc.model.backbones import known as backbones
 from stc.model.config import ModelConfig
-from stc.model.decode import FrameSize, Predictions, RawOutputs, TopK, decode, stable_top_k
+from stc.model.decode import FrameSize, HeadOutputs, RawOutputs, TopK, decode, stable_top_k
 from stc.model.head import Head
 from stc.model.mask_head import dynamic_mask_head
 from stc.model.normalise import normalise
@@ -57,13 +57,13 @@ def pyramid_of(images: Tensor, backbone: nn.Module, fpn: FPN) -> tuple[dict[str,
     return stages, pyramid, features[0]
 
 
-class Network(Protocol):
+class Deployable(Protocol):
     """What is deployed: an `STC`, or one that computes less (`stc.model.kept`)."""
 
     @property
     def config(self) -> ModelConfig: ...
 
-    def trace(self, images: Tensor) -> tuple[dict[str, Tensor], Predictions]: ...
+    def trace(self, images: Tensor) -> tuple[dict[str, Tensor], HeadOutputs]: ...
 
 
 class STCDeploy(nn.Module):
@@ -73,7 +73,7 @@ class STCDeploy(nn.Module):
     """
 
     def __init__(
-        self, model: Network, mask_head: Callable[..., Tensor] = dynamic_mask_head, top_k: TopK = stable_top_k
+        self, model: Deployable, mask_head: Callable[..., Tensor] = dynamic_mask_head, top_k: TopK = stable_top_k
     ) -> None:
         super().__init__()
         self.model = model

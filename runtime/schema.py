@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from numbers import Integral, Real
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -133,6 +133,13 @@ def record(table: Table, required: Sequence[str] = (), *, or_empty: bool = False
             yield from problems(value, table, f"{path}.")
 
     return wrong
+
+
+def whole_record(kind: type) -> Kind:
+    """A data class as JSON: all its fields that must be something, but those with a default."""
+    defaults = {field.name for field in fields(kind) if field.default is not MISSING}
+    table_of = table(kind)
+    return record(table_of, [name for name in table_of if name not in defaults])
 
 
 def shown(value: Any) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import shutil
 import stat
@@ -19,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from stc.boundary import OF_THE_DISK
 from stc.errors import InputError
@@ -146,6 +147,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     """Write `text` (UTF-8) to `path`, whole or not at all."""
     write_bytes(path, text.encode())
+
+
+def write_json(path: Path, values: Any, *, allow_nan: bool = True) -> None:
+    """Write `values` as indented JSON, whole or not at all. Without `allow_nan` a NaN in them is a ValueError."""
+    write_text(path, json.dumps(values, indent=1, allow_nan=allow_nan) + "\n")
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.boundary import foreign
-from stc.cli import Parser, run
+from stc.cli import Parser, command
 from stc.errors import InputError
 from stc.files import atomic_path, check_outputs, messages
 from stc.training.run_folder import LOG, PLOT
@@ -75,4 +74,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    command(main)()

@@ -14,7 +14,7 @@ import torch
 
 from stc.boundary import reason
 from stc.errors import CheckpointError, InputError
-from stc.files import atomic_path, open_stream, write_text
+from stc.files import atomic_path, open_stream, write_json, write_text
 from stc.model.checkpoint import save
 from stc.model.config import ModelConfig
 from stc.model.network import STC
@@ -129,7 +129,7 @@ def describe(model: ModelConfig, config: TrainConfig) -> dict[str, Any]:
 
 
 def write_config(run: Run, folder: Path) -> None:
-    write_text(folder / CONFIG, json.dumps(describe(run.model.config, run.config), indent=1) + "\n")
+    write_json(folder / CONFIG, describe(run.model.config, run.config))
 
 
 class Log:

@@ -41,7 +41,6 @@ def stage_errors(file: Path, precision: str, frame: Array, expected: dict[str, A
     Empty for a file that does not name them (made by another exporter).
     """
     import onnx
-    import onnxruntime
 
     with foreign("ONNX Runtime", file, FIX):
         model = onnx.load(file)
@@ -49,14 +48,24 @@ def stage_errors(file: Path, precision: str, frame: Array, expected: dict[str, A
         made = {name for node in model.graph.node for name in node.output}
         names = [STAGE + name for name in (*expected, CELLS, *KEPT) if STAGE + name in made]
         model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in names)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        frames = np.repeat(frame[None], batch, axis=0)
-        every = [output.name for output in session.get_outputs()]
-        found = dict(zip(every, session.run(every, {"frames": frames}), strict=True)) if names else {}
+        found = run(on_cpu(model.SerializeToString()), np.repeat(frame[None], batch, axis=0)) if names else {}
     allowed = ALLOWED[precision]
     return tuple(StageError(name, _relative(*pair), allowed) for name, *pair in comparable(expected, found))
+
+
+def on_cpu(model: bytes) -> Any:
+    """ONNX Runtime's session of a serialised model, on its CPU provider; it writes nothing on its own but errors."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def run(session: Any, frames: Array) -> dict[str, Array]:
+    """All outputs, by name."""
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {"frames": frames}), strict=True))
 
 
 def comparable(expected: dict[str, Array], found: dict[str, Array]) -> Iterator[tuple[str, Array, Array]]:

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.benchmarks.agreement.accuracy import accuracy
+from stc.benchmarks.agreement.floor import FIELDS as FLOOR
 from stc.benchmarks.agreement.floor import Floor, of_passport
 from stc.benchmarks.agreement.ids import FrameIds, compare_ids, track
 from stc.benchmarks.agreement.matching import match, thresholds
 from stc.benchmarks.agreement.metrics import BUDGETS, METRICS, misses
 from stc.benchmarks.reference import FrameOutputs, Reference
+from stc.runtime import schema
 from stc.runtime.bundle.passport import Passport
 from stc.runtime.masks.axis import MASK_THRESHOLD
+from stc.runtime.tracking import config as tracker_config
 from stc.runtime.tracking.bank import NO_TRACK
 
 Array = NDArray[Any]
 MIN_DETECTIONS = 20  # fewer in the reference, or fewer than MIN_TRACKS, prove nothing
 MIN_TRACKS = 2
+# What the numbers must be in a report that is read again; JSON has none for what is not finite: then None.
+_MEASURE = schema.optional(schema.number(-1e300, 1e300))
+Measure = Annotated[float, _MEASURE]
+Count = Annotated[int, schema.integer(0, 1 << 62)]
+Words = Annotated[str, schema.text(10_000)]
+_FLOOR = schema.record(FLOOR, tuple(FLOOR))
+Failures = Annotated[tuple[str, ...], schema.items(schema.text(10_000), 0, 1000)]
 
 
 @dataclass(frozen=True)
@@ -31,31 +42,40 @@ class Agreement:
     masks at frame size that differ, over pixels on their outline; None where nobody made such masks. not_finite:
     numbers that are NaN or infinite in valid rows. required: per output, the least absolute or, alone, relative
     tolerance at which matched rows would be equal. first_divergence: the first stage, in the order of the computation,
-    that misses its budget; "" for none.
+    that misses its budget; "" for none. masks_shift to tracks_ids: see `Accuracy`.
     """
 
-    frames: int
-    detections: int
-    tracks: int
-    detections_matched: float
-    detections_left_out: float
-    boxes_max_px: float
-    scores_max: float
-    masks_max: float
-    mask_iou_mean: float
-    mask_iou_p1: float
-    mask_iou_min: float
-    embedding_cos_min: float
-    frame_masks_off: float | None
-    ids_equal: float
-    id_switches: int
-    idf1: float
-    not_finite: int
-    required: dict[str, tuple[float, float]]
-    first_divergence: str
+    frames: Count
+    detections: Count
+    tracks: Count
+    detections_matched: Measure
+    detections_left_out: Measure
+    boxes_max_px: Measure
+    scores_max: Measure
+    masks_max: Measure
+    mask_iou_mean: Measure
+    mask_iou_p1: Measure
+    mask_iou_min: Measure
+    embedding_cos_min: Measure
+    frame_masks_off: Measure | None
+    ids_equal: Measure
+    id_switches: Count
+    idf1: Measure
+    masks_shift: Measure
+    masks_growth: Measure
+    tracks_recall: Measure
+    tracks_precision: Measure
+    tracks_iou: Measure
+    tracks_j: Measure
+    tracks_ids: Measure
+    not_finite: Count
+    required: Annotated[dict[str, tuple[float, float]], schema.mapping(schema.items(_MEASURE, 2, 2))]
+    first_divergence: Words
     verdict: Literal["pass", "fail", "unproven"]
-    failures: tuple[str, ...]
-    floor: Floor | None = None  # of float32, where its budget rests on it
+    failures: Failures
+    floor: Annotated[Floor, schema.record(FLOOR, tuple(FLOOR))] | None = (
+        None  # of float32, where its budget rests on it
+    )
 
     def in_words(self) -> str:
         """What was compared, and every number of it."""
@@ -123,6 +143,8 @@ def compare(
 
     all_ious, all_cosines = np.concatenate(ious), np.concatenate(cosines)
     id_values = compare_ids(frame_ids)
+    init_score = tracker_config.from_dict(passport.tracker, passport.name).init_score
+    seen = accuracy(reference.outputs, ids, candidate, candidate_ids, init_score)
     detections = sum(len(o) for o in reference.outputs)
     values: dict[str, Any] = {
         "frames": len(reference.outputs),
@@ -141,6 +163,13 @@ def compare(
         "ids_equal": id_values.equal,
         "id_switches": id_values.switches,
         "idf1": id_values.idf1,
+        "masks_shift": seen.shift,
+        "masks_growth": seen.growth,
+        "tracks_recall": seen.recall,
+        "tracks_precision": seen.precision,
+        "tracks_iou": seen.mask_iou,
+        "tracks_j": seen.j,
+        "tracks_ids": seen.ids_kept,
         "not_finite": not_finite,
         "required": required,
     }

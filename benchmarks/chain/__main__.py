@@ -6,8 +6,6 @@ overlapped beside serial, with an engine that sleeps off the CPU. All take turns
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -20,9 +18,9 @@ import numpy as np
 
 from stc.benchmarks.timing.intervals import Interval, ratio
 from stc.benchmarks.timing.turns import in_turns
-from stc.cli import Parser, run
+from stc.cli import Parser, command
 from stc.errors import InputError, Missing, MissingDependencyError
-from stc.files import check_outputs, messages, write_text
+from stc.files import check_outputs, messages, write_json
 from stc.runtime.bundle.files import read_with
 
 WAITS = (1, 5, 20)  # milliseconds of the stand-in engine
@@ -171,7 +169,7 @@ def main(argv: Sequence[str]) -> int:
             "rows": [asdict(row) for row in found],
             "seconds": {name: list(values) for name, values in seconds.items()},
         }
-        write_text(arguments.json, json.dumps(plain, indent=1) + "\n")
+        write_json(arguments.json, plain)
     return 0
 
 
@@ -189,4 +187,4 @@ def _parse(argv: Sequence[str]) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    command(main)()

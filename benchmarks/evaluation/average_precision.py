@@ -28,7 +28,7 @@ def occlusion_score(levels: Sequence[str | None]) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Matches:
+class ClassMatches:
     """What is kept of one class in one video: n tracks by falling score, R ranges (areas, then occlusion bands).
 
     scores: float64 (n,). matched, ignored: bool (R, 10, n), per IoU threshold. objects: int64 (R,), those that count.
@@ -74,7 +74,7 @@ def match(
     crowd: NDArray[np.bool_],
     occlusion: NDArray[np.float64] | None = None,
     min_area: float = 0.0,
-) -> Matches:
+) -> ClassMatches:
     """Match the tracks of one class in one video to its objects.
 
     iou (g, d) of whole sequences; scores (d,); mean areas of tracks (d,) and objects (g,); crowd (g,); occlusion (g,)
@@ -102,10 +102,10 @@ def match(
         taken[r, t, len(crowd) - 1 - best[r, t]] = True
         matched[..., index] = found
         ignored[..., index] = np.where(found, ~has_real, ignored[..., index])
-    return Matches(scores[order], matched, ignored, counts.sum(axis=1))
+    return ClassMatches(scores[order], matched, ignored, counts.sum(axis=1))
 
 
-def accumulate(videos: Sequence[Matches]) -> Curves:
+def accumulate(videos: Sequence[ClassMatches]) -> Curves:
     """All videos of one class; `videos` in order of their ids (ties of scores keep that order)."""
     objects = np.sum([video.objects for video in videos], axis=0)
     precision = np.full((len(objects), len(IOU), len(RECALL)), np.nan)

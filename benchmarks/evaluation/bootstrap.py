@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from stc.benchmarks.evaluation.average_precision import Matches, accumulate
+from stc.benchmarks.evaluation.average_precision import ClassMatches, accumulate
 from stc.benchmarks.timing.intervals import CONFIDENCE, RESAMPLES, Interval, interval, picks
 from stc.progress import bar
 
 THRESHOLDS = {"AP": slice(None), "AP50": slice(1)}  # of average_precision.IOU
 
 
-def mean_intervals(classes: Sequence[Mapping[int, Matches]], videos: int) -> dict[str, Interval]:
+def mean_intervals(classes: Sequence[Mapping[int, ClassMatches]], videos: int) -> dict[str, Interval]:
     """Mean over classes of AP and of AP50, each with the interval that 95 % of the resamples give.
 
     classes: of each class, the matches by number of the video (0 to `videos`). A class without an object in a resample
@@ -30,7 +30,7 @@ def mean_intervals(classes: Sequence[Mapping[int, Matches]], videos: int) -> dic
     return {name: interval(float(value[i]), known[:, i], CONFIDENCE) for i, name in enumerate(THRESHOLDS)}
 
 
-def _means(classes: Sequence[Mapping[int, Matches]], pick: Sequence[int]) -> list[float]:
+def _means(classes: Sequence[Mapping[int, ClassMatches]], pick: Sequence[int]) -> list[float]:
     precisions = []
     for matches in classes:
         chosen = [matches[number] for number in pick if number in matches]
@@ -42,6 +42,6 @@ def _means(classes: Sequence[Mapping[int, Matches]], pick: Sequence[int]) -> lis
     return [float(mean[thresholds].mean()) for thresholds in THRESHOLDS.values()]
 
 
-def _range_all(matches: Matches) -> Matches:
+def _range_all(matches: ClassMatches) -> ClassMatches:
     """Only the range of areas called "all", the first."""
-    return Matches(matches.scores, matches.matched[:1], matches.ignored[:1], matches.objects[:1])
+    return ClassMatches(matches.scores, matches.matched[:1], matches.ignored[:1], matches.objects[:1])

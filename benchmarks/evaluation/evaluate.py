@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stc.annotations.videos import Track, Video, VideoAnnotations
-from stc.benchmarks.evaluation.average_precision import Matches, accumulate, match, occlusion_score
+from stc.benchmarks.evaluation.average_precision import ClassMatches, accumulate, match, occlusion_score
 from stc.benchmarks.evaluation.bootstrap import mean_intervals
 from stc.benchmarks.evaluation.clip_score import ClipScore, clip_score, overall
 from stc.benchmarks.evaluation.hota import Identity, identity
@@ -22,7 +22,7 @@ SUMMED = ("objects", "tracks", "IDSW")
 
 
 @dataclass(frozen=True)
-class Report:
+class EvaluationReport:
     """classes: column -> value of each class with objects, in the order of the categories. mean: over those classes;
     counts and switches are sums. NaN: no object in that range. clips: whatever the classes; the last is all of them.
     """
@@ -49,7 +49,7 @@ class Evaluation:
         self._min_area = min_area
         self._categories = annotations.categories
         self._has_occlusion = annotations.has_occlusion
-        self._matches: dict[int, dict[int, Matches]] = defaultdict(dict)  # category -> number of the video
+        self._matches: dict[int, dict[int, ClassMatches]] = defaultdict(dict)  # category -> number of the video
         self._identities: dict[int, Identity] = defaultdict(Identity)
         self._objects: dict[int, int] = defaultdict(int)
         self._tracks: dict[int, int] = defaultdict(int)
@@ -72,10 +72,10 @@ class Evaluation:
             self._objects[category] += len(objects)
             self._tracks[category] += len(found)
 
-    def report(self) -> Report:
+    def report(self) -> EvaluationReport:
         classes = {name: self._row(id) for id, name in self._categories.items() if self._objects[id]}
         columns = next(iter(classes.values()), {})
-        return Report(
+        return EvaluationReport(
             classes,
             {column: _mean(column, [row[column] for row in classes.values()]) for column in columns},
             (*self._clips, overall(self._clips)),
@@ -86,7 +86,7 @@ class Evaluation:
         scored = [matches for category, matches in self._matches.items() if self._objects[category]]
         return mean_intervals(scored, len(self._clips))
 
-    def _match(self, part: Overlap, objects: Sequence[Track], predictions: Sequence[Prediction]) -> Matches:
+    def _match(self, part: Overlap, objects: Sequence[Track], predictions: Sequence[Prediction]) -> ClassMatches:
         occlusion = np.array([occlusion_score(o.occlusion or ()) for o in objects]) if self._has_occlusion else None
         return match(
             part.whole,

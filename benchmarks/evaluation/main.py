@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,7 @@ from stc.runtime.tracking.config import RULE_NAMES
 if TYPE_CHECKING:
     from stc.annotations.videos import Video, VideoAnnotations
     from stc.benchmarks.evaluation.clip_score import ClipScore
-    from stc.benchmarks.evaluation.evaluate import Report
+    from stc.benchmarks.evaluation.evaluate import EvaluationReport
     from stc.benchmarks.evaluation.results import Prediction
     from stc.benchmarks.evaluation.submission import Submission
     from stc.benchmarks.timing.intervals import Interval
@@ -88,7 +87,7 @@ def main(argv: Sequence[str]) -> int:
     from stc.annotations.file import read_annotations
     from stc.benchmarks.evaluation.evaluate import Evaluation
     from stc.benchmarks.evaluation.submission import check_name
-    from stc.files import check_outputs, messages, write_text
+    from stc.files import check_outputs, messages, write_json
     from stc.runtime.bundle.files import read_with
 
     if arguments.write_results:
@@ -114,7 +113,7 @@ def main(argv: Sequence[str]) -> int:
     text = "\n".join([*_clip_lines(clips), "", *_class_lines(report), *_interval_lines(intervals)])
     print(text, file=messages(arguments.json))
     if arguments.json:
-        write_text(arguments.json, json.dumps(_plain(report, intervals), indent=1, allow_nan=False) + "\n")
+        write_json(arguments.json, _plain(report, intervals), allow_nan=False)
     return 0
 
 
@@ -189,7 +188,7 @@ def _clip_lines(clips: Sequence[ClipScore]) -> list[str]:
     ]
 
 
-def _class_lines(report: Report) -> list[str]:
+def _class_lines(report: EvaluationReport) -> list[str]:
     columns = [column for column in COLUMNS if column in report.mean]
     rows = [*report.classes.items(), ("mean (counts: sum)", report.mean)]
     width = max(len(name) for name, _ in rows)
@@ -218,7 +217,7 @@ def _width(column: str) -> int:
     return max(len(column), 5)
 
 
-def _plain(report: Report, intervals: dict[str, Interval]) -> dict[str, object]:
+def _plain(report: EvaluationReport, intervals: dict[str, Interval]) -> dict[str, object]:
     """As JSON: null where a class has no object in a range."""
     return {
         "classes": {name: _known(row) for name, row in report.classes.items()},

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from stc.benchmarks.timing.turns import order, seconds
-from stc.cli import run
+from stc.cli import command
 from stc.errors import InputError, Missing, MissingDependencyError
-from stc.files import check_outputs, messages, write_text
+from stc.files import check_outputs, messages, write_json
 from stc.runtime.native.library import Library, find
 
 THREADS = 2
@@ -79,7 +77,7 @@ def mask_heads(library: Library) -> list[Comparison]:
     found = []
     for height, width in SIZES:
         for count in COUNTS:
-            case = baselines.Case.random(count, height, width)
+            case = baselines.MaskHeadCase.random(count, height, width)
             calls = {name: form(case) for name, form in baselines.FORMS.items()}
             found += compare("mask head", f"{height}x{width} N={count}", case.native(library), calls)
     return found
@@ -147,9 +145,9 @@ def main(argv: Sequence[str]) -> int:
             file=messages(arguments.json),
         )
     if arguments.json:
-        write_text(arguments.json, json.dumps([asdict(row) for row in found], indent=1) + "\n")
+        write_json(arguments.json, [asdict(row) for row in found])
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    command(main)()

@@ -26,7 +26,7 @@ MOST = 20  # masks
 
 
 @dataclass(frozen=True)
-class Case:
+class FrameMaskCase:
     """Mask probabilities (n, Hm, Wm) of one frame, and how the frame fits the input."""
 
     probabilities: NDArray[Any]
@@ -45,17 +45,17 @@ class Case:
         return call
 
 
-def cases() -> dict[str, Case]:
+def cases() -> dict[str, FrameMaskCase]:
     return {"frame masks, noise": noise(), "frame masks, demo's objects": objects()}
 
 
-def noise() -> Case:
+def noise() -> FrameMaskCase:
     """Twenty masks of noise over the whole frame, as large as R-50's: the worst case."""
     probabilities = np.random.default_rng(0).random((MOST, 96, 160), np.float32)
-    return Case(probabilities, Letterbox.fit(FRAME, (360, 640), "linear", (0, 0, 0)))
+    return FrameMaskCase(probabilities, Letterbox.fit(FRAME, (360, 640), "linear", (0, 0, 0)))
 
 
-def objects() -> Case:
+def objects() -> FrameMaskCase:
     """What the demo model finds in its own picture, shown at frame size: at most the best 20.
 
     Raises InputError when the picture or the weights are missing.
@@ -73,19 +73,19 @@ def objects() -> Case:
     with torch.inference_mode():
         _, outputs = STCDeploy(model).trace(torch.from_numpy(letterbox.apply(frame))[None])
     found = valid_rows({name: value.numpy() for name, value in outputs.items()})
-    return Case(np.ascontiguousarray(found.masks[:MOST]), letterbox)
+    return FrameMaskCase(np.ascontiguousarray(found.masks[:MOST]), letterbox)
 
 
-def at_4k() -> Case:
+def at_4k() -> FrameMaskCase:
     """Twenty round objects of 70 to 340 pixels' radius in a frame of 3840x2160, from a half precision engine."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:128, :224]
     logits = np.stack([rng.uniform(4, 20) - np.hypot(y - cy * 128, x - cx * 224) for cy, cx in rng.random((MOST, 2))])
     probabilities = 1 / (1 + np.exp(-logits.clip(-30, 30)))
-    return Case(probabilities.astype(np.float16), Letterbox.fit((2160, 3840), (512, 896), "area", (0, 0, 0)))
+    return FrameMaskCase(probabilities.astype(np.float16), Letterbox.fit((2160, 3840), (512, 896), "area", (0, 0, 0)))
 
 
-def opencv_outlines(case: Case) -> Callable[[], Any]:
+def opencv_outlines(case: FrameMaskCase) -> Callable[[], Any]:
     """Dense masks, each followed by OpenCV: what serves without the native library, but for its slower masks."""
     from stc.runtime.masks.outlines import outlines
 
@@ -93,12 +93,12 @@ def opencv_outlines(case: Case) -> Callable[[], Any]:
     return lambda: [outlines(mask) for mask in Masks(case.probabilities, case.letterbox, case.stride, native).dense()]
 
 
-def rle(case: Case) -> Callable[[], Any]:
+def rle(case: FrameMaskCase) -> Callable[[], Any]:
     """Our own, to compare other forms with."""
     return case.native(available(threads=1), "rle")
 
 
-def adelaidet(case: Case) -> Callable[[], torch.Tensor]:
+def adelaidet(case: FrameMaskCase) -> Callable[[], torch.Tensor]:
     """Its post-process as released: enlarge by the stride, crop, resize to the frame, threshold."""
     probabilities = torch.from_numpy(case.probabilities)[:, None]
     stride, (rows, cols) = case.stride, case.probabilities.shape[1:]
@@ -114,7 +114,7 @@ def adelaidet(case: Case) -> Callable[[], torch.Tensor]:
     return call
 
 
-def adelaidet_rle(case: Case) -> Callable[[], Any]:
+def adelaidet_rle(case: FrameMaskCase) -> Callable[[], Any]:
     """The same, then COCO's encoder on all masks at once, as detectron2's evaluator does."""
     from pycocotools import mask
 
@@ -127,7 +127,7 @@ def adelaidet_rle(case: Case) -> Callable[[], Any]:
     return call
 
 
-FORMS: dict[str, tuple[str, Callable[[Case], Callable[[], Any]]]] = {
+FORMS: dict[str, tuple[str, Callable[[FrameMaskCase], Callable[[], Any]]]] = {
     "dense": ("adelaidet post-process", adelaidet),
     "bits": ("adelaidet post-process", adelaidet),
     "RLE": ("adelaidet post-process + pycocotools", adelaidet_rle),

@@ -20,13 +20,13 @@ Call = Callable[[], Any]
 
 
 @dataclass(frozen=True)
-class Case:
+class MaskHeadCase:
     """Inputs of the op for one image, float32, in the op's order."""
 
     arrays: tuple[NDArray[Any], ...]
 
     @classmethod
-    def random(cls, instances: int, height: int, width: int) -> Case:
+    def random(cls, instances: int, height: int, width: int) -> MaskHeadCase:
         rng = np.random.default_rng([instances, height, width])
         return cls(
             (
@@ -48,8 +48,8 @@ class Case:
         return feats, params[0], locations[0], sizes[0]
 
 
-def _inference(form: Callable[..., Tensor]) -> Callable[[Case], Call]:
-    def prepare(case: Case) -> Call:
+def _inference(form: Callable[..., Tensor]) -> Callable[[MaskHeadCase], Call]:
+    def prepare(case: MaskHeadCase) -> Call:
         tensors = case.tensors()
 
         def call() -> Tensor:
@@ -126,7 +126,7 @@ def best_torch(feats: Tensor, params: Tensor, locations: Tensor, sizes: Tensor) 
     return _upsample(logits.reshape(n, 1, height, width)).sigmoid_()
 
 
-def _function_body(case: Case) -> Call:
+def _function_body(case: MaskHeadCase) -> Call:
     """The op's function body in ONNX Runtime, as it runs without the native library."""
     import onnx
     import onnxruntime
@@ -158,7 +158,7 @@ def _function_body(case: Case) -> Call:
     return lambda: session.run(None, feed)[0]
 
 
-FORMS: dict[str, Callable[[Case], Call]] = {
+FORMS: dict[str, Callable[[MaskHeadCase], Call]] = {
     "adelaidet grouped convolution": _inference(grouped_convolution),
     "mmdeploy repeat + bmm": _inference(repeat_and_bmm),
     "torch-best": _inference(best_torch),

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stc.benchmarks.kernels.facts import KINDS, Kernel, count_instructions, resource_usage
-from stc.cli import run
+from stc.cli import command
 from stc.errors import InputError, MissingDependencyError
 from stc.runtime.mask_head_op import Attributes
 
@@ -119,4 +119,4 @@ def _tool(name: str) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    command(main)()

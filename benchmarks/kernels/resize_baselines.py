@@ -20,7 +20,7 @@ HALVES = (50, 128, 224)  # masks of a half precision engine
 
 
 @dataclass(frozen=True)
-class Case:
+class ResizeCase:
     """A frame of noise, uint8 (H, W, 3 or 4), BGR or RGBA, resized to the largest picture that fits the input."""
 
     size: tuple[int, int]
@@ -54,9 +54,9 @@ class Case:
         return "OpenCV", lambda: resize_frame(frame, fit, self.rule)
 
 
-def cases() -> list[Case]:
-    plain = [Case(size, rule) for rule in ("area", "linear", "pil-bilinear") for size in FRAMES.values()]
-    return [*plain, Case(FRAMES["1080p"], "area", rgba=True)]
+def cases() -> list[ResizeCase]:
+    plain = [ResizeCase(size, rule) for rule in ("area", "linear", "pil-bilinear") for size in FRAMES.values()]
+    return [*plain, ResizeCase(FRAMES["1080p"], "area", rgba=True)]
 
 
 def nv12(library: Library) -> tuple[Callable[[], Any], Callable[[], Any]]:

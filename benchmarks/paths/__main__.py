@@ -7,7 +7,6 @@ All take turns on the same frames with the same tracker; ratios are kept in a fi
 from __future__ import annotations
 
 import json
-import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -16,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stc.benchmarks.timing.scenarios import MASKS, MaskMaker, SingleStream, Turn, serve, turn_of
-from stc.cli import Parser, run
+from stc.cli import Parser, command
 from stc.errors import InputError
-from stc.files import check_outputs, write_text
+from stc.files import check_outputs, write_json
 from stc.runtime.bundle.files import of_precision
 from stc.runtime.bundle.passport import read
 from stc.runtime.stages import END_TO_END, ENGINE, MASKING
@@ -75,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
     if known is None:
         return 0
     if arguments.update:
-        write_text(arguments.regression, json.dumps(known | {_name(arguments): recorded}, indent=1) + "\n")
+        write_json(arguments.regression, known | {_name(arguments): recorded})
         return 0
     lost = slower(ratio_values, known[_name(arguments)]["ratios"])
     for line in lost:
@@ -174,4 +173,4 @@ def _parser() -> Parser:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    command(main)()

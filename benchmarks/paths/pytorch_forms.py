@@ -45,7 +45,7 @@ def adelaidet(model: STC) -> Network:
 def adelaidet_masks(result: Result) -> Any:
     """AdelaiDet's post-process and COCO's encoder, on what a session found."""
     masks = result.masks
-    case = frame_mask_baselines.Case(_writable(masks.probabilities), masks.letterbox, masks.mask_stride)
+    case = frame_mask_baselines.FrameMaskCase(_writable(masks.probabilities), masks.letterbox, masks.mask_stride)
     return frame_mask_baselines.adelaidet_rle(case)() if len(case) else []
 
 

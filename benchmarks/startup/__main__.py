@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from time import perf_counter
 
-from stc.cli import Parser, run
+from stc.cli import Parser, command
 
 RUNS = 7
 PROGRAMS = {
@@ -42,4 +42,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    command(main)()

@@ -6,9 +6,7 @@ after the other. All take turns, so that a drift of the machine hits all alike.
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.benchmarks.timing.turns import in_turns
-from stc.cli import Parser, run
+from stc.cli import Parser, command
 from stc.errors import InputError
-from stc.files import check_outputs, messages, write_text
+from stc.files import check_outputs, messages, write_json
 from stc.runtime.bundle.files import read_with
 
 if TYPE_CHECKING:
@@ -138,7 +136,7 @@ def main(argv: Sequence[str]) -> int:
         plain = [
             {"streams": cost.streams, "seconds": {way: list(s) for way, s in cost.seconds.items()}} for cost in costs
         ]
-        write_text(arguments.json, json.dumps({"fps": arguments.fps, "costs": plain}, indent=1) + "\n")
+        write_json(arguments.json, {"fps": arguments.fps, "costs": plain})
     return 0
 
 
@@ -162,4 +160,4 @@ def _parse(argv: Sequence[str]) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    command(main)()

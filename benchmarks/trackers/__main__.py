@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +14,9 @@ from stc.benchmarks.evaluation.hota import identity
 from stc.benchmarks.evaluation.overlap import Overlap
 from stc.benchmarks.trackers import drawn_scenes
 from stc.benchmarks.trackers.drawn_scenes import Moment
-from stc.cli import Parser, run
+from stc.cli import Parser, command
 from stc.errors import InputError
-from stc.files import check_outputs, messages, write_text
+from stc.files import check_outputs, messages, write_json
 from stc.progress import bar
 from stc.runtime.masks.axis import MASK_THRESHOLD
 from stc.runtime.tracking.config import RULE_NAMES, TrackerConfig
@@ -112,9 +110,9 @@ def main(argv: Sequence[str]) -> int:
     print("\n".join(lines(found)), file=messages(arguments.json))
     if arguments.json:
         plain = {"columns": COLUMNS, "trackers": {each.name: each.values.tolist() for each in found}}
-        write_text(arguments.json, json.dumps(plain, indent=1) + "\n")
+        write_json(arguments.json, plain)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    command(main)()

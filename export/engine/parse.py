@@ -63,7 +63,7 @@ def load(model: bytes, source: str) -> onnx.ModelProto:
     with foreign("the onnx package", source, passports.FIX):
         proto = onnx.load_model_from_string(model)
     if not proto.graph.node:
-        raise InputError(f"{source}: an ONNX file without nodes; re-export with: stc-export --ckpt FILE")
+        raise InputError(f"{source}: an ONNX file without nodes; {passports.FIX}")
     return proto
 
 

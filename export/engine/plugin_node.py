@@ -6,6 +6,7 @@ import onnx
 
 from stc.errors import InputError
 from stc.runtime import mask_head_op
+from stc.runtime.bundle.passport import FIX
 from stc.runtime.mask_head_op import DOMAIN, OP, Attributes
 
 
@@ -13,11 +14,11 @@ def attributes(model: onnx.ModelProto, source: str) -> Attributes:
     """Of the one node of the op in `model`. Raises InputError for none, several, or odd attributes."""
     nodes = _nodes(model)
     if len(nodes) != 1:
-        raise InputError(f"{source}: {len(nodes)} nodes {DOMAIN}::{OP}, expected 1; re-export with: stc-export --ckpt")
+        raise InputError(f"{source}: {len(nodes)} nodes {DOMAIN}::{OP}, expected 1; {FIX}")
     try:
         return Attributes(**mask_head_op.attributes(nodes[0]))
     except InputError as error:
-        raise InputError(f"{source}: {error}; re-export with: stc-export --ckpt FILE") from error
+        raise InputError(f"{source}: {error}; {FIX}") from error
 
 
 def for_plugin(model: onnx.ModelProto, *, ahead_of_time: bool) -> bytes:

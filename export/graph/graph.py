@@ -19,7 +19,7 @@ from stc.export.sizes import Batch
 from stc.model.fold import fold_batch_norms
 from stc.model.function_body import DOMAIN, OP, OP_VERSION, PLUGIN_ATTRIBUTES, function_body
 from stc.model.islands import Island, enter, islands_entered
-from stc.model.kept.network import KeptSTC
+from stc.model.kept.rewrite import KeptSTC
 from stc.model.layers import widen
 from stc.model.network import STC, STCDeploy
 from stc.runtime.bundle.passport import METADATA_KEY, Passport

@@ -33,10 +33,7 @@ def reference_frames(config: ModelConfig, video: Path | None) -> Array:
     Raises InputError when the video is unreadable or has fewer than 8 frames.
     """
     pictures = default_frames() if video is None else _video_frames(video)
-    if len(pictures) < MIN_FRAMES:
-        raise InputError(
-            f"{video}: {len(pictures)} frames, at least {MIN_FRAMES} are needed; pass a longer one with: --frames VIDEO"
-        )
+    _check_number(pictures, video, "--frames")
     return np.stack([_letterbox(picture, config) for picture in pictures])
 
 
@@ -48,11 +45,15 @@ def calibration_frames(config: ModelConfig, video: Path) -> Array:
     from stc.runtime.video.sources import open_source
 
     pictures = [_letterbox(frame.image, config) for frame in islice(open_source(video), CALIBRATION_SPAN)]
+    _check_number(pictures, video, "--calib")
+    return np.stack(pictures[:: -(-len(pictures) // CALIBRATION_FRAMES)])
+
+
+def _check_number(pictures: list[Array], video: Path | None, option: str) -> None:
     if len(pictures) < MIN_FRAMES:
         raise InputError(
-            f"{video}: {len(pictures)} frames, at least {MIN_FRAMES} are needed; pass a longer one with: --calib VIDEO"
+            f"{video}: {len(pictures)} frames, at least {MIN_FRAMES} are needed; pass a longer one with: {option} VIDEO"
         )
-    return np.stack(pictures[:: -(-len(pictures) // CALIBRATION_FRAMES)])
 
 
 def default_frames() -> list[Array]:

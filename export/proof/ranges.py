@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
+
+from stc.benchmarks.agreement.parity import Count, Failures, Words
+from stc.runtime import schema
 
 Array = NDArray[Any]
 FLOAT16_MAX = 65504.0
@@ -25,8 +28,8 @@ class Extreme:
     `name` is that of the node which writes it.
     """
 
-    name: str
-    magnitude: float
+    name: Words
+    magnitude: Annotated[float, schema.optional(schema.number(0, 1e300))]  # JSON knows no infinity: None
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,11 @@ class Ranges:
     `failures` says which tensors are not finite or too large for their type.
     """
 
-    frames: int
-    tensors: int
-    type: str
-    largest: tuple[Extreme, ...]
-    failures: tuple[str, ...]
+    frames: Count
+    tensors: Count
+    type: Annotated[str, schema.choice("float16", "float32")]
+    largest: Annotated[tuple[Extreme, ...], schema.items(schema.whole_record(Extreme), 1, 1000)]
+    failures: Failures
 
 
 def measure(model: onnx.ModelProto, frames: Array, run: Callable[[bytes, Array], Iterable[dict[str, Array]]]) -> Ranges:

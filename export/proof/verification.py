@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from stc.benchmarks.agreement.parity import Agreement
+from stc.benchmarks.agreement.parity import Agreement, Words
 from stc.benchmarks.reference import Reference
 from stc.benchmarks.timing.turns import in_turns
 from stc.export.graph.precision import Precision
 from stc.export.proof.ranges import FLOAT16_MAX, Ranges
+from stc.runtime import schema
 
 ROUNDS = 15
 WARM_UP = 2
@@ -25,9 +26,9 @@ WARM_UP = 2
 class Speed:
     """Medians in milliseconds of `rounds` runs each, taken in turns on the machine of the export."""
 
-    ms: float
-    fp32_ms: float
-    rounds: int
+    ms: Annotated[float, schema.number(0, 1e300, above=True)]
+    fp32_ms: Annotated[float, schema.number(0, 1e300, above=True)]
+    rounds: Annotated[int, schema.integer(1, 1 << 31)]
 
     @property
     def ratio(self) -> float:
@@ -48,14 +49,17 @@ def measure(candidate: Callable[[], object], fp32: Callable[[], object], rounds:
     return Speed(ms, fp32_ms, rounds)
 
 
+Size = Annotated[float, schema.number(0, 1e300)]
+
+
 @dataclass(frozen=True)
 class Stage:
     """One intermediate tensor on the first frame. `magnitude`: the largest absolute value in the reference."""
 
-    name: str
-    max_error: float
-    mean_error: float
-    magnitude: float
+    name: Words
+    max_error: Size
+    mean_error: Size
+    magnitude: Size
 
     @property
     def relative(self) -> float:

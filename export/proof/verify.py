@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.benchmarks.agreement.divergence import comparable
+from stc.benchmarks.agreement.divergence import comparable, on_cpu, run
 from stc.benchmarks.agreement.parity import compare
 from stc.benchmarks.reference import Reference, valid_rows
 from stc.errors import MissingDependencyError
@@ -43,17 +43,17 @@ def verify(
     the model is measured, and decides.
     """
     try:
-        staged = _session(graph.staged.SerializeToString())
+        staged = on_cpu(graph.staged.SerializeToString())
     except load_onnxruntime().capi.onnxruntime_pybind11_state.NotImplemented as error:
         return NotCompared(precision, f"ONNX Runtime cannot run it on a CPU: {str(error).rpartition(' : ')[2]}")
-    values = _run(staged, next(batches(reference.frames[:1], batch))[0])
+    values = run(staged, next(batches(reference.frames[:1], batch))[0])
     stages = tuple(_stage(name, *pair) for name, *pair in comparable(expected_stages, values))
 
-    deployed = _session(graph.deployed.SerializeToString())
+    deployed = on_cpu(graph.deployed.SerializeToString())
     outputs = [
         valid_rows(found, image)
         for pictures, count in batches(reference.frames, batch)
-        for found in [_run(deployed, pictures)]
+        for found in [run(deployed, pictures)]
         for image in range(count)
     ]
     agreement = compare(reference, outputs, passport, precision)
@@ -71,16 +71,16 @@ def verify(
 
 def runs(model: bytes, frames: Array, batch: Batch) -> Iterator[dict[str, Array]]:
     """The outputs of a serialised model, one run after the other."""
-    session = _session(model)
+    session = on_cpu(model)
     for pictures, _ in batches(frames, batch):
-        yield _run(session, pictures)
+        yield run(session, pictures)
 
 
 def compare_speed(candidate: Graph, fp32: Graph, frames: Array, batch: Batch) -> Speed:
     """Time two graphs on the first frames, by one run of the largest batch each."""
     pictures, _ = next(batches(frames, batch))
-    first, second = (_session(graph.deployed.SerializeToString()) for graph in (candidate, fp32))
-    return verification.measure(lambda: _run(first, pictures), lambda: _run(second, pictures))
+    first, second = (on_cpu(graph.deployed.SerializeToString()) for graph in (candidate, fp32))
+    return verification.measure(lambda: run(first, pictures), lambda: run(second, pictures))
 
 
 def load_onnxruntime() -> Any:
@@ -93,18 +93,6 @@ def load_onnxruntime() -> Any:
             "fix: pip install 'stc-trt[cpu]'"
         ) from error
     return onnxruntime
-
-
-def _session(model: bytes) -> Any:
-    onnxruntime = load_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
-def _run(session: Any, frames: Array) -> dict[str, Array]:
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, {"frames": frames}), strict=True))
 
 
 def _stage(name: str, expected: Array, found: Array) -> Stage:

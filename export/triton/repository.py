@@ -16,7 +16,7 @@ from stc.errors import IncompatibleError, InputError, Missing
 from stc.export import folder
 from stc.export.sizes import Batch
 from stc.export.triton.config import FILES, Platform, config
-from stc.files import sha256, write_text
+from stc.files import sha256, write_json
 from stc.folders import Folder
 from stc.runtime.bundle import contract, engine_record, passport
 from stc.runtime.bundle.contract import TensorSpec
@@ -108,7 +108,7 @@ def write(bundle: Path, directory: Path, *, overwrite: bool = False) -> Reposito
         (temporary / "start.sh").write_text(_start(served), encoding="utf-8")
         (temporary / "start.sh").chmod(0o755)
         manifest = {name: sha256(temporary / name) for name in sorted(names - {MANIFEST})}
-        write_text(temporary / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+        write_json(temporary / MANIFEST, manifest)
     return Repository(directory, name, served.sentence)
 
 

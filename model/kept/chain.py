@@ -1,4 +1,4 @@
-"""Convolutions in a row, each with its norm and ReLU, computed at chosen cells of a pyramid: gathered patches, products.
+"""Convolutions in a row, with norms and ReLUs, computed at chosen cells of a pyramid: gathered patches, products.
 
 What they give there is what they would on whole maps, which are padded with zeros before each convolution.
 """
@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from stc.model.head import Tower
-from stc.model.kept.cost import Size, reaches
-from stc.model.kept.places import Places
+from stc.model.kept.cost import ConvSize, reaches
+from stc.model.kept.places import Places, rows
 
 
 @dataclass(frozen=True)
-class Layer:
+class ConvLayer:
     """A convolution of stride 1, its batch norm (one, or one for each level), and whether a ReLU follows."""
 
     conv: nn.Conv2d
@@ -26,11 +26,11 @@ class Layer:
     relu: bool
 
     @property
-    def size(self) -> Size:
-        return Size(self.conv.in_channels, self.conv.out_channels, self.conv.kernel_size[0])
+    def size(self) -> ConvSize:
+        return ConvSize(self.conv.in_channels, self.conv.out_channels, self.conv.kernel_size[0])
 
     @classmethod
-    def of_tower(cls, tower: Tower) -> list[Layer]:
+    def of_tower(cls, tower: Tower) -> list[ConvLayer]:
         pairs = zip(tower.convs, tower.norms, strict=True)
         return [cls(conv, norm, relu=True) for conv, norm in pairs if isinstance(conv, nn.Conv2d)]
 
@@ -38,7 +38,7 @@ class Layer:
 class KeptChain(nn.Module):
     """The layers, from the maps that the first one reads to the outputs of the last at chosen cells."""
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
+    def __init__(self, layers: Sequence[ConvLayer]) -> None:
         super().__init__()
         self.layers = nn.ModuleList(_Products(layer) for layer in layers)
         self.reaches = reaches([layer.size for layer in layers])
@@ -46,30 +46,22 @@ class KeptChain(nn.Module):
 
     def forward(self, levels: list[Tensor], places: Places) -> Tensor:
         """levels: (B, C, h, w) each. Returns (B, K, outputs)."""
-        batch, channels = levels[0].shape[:2]
-        nothing = levels[0].new_zeros(batch, channels, 1)  # what lies beyond the border
-        rows = torch.cat([*(level.flatten(2) for level in levels), nothing], dim=2).transpose(1, 2)
         index, exists = places.around(self.reach)
-        first = torch.arange(batch, device=index.device)[:, None, None] * (places.total + 1)
-        kept = index.shape[0] * index.shape[1]
-        level = places.level.flatten()
-        index, exists = (index + first).flatten(0, 1), exists.flatten(0, 1)
-
         side = 2 * self.reach + 1
-        x = rows.flatten(0, 1)
+        x = rows(levels)
         for number, (layer, reach) in enumerate(zip(self.layers, self.reaches, strict=True)):
             assert isinstance(layer, _Products)
-            windows = _windows(side, layer.kernel).flatten().to(index.device)
+            windows = _windows(side, layer.kernel).to(index.device)
             if number == 0:
-                x = x.index_select(0, index.index_select(1, windows).flatten())
-            elif len(windows) > side**2:
-                x = x.index_select(1, windows)
-            before, side = side, side - layer.kernel + 1
-            x = layer(x.reshape(kept * side**2, -1), level, side**2)
+                x = x.index_select(0, index.index_select(1, windows.flatten()).flatten())
+            elif len(windows) > 1:
+                x = x.index_select(1, windows.flatten())
+            x = layer(x.reshape(index.shape[0] * len(windows), -1), places.level, len(windows))
             if reach:  # the next layer's padding is zero, not what this one makes of its own
-                exists = _middle(exists, before, side)
-                x = torch.where(exists[..., None], x.unflatten(0, (kept, side**2)), 0)
-        return x.unflatten(0, (batch, -1))
+                exists = exists.index_select(1, _middle(windows))
+                x = torch.where(exists[..., None], x.reshape(-1, len(windows), x.shape[1]), 0)
+            side -= layer.kernel - 1
+        return x.reshape(levels[0].shape[0], -1, x.shape[1])
 
 
 class _Products(nn.Module):
@@ -79,7 +71,7 @@ class _Products(nn.Module):
     float16 graph must not hold the large values that a norm brings back to order one.
     """
 
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, layer: ConvLayer) -> None:
         super().__init__()
         conv = layer.conv
         self.kernel, self.relu = layer.size.kernel, layer.relu
@@ -101,7 +93,7 @@ class _Products(nn.Module):
     def forward(self, patches: Tensor, level: Tensor, count: int) -> Tensor:
         """level: (K,) of the chosen cells, of which each has `count` patches in a row."""
         if self.per_level:
-            products = linear(patches, self.weight).unflatten(0, (-1, count))
+            products = linear(patches, self.weight).reshape(-1, count, len(self.weight))
             factors, terms = (table.index_select(0, level)[:, None] for table in (self.factors, self.terms))
             x = (products * factors + terms).flatten(0, 1)
         else:
@@ -130,8 +122,6 @@ def _windows(side: int, kernel: int) -> Tensor:
     return cells.unfold(0, kernel, 1).unfold(1, kernel, 1).reshape(-1, kernel**2)
 
 
-def _middle(square: Tensor, side: int, middle: int) -> Tensor:
-    """Of (K, side^2) the cells (K, middle^2) in the middle."""
-    margin = (side - middle) // 2
-    rows = square.unflatten(1, (side, side))
-    return rows[:, margin : side - margin, margin : side - margin].flatten(1)
+def _middle(windows: Tensor) -> Tensor:
+    """(n,) the place in the middle of each."""
+    return windows[:, windows.shape[1] // 2]

@@ -11,7 +11,7 @@ COPY = 16
 
 
 @dataclass(frozen=True)
-class Size:
+class ConvSize:
     """Of a square convolution with stride 1: channels in and out, and cells a side that it reads."""
 
     inputs: int
@@ -29,12 +29,12 @@ class Size:
         return self.patch * self.outputs
 
 
-def reaches(layers: Sequence[Size]) -> tuple[int, ...]:
+def reaches(layers: Sequence[ConvSize]) -> tuple[int, ...]:
     """By how many cells to each side what follows a layer reads its output; 0 for the last."""
     return tuple(sum(after.kernel // 2 for after in layers[index + 1 :]) for index in range(len(layers)))
 
 
-def work(layers: Sequence[Size], start: int, cells: int, kept: int) -> int:
+def work(layers: Sequence[ConvSize], start: int, cells: int, kept: int) -> int:
     """Multiply-adds, and copies counted as such, of `layers` in a row for `kept` cells of a map of `cells`.
 
     Those before `start` are computed everywhere. The map behind them is brought into rows; each layer from there on
@@ -47,7 +47,7 @@ def work(layers: Sequence[Size], start: int, cells: int, kept: int) -> int:
     return everywhere + rows + kept * windows
 
 
-def cheapest_start(layers: Sequence[Size], first: int, cells: int, kept: int) -> int:
+def cheapest_start(layers: Sequence[ConvSize], first: int, cells: int, kept: int) -> int:
     """The layer, not before `first`, from which on it is the least work to compute at kept cells alone.
 
     The last one always is: it takes one patch for each detection, and only toys have fewer cells than detections.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 from ctypes import POINTER, c_char_p, c_int32, c_int64, c_void_p
 
-from stc.runtime.native.interface import FrameMasks, Op, YuvColours
+from stc.runtime.native.interface import FrameMasks, Functions, Op, YuvColours, declared
 
 ABI = 2  # STC_CUDA_ABI
 MOST_PARTS = 12  # STC_MOST_PARTS
@@ -84,7 +84,7 @@ class Part(ctypes.Structure):
 # In the order of stc_cuda_struct_size.
 STRUCTS = (Op, FrameMasks, DeviceResize, DeviceResizeYuv, Selection, Rows, Part)
 _MASKS = (POINTER(FrameMasks), c_int32)
-FUNCTIONS: dict[str, tuple[type, tuple[type, ...]]] = {
+FUNCTIONS: Functions = {
     "stc_cuda_struct_size": (c_int32, (c_int32,)),
     "stc_cuda_built_with": (c_char_p, ()),
     "stc_cuda_dynamic_mask_head": (c_int32, (POINTER(Op), c_void_p)),
@@ -106,16 +106,4 @@ FUNCTIONS: dict[str, tuple[type, tuple[type, ...]]] = {
 
 def mismatch(handle: ctypes.CDLL) -> str | None:
     """Declare all functions; why the loaded library is not the one described here, or None."""
-    try:
-        handle.stc_cuda_abi.restype, handle.stc_cuda_abi.argtypes = c_int32, ()
-        if (abi := int(handle.stc_cuda_abi())) != ABI:
-            return f"has interface {abi}, this version of stc needs {ABI}"
-        for name, (result, arguments) in FUNCTIONS.items():
-            function = getattr(handle, name)
-            function.restype, function.argtypes = result, arguments
-    except AttributeError as error:
-        return f"is no library of stc ({error})"
-    sizes = [(int(handle.stc_cuda_struct_size(index)), ctypes.sizeof(struct)) for index, struct in enumerate(STRUCTS)]
-    if any(theirs != ours for theirs, ours in sizes):
-        return f"has structs of other sizes than this version of stc: {sizes}"
-    return None
+    return declared(handle, "stc_cuda", ABI, FUNCTIONS, STRUCTS)

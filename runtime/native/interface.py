@@ -7,9 +7,11 @@ library's when it is loaded.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping, Sequence
 from ctypes import POINTER, c_char_p, c_int32, c_int64, c_void_p
 
 ABI = 6  # STC_CPU_ABI
+Functions = Mapping[str, tuple[type, tuple[type, ...]]]  # name -> types of the result and of the arguments
 
 
 class Op(ctypes.Structure):
@@ -95,7 +97,7 @@ class Outlines(ctypes.Structure):
 
 NO_ROOM = -4  # STC_NO_ROOM
 STRUCTS = (Op, FrameMasks, Resize, Outlines, ResizeYuv)  # in the order of stc_cpu_struct_size
-FUNCTIONS: dict[str, tuple[type, tuple[type, ...]]] = {
+FUNCTIONS: Functions = {
     "stc_cpu_struct_size": (c_int32, (c_int32,)),
     "stc_cpu_kernels": (c_char_p, ()),
     "stc_cpu_dynamic_mask_head": (c_int32, (POINTER(Op), c_int32)),
@@ -110,16 +112,25 @@ FUNCTIONS: dict[str, tuple[type, tuple[type, ...]]] = {
 
 def mismatch(handle: ctypes.CDLL) -> str | None:
     """Declare all functions; why the loaded library is not the one described here, or None."""
+    return declared(handle, "stc_cpu", ABI, FUNCTIONS, STRUCTS)
+
+
+def declared(
+    handle: ctypes.CDLL, prefix: str, abi: int, functions: Functions, structs: Sequence[type[ctypes.Structure]]
+) -> str | None:
+    """`mismatch` of any of our libraries, whose names begin with `prefix`."""
     try:
-        handle.stc_cpu_abi.restype, handle.stc_cpu_abi.argtypes = c_int32, ()
-        if (abi := int(handle.stc_cpu_abi())) != ABI:
-            return f"has interface {abi}, this version of stc needs {ABI}"
-        for name, (result, arguments) in FUNCTIONS.items():
+        version = getattr(handle, f"{prefix}_abi")
+        version.restype, version.argtypes = c_int32, ()
+        if (found := int(version())) != abi:
+            return f"has interface {found}, this version of stc needs {abi}"
+        for name, (result, arguments) in functions.items():
             function = getattr(handle, name)
             function.restype, function.argtypes = result, arguments
     except AttributeError as error:
         return f"is no library of stc ({error})"
-    sizes = [(int(handle.stc_cpu_struct_size(index)), ctypes.sizeof(struct)) for index, struct in enumerate(STRUCTS)]
+    size = getattr(handle, f"{prefix}_struct_size")
+    sizes = [(int(size(index)), ctypes.sizeof(struct)) for index, struct in enumerate(structs)]
     if any(theirs != ours for theirs, ours in sizes):
         return f"has structs of other sizes than this version of stc: {sizes}"
     return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,6 +22,15 @@ GROUPS = 7  # of 5 bits: they hold any run of a picture below 2**31 pixels
 FIX = "mend or leave out what describes this mask"
 
 Masks: TypeAlias = tuple[Rle | None, ...]  # one per frame; None where there is no pixel
+
+
+@contextmanager
+def _pycocotools(subject: str = "a mask") -> Iterator[Any]:
+    """Its functions; what they raise is an InputError."""
+    with foreign("pycocotools", subject, FIX):
+        from pycocotools import mask
+
+        yield mask
 
 
 def to_rle(segmentation: Any, size: tuple[int, int]) -> Rle:
@@ -55,27 +65,21 @@ def to_rle(segmentation: Any, size: tuple[int, int]) -> Rle:
 
 def runs_to_rle(runs: NDArray[np.int64], size: tuple[int, int]) -> Rle:
     """Lengths of alternating runs down the columns, background first, that fill a picture of `size` (H, W)."""
-    with foreign("pycocotools", "a mask", FIX):
-        from pycocotools import mask as coco
-
+    with _pycocotools() as coco:
         rle: Rle = coco.frPyObjects({"size": list(size), "counts": runs}, *size)
         return rle
 
 
 def encode(mask: NDArray[np.bool_]) -> Rle:
     """(H, W) -> compressed COCO RLE whose counts are text, as JSON holds it."""
-    with foreign("pycocotools", "a mask", FIX):
-        from pycocotools import mask as coco
-
+    with _pycocotools() as coco:
         rle = coco.encode(np.asfortranarray(mask.view(np.uint8)))
         return {"size": list(mask.shape), "counts": rle["counts"].decode()}
 
 
 def decode(rle: Rle) -> NDArray[np.bool_]:
     """Every pixel: bool (H, W)."""
-    with foreign("pycocotools", "a mask", FIX):
-        from pycocotools import mask as coco
-
+    with _pycocotools() as coco:
         return np.asarray(coco.decode(rle), dtype=bool)
 
 
@@ -83,17 +87,13 @@ def areas(rles: Sequence[Rle]) -> NDArray[np.int64]:
     """Pixels of each: int64 (n,)."""
     if not rles:
         return np.zeros(0, np.int64)
-    with foreign("pycocotools", "a mask", FIX):
-        from pycocotools import mask as coco
-
+    with _pycocotools() as coco:
         return np.asarray(coco.area(list(rles)), np.int64)
 
 
 def box(rle: Rle) -> tuple[float, float, float, float]:
     """The smallest box around it: x, y, width, height in pixels; all 0 for a mask of no pixel."""
-    with foreign("pycocotools", "a mask", FIX):
-        from pycocotools import mask as coco
-
+    with _pycocotools() as coco:
         x, y, width, height = (float(value) for value in coco.toBbox(rle))
         return x, y, width, height
 
@@ -106,16 +106,12 @@ def tight_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
 
 def iou(here: Sequence[Rle], there: Sequence[Rle]) -> NDArray[np.float64]:
     """Intersection over union of each with each, (len(here), len(there)), of masks of one size."""
-    with foreign("pycocotools", "a mask", FIX):
-        from pycocotools import mask as coco
-
+    with _pycocotools() as coco:
         return np.asarray(coco.iou(list(here), list(there), [0] * len(there)), np.float64)
 
 
 def _polygons_to_rle(polygons: list[list[float]], size: tuple[int, int]) -> Rle:
-    with foreign("pycocotools", "a polygon", FIX):
-        from pycocotools import mask as coco
-
+    with _pycocotools("a polygon") as coco:
         rle: Rle = coco.merge(coco.frPyObjects(polygons, *size))
         return rle
 

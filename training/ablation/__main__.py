@@ -17,9 +17,9 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-from stc.cli import Parser, run
+from stc.cli import Parser, command
 from stc.errors import InputError, MissingDependencyError, StcError
-from stc.files import atomic_path, sha256, write_text
+from stc.files import atomic_path, sha256, write_json, write_text
 from stc.training.config import RECIPES
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def main(argv: Sequence[str]) -> int:
         raise InputError("--seeds, --steps, --clips and --pairs must be 1 or more")
     counts = {"seeds": arguments.seeds, "steps": arguments.steps, "clips": arguments.clips}
     scores = ablate(arguments.output, variants, init=arguments.init, batch_pairs=arguments.pairs, **counts)
-    write_text(arguments.output / "ablation.json", json.dumps(scores, indent=1) + "\n")
+    write_json(arguments.output / "ablation.json", scores)
     write_text(arguments.output / "ablation.md", table(scores))
     plot(scores, arguments.output / "ablation.png")
     print(table(scores), end="")
@@ -217,4 +217,4 @@ def _others() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    command(main)()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stc.cli import Parser, run
+from stc.cli import Parser, command
 from stc.errors import InputError
 from stc.training.shapes.draw import write_shapes
 
@@ -24,4 +23,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    command(main)()

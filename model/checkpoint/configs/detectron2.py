@@ -13,6 +13,7 @@ from stc.model.checkpoint.configs.statements import (
     edges,
     lookup,
     resized,
+    resnet,
     said_by,
     unsupported_in,
 )
@@ -22,10 +23,6 @@ _FCOS, _CONDINST = "MODEL.FCOS", "MODEL.CONDINST"
 
 def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
-
-
-def _resnet(depth: Any) -> Any:
-    return f"resnet{depth}" if isinstance(depth, int) else depth
 
 
 def _sizes_of_interest(bounds: Any) -> Any:
@@ -38,7 +35,7 @@ def _numbers(value: Any) -> bool:
 
 
 _ENTRIES = (
-    Entry("MODEL.RESNETS.DEPTH", ("backbone",), _resnet),
+    Entry("MODEL.RESNETS.DEPTH", ("backbone",), resnet),
     Entry("MODEL.RESNETS.STRIDE_IN_1X1", ("stride_in_1x1",)),
     Entry("MODEL.FPN.OUT_CHANNELS", ("fpn_channels",)),
     Entry(f"{_FCOS}.NUM_CLASSES", ("num_classes",)),

@@ -14,6 +14,7 @@ from stc.model.checkpoint.configs.statements import (
     edges,
     lookup,
     resized,
+    resnet,
     said_by,
     unsupported_in,
 )
@@ -21,10 +22,6 @@ from stc.model.checkpoint.configs.statements import (
 _HEAD, _MASK, _TEST = "model.bbox_head", "model.mask_head", "model.test_cfg"
 _FEATURES = f"{_MASK}.mask_feature_head"
 STRIDES = (8, 16, 32, 64, 128)
-
-
-def _resnet(depth: Any) -> Any:
-    return f"resnet{depth}" if isinstance(depth, int) else depth
 
 
 def _in_1x1(style: Any) -> Any:
@@ -45,7 +42,7 @@ def _sizes_of_interest(size: Any) -> Any:
 
 
 _ENTRIES = (
-    Entry("model.backbone.depth", ("backbone",), _resnet),
+    Entry("model.backbone.depth", ("backbone",), resnet),
     Entry("model.backbone.style", ("stride_in_1x1",), _in_1x1),
     Entry("model.neck.out_channels", ("fpn_channels",)),
     Entry("model.neck.add_extra_convs", ("p6_from",), _p6_from),

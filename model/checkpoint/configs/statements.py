@@ -147,6 +147,11 @@ def plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def resnet(depth: Any) -> Any:
+    """Our name of a backbone, which both code bases call by its depth."""
+    return f"resnet{depth}" if isinstance(depth, int) else depth
+
+
 def resized(key: str, shortest_edge: tuple[int, int]) -> dict[str, Said]:
     """Both fields of `ModelConfig` that say how frames are resized; `key` says it in the config.
 

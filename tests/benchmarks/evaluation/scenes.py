@@ -11,7 +11,7 @@ import numpy as np
 from pycocotools import mask as coco
 
 from stc.annotations.file import read_annotations
-from stc.benchmarks.evaluation.evaluate import Evaluation, Report
+from stc.benchmarks.evaluation.evaluate import Evaluation, EvaluationReport
 from stc.benchmarks.evaluation.results import read_results
 
 Box = tuple[int, int, int, int]  # x, y, width, height
@@ -74,7 +74,9 @@ def results(size: tuple[int, int], tracks: Sequence[dict[str, Any]]) -> list[dic
     ]
 
 
-def evaluate(folder: Path, truth: dict[str, Any], found: list[dict[str, Any]], min_area: float = 0.0) -> Report:
+def evaluate(
+    folder: Path, truth: dict[str, Any], found: list[dict[str, Any]], min_area: float = 0.0
+) -> EvaluationReport:
     """Through the files, as the command does."""
     (folder / "gt.json").write_text(json.dumps(truth))
     (folder / "results.json").write_text(json.dumps(found))

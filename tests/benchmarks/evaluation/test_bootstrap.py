@@ -10,14 +10,14 @@ import pytest
 
 from stc.annotations.file import read_annotations
 from stc.benchmarks.evaluation import bootstrap
-from stc.benchmarks.evaluation.average_precision import Matches, match
+from stc.benchmarks.evaluation.average_precision import ClassMatches, match
 from stc.benchmarks.evaluation.evaluate import Evaluation
 from stc.benchmarks.evaluation.results import read_results
 from stc.benchmarks.timing.intervals import picks
 from tests.benchmarks.evaluation import scenes
 
 
-def of_video(hit: bool) -> Matches:
+def of_video(hit: bool) -> ClassMatches:
     """One object, found or missed."""
     iou, score = np.array([[1.0 if hit else 0.0]]), np.array([0.9])
     return match(iou, score, np.ones(1), np.ones(1), np.zeros(1, bool))

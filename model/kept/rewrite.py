@@ -6,6 +6,7 @@ map, become one convolution for each level, with the level's scale in its weight
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from stc.model.config import ModelConfig
 from stc.model.decode import Decoded, by_level
 from stc.model.head import Head, Tower
-from stc.model.kept.chain import KeptChain, Layer
+from stc.model.kept.chain import ConvLayer, KeptChain
 from stc.model.kept.cost import cheapest_start
 from stc.model.kept.places import Places
 from stc.model.network import STC, pyramid_of
@@ -74,11 +75,11 @@ class KeptHead(nn.Module):
     def __init__(self, head: Head, config: ModelConfig) -> None:
         super().__init__()
         self.cls_tower, self.box_tower, self.cls_logits = head.cls_tower, head.box_tower, head.cls_logits
-        self.box_preds = nn.ModuleList(_box_pred(head, float(scale)) for scale in head.scales)
-        self.controller = KeptChain([Layer(head.controller, nn.Identity(), relu=False)])
+        self.box_preds = nn.ModuleList(_box_pred(head, scale) for scale in head.scales.tolist())
+        self.controller = KeptChain([ConvLayer(head.controller, nn.Identity(), relu=False)])
         self.track: KeptChain | None = None
         if head.track_tower is not None:
-            layers = [*Layer.of_tower(head.track_tower), Layer(head.track_pred, head.track_norm, relu=False)]
+            layers = [*ConvLayer.of_tower(head.track_tower), ConvLayer(head.track_pred, head.track_norm, relu=False)]
             first = 0 if config.head_norm == "batch" else len(layers) - 1
             start = cheapest_start([layer.size for layer in layers], first, _cells(config), config.max_detections)
             self.track_tower = _first(head.track_tower, start)
@@ -106,6 +107,7 @@ def _box_pred(head: Head, scale: float) -> nn.Conv2d:
     assert boxes.bias is not None
     assert centerness.bias is not None
     assert both.bias is not None
+    both.to(boxes.weight.dtype)
     with torch.no_grad():
         both.weight.copy_(torch.cat([boxes.weight.double() * scale, centerness.weight]))
         both.bias.copy_(torch.cat([boxes.bias.double() * scale, centerness.bias]))
@@ -113,9 +115,10 @@ def _box_pred(head: Head, scale: float) -> nn.Conv2d:
 
 
 def _first(tower: Tower, count: int) -> Tower:
-    """The first layers of `tower`, which is shortened."""
-    tower.convs, tower.norms = tower.convs[:count], tower.norms[:count]
-    return tower
+    """A tower of the first layers of `tower`."""
+    first = copy.deepcopy(tower)
+    first.convs, first.norms = first.convs[:count], first.norms[:count]
+    return first
 
 
 def _cells(config: ModelConfig) -> int:
