@@ -47,6 +47,7 @@ set(CMAKE_CUDA_STANDARD 17)
 file(GLOB plugin_sources CONFIGURE_DEPENDS ${STC_PLUGINS}/tensorrt/*.cpp)
 add_library(stc_tensorrt SHARED
   ${STC_PLUGINS}/cuda/mask_head.cu ${STC_PLUGINS}/cuda/frame_masks.cu ${STC_PLUGINS}/cuda/c_interface.cpp
+  ${STC_PLUGINS}/cuda/resident/objects.cu ${STC_PLUGINS}/cuda/resident/resize.cu
   ${plugin_sources})
 target_include_directories(stc_tensorrt PRIVATE ${STC_PLUGINS}/include ${STC_PLUGINS}/cuda ${STC_PLUGINS}/tensorrt)
 target_include_directories(stc_tensorrt SYSTEM PRIVATE
@@ -76,6 +77,7 @@ add_custom_command(OUTPUT ${ptx}
   COMMAND ${CMAKE_COMMAND} -DINPUT=${ptx}.newest -DOUTPUT=${ptx} -DARCHITECTURE=${oldest}
           -P ${PROJECT_SOURCE_DIR}/cmake/oldest_ptx.cmake
   DEPENDS ${PROJECT_SOURCE_DIR}/cmake/oldest_ptx.cmake ${STC_PLUGINS}/cuda/embedded.cu ${STC_PLUGINS}/cuda/mask_head.cuh ${STC_PLUGINS}/cuda/cells.cuh
+          ${STC_PLUGINS}/cuda/dynamic_shared.cuh
           ${STC_PLUGINS}/include/stc/dynamic_mask_head.h)
 add_custom_target(stc_ptx ALL DEPENDS ${ptx})
 

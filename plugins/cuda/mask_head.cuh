@@ -8,14 +8,9 @@
 #include <cuda_runtime.h>
 
 #include "cells.cuh"
+#include "dynamic_shared.cuh"
 #include "stc/aligned_bilinear.h"
 #include "stc/dynamic_mask_head.h"
-
-#if defined(__CUDACC__)
-#define STC_DYNAMIC_SHARED(name) extern __shared__ __align__(16) float name[]
-#else
-#define STC_DYNAMIC_SHARED(name) float* const name = emulation::dynamic_shared()
-#endif
 
 namespace stc::cuda {
 

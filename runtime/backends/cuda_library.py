@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, c_int32, c_void_p
 from dataclasses import dataclass
 from pathlib import Path
 
 from stc.errors import Missing
 from stc.runtime.machine.machine import Machine
+from stc.runtime.native.cuda_interface import mismatch
 from stc.runtime.native.interface import Op
 from stc.runtime.native.mask_head import MaskHead
 
-ABI = 2  # STC_CUDA_ABI
 _FIX = "with nvcc, in a checkout of stc: make plugin"
 
 
@@ -41,11 +40,8 @@ def find(here: Machine) -> CudaLibrary | Missing:
         return Missing(f"{found.path.name} is of CUDA {found.cuda}, which the driver does not serve")
     try:
         handle = ctypes.CDLL(str(found.path))
-        handle.stc_cuda_dynamic_mask_head.restype = c_int32
-        handle.stc_cuda_dynamic_mask_head.argtypes = (POINTER(Op), c_void_p)
-        abi = int(handle.stc_cuda_abi())
-    except (OSError, AttributeError) as error:
+    except OSError as error:
         return Missing(f"{found.path.name} is no library of stc ({error}); {_FIX}")
-    if abi != ABI:
-        return Missing(f"{found.path.name} has interface {abi}, this version of stc needs {ABI}; {_FIX}")
+    if why := mismatch(handle):
+        return Missing(f"{found.path.name} {why}; {_FIX}")
     return CudaLibrary(handle, found.path)

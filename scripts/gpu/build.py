@@ -19,6 +19,7 @@ from stc.runtime.native.library import Library
 CUDA = PLUGINS / "cuda"
 EMULATION = PLUGINS / "tests" / "emulation"
 INCLUDES = [f"-I{PLUGINS / 'include'}", f"-I{CUDA}"]
+SOURCES = [CUDA / name for name in ("mask_head.cu", "frame_masks.cu", "resident/objects.cu", "resident/resize.cu")]
 OLDEST = 75  # the architecture of the PTX that ships
 
 
@@ -41,7 +42,7 @@ def kernels(nvcc: str) -> None:
     gpu = place.gpu()
     target = f"sm_{gpu.attribute(MAJOR)}{gpu.attribute(MINOR)}"
     say("pass", f"{gpu.name}, {target}", f"driver for CUDA {gpu.driver}")
-    sources = [CUDA / name for name in ("mask_head.cu", "frame_masks.cu", "c_interface.cpp")]
+    sources = [*SOURCES, CUDA / "c_interface.cpp"]
     options = ["-std=c++17", "-O3", f"-arch={target}", "-shared", "-Xcompiler", "-fPIC", *INCLUDES]
     compiled([nvcc, *options], sources, place.KERNELS)
 
@@ -70,7 +71,7 @@ def dry_driver(nvcc: str) -> None:
 
 
 def dry_kernels(nvcc: str) -> None:
-    sources = [CUDA / "mask_head.cu", CUDA / "frame_masks.cu", PLUGINS / "tests/emulated.cpp", EMULATION / "fibers.cpp"]
+    sources = [*SOURCES, PLUGINS / "tests/emulated.cpp", EMULATION / "fibers.cpp"]
     options = ["-std=c++20", "-O0", "-w", "-shared", "-fPIC", f"-I{ROOT / 'scripts/gpu/stand_in'}", f"-I{EMULATION}"]
     compiled([*cpp(), *options, *INCLUDES, "-x", "c++"], sources, place.KERNELS)
 

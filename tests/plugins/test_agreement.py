@@ -21,8 +21,8 @@ from stc.runtime.native.interface import Op
 from stc.runtime.native.library import Library, find
 from stc.runtime.native.mask_head import MaskHead
 from tests.model.test_function_body import session
+from tests.plugins import toolchain
 from tests.plugins.kernel_cases import NETWORKS
-from tests.plugins.toolchain import FIBERS, KERNELS, PLUGINS, compile_host
 from tests.reference import condinst
 
 Array = NDArray[Any]
@@ -84,9 +84,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 @pytest.fixture(scope="module")
 def emulated(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    sources = [*KERNELS, PLUGINS / "tests" / "emulated.cpp", FIBERS]
-    output = tmp_path_factory.mktemp("emulated") / "libstc_emulated.so"
-    return ctypes.CDLL(str(compile_host(output, sources, "-shared", "-fPIC", "-O2")))
+    return ctypes.CDLL(str(toolchain.emulated(tmp_path_factory)))
 
 
 def formulas(case: Case) -> Array:

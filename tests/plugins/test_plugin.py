@@ -37,6 +37,14 @@ EXPORTS = {
     "stc_cuda_dynamic_mask_head",
     "stc_cuda_bit_masks",
     "stc_cuda_dense_masks",
+    "stc_cuda_resize",
+    "stc_cuda_resize_yuv",
+    "stc_cuda_select",
+    "stc_cuda_mask_boxes",
+    "stc_cuda_box_offsets",
+    "stc_cuda_box_bits",
+    "stc_cuda_box_facts",
+    "stc_cuda_pack",
 }
 
 

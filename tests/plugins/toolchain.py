@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.plugins.compiler import compiler
-from tests.shared import BUILD, alone
+from tests.shared import BUILD, alone, once
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "plugins"
@@ -21,6 +21,7 @@ EMULATION = PLUGINS / "tests" / "emulation"
 # The emulation's folder stands before any CUDA toolkit's: its cuda_runtime.h is the host's.
 INCLUDES = [f"-I{folder}" for folder in (EMULATION, PLUGINS / "include", PLUGINS / "cuda", PLUGINS / "tensorrt")]
 KERNELS = [PLUGINS / "cuda" / "mask_head.cu", PLUGINS / "cuda" / "frame_masks.cu"]
+RESIDENT = [PLUGINS / "cuda" / "resident" / "objects.cu", PLUGINS / "cuda" / "resident" / "resize.cu"]
 FIBERS, THREADS = EMULATION / "fibers.cpp", EMULATION / "threads.cpp"
 
 
@@ -35,6 +36,16 @@ def compile_host(output: Path, sources: Sequence[Path], *options: str) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     return output
+
+
+def emulated(factory: pytest.TempPathFactory) -> Path:
+    """All kernels on the host, behind the C interface of plugins/cuda/stc_cuda.h; compiled once in a run."""
+
+    def make(output: Path) -> Path:
+        sources = [*KERNELS, *RESIDENT, PLUGINS / "tests" / "emulated.cpp", FIBERS]
+        return compile_host(output, sources, "-shared", "-fPIC", "-O2")
+
+    return once(factory, "libstc_emulated.so", make)
 
 
 def cmake() -> str:

@@ -3,10 +3,11 @@
 // sanitizer of memory sees is the kernel's own) or real threads (threads.h, with -DSTC_EMULATE_THREADS: a race is a
 // race).
 //
-// What this cannot show: a GPU's rounding and memory model, warps, speed.
+// What this cannot show: a GPU's rounding and memory model, warps beyond their votes, speed.
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -33,6 +34,10 @@ inline const char* cudaGetErrorString(cudaError_t error) {
 
 using std::max;
 using std::min;
+
+inline int __popc(unsigned x) { return std::popcount(x); }
+inline int __clz(int x) { return std::countl_zero(static_cast<unsigned>(x)); }
+inline int __ffs(int x) { return x ? std::countr_zero(static_cast<unsigned>(x)) + 1 : 0; }
 
 namespace emulation {
 

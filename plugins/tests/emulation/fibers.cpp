@@ -20,12 +20,16 @@
 
 namespace emulation {
 
+enum class State { kReady, kAtBarrier, kAtVote, kEnded };
+
 struct Fiber {
   static constexpr size_t kStack = 128 * 1024;
   ucontext_t context;
   std::unique_ptr<char[]> stack{new char[kStack]};
   dim3 index;
-  bool done = true;
+  State state = State::kEnded;
+  unsigned lanes = 0, ballots = 0;  // of its vote
+  bool vote = false;
   [[maybe_unused]] void* fake_stack = nullptr;
 };
 
@@ -41,9 +45,10 @@ std::unique_ptr<float[]> shared;
 [[maybe_unused]] size_t scheduler_size = 0;
 [[maybe_unused]] void* scheduler_fake = nullptr;
 
-void leave([[maybe_unused]] bool for_good) {
+void leave(State reason) {
   Fiber* const self = current;
-  STC_SWITCH_START(for_good ? nullptr : &self->fake_stack, scheduler_stack, scheduler_size);
+  self->state = reason;
+  STC_SWITCH_START(reason == State::kEnded ? nullptr : &self->fake_stack, scheduler_stack, scheduler_size);
   swapcontext(&self->context, &scheduler);
   STC_SWITCH_FINISH(self->fake_stack, &scheduler_stack, &scheduler_size);
 }
@@ -51,8 +56,7 @@ void leave([[maybe_unused]] bool for_good) {
 void entry() {
   STC_SWITCH_FINISH(nullptr, &scheduler_stack, &scheduler_size);
   (*task)();
-  current->done = true;
-  leave(true);
+  leave(State::kEnded);
 }
 
 void resume(Fiber& fiber) {
@@ -71,31 +75,71 @@ void resume(Fiber& fiber) {
   makecontext(&fiber.context, entry, 0);
 }
 
+/// Counts the votes of warps whose lanes have all voted; whether there was one.
+bool count_votes(std::vector<Fiber>& fibers) {
+  constexpr size_t kWarp = 32;
+  bool any = false;
+  for (size_t first = 0; first < fibers.size(); first += kWarp) {
+    const size_t count = std::min(kWarp, fibers.size() - first);
+    unsigned here = 0, ballots = 0, lanes = 0;
+    for (size_t i = 0; i < count; ++i) {
+      const Fiber& fiber = fibers[first + i];
+      if (fiber.state != State::kAtVote) continue;
+      here |= 1u << i;
+      ballots |= unsigned{fiber.vote} << i;
+      lanes |= fiber.lanes;
+    }
+    if (here == 0 || here != lanes) continue;
+    any = true;
+    for (size_t i = 0; i < count; ++i) {
+      if ((lanes >> i & 1) == 0) continue;
+      fibers[first + i].state = State::kReady;
+      fibers[first + i].ballots = ballots;
+    }
+  }
+  return any;
+}
+
 void run_block(std::vector<Fiber>& fibers) {
   for (size_t i = 0; i < fibers.size(); ++i) {
     Fiber& fiber = fibers[i];
     const unsigned n = static_cast<unsigned>(i);
     fiber.index = dim3(n % block_size.x, n / block_size.x % block_size.y, n / block_size.x / block_size.y);
-    fiber.done = false;
+    fiber.state = State::kReady;
     start(fiber);
   }
-  for (size_t alive = fibers.size(); alive > 0;) {
-    size_t ended = 0;
+  for (size_t ended_before = 0;;) {
     for (Fiber& fiber : fibers) {
-      resume(fiber);
-      ended += fiber.done;
+      if (fiber.state == State::kReady) resume(fiber);
     }
-    if (ended != 0 && ended != alive) {
-      std::fprintf(stderr, "divergent barrier: %zu of %zu threads ended\n", ended, alive);
+    if (count_votes(fibers)) continue;
+    const auto in = [&](State state) {
+      return static_cast<size_t>(
+          std::count_if(fibers.begin(), fibers.end(), [=](auto& f) { return f.state == state; }));
+    };
+    const size_t ended = in(State::kEnded);
+    if (ended == fibers.size()) return;
+    if (ended != ended_before || in(State::kAtVote) != 0) {
+      std::fprintf(stderr, "divergent barrier or vote: %zu of %zu threads ended\n", ended, fibers.size());
       std::abort();
     }
-    alive -= ended;
+    for (Fiber& fiber : fibers) {
+      if (fiber.state == State::kAtBarrier) fiber.state = State::kReady;
+    }
   }
 }
 
 }  // namespace
 
-void wait_at_barrier() { leave(false); }
+void wait_at_barrier() { leave(State::kAtBarrier); }
+
+unsigned ballot(unsigned lanes, bool vote) {
+  current->lanes = lanes;
+  current->vote = vote;
+  Fiber* const self = current;
+  leave(State::kAtVote);
+  return self->ballots;
+}
 
 float* dynamic_shared() { return shared.get(); }
 

@@ -1,4 +1,4 @@
-// The threads of a block as fibers: one goes on until it waits at a barrier or ends, then the next.
+// The threads of a block as fibers: one goes on until it waits at a barrier, votes or ends, then the next.
 #pragma once
 
 namespace emulation {
@@ -6,6 +6,7 @@ namespace emulation {
 struct Fiber;
 extern dim3 block_index, grid_size, block_size, *thread_index;
 void wait_at_barrier();
+unsigned ballot(unsigned lanes, bool vote);
 
 }  // namespace emulation
 
@@ -14,4 +15,5 @@ void wait_at_barrier();
 #define blockDim (::emulation::block_size)
 #define gridDim (::emulation::grid_size)
 
+inline unsigned __ballot_sync(unsigned lanes, bool vote) { return ::emulation::ballot(lanes, vote); }
 inline void __syncthreads() { ::emulation::wait_at_barrier(); }

@@ -29,10 +29,13 @@ COMPILE = ("-std=c++17", "-O0", "-march=native", "-ffp-contract=off", "-fPIC", "
 
 @dataclass(frozen=True)
 class Run:
-    """faults: the first hundred, in words. executed: instructions of all threads, by opcode."""
+    """faults: the first hundred, in words. executed: instructions of all threads, by opcode. transactions: sectors of
+    32 bytes of global memory that warps read or wrote, where they were counted.
+    """
 
     faults: tuple[str, ...]
     executed: dict[str, int]
+    transactions: int
 
     @property
     def instructions(self) -> int:
@@ -65,6 +68,7 @@ class Executor:
         self._library = ctypes.CDLL(str(folder / "kernels.so"))
         self._library.machine_fault.restype = ctypes.c_char_p
         self._library.machine_executed.restype = ctypes.POINTER(ctypes.c_uint64)
+        self._library.machine_transactions.restype = ctypes.c_uint64
 
     def run(
         self,
@@ -77,12 +81,15 @@ class Executor:
         threads: int,
         shared: int = 0,
         backwards: bool = False,
+        count: bool = False,
     ) -> Run:
         """Launch a kernel. arguments: an array stands for a pointer to it. Of all memory, what `inputs` and `outputs`
-        name may be read, and `outputs` written. backwards: the last thread of a block goes first.
+        name may be read, and `outputs` written. backwards: the last thread of a block goes first. count:
+        transactions too, which takes time.
         """
         kernel, library = self._kernels[name], self._library
         library.machine_reset()
+        library.machine_count(int(count))
         for array in (*inputs, *outputs):
             writable = any(array is output for output in outputs)
             address, size = ctypes.c_uint64(array.ctypes.data), ctypes.c_uint64(array.nbytes)
@@ -97,4 +104,5 @@ class Executor:
         while (fault := library.machine_fault(len(faults))) is not None:
             faults.append(fault.decode())
         counts = np.ctypeslib.as_array(library.machine_executed(), (len(self._opcodes),))
-        return Run(tuple(faults), dict(zip(self._opcodes, counts.tolist(), strict=True)))
+        executed = dict(zip(self._opcodes, counts.tolist(), strict=True))
+        return Run(tuple(faults), executed, library.machine_transactions())

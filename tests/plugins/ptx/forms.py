@@ -19,6 +19,7 @@ SPECIAL = {
     **{f"%nctaid.{axis}": f"t.block->grid[{i}]" for i, axis in enumerate("xyz")},
 }
 COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
+UNORDERED = {"ltu": ">=", "leu": ">", "gtu": "<=", "geu": "<", "neu": "=="}  # not this: true for NaN
 WIDER = {"s32": "s64", "u32": "u64"}
 
 
@@ -131,6 +132,10 @@ def _ex2(o: Operands, *forms: str) -> str:
 
 def _setp(o: Operands, comparison: str, kind: str) -> str:
     a, b = o.value(1, kind), o.value(2, kind)
+    if kind == "f32" and comparison == "equ":  # the one that != does not say of NaN
+        return o.write("pred", f"!({a} < {b} || {a} > {b})")
+    if kind == "f32" and comparison in UNORDERED:
+        return o.write("pred", f"!({a} {UNORDERED[comparison]} {b})")
     if kind == "f32" and comparison == "ne":  # ordered: false for NaN
         return o.write("pred", f"{a} < {b} || {a} > {b}")
     return o.write("pred", f"{a} {COMPARISONS[comparison]} {b}")
@@ -186,19 +191,53 @@ def _mov(o: Operands, kind: str) -> str:
     return o.write(kind, o.value(1, kind))
 
 
+def _bits(expression: str) -> Callable[..., str]:
+    """An instruction of one operand of 32 bits, `x`."""
+
+    def form(o: Operands, *forms: str) -> str:
+        if forms not in (("b32",), ("shiftamt", "u32")):
+            raise ValueError(forms)
+        return f"uint32_t x = {o.value(1, 'u32')}; " + o.write("u32", expression)
+
+    return form
+
+
+def _prmt(o: Operands, kind: str) -> str:
+    """Bytes of b and a, four selected by the nibbles of c; none with its sign."""
+    if kind != "b32" or not re.fullmatch(r"0x[0-7]+U?|\d+", o.texts[3]):
+        raise ValueError(o.texts)
+    chosen = int(o.texts[3].rstrip("U"), 0)
+    if chosen & 0x8888:
+        raise ValueError(o.texts)
+    pair = f"uint64_t both = (uint64_t){o.value(2, 'u32')} << 32 | {o.value(1, 'u32')}; "
+    parts = (f"(both >> {8 * (chosen >> 4 * i & 7)} & 255) << {8 * i}" for i in range(4))
+    return pair + o.write("u32", " | ".join(parts))
+
+
+def _vote(o: Operands, *forms: str) -> str:
+    if forms != ("sync", "ballot", "b32"):
+        raise ValueError(forms)
+    return o.write("u32", f"t.ballot(__LINE__, {o.value(2, 'u32')}, {o.value(1, 'pred')})")
+
+
 def _ld(o: Operands, space: str, *forms: str) -> str:
     kind, targets = forms[-1], o.vector(0)
     _check_vector(forms[:-1], targets)
     type_ = C_TYPES[kind]
     reads = " ".join(f"{target(register, kind)} = v[{i}];" for i, register in enumerate(targets))
-    return f"{type_} v[{len(targets)}]; t.load_{space}({o.address(1, space)}, v, sizeof v); {reads}"
+    return f"{type_} v[{len(targets)}]; t.load_{space}({o.address(1, space)}, v, sizeof v{_site(space)}); {reads}"
 
 
 def _st(o: Operands, space: str, *forms: str) -> str:
     kind, sources = forms[-1], o.vector(1)
     _check_vector(forms[:-1], sources)
     values = ", ".join(Operands([source], {}, []).value(0, kind) for source in sources)
-    return f"{C_TYPES[kind]} v[] = {{{values}}}; t.store_{space}({o.address(0, space)}, v, sizeof v);"
+    return f"{C_TYPES[kind]} v[] = {{{values}}}; t.store_{space}({o.address(0, space)}, v, sizeof v{_site(space)});"
+
+
+def _site(space: str) -> str:
+    """What tells accesses of global memory apart: every statement has a line of its own."""
+    return ", __LINE__" if space == "global" else ""
 
 
 def _check_vector(forms: tuple[str, ...], parts: list[str]) -> None:
@@ -220,6 +259,11 @@ FORMS: dict[str, Callable[..., str]] = {
     "rem": lambda o, kind: o.write(kind, f"{o.value(1, kind)} % {o.value(2, kind)}"),
     **{"min": _smaller_or_larger("<"), "max": _smaller_or_larger(">"), "ex2": _ex2},
     **{"setp": _setp, "selp": _selp, "cvt": _cvt, "mov": _mov, "ld": _ld, "st": _st, "bra": _bra},
+    "popc": _bits("__builtin_popcount(x)"),
+    "clz": _bits("x ? __builtin_clz(x) : 32"),
+    "brev": _bits("reversed(x)"),
+    "bfind": _bits("x ? __builtin_clz(x) : 0xFFFFFFFFu"),  # .shiftamt: how far to the left the highest may go
+    **{"prmt": _prmt, "vote": _vote},
     "cvta": lambda o, _to, _space, kind: o.write(kind, o.value(1, kind)),  # one address space here
     "bar": lambda o, _sync: "t.barrier();",
     "ret": lambda o: "return;",

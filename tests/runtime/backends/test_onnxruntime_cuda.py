@@ -25,7 +25,7 @@ from stc.runtime.machine import plugin
 from stc.runtime.machine.machine import Gpu
 from stc.runtime.machine.plugin import Plugin
 from stc.runtime.native.library import Library, find
-from tests.plugins.toolchain import FIBERS, KERNELS, PLUGINS, compile_host
+from tests.plugins import toolchain
 from tests.runtime import tiny_model
 from tests.runtime.backends.engine_bundle import Gpus
 from tests.runtime.backends.fake_cuda import FakeCuda, cudaError_t
@@ -167,9 +167,7 @@ def test_cuda_that_breaks_while_rows_are_fetched_is_fatal(bundle: Path, pretende
 @pytest.fixture(scope="module")
 def kernels(tmp_path_factory: pytest.TempPathFactory) -> Plugin:
     """The CUDA kernels compiled for the host, with the C interface of the plugin library."""
-    sources = [*KERNELS, PLUGINS / "tests" / "emulated.cpp", FIBERS]
-    output = tmp_path_factory.mktemp("emulated") / "libstc_emulated.so"
-    return plugin.read(compile_host(output, sources, "-shared", "-fPIC"))
+    return plugin.read(toolchain.emulated(tmp_path_factory))
 
 
 @pytest.mark.slow
