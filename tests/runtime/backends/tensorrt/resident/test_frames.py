@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -429,6 +430,36 @@ def test_all_memory_is_given_back(whole: Path, gpus: Gpus) -> None:
         for size in SIZES:
             session.stream()(clip(size)[2])
     assert not gpus.cuda.memory and not gpus.cuda.graphs and not gpus.cuda.streams
+
+
+def test_whatever_call_fails_for_lack_of_memory_nothing_leaks_and_the_stream_goes_on(whole: Path, gpus: Gpus) -> None:
+    """At the k-th call of CUDA, for every thirteenth k of two frames of growing size and what follows."""
+    frames = [clip((30, 48))[2], clip((60, 96))[2]]
+
+    def run() -> None:
+        with Session(whole, device="cuda") as session:
+            stream, loaded[:] = session.stream(), [gpus.cuda.count]
+            for frame in frames:
+                with suppress(DeviceError):
+                    stream(frame)
+                assert len(stream(frame)) == 4  # one call failed, and that was all
+            there = stream(frames[0]).masks.bits(device=True)
+            del there
+
+    loaded = [0]
+    run()
+    total = gpus.cuda.count
+    assert total > loaded[0] + 100 and not gpus.cuda.memory
+    for number in range(loaded[0] + 1, total + 1, 13):
+        gpus.cuda.count, gpus.cuda.fail_call = 0, (number, cudaError_t.cudaErrorMemoryAllocation)
+        with suppress(DeviceError):
+            run()
+        # A release that failed keeps its own piece only.
+        held = [f"{len(block)} bytes" for block in gpus.cuda.memory.values()]
+        assert len(held) + len(gpus.cuda.graphs) + len(gpus.cuda.streams) <= 1, (number, held)
+        gpus.cuda.memory.clear()
+        gpus.cuda.graphs.clear()
+        gpus.cuda.streams.clear()
 
 
 def never_waits(monkeypatch: pytest.MonkeyPatch) -> None:
