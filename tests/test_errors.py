@@ -27,7 +27,7 @@ from stc.errors import Missing
 from stc.export import folder
 from stc.export.triton import repository
 from stc.files import sha256, write_text
-from stc.runtime import Session, Stream, TrackerConfig
+from stc.runtime import DeviceFrame, Session, Stream, TrackerConfig
 from stc.runtime.backends.openvino import OpenVinoBackend
 from stc.runtime.backends.triton import TritonBackend
 from stc.runtime.bundle import passport
@@ -663,6 +663,25 @@ def frame_skipped(place: Place) -> None:
     handles = [stream.submit(frame) for frame in (FRAME, FRAME[0])]
     stream.close()
     handles[1].result(30)
+
+
+@case
+def left_the_gpu(place: Place) -> None:
+    from stc.runtime.backends.tensorrt.resident import kernels
+    from tests.runtime.backends.tensorrt.resident.fake_kernels import FakeKernels
+
+    found = kernels.Kernels(FakeKernels(place.gpus.cuda), "libfake.so")
+    place.monkeypatch.setattr(kernels, "find", lambda here: found)
+    with Session(place.bundle / "engine.plan") as session:
+        stream = session.stream()
+        before = stream(FRAME[0])
+        stream(FRAME[0])
+        before.masks.bits(device=True)
+
+
+@case
+def gpu_frame(place: Place) -> None:
+    gate(place)(DeviceFrame(FRAME[0]))
 
 
 @case

@@ -44,7 +44,9 @@ __global__ void __launch_bounds__(kObjectThreads) pack_kernel(Parts parts, stc_r
     begin = next_part(begin + 4 * size);
   }
   const int64_t bits = words ? offsets[objects.most] : 0;
-  for (int64_t i = thread; i < bits; i += step) put(begin + 4 * i, words[i]);
+  // What the block has no room for may have had none among the words either: it is not read.
+  const int64_t readable = min(bits, max(int64_t{0}, capacity - begin) / int64_t{sizeof(uint32_t)});
+  for (int64_t i = thread; i < readable; i += step) put(begin + 4 * i, words[i]);
   if (thread == 0) {
     const int64_t header[kHeader] = {count, bits, begin + 4 * bits, 0};
     STC_UNROLL

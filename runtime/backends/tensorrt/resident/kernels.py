@@ -11,7 +11,6 @@ from stc.errors import DeviceError, Missing
 from stc.runtime.backends import cuda_library
 from stc.runtime.backends.tensorrt.cuda import Cuda
 from stc.runtime.machine.machine import Machine
-from stc.runtime.native import cuda_interface
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,4 @@ def find(here: Machine) -> Kernels | Missing:
     library = cuda_library.find(here)
     if isinstance(library, Missing):
         return library
-    if wrong := cuda_interface.mismatch(library.handle):
-        return Missing(f"{library.path.name} {wrong}; with nvcc, in a checkout of stc: make plugin")
     return Kernels(library.handle, library.path.name)

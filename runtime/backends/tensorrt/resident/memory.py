@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
@@ -55,6 +55,13 @@ class Buffer:
         self.address = self.size = 0
 
 
+def close_all(buffers: Iterable[Buffer]) -> None:
+    """Give all of them back, whatever becomes of one."""
+    with ExitStack() as release:
+        for buffer in buffers:
+            release.callback(buffer.close)
+
+
 class OwnedMemory:
     """GPU memory that somebody else uses until this is forgotten, in whichever thread; CUDA waits for what reads it."""
 
@@ -102,6 +109,5 @@ class Tables:
         return addresses
 
     def close(self) -> None:
-        for buffer, _ in self._kept.values():
-            buffer.close()
-        self._kept.clear()
+        kept, self._kept = self._kept, {}
+        close_all(buffer for buffer, _ in kept.values())

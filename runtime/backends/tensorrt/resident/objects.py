@@ -83,9 +83,10 @@ class Objects:
         self._size = (0, 0)
         self._room = self._capacity = 0
 
-    def close(self) -> None:
-        for buffer in (self._own, self._words, self._block):
-            buffer.close()
+    @property
+    def buffers(self) -> tuple[Buffer, ...]:
+        """All that is to be given back."""
+        return self._own, self._words, self._block
 
     def launches(self, bindings: Bindings, addresses: dict[str, int], letterbox: Letterbox, wish: Wish) -> list[Launch]:
         """Raises DeviceError where the GPU has no memory for them."""

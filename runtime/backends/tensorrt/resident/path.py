@@ -17,7 +17,7 @@ from stc.runtime.backends.tensorrt.execution import Around
 from stc.runtime.backends.tensorrt.resident import resizing
 from stc.runtime.backends.tensorrt.resident.frame import Placed
 from stc.runtime.backends.tensorrt.resident.kernels import Kernels, Launch
-from stc.runtime.backends.tensorrt.resident.memory import Buffer, Tables
+from stc.runtime.backends.tensorrt.resident.memory import Buffer, Tables, close_all
 from stc.runtime.backends.tensorrt.resident.objects import Answer, Objects, Wish, frame_masks
 from stc.runtime.backends.tensorrt.resident.staging import Staged, Staging
 from stc.runtime.bundle.contract import INPUT, MASKS
@@ -58,6 +58,7 @@ class ResidentPath:
         release.callback(self._tables.close)
         self._objects: list[Objects] = []
         self.staging = Staging(cuda, stream)
+        release.callback(self.staging.close)
         release.callback(self._close)
 
     def upload(self, pictures: Sequence[Unresized]) -> list[Placed]:
@@ -151,9 +152,7 @@ class ResidentPath:
         self._kernels.enqueue(launches, self._cuda, self._stream)
 
     def _close(self) -> None:
-        for objects in self._objects:
-            objects.close()
-        self.staging.close()
+        close_all(buffer for objects in self._objects for buffer in objects.buffers)
 
 
 def unsupported(bindings: Bindings) -> str:

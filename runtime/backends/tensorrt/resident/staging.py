@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stc.runtime.backends.tensorrt.cuda import Cuda
 from stc.runtime.backends.tensorrt.resident.frame import Placed, Plane
-from stc.runtime.backends.tensorrt.resident.memory import Buffer, aligned
+from stc.runtime.backends.tensorrt.resident.memory import Buffer, aligned, close_all
 from stc.runtime.letterbox import AnyFrame
 from stc.runtime.yuv import Colours, YuvFrame
 
@@ -62,8 +62,7 @@ class Staging:
         return Placed((height, width), planes, staged.colours, frozenset(), None)
 
     def close(self) -> None:
-        for buffer in (*self._all, *self._there):
-            buffer.close()
+        close_all((*self._all, *self._there))
 
 
 @dataclass(eq=False)

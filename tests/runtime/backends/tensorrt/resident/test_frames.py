@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
+from onnx import TensorProto, helper
 
 from stc.errors import DeviceError, InputError, StaleError
 from stc.runtime import Result, Session, TrackerConfig, YuvFrame
@@ -337,6 +340,48 @@ def test_a_model_may_take_frames_of_any_size_and_a_stream_change_it(
             assert_same(stream(frame), wanted)
 
 
+def half_masks() -> onnx.ModelProto:
+    """The tiny model with masks in float16, as engines of half precision have them."""
+    built = tiny_model.model(AREA)
+    for node in built.graph.node:
+        node.output[:] = ["masks32" if name == "masks" else name for name in node.output]
+    built.graph.node.append(helper.make_node("Cast", ["masks32"], ["masks"], to=TensorProto.FLOAT16))
+    (output,) = [output for output in built.graph.output if output.name == "masks"]
+    output.type.tensor_type.elem_type = TensorProto.FLOAT16
+    return built
+
+
+def test_masks_of_half_precision_give_the_same_pixels(
+    gpus: Gpus, fake: FakeKernels, library: Path, tmp_path: Path
+) -> None:
+    bundle = engine_bundle.write(tmp_path / "half", library, passport=AREA, built=half_masks())
+    frames = clip((121, 200))
+    tracker = TrackerConfig(rule="idol")
+    with Session(bundle, device="cuda") as session:
+        stream = session.stream(tracker=tracker)
+        for frame, wanted in zip(frames, on_cpu(bundle, frames, tracker=tracker), strict=True):
+            found = stream(frame)
+            assert_same(found, wanted)
+            assert found.masks.probabilities.dtype == np.float16
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_comes_in_whatever_form_is_as_on_the_cpu(whole: Path, gpus: Gpus, seed: int) -> None:
+    """Streams that begin with each other's memory, change sizes and sides, in steps of some of them."""
+    rng, gpus.cuda.order.schedule = np.random.default_rng(seed), Random(seed)
+    ways, side = list(GIVEN.values()), gpus.cuda.new_stream(blocking=False)
+    with Session(whole, device="cuda") as session, Session(whole / "model.onnx") as other:
+        here, there = ([s.stream(fps=10) for _ in range(3)] for s in (other, session))
+        for _ in range(6):
+            chosen = np.flatnonzero(rng.random(3) < 0.7)
+            frames = [clip(tuple(rng.integers(30, 200, 2)))[rng.integers(5)] for _ in chosen]
+            given = [ways[rng.integers(len(ways))](gpus.cuda, frame, side) for frame in frames]
+            found = session.step({there[i]: frame for i, frame in zip(chosen, given, strict=True)})
+            wanted = other.step({here[i]: frame for i, frame in zip(chosen, frames, strict=True)})
+            for result, expected in zip(found.values(), wanted.values(), strict=True):
+                assert_same(result, expected)
+
+
 def test_a_rtx_engine_takes_them_too(gpus: Gpus, fake: FakeKernels, library: Path, tmp_path: Path) -> None:
     bundle = engine_bundle.write(tmp_path / "rtx", library, flavour="rtx", passport=AREA)
     frames = clip((120, 192))
@@ -385,6 +430,36 @@ def test_all_memory_is_given_back(whole: Path, gpus: Gpus) -> None:
         for size in SIZES:
             session.stream()(clip(size)[2])
     assert not gpus.cuda.memory and not gpus.cuda.graphs and not gpus.cuda.streams
+
+
+def test_whatever_call_fails_for_lack_of_memory_nothing_leaks_and_the_stream_goes_on(whole: Path, gpus: Gpus) -> None:
+    """At the k-th call of CUDA, for every thirteenth k of two frames of growing size and what follows."""
+    frames = [clip((30, 48))[2], clip((60, 96))[2]]
+
+    def run() -> None:
+        with Session(whole, device="cuda") as session:
+            stream, loaded[:] = session.stream(), [gpus.cuda.count]
+            for frame in frames:
+                with suppress(DeviceError):
+                    stream(frame)
+                assert len(stream(frame)) == 4  # one call failed, and that was all
+            there = stream(frames[0]).masks.bits(device=True)
+            del there
+
+    loaded = [0]
+    run()
+    total = gpus.cuda.count
+    assert total > loaded[0] + 100 and not gpus.cuda.memory
+    for number in range(loaded[0] + 1, total + 1, 13):
+        gpus.cuda.count, gpus.cuda.fail_call = 0, (number, cudaError_t.cudaErrorMemoryAllocation)
+        with suppress(DeviceError):
+            run()
+        # A release that failed keeps its own piece only.
+        held = [f"{len(block)} bytes" for block in gpus.cuda.memory.values()]
+        assert len(held) + len(gpus.cuda.graphs) + len(gpus.cuda.streams) <= 1, (number, held)
+        gpus.cuda.memory.clear()
+        gpus.cuda.graphs.clear()
+        gpus.cuda.streams.clear()
 
 
 def never_waits(monkeypatch: pytest.MonkeyPatch) -> None:
