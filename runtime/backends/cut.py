@@ -80,8 +80,8 @@ def cut(path: Path, library: Library | CudaLibrary, record: CutRecord | None = N
 
 
 def whole(path: Path) -> bytes | Path:
-    """A graph for an engine that takes no functions: that of an ONNX file with them expanded, or the file where it has
-    none.
+    """A graph for an engine that takes no functions, and would read weights wherever a file says that they are: that of
+    an ONNX file with both in it, or the file where it has neither.
 
     Raises InputError as `cut`.
     """
@@ -92,8 +92,9 @@ def whole(path: Path) -> bytes | Path:
         return path  # of the engine's errors the user can make something
     with foreign("the onnx package", path, FIX):
         model = onnx.load(path, load_external_data=False)
-        if not model.functions:
+        if not model.functions and not any(map(onnx.external_data_helper.uses_external_data, model.graph.initializer)):
             return path
+        # It refuses what is no file in the model's folder.
         onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
         return bytes(inliner.inline_local_functions(model).SerializeToString())
 
