@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from stc.boundary import foreign
-from stc.errors import InputError, Missing
+from stc.errors import InputError, Missing, MissingDependencyError
 from stc.runtime.backends import cut_graph
 from stc.runtime.backends.cuda_library import CudaLibrary
 from stc.runtime.bundle.contract import MASKS, TensorSpec
@@ -97,6 +97,22 @@ def whole(path: Path) -> bytes | Path:
         # It refuses what is no file in the model's folder.
         onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
         return bytes(inliner.inline_local_functions(model).SerializeToString())
+
+
+def check(path: Path) -> None:
+    """Raise InputError unless the onnx package finds a file sound, MissingDependencyError without the package.
+
+    For an engine that damaged files send into endless loops, or worse, where no hash vouches for the file.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{path}: stands alone, and OpenVINO is only given what the package onnx finds sound ({error}); "
+            "fix: pip install 'stc-trt[openvino]'"
+        ) from error
+    with foreign("the onnx package", path, FIX):
+        onnx.checker.check_model(str(path), full_check=True)
 
 
 def _cut_now(path: Path, library: Library | CudaLibrary, onnx: Any) -> Cut | Whole:

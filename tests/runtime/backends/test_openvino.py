@@ -124,6 +124,16 @@ def test_an_operator_that_nobody_knows_is_an_input_error(tmp_path: Path) -> None
         OpenVinoBackend(tmp_path / "odd.onnx")
 
 
+def test_a_file_that_stands_alone_is_given_to_openvino_only_when_it_is_sound(with_op: Path, tmp_path: Path) -> None:
+    """An operator set of a version that nobody will ever write sends OpenVINO through all of them."""
+    assert Session(with_op, engine="openvino", threads=1).mask_head.startswith("native op")
+    model = onnx.load(with_op)
+    model.opset_import[0].version = 2**62
+    onnx.save(model, tmp_path / "odd.onnx")
+    with pytest.raises(InputError, match=r"odd\.onnx: the onnx package cannot use it .*out of supported range"):
+        Session(tmp_path / "odd.onnx", engine="openvino")
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
