@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from stc.errors import Missing
+from stc.runtime.backends import cut
 from stc.runtime.backends.backend import Backend
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from stc.runtime.backends.openvino import OpenVinoBackend
@@ -32,6 +33,8 @@ def load(file: OnnxFile | EngineFile, threads: int | None, native: Library | Mis
     device = str(file.device)
     backend: OnnxRuntimeBackend | OpenVinoBackend
     if file.choice.engine == "openvino":
+        if file.passport is None:
+            cut.check(file.path)
         backend = OpenVinoBackend(
             file.path,
             device=device,
