@@ -28,6 +28,7 @@ PACKAGES = {
 }
 # What only we run, from a checkout: studies of our own choices. No wheel holds them, and nothing else imports them.
 STUDIES = [
+    "stc.benchmarks.chain",
     "stc.benchmarks.crossings",
     "stc.benchmarks.kernels",
     "stc.benchmarks.originals",
@@ -62,8 +63,12 @@ EXTRAS = {
     # [cpu] or [gpu], never both: the two packages overwrite each other.
     "cpu": ["onnxruntime>=1.20", "onnx>=1.16", *OPENCV],
     "gpu": ["onnxruntime-gpu>=1.20", *OPENCV],
+    # A second engine of the CPU, beside onnxruntime or alone. Older ones were not tried.
+    "openvino": ["openvino>=2026.0", "onnx>=1.16", *OPENCV],
     # Also needs one onnxruntime.
     "export": ["torch>=2.9", "onnx>=1.18", "onnxscript>=0.5", "safetensors>=0.4", "pyyaml>=6", *OPENCV],
+    # Curves of a training, beside its log.csv.
+    "tensorboard": ["tensorboard>=2.14"],
     "train": ["torch>=2.9", "safetensors>=0.4", "pyyaml>=6", "matplotlib>=3.7", *OPENCV],
     # The engine. TensorRT has no wheel beyond x86-64 and arm64 servers: a Jetson's comes with JetPack (docs/deploy.md).
     # Running one needs no more; rebuilding one from a bundle (stc-export --onnx) needs the package onnx, no PyTorch.
@@ -89,8 +94,10 @@ EXTRAS = {
         "pandas>=2",
         "polars>=1",
         "supervision>=0.25",
+        "tensorboard>=2.14",
         "cmake>=3.22",
         "cuda-bindings>=12.8",
+        "openvino>=2026.0",
         "ray>=2.31; python_version < '3.14'",
         "tritonclient[grpc,http]>=2.40",
         "nvidia-cuda-cuobjdump>=13; sys_platform == 'linux'",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from stc.cli import Parser
 from stc.errors import InputError
 from stc.runtime.machine import device as devices
+from stc.runtime.machine import engine_names
 
 if TYPE_CHECKING:
     from stc.benchmarks.timing.scenarios import Scenario
@@ -83,6 +84,7 @@ def _parser() -> Parser:
         "--masks", choices=("rle", "dense", "compact"), default="rle", help="masks at frame size (default rle)"
     )
     devices.add_option(parser)
+    engine_names.add_option(parser)
     parser.add_argument("--threads", type=int, metavar="N", help="threads of the engine (default: all cores)")
     parser.add_argument("--trust", action="store_true", help="run an engine that you built yourself, unverified")
     parser.add_argument("--strict", action="store_true", help="exit with 4 when the timing does not become stable")

@@ -61,7 +61,9 @@ def compare(arguments: Namespace, scenario: Scenario, close: Callable[[Callable[
     from stc.progress import bar
     from stc.signals import Hold
 
-    candidates = open_all(arguments.models, arguments.threads, arguments.trust, close, arguments.device)
+    candidates = open_all(
+        arguments.models, arguments.threads, arguments.trust, close, arguments.device, arguments.engine
+    )
     _check_batches(candidates, scenario)
     pictures = source.load(candidates, arguments.source, arguments.reference, arguments.frames)
     truths = proof.find(candidates, arguments.reference, pictures.frames, arguments.threads)
@@ -114,7 +116,7 @@ def _without_native(candidates: Sequence[Candidate], arguments: Namespace) -> Se
     alone = len(candidates) == 1 and arguments.scenario == "single-stream" and first.torch is None
     if not alone or first.session.native is None or first.session.device != "cpu":
         return None
-    return Session(first.path, threads=arguments.threads, native=False)
+    return Session(first.path, engine=arguments.engine, threads=arguments.threads, native=False)
 
 
 def _report(
@@ -137,7 +139,8 @@ def _report(
     serial = scenario.name in {"single-stream", "paced"}
     seen = [group for group in zip(candidates, measured.samples, proofs, strict=False) if group[1].turns]
     models = tuple(
-        model_report(candidate, samples, proof, pictures.size, serial=serial) for candidate, samples, proof in seen
+        model_report(candidate, samples, proof, pictures.size, pictures.decode, serial=serial)
+        for candidate, samples, proof in seen
     )
     fps = getattr(scenario, "fps", None)
     run_wide = cautions.of_run(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from stc.cli import Parser
 from stc.errors import InputError
 from stc.model.backbone_styles import BACKBONE_STYLES
+from stc.model.config import parse_size
 from stc.model.decode_rules import DECODE_RULES
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def parser() -> Parser:
         p.add_argument(_flag(name), **settings)
     p.add_argument(
         "--size",
+        type=parse_size,
         metavar="HxW",
         help="one input size in pixels, which all frames are fitted into (default: the model's; "
         "AdelaiDet's, CrossVIS's and mmdetection's take any, and each frame keeps its shape)",

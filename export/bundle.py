@@ -35,6 +35,7 @@ from stc.model.checkpoint import Checkpoint
 from stc.model.checkpoint.options import AS_THE_FILE_SAYS, Reading
 from stc.model.checkpoint.passport import passport_of
 from stc.model.function_body import DOMAIN, OP, OP_VERSION
+from stc.runtime.backends.cut_graph import beside, file_of
 from stc.runtime.bundle.engine_record import ENGINE_FILE
 from stc.runtime.bundle.passport import FILE_NAME, Passport
 
@@ -115,26 +116,32 @@ def export(
         precision={**passport.precision, "fp32_islands": fp32_islands(graphs[precision].islands, precision)},
         agreement={FILES[v.precision]: v.to_dict() for v in verifications},
     )
-    models = {
-        FILES[kind]: with_passport(graph.deployed, passport).SerializeToString() for kind, graph in graphs.items()
-    }
+    files, cuts = _with_cuts(
+        {FILES[kind]: with_passport(graph.deployed, passport).SerializeToString() for kind, graph in graphs.items()}
+    )
     built: Engine | Missing
     if isinstance(flavour, Toolchain):
         step(f"building {ENGINE_FILE} with {flavour.title}")
-        built = build(models[FILES[precision]], FILES[precision], flavour, engine, precision, display)
+        built = build(files[FILES[precision]], FILES[precision], flavour, engine, precision, display)
         passport = replace(passport, engine=built.record.to_dict())
     else:
         built = flavour
     with into.filled(last=FILE_NAME) as temporary:
-        for name, model in models.items():
-            (temporary / name).write_bytes(model)
+        for name, content in files.items():
+            (temporary / name).write_bytes(content)
         if isinstance(built, Engine):
             (temporary / ENGINE_FILE).write_bytes(built.plan)
         expected.write(temporary / reference_file.FILE_NAME)
-        passport = finish(
-            temporary, passport, names - folder.ALWAYS, verifications, sentence := describe.sentence(built)
-        )
+        passport, names = replace(passport, cuts=cuts), names - folder.ALWAYS
+        passport = finish(temporary, passport, names, verifications, sentence := describe.sentence(built))
     return Export(target, passport, tuple(verifications), sentence)
+
+
+def _with_cuts(models: dict[str, bytes]) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """All files, by name: the models and beside each its graph without the mask head; and the records of those."""
+    cuts = {name: beside(content, name) for name, content in models.items()}
+    files = models | {record.file: content for content, record in cuts.values()}
+    return files, {name: record.to_dict() for name, (_, record) in cuts.items()}
 
 
 def _flavour(engine: EngineOptions) -> Toolchain | Missing:
@@ -160,7 +167,8 @@ def _folder(target: Path, names: frozenset[str], overwrite: bool) -> Folder:
 def _names(precision: Precision, flavour: Toolchain | Missing) -> frozenset[str]:
     """The files of the bundle."""
     engine = {ENGINE_FILE} if isinstance(flavour, Toolchain) else set()
-    return folder.ALWAYS | {reference_file.FILE_NAME, *(FILES[kind] for kind in _precisions(precision))} | engine
+    models = {FILES[kind] for kind in _precisions(precision)}
+    return folder.ALWAYS | {reference_file.FILE_NAME, *models, *map(file_of, models)} | engine
 
 
 def _precisions(precision: Precision) -> tuple[Precision, ...]:

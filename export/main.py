@@ -110,7 +110,6 @@ def export_checkpoint(arguments: argparse.Namespace, progress: Any) -> Export:
         )
 
     from stc.export.bundle import export
-    from stc.export.sizes import parse_size
 
     return export(
         arguments.ckpt,
@@ -119,7 +118,7 @@ def export_checkpoint(arguments: argparse.Namespace, progress: Any) -> Export:
         frames=arguments.frames,
         calib=arguments.calib,
         reading=options.reading(arguments),
-        size=None if arguments.size is None else parse_size(arguments.size),
+        size=arguments.size,
         max_detections=arguments.max_detections,
         engine=engine,
         overwrite=arguments.overwrite,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError
+from stc.model.config import MAX_SIZE
 
 if TYPE_CHECKING:
     from stc.model.checkpoint import Checkpoint
@@ -21,7 +22,6 @@ MAX_BATCH = 256
 Size = tuple[int, int]  # (H, W)
 MOST_SLENDER = 4  # times as long as wide: frames beyond are for `--sizes`
 _LONG = 4320  # of frames that say a shape: so large that rounding does not
-MIN_SIZE, MAX_SIZE = 32, 4096  # pixels; the pyramid pads to multiples of 32
 
 
 @dataclass(frozen=True)
@@ -107,17 +107,6 @@ def batches(frames: NDArray[Any], batch: Batch) -> Iterator[tuple[NDArray[Any], 
         pictures = frames[start : start + batch.largest]
         missing = max(batch.least - len(pictures), 0)
         yield np.concatenate([pictures, np.repeat(pictures[-1:], missing, axis=0)]), len(pictures)
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """`HxW` -> (H, W) pixels. Raises InputError for anything else, or a side that is not 32..4096."""
-    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
-    if match is None:
-        raise InputError(f"--size {text}: must be HEIGHTxWIDTH, such as 360x640")
-    height, width = int(match[1]), int(match[2])
-    if not (MIN_SIZE <= height <= MAX_SIZE and MIN_SIZE <= width <= MAX_SIZE):
-        raise InputError(f"--size {text}: each side must be from {MIN_SIZE} to {MAX_SIZE} pixels")
-    return height, width
 
 
 def configured(source: Checkpoint, size: tuple[int, int] | None, max_detections: int | None) -> Checkpoint:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import torch
 from torch import nn
 
-from stc.model.head import Head, Tower
+from stc.model.head import Head, Separable, Tower
 from stc.model.layers import FrozenBatchNorm2d
 
 
@@ -54,7 +56,16 @@ def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d | FrozenBatchNorm2d) -> nn.Conv
 def _fold_tower(tower: Tower) -> None:
     for index, norms in enumerate(tower.norms):
         conv = tower.convs[index]
-        if isinstance(norms, nn.ModuleList) and isinstance(conv, nn.Conv2d):
-            levels = [folded(conv, norm) for norm in norms if isinstance(norm, nn.BatchNorm2d)]
+        if isinstance(norms, nn.ModuleList) and isinstance(conv, nn.Conv2d | Separable):
+            levels = [_folded_level(conv, norm) for norm in norms if isinstance(norm, nn.BatchNorm2d)]
             tower.convs[index] = nn.ModuleList(levels)
             tower.norms[index] = nn.Identity()
+
+
+def _folded_level(conv: nn.Conv2d | Separable, norm: nn.BatchNorm2d) -> nn.Module:
+    if isinstance(conv, nn.Conv2d):
+        return folded(conv, norm)
+    level = copy(conv)  # shares the depthwise weights, which no norm changes
+    level._modules = dict(conv._modules)
+    level.pointwise = folded(conv.pointwise, norm)
+    return level

@@ -11,20 +11,41 @@ from stc.model.config import ModelConfig
 from stc.model.layers import GroupNorm
 
 
+class Separable(nn.Module):
+    """A depthwise convolution and a 1x1 convolution after it, without a norm in between."""
+
+    def __init__(self, channels: int, kernel: int, bias: bool) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels, bias=False)
+        self.pointwise = nn.Conv2d(channels, channels, 1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.pointwise(self.depthwise(x))
+        return out
+
+
 class Tower(nn.Module):
-    """`depth` times 3x3 convolution, norm, ReLU.
+    """`depth` times convolution, norm, ReLU; the convolutions are dense or `Separable`.
 
     Group norm is shared by the levels. Batch norm has its own statistics per level (as in EfficientDet), because
     levels see differently distributed features; the convolution then needs no bias.
     """
 
-    def __init__(self, channels: int, depth: int, norm: str, levels: int) -> None:
+    def __init__(
+        self, channels: int, depth: int, norm: str, levels: int, kernel: int = 3, separable: bool = False
+    ) -> None:
         super().__init__()
         bias = norm == "group"
-        self.convs = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1, bias=bias) for _ in range(depth))
+        self.convs = nn.ModuleList(
+            Separable(channels, kernel, bias)
+            if separable
+            else nn.Conv2d(channels, channels, kernel, padding=kernel // 2, bias=bias)
+            for _ in range(depth)
+        )
         self.norms = nn.ModuleList(_norm(norm, channels, levels) for _ in range(depth))
         for conv in self.convs:
-            _init(conv)
+            for part in conv.children() if isinstance(conv, Separable) else (conv,):
+                _init(part)
 
     def forward(self, x: Tensor, level: int) -> Tensor:
         for conv, norm in zip(self.convs, self.norms, strict=True):
@@ -34,8 +55,9 @@ class Tower(nn.Module):
 
 
 class Head(nn.Module):
-    """P3 to P7 -> class logits, centerness, box distances, mask parameters and tracking embeddings, lists over the
-    levels.
+    """P3 to P6 or P7 -> class logits, centerness, box distances, mask parameters and tracking embeddings.
+
+    All are lists over the levels.
 
     Centerness and the controller sit on the box tower (AdelaiDet); the embedding is read at the location that fired
     (CrossVIS).
@@ -44,8 +66,9 @@ class Head(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         channels, levels, kernel = config.fpn_channels, len(config.strides), config.head_kernel
-        self.cls_tower = Tower(channels, config.cls_convs, config.head_norm, levels)
-        self.box_tower = Tower(channels, config.box_convs, config.head_norm, levels)
+        shape = (config.tower_kernel, config.tower_separable)
+        self.cls_tower = Tower(channels, config.cls_convs, config.head_norm, levels, *shape)
+        self.box_tower = Tower(channels, config.box_convs, config.head_norm, levels, *shape)
         self.cls_logits = _prediction(channels, config.num_classes, kernel)
         self.bbox_pred = _prediction(channels, 4, kernel)
         self.centerness = _prediction(channels, 1, kernel)
@@ -59,7 +82,7 @@ class Head(nn.Module):
         else:
             self.track_tower = None
 
-    def forward(self, pyramid: list[Tensor]) -> dict[str, list[Tensor]]:
+    def forward(self, pyramid: list[Tensor], embed: bool = True) -> dict[str, list[Tensor]]:
         out: dict[str, list[Tensor]] = {name: [] for name in ("logits", "centerness", "ltrb", "params", "embeddings")}
         for level, x in enumerate(pyramid):
             boxes = self.box_tower(x, level)
@@ -67,7 +90,7 @@ class Head(nn.Module):
             out["centerness"].append(self.centerness(boxes))
             out["ltrb"].append((self.scales[level] * self.bbox_pred(boxes)).relu())
             out["params"].append(self.controller(boxes))
-            if self.track_tower is not None:
+            if embed and self.track_tower is not None:
                 out["embeddings"].append(self.track_norm(self.track_pred(self.track_tower(x, level))))
         return out
 

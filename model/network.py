@@ -24,28 +24,37 @@ class STC(nn.Module):
         self.config = config
         backbone = backbones.find(config.backbone)
         self.backbone = backbone.build(config)
-        self.fpn = FPN(backbone.channels, config.fpn_channels, config.p6_from)
+        c2_channels, *channels = backbone.channels
+        self.fpn = FPN(tuple(channels), config.fpn_channels, config.p6_from, len(config.strides))
         self.head = Head(config)
         self.mask_branch = MaskBranch(
-            config.fpn_channels, config.mask_branch_channels, config.mask_branch_convs, config.mask_channels
+            config.fpn_channels,
+            config.mask_branch_channels,
+            config.mask_branch_convs,
+            config.mask_channels,
+            c2_channels if config.mask_feats_stride < config.strides[0] else None,
         )
 
-    def forward(self, images: Tensor) -> RawOutputs:
-        """images: (B, 3, Hp, Wp), normalised, Hp and Wp multiples of 32. Computes in the dtype of the weights."""
-        return self.trace(images)[1]
+    def forward(self, images: Tensor, embed: bool = True) -> RawOutputs:
+        """images: (B, 3, Hp, Wp), normalised, Hp and Wp multiples of 32. Computes in the dtype of the weights.
 
-    def trace(self, images: Tensor) -> tuple[dict[str, Tensor], RawOutputs]:
+        embed: compute the embeddings of a model that has a tracking head; training without them leaves them out.
+        """
+        return self.trace(images, embed)[1]
+
+    def trace(self, images: Tensor, embed: bool = True) -> tuple[dict[str, Tensor], RawOutputs]:
         """`forward`, with the backbone's C3 to C5 and the pyramid's P3 to P7 by name, for comparison stage by stage."""
-        stages, pyramid = pyramid_of(images, self.backbone, self.fpn)
-        return stages, RawOutputs(**self.head(pyramid), mask_feats=self.mask_branch(pyramid))
+        stages, pyramid, c2 = pyramid_of(images, self.backbone, self.fpn)
+        return stages, RawOutputs(**self.head(pyramid, embed), mask_feats=self.mask_branch(pyramid, c2))
 
 
-def pyramid_of(images: Tensor, backbone: nn.Module, fpn: FPN) -> tuple[dict[str, Tensor], list[Tensor]]:
-    """P3 to P7 of images (B, 3, Hp, Wp), and C3 to C5 with them by name; in the dtype of the weights."""
+def pyramid_of(images: Tensor, backbone: nn.Module, fpn: FPN) -> tuple[dict[str, Tensor], list[Tensor], Tensor]:
+    """Of images (B, 3, Hp, Wp): C3 to C5 and the pyramid by name, the pyramid, and C2; in the dtype of the weights."""
     features = backbone(images.to(fpn.p6.weight.dtype))
-    pyramid = fpn(features)
-    stages = {f"c{level}": feature for level, feature in enumerate(features, 3)}
-    return stages | {f"p{level}": feature for level, feature in enumerate(pyramid, 3)}, pyramid
+    pyramid = fpn(features[1:])
+    stages = {f"c{level}": feature for level, feature in enumerate(features[1:], 3)}
+    stages |= {f"p{level}": feature for level, feature in enumerate(pyramid, 3)}
+    return stages, pyramid, features[0]
 
 
 class Deployable(Protocol):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stc.runtime.letterbox import Letterbox as Letterbox
     from stc.runtime.masks.masks import Masks as Masks
     from stc.runtime.objects import TrackedObject as TrackedObject
+    from stc.runtime.overlap import Handle as Handle
     from stc.runtime.result import Result as Result
     from stc.runtime.session import Session as Session
     from stc.runtime.stream import Stream as Stream
@@ -36,6 +37,7 @@ __all__, __getattr__, __dir__ = names_of(
     {
         "Detections": "tracking.detections",
         "DeviceArray": "backends.tensorrt.device_array",
+        "Handle": "overlap",
         "Letterbox": "letterbox",
         "Masks": "masks.masks",
         "Passport": "bundle.passport",

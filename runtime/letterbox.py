@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.errors import InputError, MissingDependencyError
+from stc.errors import InputError
 from stc.runtime.native.library import Library
 from stc.runtime.native.resize import resize, resize_yuv
 from stc.runtime.yuv import YuvFrame
@@ -135,6 +135,11 @@ def shortest_edge_size(frame_size: tuple[int, int], edges: tuple[int, int], resi
     return max(1, int(scaled_h + 0.5)), max(1, int(scaled_w + 0.5))
 
 
+def sizes_in_words(input_size: tuple[int, int], edges: tuple[int, int] | None) -> str:
+    """What becomes of frames. edges: of a model that takes any size, as in `shortest_edge_size`."""
+    return "{}x{}".format(*input_size) if edges is None else "shorter side {}, longer at most {}".format(*edges)
+
+
 def check_frame(frame: Any) -> tuple[int, int]:
     """The (H, W) of a frame. Raises InputError unless it is a uint8 (H, W, 3) array with at least one pixel, or YUV."""
     if isinstance(frame, YuvFrame):
@@ -180,14 +185,6 @@ def _advice(dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
     return next((advice for applies, advice in cases if applies), "blue, green and red for each pixel")
 
 
-def _opencv_is_there() -> bool:
-    try:
-        import stc.opencv  # noqa: F401
-    except MissingDependencyError:
-        return False
-    return True
-
-
 def resize_frame(
     frame: NDArray[np.uint8],
     size: tuple[int, int],
@@ -199,13 +196,13 @@ def resize_frame(
     """`frame`, uint8 (H0, W0, 3), at `size` (H, W) by one of `RESIZE_RULES`: `into`, uint8 (H, W, 3), if it is given.
 
     The one function that all pictures of a model go through, at inference, in training and in proofs. `native` does it
-    where it is given, else Pillow or OpenCV, which take grey pictures (H0, W0) too: within one grey level. "linear" is
-    OpenCV's own wherever that is: code bases that resize so do it with OpenCV, and a level moves boxes by up to 0.3 px.
+    where it is given, else Pillow or OpenCV, which take grey pictures (H0, W0) too: within one grey level, "linear" to
+    the bit (`native/resize.py`): code bases that resize so do it with OpenCV, and a level moves boxes by up to 0.3 px.
     """
     target = np.empty((*size, *frame.shape[2:]), np.uint8) if into is None else into
     if frame.shape[:2] == size:
         target[:] = frame
-    elif native and frame.shape[2:] == (3,) and not (rule == "linear" and _opencv_is_there()):
+    elif native and frame.shape[2:] == (3,):
         resize(native, frame, target, rule)
     elif rule == "pil-bilinear":
         from PIL import Image

@@ -8,6 +8,7 @@ from pathlib import Path
 from stc.errors import Missing
 from stc.runtime.backends.backend import Backend
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
+from stc.runtime.backends.openvino import OpenVinoBackend
 from stc.runtime.backends.tensorrt.backend import TensorRtBackend
 from stc.runtime.bundle import files as model_files
 from stc.runtime.bundle.files import EngineFile, OnnxFile
@@ -28,7 +29,15 @@ def load(file: OnnxFile | EngineFile, threads: int | None, native: Library | Mis
     """What runs a verified file, and the passport that says how to feed it. Raises as `Session` does."""
     if isinstance(file, EngineFile):
         return TensorRtBackend(file), file.passport
-    backend = OnnxRuntimeBackend(file.path, device=str(file.device), threads=threads, native=native)
+    device = str(file.device)
+    backend: OnnxRuntimeBackend | OpenVinoBackend
+    if file.engine == "openvino":
+        kind = "fp32" if file.passport is None else model_files.precision(file.passport, file.path)
+        backend = OpenVinoBackend(
+            file.path, device=device, threads=threads, native=native, precision=kind, cut_record=file.cut
+        )
+    else:
+        backend = OnnxRuntimeBackend(file.path, device=device, threads=threads, native=native, cut_record=file.cut)
     return backend, file.passport or backend.embedded_passport()
 
 

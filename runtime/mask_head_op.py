@@ -2,44 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 from stc.errors import InputError
 from stc.runtime import schema
 
 DOMAIN, OP = "stc", "DynamicMaskHead"
 FOR_TENSORRT = ("plugin_version", "plugin_namespace", "aot")  # attributes of the node that TensorRT's parser reads
-# ONNX has 64 bits, kernels and plugins take 32: nothing beyond these limits may reach them.
-FIELDS: schema.Table = {
-    "channels": schema.integer(1, 1024),
-    "layers": schema.integer(1, 64),
-    "stride": schema.integer(1, 4096),
-    "upsample": schema.integer(1, 64),
-}
 _INT = 2  # onnx.AttributeProto.INT
 
 
 @dataclass(frozen=True)
 class Attributes:
     """`channels` of features, `layers` of each instance's network, `stride` in input pixels per cell, `upsample` times
-    finer masks. Raises InputError for one that is no integer or out of range.
+    finer masks. Raises InputError for one that is no integer or out of range: ONNX has 64 bits, kernels and plugins
+    take 32, and nothing beyond these limits may reach them.
     """
 
-    channels: int = 8
-    layers: int = 3
-    stride: int = 8
-    upsample: int = 2
+    channels: Annotated[int, schema.integer(1, 1024)] = 8
+    layers: Annotated[int, schema.integer(1, 64)] = 3
+    stride: Annotated[int, schema.integer(1, 4096)] = 8
+    upsample: Annotated[int, schema.integer(1, 64)] = 2
 
     def __post_init__(self) -> None:
-        if wrong := schema.problems({f.name: getattr(self, f.name) for f in fields(Attributes)}, FIELDS):
+        if wrong := schema.problems(vars(self), FIELDS):
             raise InputError(f"{DOMAIN}::{OP}: {schema.sentence(wrong)}")
 
     @cached_property
     def parameters(self) -> int:
         """Length of `params` per instance."""
         return sum(part_sizes(self.channels, self.layers))
+
+
+FIELDS = schema.table(Attributes)
 
 
 def layer_channels(channels: int, layers: int) -> list[tuple[int, int]]:

@@ -1,15 +1,16 @@
 """What values from a file may be: types and ranges, field by field, and in words what is wrong with those that differ.
 
-A table of a record's fields says what each must be; `problems` holds values against it. Numbers may be NumPy's, and a
-bool is no number.
+A table of a record's fields says what each must be; `problems` holds values against it. That of a data class is in its
+annotations: `table`. Numbers may be NumPy's, and a bool is no number.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from numbers import Integral, Real
-from typing import Any
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 Kind = Callable[[Any, str], Iterator[str]]  # value, its name -> what is wrong with it
 Table = Mapping[str, Kind]
@@ -21,6 +22,18 @@ SOME = 5  # problems in a message
 def problems(values: Mapping[str, Any], table: Table, path: str = "") -> list[str]:
     """What is wrong with the fields of `values` that `table` knows; others may be anything."""
     return [problem for name, kind in table.items() if name in values for problem in kind(values[name], path + name)]
+
+
+def table(record: type) -> Table:
+    """Of a data class: fields annotated as `Annotated[type, kind]`, Literal or bool; others may be anything."""
+    kinds = {name: _annotated(hint) for name, hint in get_type_hints(record, include_extras=True).items()}
+    return {name: kind for name, kind in kinds.items() if kind is not None}
+
+
+def known(record: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `values` that are fields of a data class, lists as tuples: a later version may have written more."""
+    names = {field.name for field in fields(record)}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items() if name in names}
 
 
 def sentence(found: Sequence[str]) -> str:
@@ -139,6 +152,18 @@ def _plain(words: str, fits: Callable[[Any], bool]) -> Kind:
             yield f"{path}: must be {words}; got {shown(value)}"
 
     return wrong
+
+
+def _annotated(hint: Any) -> Kind | None:
+    if get_origin(hint) is Annotated:
+        return next((kind for kind in hint.__metadata__ if callable(kind)), None)
+    if get_origin(hint) is Literal:
+        return choice(*get_args(hint))
+    if hint is bool:
+        return flag()
+    alternatives = [each for each in get_args(hint) if each is not type(None)]
+    inner = _annotated(alternatives[0]) if len(alternatives) == 1 and type(None) in get_args(hint) else None
+    return None if inner is None else optional(inner)
 
 
 def _is_number(value: Any, kind: type) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +18,19 @@ from stc.runtime.bundle import contract
 from stc.runtime.bundle import files as model_files
 from stc.runtime.bundle.passport import Passport
 from stc.runtime.letterbox import AnyFrame
+from stc.runtime.machine.engine_names import EngineName
 from stc.runtime.native.library import Library
+from stc.runtime.processors import processors
 from stc.runtime.result import Result
-from stc.runtime.stream import Stream, step
+from stc.runtime.step import step
+from stc.runtime.stream import Stream
 from stc.runtime.tracking import config as tracker_config
 from stc.runtime.tracking.config import TrackerConfig
 
 if TYPE_CHECKING:
     from stc.runtime.video.frame import Frame, Source
+
+IN_FLIGHT = 3  # frames: one is prepared, one in the engine, one with the tracker
 
 
 class Session:
@@ -45,6 +51,7 @@ class Session:
         model: str | Path,
         *,
         device: str | None = None,
+        engine: EngineName | None = None,
         threads: int | None = None,
         score_threshold: float | None = None,
         classes: Iterable[str] | None = None,
@@ -58,10 +65,14 @@ class Session:
             model: a bundle (folder of stc-export), its engine.plan, or an ONNX file, in a bundle or alone. The
                 passport and the file's SHA-256 are checked before a bundle's file is loaded, and an engine's record
                 against this machine before TensorRT is.
-            device: "cpu": ONNX Runtime runs model.onnx. "cuda:N": GPU number N of those that this process may use runs
-                the bundle's engine.plan, or where there is none ONNX Runtime's CUDA provider its model-fp16.onnx or
-                model.onnx; "cuda" is the first. None: "cuda" for a plan, else "cpu".
-            threads: CPU threads of ONNX Runtime and of the native library; None: one per physical core of the machine,
+            device: "cpu": an ONNX file, mostly model.onnx, is run by `engine`. "cuda:N": GPU number N of those that
+                this process may use runs the bundle's engine.plan, or where there is none ONNX Runtime's CUDA provider
+                its model-fp16.onnx or model.onnx; "cuda" is the first. "gpu", "gpu:N", "npu": Intel's, by OpenVINO
+                (never executed). None: "cuda" for a plan, else "cpu".
+            engine: "onnxruntime" or "openvino", and no other is tried. None: the fastest that is installed and that the
+                bundle's passport says finds what the model should (`stc.runtime.engines` has the rule); `engine` and
+                `file` of the session say which it is.
+            threads: CPU threads of the engine and of the native library; None: one per physical core of the machine,
                 or per processor that this process may use (affinity, a container's quota) where those are fewer.
             score_threshold: least score to keep, 0..1, not below the one baked into the model; None: that one.
             classes: names of the classes to keep; None: all.
@@ -78,13 +89,16 @@ class Session:
             MissingDependencyError: the engine's package is not installed.
             DeviceError: the GPU has too little memory for the engine.
         """
-        file = model_files.find(Path(model), device, trust=trust)
+        file = model_files.find(Path(model), device, engine=engine, trust=trust)
         found = loading.native_library(native, threads)
         self.native = found if isinstance(found, Library) else None
         self._backend: Backend
         self.file: Path | None
         self.precision: str
         self._backend, self.passport = loading.load(file, threads, found)
+        # An engine on the CPU computes on as many processors as it has threads (None: on all), and what runs beside it
+        # on those takes them from it.
+        self._spare = self._backend.device != "cpu" or (threads is not None and threads < processors())
         self.file, self.precision = file.path, loading.precision(file.path, self.passport, self._backend)
         self._adjust(str(file.path), score_threshold, classes, tracker)
 
@@ -98,7 +112,7 @@ class Session:
         self = cls.__new__(cls)
         found = loading.native_library(native, None)
         self.native = found if isinstance(found, Library) else None
-        self._backend, self.passport = backend, passport
+        self._backend, self.passport, self._spare = backend, passport, True
         self.file, self.precision = None, str(passport.precision.get("type", "fp32"))
         self._adjust(name, None, None, None)
         return self
@@ -107,6 +121,7 @@ class Session:
         self, where: str, score_threshold: float | None, classes: Iterable[str] | None, tracker: TrackerConfig | None
     ) -> None:
         self._where = where
+        self._streams: WeakSet[Stream] = WeakSet()
         try:
             contract.check(self.passport, self._backend.inputs, self._backend.outputs, where)
             self.score_threshold = selection.threshold(self.passport, score_threshold)
@@ -126,7 +141,11 @@ class Session:
         raise ProcessBoundError("a session belongs to its process; make one in each: Session(path)")
 
     def close(self) -> None:
-        """Give back the engine's memory; its streams take no more frames. Closing twice is harmless."""
+        """Give back the engine's memory, once frames in flight are answered; its streams take no more frames. Closing
+        twice is harmless.
+        """
+        for stream in list(self._streams):
+            stream.settle()
         self._backend.close()
 
     @property
@@ -136,12 +155,12 @@ class Session:
 
     @property
     def engine(self) -> str:
-        """What computes, and its version: "ONNX Runtime 1.32.0, CPUExecutionProvider"."""
+        """What computes, and its version: "ONNX Runtime 1.32.0, CPUExecutionProvider", "OpenVINO 2026.4.1, CPU f32"."""
         return self._backend.engine
 
     @property
     def device(self) -> str:
-        """Where the model runs: "cpu", "cuda" (the first GPU) or "cuda:N"."""
+        """Where the model runs: "cpu", "cuda" (the first GPU) or "cuda:N"; in OpenVINO "gpu", "gpu:N" or "npu"."""
         return self._backend.device
 
     @property
@@ -160,19 +179,25 @@ class Session:
         *,
         score_threshold: float | None = None,
         classes: Iterable[str] | None = None,
+        in_flight: int | None = None,
     ) -> Stream:
         """A new video. `fps` spaces the frames that come without a time; `name` appears in messages.
 
-        tracker, score_threshold, classes: of this stream; None: the session's. Raises InputError as `Session` does.
+        tracker, score_threshold, classes: of this stream; None: the session's. in_flight: how many frames `submit` has
+        on their way at once, each with buffers of its own; None: 3, one for each stage, or 1 where an engine on the CPU
+        has all processors (`threads`), from which the others would take time. Raises InputError as `Session` does.
         """
-        return Stream(
+        stream = Stream(
             self,
             tracker or self.tracker_config,
             name=name,
             fps=fps,
             score_threshold=None if score_threshold is None else selection.threshold(self.passport, score_threshold),
             wanted=None if classes is None else selection.wanted(self.passport, classes),
+            in_flight=(IN_FLIGHT if self._spare else 1) if in_flight is None else in_flight,
         )
+        self._streams.add(stream)
+        return stream
 
     def track(
         self,

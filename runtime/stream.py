@@ -1,149 +1,31 @@
-"""`Stream`: one video on its way through a session; and frames of several streams, prepared, run in batches,
-tracked.
-"""
+"""`Stream`: one video on its way through a session."""
 
 from __future__ import annotations
 
 import logging
 import math
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from time import perf_counter
-from typing import Any, NoReturn, Protocol
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError, ProcessBoundError
-from stc.runtime.bundle.passport import Passport
 from stc.runtime.letterbox import AnyFrame, Letterbox, check_frame
 from stc.runtime.masks.masks import Masks
-from stc.runtime.native.library import Library
+from stc.runtime.overlap import Handle, Overlap
 from stc.runtime.result import Result
-from stc.runtime.stages import PREPROCESS, TRACK, of_call
+from stc.runtime.step import Found, Passage, SessionView, step
 from stc.runtime.tracking.config import TrackerConfig
-from stc.runtime.tracking.detections import Detections, select
+from stc.runtime.tracking.detections import select
 from stc.runtime.tracking.tracker import Tracker, TrackEvent
 
 log = logging.getLogger(__name__)
 MUCH_BORDER = 32  # input pixels: what padding to a multiple of 32 can add without a letterbox
-FREE_BATCH = 8  # pictures at once where the model sets no limit: bounds the memory of a step of any number of streams
-
-
-class SessionView(Protocol):
-    """What a stream asks of its session."""
-
-    @property
-    def passport(self) -> Passport: ...
-
-    @property
-    def native(self) -> Library | None: ...
-
-    @property
-    def score_threshold(self) -> float: ...
-
-    @property
-    def wanted(self) -> NDArray[np.bool_]: ...
-
-    @property
-    def batches(self) -> tuple[int, int | None]: ...
-
-    def infer(self, inputs: Any, timings: dict[str, float] | None = None) -> dict[str, NDArray[Any]]: ...
-
-
-def step(
-    session: SessionView, frames: Mapping[Stream, AnyFrame], times: Mapping[Stream, float | None]
-) -> dict[Stream, Result]:
-    """One frame of each stream; `Session.step` says what it promises.
-
-    What can be wrong is found before the first tracker changes: frames, times and streams before the engine runs, its
-    outputs after all of it has run.
-    """
-    if strangers := [stream.name for stream in times if stream not in frames]:
-        raise InputError(f"times of streams without a frame: {', '.join(map(repr, strangers))}")
-    with ExitStack() as held:
-        for stream in frames:
-            if stream.session is not session:
-                raise InputError(f"stream {stream.name!r} is another session's; call the step() of that one")
-            held.enter_context(stream.exclusive())
-        jobs = [_prepare(stream, frame, times.get(stream)) for stream, frame in frames.items()]
-        found: dict[Stream, Found] = {}
-        for batch in _batches(jobs, session.batches[1] or FREE_BATCH):
-            found |= zip((job.stream for job in batch), _run(session, batch), strict=True)
-        for job in jobs:
-            job.stream.check(found[job.stream], job.time)
-        return {job.stream: _track(job, found[job.stream]) for job in jobs}
-
-
-@dataclass
-class _Job:
-    """timings: what `Stream.timings` becomes when the frame is done."""
-
-    stream: Stream
-    time: float
-    letterbox: Letterbox
-    picture: NDArray[np.uint8]
-    timings: dict[str, float]
-
-
-def _prepare(stream: Stream, frame: AnyFrame, time: float | None) -> _Job:
-    start = perf_counter()
-    try:
-        now = stream.time_of(time)
-        letterbox, picture = stream.prepare(frame)
-    except InputError as error:
-        raise InputError(f"stream {stream.name!r}: {error}") from error
-    return _Job(stream, now, letterbox, picture, {PREPROCESS: perf_counter() - start})
-
-
-def _batches(jobs: Sequence[_Job], largest: int) -> Iterator[Sequence[_Job]]:
-    """Of pictures of one size each."""
-    alike: dict[tuple[int, int], list[_Job]] = {}
-    for job in jobs:
-        alike.setdefault(job.letterbox.input_size, []).append(job)
-    for group in alike.values():
-        yield from (group[start : start + largest] for start in range(0, len(group), largest))
-
-
-def _run(session: SessionView, jobs: Sequence[_Job]) -> list[Found]:
-    """What the model finds in each picture. What a batch took is shared out evenly; TRACK begins with selection."""
-    start = perf_counter()
-    parts: dict[str, float] = {}
-    outputs = session.infer(_stack(jobs, session.batches[0]), parts)
-    inferred = perf_counter()
-    stages = of_call(inferred - start, parts)
-    found = []
-    for index, job in enumerate(jobs):
-        begin = perf_counter()
-        found.append(job.stream.select(outputs, index, job.letterbox))
-        job.timings |= {name: seconds / len(jobs) for name, seconds in stages.items()}
-        job.timings[TRACK] = perf_counter() - begin
-    return found
-
-
-def _stack(jobs: Sequence[_Job], least: int) -> NDArray[np.uint8]:
-    """The pictures; black ones, whose outputs nobody reads, fill up what a fixed batch size wants."""
-    padding = [np.zeros_like(jobs[0].picture)] * (least - len(jobs))
-    return np.stack([*(job.picture for job in jobs), *padding])
-
-
-def _track(job: _Job, found: Found) -> Result:
-    start = perf_counter()
-    result = job.stream.track(found, job.time)
-    job.timings[TRACK] += perf_counter() - start
-    job.stream.timings = job.timings
-    return result
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """What the model found in one frame: n detections in frame pixels, and their mask probabilities (n, Hm, Wm)."""
-
-    detections: Detections
-    probabilities: NDArray[Any]
-    letterbox: Letterbox
 
 
 class Stream:
@@ -151,7 +33,10 @@ class Stream:
 
     All state of the video is here and in nothing else. A stream takes one frame at a time: while one thread is in it,
     a frame from another is an InputError (waiting would leave the order of the frames to chance). `close` waits for
-    the frame in progress.
+    the frames in progress.
+
+    `submit` overlaps frames: one is resized while the engine has the one before it and the tracker the one before that.
+    The results are those of calling the stream.
 
     `timings` holds the seconds that the last frame spent in "preprocess", "engine" and "track" (selection of detections
     included), and where the engine can tell in "upload" and "download" (beside "engine") and in "mask_head" and
@@ -168,10 +53,15 @@ class Stream:
         fps: float = 30.0,
         score_threshold: float | None = None,
         wanted: NDArray[np.bool_] | None = None,
+        in_flight: int = 1,
     ) -> None:
-        """score_threshold, wanted: of this video; None: the session's. Raises InputError unless `fps` is positive."""
+        """score_threshold, wanted: of this video; None: the session's. in_flight: frames that `submit` has at once; of
+        one, it does the work itself. Raises InputError unless `fps` is positive and `in_flight` at least 1.
+        """
         if not (math.isfinite(fps) and fps > 0):
             raise InputError(f"fps must be a positive number; got {fps}")
+        if in_flight < 1:
+            raise InputError(f"in_flight={in_flight}: must be 1 or more")
         self.name = name
         self.fps = fps
         self.session = session
@@ -182,6 +72,9 @@ class Stream:
         self._closed = False
         self._warned = False
         self._lock = threading.Lock()
+        stages = (Passage.prepare, Passage.infer, Passage.finish)
+        self._overlap: Overlap[Result] = Overlap(stages, in_flight, f"stc stream {name}")
+        weakref.finalize(self, self._overlap.end)
 
     def __call__(self, frame: AnyFrame, time: float | None = None) -> Result:
         """Detect and track in `frame`, uint8 (H, W, 3) BGR or YuvFrame of any size, shown at `time` seconds.
@@ -191,6 +84,35 @@ class Stream:
         goes on as if that frame had not come. A model of a fixed batch size runs a whole batch for it (`Session.step`).
         """
         return step(self.session, {self: frame}, {self: time})[self]
+
+    def submit(self, frame: AnyFrame, time: float | None = None) -> Handle[Result]:
+        """As calling the stream, but it returns at once with a handle, whose `result()` answers or raises.
+
+            waiting = deque()
+            for frame in video:
+                waiting.append(stream.submit(frame))
+                if len(waiting) > 3:
+                    use(waiting.popleft().result())
+
+        Waits while as many frames as `Session.stream` was given are in flight: `frame` must stay as it is until its
+        result is there. Frames are answered in order. After one that failed, those submitted before its error was
+        asked for raise SkippedError, untracked; the stream then goes on as if neither they nor it had come.
+
+        Raises InputError for a closed stream, or one that another thread is in.
+        """
+        with self._entered():
+            return self._overlap.submit(Passage(self, frame, time))
+
+    @property
+    def in_flight(self) -> int:
+        """How many frames `submit` has on their way at once; of one, it overlaps nothing."""
+        return self._overlap.room
+
+    def settle(self) -> None:
+        """Wait for the frames in flight, and end the threads that `submit` began; the next frame begins new ones."""
+        if self._overlap.started:
+            with self._lock:
+                self._overlap.close()
 
     def __reduce__(self) -> NoReturn:
         raise ProcessBoundError(
@@ -231,7 +153,19 @@ class Stream:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """The stream is this thread's. Raises InputError when it is closed, or another thread's now."""
+        """The stream is this thread's. Raises InputError when it is closed, or another thread's now, or has frames in
+        flight.
+        """
+        with self._entered():
+            if self._overlap.busy:
+                raise InputError(
+                    f"stream {self.name!r} has frames in flight; ask for the result of the last one first, or submit "
+                    "this one too"
+                )
+            yield
+
+    @contextmanager
+    def _entered(self) -> Iterator[None]:
         if not self._lock.acquire(blocking=False):
             raise InputError(
                 f"stream {self.name!r} is in use by another thread; one frame at a time, and a stream per video"
@@ -287,4 +221,5 @@ class Stream:
         """End all tracks and return their events; the stream takes no more frames. Closing twice is harmless."""
         with self._lock:
             self._closed = True
+            self._overlap.close()
             return self._tracker.close()

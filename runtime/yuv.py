@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from stc.errors import InputError
 
 Plane = NDArray[np.uint8]
+Colours = tuple[int, float, float, float, float, float]
 MATRICES = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722)}  # the shares of red and blue in luma
 
 
@@ -44,15 +45,9 @@ class YuvFrame:
         return self.y.shape[0], self.y.shape[1]
 
     @property
-    def colours(self) -> tuple[int, float, float, float, float, float]:
-        """The level of black, and luma's, u's in blue, u's and v's in green, and v's factor in red; u and v are levels
-        less 128, and green's factors are subtracted.
-        """
-        red, blue = MATRICES[self.matrix]
-        green = 1 - red - blue
-        luma, chroma = (1.0, 1.0) if self.full_range else (255 / 219, 255 / 224)
-        blue_u, red_v = 2 * (1 - blue) * chroma, 2 * (1 - red) * chroma
-        return 0 if self.full_range else 16, luma, blue_u, blue_u * blue / green, red_v * red / green, red_v
+    def colours(self) -> Colours:
+        """From its levels to colours."""
+        return colours(self.matrix, self.full_range)
 
     def bgr(self) -> NDArray[np.uint8]:
         """The picture, uint8 (H, W, 3)."""
@@ -65,3 +60,14 @@ class YuvFrame:
         mixed = np.stack((grey + blue_u * u, grey - green_u * u - green_v * v, grey + red_v * v), axis=-1)
         picture: NDArray[np.uint8] = np.rint(mixed).clip(0, 255).astype(np.uint8)
         return picture
+
+
+def colours(matrix: str, full_range: bool) -> Colours:
+    """The level of black, and luma's, u's in blue, u's and v's in green, and v's factor in red; u and v are levels less
+    128, and green's factors are subtracted.
+    """
+    red, blue = MATRICES[matrix]
+    green = 1 - red - blue
+    luma, chroma = (1.0, 1.0) if full_range else (255 / 219, 255 / 224)
+    blue_u, red_v = 2 * (1 - blue) * chroma, 2 * (1 - red) * chroma
+    return 0 if full_range else 16, luma, blue_u, blue_u * blue / green, red_v * red / green, red_v

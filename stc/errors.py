@@ -29,6 +29,10 @@ class ProcessBoundError(InputError, TypeError):
     """An object that belongs to its process was to be pickled or copied (exit code 1)."""
 
 
+class SkippedError(StcError):
+    """A frame was not tracked, because one that was submitted before it failed (exit code 1)."""
+
+
 class CheckpointError(InputError):
     """A checkpoint is unreadable, unsafe, or not one of the known layouts (exit code 1)."""
 

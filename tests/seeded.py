@@ -141,7 +141,7 @@ def stc_lite_model(seed: int, config: ModelConfig = STC_LITE, class_bias: float 
                 state[f"{name}.bias"] = w.normal(outputs, std=0.1)
     state |= _predictions(w, "head", config.fpn_channels, config.num_classes, class_bias=class_bias)
     state["head.controller.weight"], state["head.controller.bias"] = _controller(w, config.fpn_channels)
-    state["head.scales"] = w.uniform(LEVELS, low=0.9, high=1.1)
+    state["head.scales"] = w.uniform(len(config.strides), low=0.9, high=1.1)
     model.load_state_dict(state)
     with torch.no_grad():
         model.train()(_pictures(w, count=4, size=STC_LITE.input_size))

@@ -57,6 +57,18 @@ def _streams(_: pytest.FixtureRequest) -> Iterator[Namespace]:
     names["session"].close()
 
 
+def _in_flight(_: pytest.FixtureRequest) -> Iterator[Namespace]:
+    from collections import deque
+
+    from stc.runtime import Session
+    from tests.runtime import tiny_model
+
+    frames, used = [tiny_model.frame((0, (8, 12, 40, 44)))] * 6, []
+    with Session("model-fp16", threads=1) as session:
+        yield {"session": session, "frames": frames, "deque": deque, "use": used.append}
+    assert [result.track_ids.tolist() for result in used] == [[1]] * 3, "the last three still wait"
+
+
 def _tracking(_: pytest.FixtureRequest) -> Iterator[Namespace]:
     from stc.runtime import Session
     from tests.runtime import tiny_model
@@ -153,6 +165,7 @@ PYTHON: dict[str, Callable[[pytest.FixtureRequest], Iterator[Namespace]] | str] 
     "docs/running-engines.md 1": _engine,
     "docs/running-engines.md 2": "hands over GPU memory: needs a GPU",
     "docs/tracking.md 1": _tracking,
+    "docs/tracking.md 2": _in_flight,
 }
 BY_OTHER_TESTS = {"CONTRIBUTING.md"}  # tests/test_contributing.py
 

@@ -27,8 +27,10 @@ from stc.export import folder
 from stc.export.triton import repository
 from stc.files import sha256, write_text
 from stc.runtime import Session, Stream, TrackerConfig
+from stc.runtime.backends.openvino import OpenVinoBackend
 from stc.runtime.backends.triton import TritonBackend
 from stc.runtime.bundle import passport
+from stc.runtime.machine import openvino
 from stc.runtime.machine.machine import Driver, Gpu
 from stc.runtime.machine.plugin import Plugin
 from stc.runtime.video import ReconnectPolicy, open_source
@@ -351,6 +353,28 @@ def no_onnxruntime(place: Place) -> None:
 
     place.monkeypatch.setattr(builtins, "__import__", without)
     place.load("model.onnx")
+
+
+@case
+def no_openvino(place: Place) -> None:
+    place.monkeypatch.setitem(sys.modules, "openvino", None)
+    place.load("model.onnx", engine="openvino")
+
+
+@case
+def no_intel_device(place: Place) -> None:
+    place.load("model.onnx", device="npu")
+
+
+@case
+def engine_elsewhere(place: Place) -> None:
+    place.load("model.onnx", device="cuda", engine="openvino")
+
+
+@case
+def no_bfloat16(place: Place) -> None:
+    place.monkeypatch.setattr(openvino, "supported", lambda *_: ("FP32", "INT8"))
+    OpenVinoBackend(place.bundle / "model.onnx", precision="bf16")
 
 
 @case

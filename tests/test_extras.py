@@ -28,6 +28,7 @@ BRINGS = {  # by extras
     "ray": {"ray"},
     "triton": {"tritonclient", "grpcio", "geventhttpclient"},
     "cpu": {"onnxruntime", "onnx"},
+    "openvino": {"openvino", "onnx"},
     "gpu": {"onnxruntime-gpu"},
     "tensorrt": {"tensorrt", "cuda-bindings"},
     "rtx": {"tensorrt-rtx", "cuda-bindings"},

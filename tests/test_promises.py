@@ -30,8 +30,8 @@ from tests.installs import ROOT
 from tests.runtime import tiny_model
 
 PUBLIC = {
-    "stc.runtime": "Detections DeviceArray Letterbox Masks Passport Result Session Stream Style TrackEvent TrackUpdate "
-    "TrackedObject Tracker TrackerConfig YuvFrame",
+    "stc.runtime": "Detections DeviceArray Handle Letterbox Masks Passport Result Session Stream Style TrackEvent "
+    "TrackUpdate TrackedObject Tracker TrackerConfig YuvFrame",
     "stc.runtime.video": "Frame Gap Image ReconnectPolicy Sink Source State Stats Writer drawing jsonl_sink "
     "open_source open_writer ytvis_sink",
     "stc.runtime.zones": "Zone ZoneEvent ZoneReport Zones read_zones",
@@ -47,6 +47,7 @@ COMMANDS = {
     "stc-train": "stc.training.main:entry",
 }
 MODULES = [
+    "stc.benchmarks.chain",
     "stc.benchmarks.crossings",
     "stc.benchmarks.kernels",
     "stc.benchmarks.kernels.report",
@@ -131,6 +132,7 @@ def test_modules_run_as_commands(module: str) -> None:
         ("InputError", 1),
         ("OutputError", 1),
         ("ProcessBoundError", 1),
+        ("SkippedError", 1),
         ("CheckpointError", 1),
         ("MissingDependencyError", 1),
         ("IncompatibleError", 2),
@@ -171,7 +173,7 @@ def test_the_op_and_the_formats_have_their_numbers() -> None:
     assert passport.SCHEMA == 1
     header = (ROOT / "plugins/cpu/stc_cpu.h").read_text()
     (number,) = re.findall(r"#define STC_CPU_ABI (\d+)", header)
-    assert int(number) == interface.ABI == 5
+    assert int(number) == interface.ABI == 6
 
 
 def write_old(folder: Path) -> Path:

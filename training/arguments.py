@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from stc.cli import Parser
+from stc.model.config import parse_size
 from stc.training.config import RECIPES, describe_settings
 
 DEFAULT_EPOCHS = 12
@@ -46,6 +46,8 @@ first training, from the demo model of the toolkit, on a CPU or a GPU:
   ema.safetensors   the model (moving average of the weights), rewritten every few minutes
   last.pt           state, for --resume; Ctrl-C saves it and ends
   log.csv           losses of every step; losses.png at the end, or any time: python -m stc.training.plot runs/mine
+  tensorboard/      the same for TensorBoard, where it is installed
+  best.safetensors  with --validate: the weights of the highest AP; validation.csv has the scores
   config.json       all settings
 
 Settings (learning rate, losses, augmentation, ...) and their defaults: stc-train --settings; docs/training.md.
@@ -80,6 +82,19 @@ def parser() -> argparse.ArgumentParser:
     )
     data("--exclude", type=_names, default=[], metavar="A,B", help="clips (folder of their frames) never to read")
     data("--split", default="train", help="which pictures of a COCO file with splits (default: %(default)s)")
+    score = command.add_argument_group("validation: the averaged weights scored as the run goes on").add_argument
+    score(
+        "--validate", type=Path, metavar="JSON", help="annotations that are not trained on; the best weights are kept"
+    )
+    score("--validate-frames", type=Path, metavar="DIR", help="folder (or video) that their file names start from")
+    score("--validate-split", metavar="NAME", help="only what has this value as its `split`")
+    score(
+        "--validate-every",
+        type=positive(int),
+        default=1000,
+        metavar="N",
+        help="steps between two scores (default: %(default)s)",
+    )
     model = command.add_argument_group("model").add_argument
     model("--config", choices=sorted(RECIPES), help="architecture (default: that of --init, else stc-lite)")
     model(
@@ -95,7 +110,7 @@ def parser() -> argparse.ArgumentParser:
         choices=("msra", "torchvision"),
         help="how the ResNet in --init was trained, where its names do not tell (default: msra)",
     )
-    model("--size", type=_size, metavar="HxW", help="input size of the model (default: that of --init or --config)")
+    model("--size", type=parse_size, metavar="HxW", help="input size (default: that of --init or --config)")
     run = command.add_argument_group("run").add_argument
     run("--output", type=Path, required=True, metavar="DIR", help="folder of the run")
     length = command.add_mutually_exclusive_group()
@@ -134,10 +149,3 @@ def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
 
 def _names(text: str) -> list[str]:
     return [name for name in text.split(",") if name]
-
-
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if not match or min(int(match[1]), int(match[2])) < 32:
-        raise argparse.ArgumentTypeError("must be HEIGHTxWIDTH, 32 or more each, such as 256x448")
-    return int(match[1]), int(match[2])

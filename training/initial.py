@@ -67,7 +67,7 @@ def _from_backbone(
 ) -> Start:
     name = preset or PRESET_OF[backbone.name]
     config = PRESETS[name].with_(classes=classes, **size)
-    if config.backbone != backbone.name:
+    if backbone.name not in {config.backbone, backbones.find(config.backbone).part_of}:
         raise CheckpointError(
             f"{path}: weights of {backbone.name}, but --config {name} has {config.backbone}; leave out --config"
         )
@@ -85,15 +85,18 @@ def _from_backbone(
     expected = {
         key: value for key, value in model.backbone.state_dict().items() if not key.endswith("num_batches_tracked")
     }
-    missing = sorted(set(expected) - set(backbone.tensors))
-    extra = sorted(set(backbone.tensors) - set(model.backbone.state_dict()))
-    wrong = sorted(k for k in expected if k in backbone.tensors and expected[k].shape != backbone.tensors[k].shape)
+    given = backbone.tensors
+    if config.backbone != backbone.name:  # the model has its beginning
+        given = {key: value for key, value in given.items() if key in model.backbone.state_dict()}
+    missing = sorted(set(expected) - set(given))
+    extra = sorted(set(given) - set(model.backbone.state_dict()))
+    wrong = sorted(key for key in expected if key in given and expected[key].shape != given[key].shape)
     if missing or extra or wrong:
         raise CheckpointError(
             f"{path}: not a {backbone.name} (missing {missing}, unexpected {extra}, misshapen {wrong}); "
             "give another --init"
         )
-    model.backbone.load_state_dict(backbone.tensors, strict=False)
+    model.backbone.load_state_dict(given, strict=False)
     return Start(model, name, tuple(notes))
 
 

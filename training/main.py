@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +16,7 @@ from stc.progress import bars
 from stc.runtime.processors import threads_to_ask_for
 from stc.signals import Hold
 from stc.training.arguments import DEFAULT_EPOCHS, parser
-from stc.training.run_folder import EMA, FRAMES, PLOT, check
+from stc.training.run_folder import EMA, EVENTS, FRAMES, PLOT, check
 
 if TYPE_CHECKING:
     from stc.training.config import TrainConfig
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from stc.training.data.pairs import PairSource
     from stc.training.loop import StepReport
     from stc.training.state import Length, Run
+    from stc.training.validation import Validation
 
 
 def main(argv: Sequence[str]) -> int:
@@ -38,6 +40,8 @@ def main(argv: Sequence[str]) -> int:
         if kept := [name for name in given if getattr(arguments, name)]:
             names = ", ".join(f"--{'set' if name == 'settings' else name.replace('_', '-')}" for name in kept)
             raise InputError(f"--resume continues a run with its own weights and settings; leave out {names}")
+    if bool(arguments.validate) != bool(arguments.validate_frames):
+        raise InputError("--validate and --validate-frames belong together: give both, or neither")
     check(arguments.output, resume=arguments.resume)
     return _train(arguments)
 
@@ -66,15 +70,25 @@ def _train(arguments: argparse.Namespace) -> int:
         for annotations, frames in zip(arguments.data, arguments.frames, strict=True)
     ]
     dataset = read_all(sources, exclude=frozenset(arguments.exclude), split=arguments.split)
+    validation = _validation(arguments, dataset.classes)
     run = _begin(arguments, dataset)
     write_config(run, arguments.output)
     # A run that was killed before it saved starts anew, maybe on other data: their pictures must not mix.
     frames = unpack_videos(dataset, arguments.output / FRAMES / dataset.fingerprint[:12])
     source = PairSource(frames, run.model.config, run.config)
     _describe(dataset, run)
-    code = _train_with_progress(run, source, arguments.output)
+    code = _train_with_progress(run, source, arguments.output, validation)
     _draw(arguments.output)
     return code
+
+
+def _validation(arguments: argparse.Namespace, classes: tuple[str, ...]) -> Validation | None:
+    if arguments.validate is None:
+        return None
+    from stc.training.validation import Validation
+
+    given = (arguments.validate, arguments.validate_frames, arguments.validate_split, arguments.validate_every)
+    return Validation.read(*given, classes)
 
 
 def _begin(arguments: argparse.Namespace, dataset: Dataset) -> Run:
@@ -140,10 +154,14 @@ def _draw(output: Path) -> None:
         print(f"no {PLOT}: matplotlib is not installed; fix: pip install 'stc-trt[train]'")
 
 
-def _train_with_progress(run: Run, source: PairSource, output: Path) -> int:
+def _train_with_progress(run: Run, source: PairSource, output: Path, validation: Validation | None) -> int:
+    from stc.training.events import events
     from stc.training.loop import train
+    from stc.training.state import save_run
 
-    with bars() as progress, Hold() as stop:
+    with bars() as progress, Hold() as stop, events(output, run.step) as curves:
+        if curves is None:
+            print(f"no {EVENTS}/: the package is not installed; fix: pip install 'stc-trt[tensorboard]'")
         task = progress.add_task("reading", total=100)  # percent: a length may be minutes
         progress.update(task, completed=min(100 * run.progress, 100))
 
@@ -154,6 +172,16 @@ def _train_with_progress(run: Run, source: PairSource, output: Path) -> int:
                 f"step {step.step}: loss {step.losses['total']:.3f} ({losses}), {step.seconds_per_pair:.2f} s per pair"
             )
             progress.update(task, completed=min(100 * step.progress, 100), description=text)
+            if curves is not None:
+                curves(step.step, step.losses, "loss")
+            if validation is not None and validation.due(step.step, step.progress):
+                save_run(run, output)
+                scores = validation.score(output, step.step)
+                known = {name: value for name, value in scores.items() if math.isfinite(value)}
+                if curves is not None:
+                    curves(step.step, known, "validation")
+                shown = ", ".join(f"{name} {scores[name]:.3f}" for name in ("AP", "AP50", "J", "recall"))
+                progress.print(f"step {step.step}: {shown}")
 
         train(run, source, output, lambda: stop.asked, show)
     unfinished = run.progress < 1

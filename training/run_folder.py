@@ -10,6 +10,7 @@ from stc.folders import Folder, find
 
 LAST, EMA, LOG, CONFIG, PLOT = "last.pt", "ema.safetensors", "log.csv", "config.json", "losses.png"
 FRAMES = "frames"  # pictures taken out of videos
+BEST, VALIDATION, EVENTS = "best.safetensors", "validation.csv", "tensorboard"  # of a run that is validated; curves
 OPTION = "--output DIR"
 
 
@@ -20,7 +21,7 @@ def check(folder: Path, *, resume: bool) -> None:
         return
     if (real / LAST).exists():
         raise InputError(f"{folder} already holds a training; continue it with --resume or choose another --output")
-    clashes = Folder(real).clashes({EMA, LOG, CONFIG, PLOT, FRAMES})
+    clashes = Folder(real).clashes({EMA, LOG, CONFIG, PLOT, FRAMES, BEST, VALIDATION, EVENTS})
     if clashes and not _began(real):
         raise InputError(
             f"{folder / clashes[0]}: there already, and not of a run of stc-train; choose another with: {OPTION}"

@@ -7,7 +7,7 @@ that is what a float32 candidate may differ by where it exceeds the fixed budget
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from stc.runtime import schema
 from stc.runtime.bundle.passport import MODEL_FILE, Passport
@@ -16,12 +16,7 @@ FACTOR = 2.0
 # A budget goes no further, however sharp the weights are: where float32 itself is off by half of that, its result is
 # not the model's.
 MOST_PX, MOST_SCORE, MOST_PROBABILITY = 0.5, 1e-2, 0.1
-
-FIELDS: schema.Table = {
-    "frames": schema.integer(1, 10_000),
-    **dict.fromkeys(("boxes_px", "scores", "masks"), schema.number(0, 1e9)),
-    "ties": schema.integer(0, 1 << 31),
-}
+Measure = Annotated[float, schema.number(0, 1e9)]
 
 
 @dataclass(frozen=True)
@@ -31,11 +26,11 @@ class Floor:
     whose equal scores the candidate ordered otherwise than the reference.
     """
 
-    frames: int
-    boxes_px: float
-    scores: float
-    masks: float
-    ties: int = 0
+    frames: Annotated[int, schema.integer(1, 10_000)]
+    boxes_px: Measure
+    scores: Measure
+    masks: Measure
+    ties: Annotated[int, schema.integer(0, 1 << 31)] = 0
 
     @property
     def shift(self) -> float:
@@ -63,8 +58,11 @@ class Floor:
         return asdict(self)
 
 
+FIELDS = schema.table(Floor)
+
+
 def of_passport(passport: Passport) -> Floor | None:
     """What the export measured; None where it had no need to, or says nothing that this version reads."""
     found = passport.agreement.get(MODEL_FILE, {}).get("floor")
     known = schema.record(FIELDS, tuple(FIELDS))
-    return None if found is None or any(known(found, "floor")) else Floor(**{name: found[name] for name in FIELDS})
+    return None if found is None or any(known(found, "floor")) else Floor(**schema.known(Floor, found))

@@ -15,6 +15,7 @@ class Metric:
 
     name: its field. stage: the part of the computation that it judges. title: in words. form: how its value is shown,
     with its unit. limit: whether a budget may state the most or the least that is allowed; None: it is only reported.
+    headline: it is in the short block `agreement` of a benchmark's JSON.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Metric:
     title: str
     form: str
     limit: Literal["most", "least"] | None = None
+    headline: bool = False
 
     def shown(self, value: Any) -> str:
         return "not measured" if value is None else self.form.format(value)
@@ -44,18 +46,26 @@ class Metric:
 METRICS = (
     Metric("not_finite", "numbers", "numbers that are NaN or infinite", "{:.0f}", "most"),
     Metric("detections_left_out", "detections", "detections decided by rounding", "{:.2%}", "most"),
-    Metric("detections_matched", "detections", "detections matched", "{:.2%}", "least"),
-    Metric("boxes_max_px", "boxes", "boxes, largest difference", "{:.3g} px", "most"),
-    Metric("scores_max", "scores", "scores, largest difference", "{:.3g}"),
+    Metric("detections_matched", "detections", "detections matched", "{:.2%}", "least", headline=True),
+    Metric("boxes_max_px", "boxes", "boxes, largest difference", "{:.3g} px", "most", headline=True),
+    Metric("scores_max", "scores", "scores, largest difference", "{:.3g}", headline=True),
     Metric("masks_max", "masks", "mask probabilities, largest difference", "{:.3g}", "most"),
     Metric("mask_iou_mean", "masks", "mask IoU, mean", "{:.5f}"),
-    Metric("mask_iou_p1", "masks", "mask IoU, 1st percentile", "{:.5f}", "least"),
-    Metric("mask_iou_min", "masks", "mask IoU, minimum", "{:.5f}", "least"),
+    Metric("mask_iou_p1", "masks", "mask IoU, 1st percentile", "{:.5f}", "least", headline=True),
+    Metric("mask_iou_min", "masks", "mask IoU, minimum", "{:.5f}", "least", headline=True),
     Metric("frame_masks_off", "masks at frame size", "outlines at frame size off by", "{:.3%}", "most"),
-    Metric("embedding_cos_min", "embeddings", "embeddings, least cosine", "{:.6f}"),
-    Metric("ids_equal", "ids", "ids equal", "{:.2%}", "least"),
+    Metric("embedding_cos_min", "embeddings", "embeddings, least cosine", "{:.6f}", headline=True),
+    Metric("ids_equal", "ids", "ids equal", "{:.2%}", "least", headline=True),
     Metric("id_switches", "ids", "id switches", "{:d}"),
     Metric("idf1", "ids", "IDF1 between the two runs", "{:.4f}"),
+    # Of `accuracy`: float32's own tracks, found again.
+    Metric("masks_shift", "tracks", "masks apart, on average", "{:.3f} cells", "most"),
+    Metric("masks_growth", "tracks", "masks larger or smaller, on average", "{:.2%}", "most"),
+    Metric("tracks_recall", "tracks", "objects on tracks found again", "{:.2%}", "least", headline=True),
+    Metric("tracks_precision", "tracks", "found objects that are on tracks of float32", "{:.2%}", "least"),
+    Metric("tracks_iou", "tracks", "their mask IoU, mean by score", "{:.4f}", "least", headline=True),
+    Metric("tracks_j", "tracks", "the same along one track each", "{:.4f}", "least"),
+    Metric("tracks_ids", "tracks", "their ids kept", "{:.2%}", "least"),
 )
 
 
@@ -96,6 +106,25 @@ _ROUNDED = Budget(
         "ids_equal": 0.99,
     },
 )
+# With eight bits or fewer of mantissa other locations win among faint rivals, and mean J, recall and switches against
+# ground truth stay (docs/measuring.md). So the promise is about what a user sees: float32's tracks are found again,
+# with masks that differ at the rim alone, under ids that hold. What rounding does is without direction: masks that all
+# move or grow one way are a fault however little they overlap less. Faint detections are reported, not limited. Ids
+# have the widest margin: an object that flickers breaks its track in one run and not in the other, now here, now there
+# (in a crowd at twelve frames a second 8 % of the rows, with equal switches against ground truth).
+_ACCURATE = Budget(
+    margin=1e-2,
+    limits={
+        "not_finite": 0,
+        "masks_shift": 0.2,
+        "masks_growth": 0.03,
+        "tracks_recall": 0.97,
+        "tracks_precision": 0.97,
+        "tracks_iou": 0.93,
+        "tracks_j": 0.85,
+        "tracks_ids": 0.9,
+    },
+)
 BUDGETS = {
     "fp32": Budget(
         margin=1e-4,
@@ -112,8 +141,8 @@ BUDGETS = {
         },
     ),
     "fp16": _ROUNDED,
-    "bf16": _ROUNDED,
-    "int8": _ROUNDED,
+    "bf16": _ACCURATE,
+    "int8": _ACCURATE,
 }
 
 

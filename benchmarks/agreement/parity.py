@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.benchmarks.agreement.accuracy import accuracy
 from stc.benchmarks.agreement.floor import Floor, of_passport
 from stc.benchmarks.agreement.ids import FrameIds, compare_ids, track
 from stc.benchmarks.agreement.matching import match, thresholds
@@ -16,6 +17,7 @@ from stc.benchmarks.agreement.metrics import BUDGETS, METRICS, misses
 from stc.benchmarks.reference import FrameOutputs, Reference
 from stc.runtime.bundle.passport import Passport
 from stc.runtime.masks.axis import MASK_THRESHOLD
+from stc.runtime.tracking import config as tracker_config
 from stc.runtime.tracking.bank import NO_TRACK
 
 Array = NDArray[Any]
@@ -31,7 +33,7 @@ class Agreement:
     masks at frame size that differ, over pixels on their outline; None where nobody made such masks. not_finite:
     numbers that are NaN or infinite in valid rows. required: per output, the least absolute or, alone, relative
     tolerance at which matched rows would be equal. first_divergence: the first stage, in the order of the computation,
-    that misses its budget; "" for none.
+    that misses its budget; "" for none. masks_shift to tracks_ids: see `Accuracy`.
     """
 
     frames: int
@@ -50,6 +52,13 @@ class Agreement:
     ids_equal: float
     id_switches: int
     idf1: float
+    masks_shift: float
+    masks_growth: float
+    tracks_recall: float
+    tracks_precision: float
+    tracks_iou: float
+    tracks_j: float
+    tracks_ids: float
     not_finite: int
     required: dict[str, tuple[float, float]]
     first_divergence: str
@@ -123,6 +132,8 @@ def compare(
 
     all_ious, all_cosines = np.concatenate(ious), np.concatenate(cosines)
     id_values = compare_ids(frame_ids)
+    init_score = tracker_config.from_dict(passport.tracker, passport.name).init_score
+    seen = accuracy(reference.outputs, ids, candidate, candidate_ids, init_score)
     detections = sum(len(o) for o in reference.outputs)
     values: dict[str, Any] = {
         "frames": len(reference.outputs),
@@ -141,6 +152,13 @@ def compare(
         "ids_equal": id_values.equal,
         "id_switches": id_values.switches,
         "idf1": id_values.idf1,
+        "masks_shift": seen.shift,
+        "masks_growth": seen.growth,
+        "tracks_recall": seen.recall,
+        "tracks_precision": seen.precision,
+        "tracks_iou": seen.mask_iou,
+        "tracks_j": seen.j,
+        "tracks_ids": seen.ids_kept,
         "not_finite": not_finite,
         "required": required,
     }

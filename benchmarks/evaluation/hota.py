@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,16 +39,7 @@ class Identity:
     switches: int = 0
 
     def __add__(self, other: Identity) -> Identity:
-        return Identity(
-            self.hits + other.hits,
-            self.misses + other.misses,
-            self.extras + other.extras,
-            self.association + other.association,
-            self.id_hits + other.id_hits,
-            self.id_misses + other.id_misses,
-            self.id_extras + other.id_extras,
-            self.switches + other.switches,
-        )
+        return Identity(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(Identity)))
 
     def summary(self) -> dict[str, float]:
         """HOTA, DetA and AssA are means over the alphas."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from stc.cli import Parser, command
 from stc.errors import InputError
 from stc.runtime.machine import device as devices
+from stc.runtime.machine import engine_names
 from stc.runtime.tracking.config import RULE_NAMES
 
 if TYPE_CHECKING:
@@ -29,6 +30,14 @@ COLUMNS = (
     *("objects", "tracks", "AP", "AP50", "AP75", "APs", "APm", "APl", "AP_light", "AP_medium", "AP_heavy"),
     *("AR1", "AR10", "AR100", "HOTA", "IDF1", "IDSW"),
 )
+# Options that only --model has, and why results need none.
+OF_A_MODEL = {
+    "frames": "are scored without pictures",
+    "tracker": "have their ids",
+    "device": "are computed already",
+    "engine": "are computed already",
+    "write_results": "are written already",
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
         "--fps", type=float, default=30.0, metavar="F", help="rate of pictures, for the tracker (default 30)"
     )
     devices.add_option(p)
+    engine_names.add_option(p)
     p.add_argument("--tracker", choices=RULE_NAMES, help="tracking rule of --model (default: its own)")
     p.add_argument(
         "--write-results",
@@ -67,14 +77,9 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser().parse_args(argv)
     if arguments.model and not arguments.frames:
         raise InputError("--model needs the pictures: add --frames DIR")
-    if arguments.results and arguments.frames:
-        raise InputError("--results are scored without pictures: leave out --frames")
-    if arguments.results and arguments.tracker:
-        raise InputError("--results have their ids: leave out --tracker")
-    if arguments.results and arguments.device:
-        raise InputError("--results are computed already: leave out --device")
-    if arguments.results and arguments.write_results:
-        raise InputError("--results are written already: leave out --write-results")
+    for name, why in OF_A_MODEL.items():
+        if arguments.results and getattr(arguments, name):
+            raise InputError(f"--results {why}: leave out --{name.replace('_', '-')}")
     if not (math.isfinite(arguments.fps) and arguments.fps > 0):
         raise InputError(f"--fps must be a positive number; got {arguments.fps}")
     if not (math.isfinite(arguments.min_area) and arguments.min_area >= 0):
@@ -123,10 +128,10 @@ def _run(arguments: argparse.Namespace, annotations: VideoAnnotations) -> Iterat
     from stc.runtime.session import Session
 
     frames = find_frames(annotations, arguments.frames, arguments.fps)
-    with Session(arguments.model, device=arguments.device) as session:
+    with Session(arguments.model, device=arguments.device, engine=arguments.engine) as session:
         if arguments.tracker:
             session.tracker_config = replace(session.tracker_config, rule=arguments.tracker)
-        print(f"tracker {session.tracker_config.rule}", file=sys.stderr)
+        print(f"tracker {session.tracker_config.rule}, {session.engine}", file=sys.stderr)
         categories = category_ids(session.passport.classes, annotations.categories)
         for name in (name for i, name in enumerate(session.passport.classes, 1) if i not in categories):
             print(f"class {name} of the model is not in the annotations: its tracks are not scored", file=sys.stderr)

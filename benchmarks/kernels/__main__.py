@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from stc.benchmarks.timing.turns import order
+from stc.benchmarks.timing.turns import order, seconds
 from stc.cli import run
 from stc.errors import InputError, Missing, MissingDependencyError
 from stc.files import check_outputs, messages, write_text
@@ -62,7 +62,7 @@ def compare(
             warm = perf_counter()
             while perf_counter() - warm < WARM_UP:
                 call()
-            samples[key] += [_seconds(call, clock) for _ in range(SAMPLES)]
+            samples[key] += [seconds(call, clock) for _ in range(SAMPLES)]
     kept = {key: np.array(values) * 1e3 for key, values in samples.items()}
     found = []
     for key in baselines:
@@ -71,12 +71,6 @@ def compare(
         mine, other = float(np.median(kept[""])), float(np.median(kept[key]))
         found.append(Comparison(name, size, mine, key, other, other / mine, float(high - low)))
     return found
-
-
-def _seconds(call: Callable[[], Any], clock: Callable[[], float]) -> float:
-    begin = clock()
-    call()
-    return clock() - begin
 
 
 def mask_heads(library: Library) -> list[Comparison]:

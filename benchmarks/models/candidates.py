@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING
 
 from stc.benchmarks.models import memory
 from stc.errors import InputError
-from stc.runtime.bundle.files import PLAN_SUFFIXES
+from stc.runtime.bundle.files import CHECKPOINT_SUFFIXES, PLAN_SUFFIXES
 from stc.runtime.machine import device as devices
 from stc.runtime.machine.device import FIRST_GPU
+from stc.runtime.machine.engine_names import EngineName
 from stc.runtime.session import Session
 
 if TYPE_CHECKING:
     from stc.benchmarks.models.pytorch import TorchBackend
-
-CHECKPOINT_SUFFIXES = {".pth", ".pt", ".pkl", ".safetensors", ".ckpt", ".bin", ".tar"}
 
 
 @dataclass(frozen=True)
@@ -54,20 +53,24 @@ def open_all(
     trust: bool,
     close: Callable[[Callable[[], None]], object],
     device: str | None = None,
+    engine: EngineName | None = None,
 ) -> list[Candidate]:
-    """Open every model, on `device` as `Session` has it (checkpoints: on the CPU); `close` is told how to close each.
+    """Open every model, on `device` in `engine` as `Session` has them (checkpoints: on the CPU in PyTorch); `close` is
+    told how to close each.
 
     Raises as `Session` and `stc.model.checkpoint.load` do.
     """
     labels = _labels([Path(path) for path in paths])
     opened = []
     for path, label in zip(paths, labels, strict=True):
-        opened.append(_open(Path(path), label, threads, trust, device))
+        opened.append(_open(Path(path), label, threads, trust, device, engine))
         close(opened[-1].session.close)
     return opened
 
 
-def _open(path: Path, label: str, threads: int | None, trust: bool, device: str | None) -> Candidate:
+def _open(
+    path: Path, label: str, threads: int | None, trust: bool, device: str | None, engine: EngineName | None
+) -> Candidate:
     before = memory.resident()
     if is_checkpoint(path):
         if not path.is_file():
@@ -80,7 +83,7 @@ def _open(path: Path, label: str, threads: int | None, trust: bool, device: str 
     place = devices.parse(device) if device is not None else FIRST_GPU if path.suffix in PLAN_SUFFIXES else None
     gpu = place.index if place is not None and place.kind == "cuda" else None
     before_gpu = None if gpu is None else memory.on_gpu(gpu)
-    session = Session(path, device=device, threads=threads, trust=trust)
+    session = Session(path, device=device, engine=engine, threads=threads, trust=trust)
     taken = None if gpu is None else _less(memory.on_gpu(gpu), before_gpu)
     return Candidate(label, path, session, session.precision, _less(memory.resident(), before), taken)
 

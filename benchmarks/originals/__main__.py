@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # What the root of a checkout has.
 SIGNS = {"adelaidet": "adet", "crossvis": "adet", "detectron2": "detectron2"}
+CONDINST = "CondInst/MS_R_50_1x.yaml"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -97,8 +98,11 @@ def _originals(arguments: Namespace) -> list[Original]:
     if (arguments.adelaidet or arguments.crossvis) and detectron2 is None:
         raise InputError("AdelaiDet and CrossVIS run on detectron2; add: --detectron2 DIR")
     if arguments.adelaidet is not None:
-        root = arguments.adelaidet.resolve()
-        found.append(Original("AdelaiDet", root, detectron2.resolve(), "CondInst/MS_R_50_1x.yaml"))
+        roots = arguments.adelaidet.resolve(), detectron2.resolve()
+        found.append(Original("AdelaiDet", *roots, CONDINST))
+        found.append(
+            Original("AdelaiDet, masks at stride 8", *roots, CONDINST, ("MODEL.CONDINST.MASK_OUT_STRIDE", "8"))
+        )
     if arguments.crossvis is not None:
         root = arguments.crossvis.resolve()
         found.append(Original("CrossVIS", root, detectron2.resolve(), "CrossVIS/R_50_1x.yaml", loop=True))

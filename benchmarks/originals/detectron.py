@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -43,12 +44,17 @@ class Predictor:
         )
 
 
-def make(checkout: Path, detectron2: Path, config_file: str, folder: Path, frame: Array) -> tuple[Path, Predictor]:
-    """A checkpoint with seeded weights in `folder`, written by the original's own code, and what it predicts."""
+def make(
+    checkout: Path, detectron2: Path, config_file: str, options: Sequence[str], folder: Path, frame: Array
+) -> tuple[Path, Predictor]:
+    """A checkpoint with seeded weights in `folder`, written by the original's own code, and what it predicts.
+
+    options: names and values, as detectron2's command line takes them.
+    """
     sys.path[:0] = [str(checkout), str(detectron2)]
     config = import_module("adet.config").get_cfg()
     config.merge_from_file(str(checkout / "configs" / config_file))
-    config.merge_from_list([*OPTIONS, "OUTPUT_DIR", str(folder)])
+    config.merge_from_list([*OPTIONS, *options, "OUTPUT_DIR", str(folder)])
     model = import_module("detectron2.modeling").build_model(config).eval()
     transforms = import_module("detectron2.data.transforms")
     resized = transforms.ResizeShortestEdge([SHORTEST] * 2, LONGEST).get_transform(frame).apply_image(frame)

@@ -25,13 +25,15 @@ FIX = "take the commits that docs/fidelity.md names"
 @dataclass(frozen=True)
 class Original:
     """title: in the table. checkout: its root; None for mmdetection, which is installed. detectron2: the root of that
-    one's. config: below configs/. loop: its own tracking loop is run too.
+    one's. config: below configs/; options: names and values that are set after it. loop: its own tracking loop is run
+    too.
     """
 
     title: str
     checkout: Path | None = None
     detectron2: Path | None = None
     config: str = ""
+    options: tuple[str, ...] = ()
     loop: bool = False
 
 
@@ -98,7 +100,8 @@ def _run(original: Original, frames: dict[str, Array], folder: Path) -> Testimon
     if original.checkout is None or original.detectron2 is None:
         checkpoint, predict = make_on_mmdetection(folder, first)
     else:
-        checkpoint, predict = make_on_detectron2(original.checkout, original.detectron2, original.config, folder, first)
+        roots = original.checkout, original.detectron2
+        checkpoint, predict = make_on_detectron2(*roots, original.config, original.options, folder, first)
     seen, again = ({name: folder / f"{name}-{run}.npz" for name in frames} for run in ("seen", "again"))
     for name, frame in frames.items():
         predict(frame).write(seen[name])

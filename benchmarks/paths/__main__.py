@@ -19,6 +19,8 @@ from stc.benchmarks.timing.scenarios import MASKS, MaskMaker, SingleStream, Turn
 from stc.cli import Parser, run
 from stc.errors import InputError
 from stc.files import check_outputs, write_text
+from stc.runtime.bundle.files import of_precision
+from stc.runtime.bundle.passport import read
 from stc.runtime.stages import END_TO_END, ENGINE, MASKING
 
 if TYPE_CHECKING:
@@ -109,7 +111,7 @@ def _open(arguments: Namespace, stack: ExitStack) -> tuple[dict[str, Session], t
     sessions = {
         FIRST: Session(arguments.bundle, threads=threads),
         "function body": Session(arguments.bundle, threads=threads, native=False),
-        **({} if arguments.int8 is None else {"int8": Session(_int8(arguments.int8), threads=threads)}),
+        **({} if arguments.int8 is None else {"int8": Session(_int8(Path(arguments.int8)), threads=threads)}),
         "PyTorch eager": pytorch("eager"),
         "PyTorch compiled": pytorch("compiled", pytorch_forms.compiled(source.model)),
         "AdelaiDet's form": pytorch("AdelaiDet's", pytorch_forms.adelaidet(source.model)),
@@ -121,8 +123,11 @@ def _open(arguments: Namespace, stack: ExitStack) -> tuple[dict[str, Session], t
     return sessions, ((sessions["AdelaiDet's form"], pytorch_forms.adelaidet_masks),)
 
 
-def _int8(bundle: str) -> Path:
-    return Path(bundle) / "model-int8.onnx"
+def _int8(bundle: Path) -> Path:
+    """Raises InputError for what is no bundle of `stc-export --int8`."""
+    if (name := of_precision(read(bundle), "int8")) is None:
+        raise InputError(f"{bundle}: holds no int8 model; make one with: stc-export --ckpt FILE --int8 --calib VIDEO")
+    return bundle / name
 
 
 def _print(label: str, samples: Any, ratio: Interval | None) -> None:

@@ -14,13 +14,15 @@ from stc.benchmarks.report.html import badge, document, section, table
 from stc.benchmarks.report.pictures import Picture
 from stc.benchmarks.report.structure import HEADLINES, ModelReport, Report, outer_stages
 from stc.benchmarks.report.terminal import (
+    STAGE_COLUMNS,
     contents,
     function_body_sentence,
     load_sentence,
     memory_sentence,
     ratio_sentence,
+    stage_rows,
 )
-from stc.runtime.stages import END_TO_END, ENGINE, INNER
+from stc.runtime.stages import END_TO_END, ENGINE
 
 
 def render(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> str:
@@ -51,13 +53,12 @@ def _cautions(report: Report) -> str:
 
 def _card(model: ModelReport) -> str:
     engine, whole = (model.intervals[name] for name in HEADLINES)
-    p50, p99 = whole["p50_ms"], whole["p99_ms"]
     facts = [
-        f"end to end p50 {p50.value:.2f} ms [{p50.low:.2f}, {p50.high:.2f}]",
-        f"end to end p99 {p99.value:.2f} ms [{p99.low:.2f}, {p99.high:.2f}]",
+        *(f"end to end {name} {whole[f'{name}_ms'].shown(' ms')}" for name in ("p50", "p99")),
         f"engine only p50 {engine['p50_ms'].value:.2f} ms, {1e3 / model.stages[ENGINE].mean_ms:.1f} FPS",
         f"{model.frames} frames, {model.objects:.1f} objects each, variation {model.variation:.1%}",
         f"{model.precision}; {model.engine}; masks by {model.mask_head}",
+        model.bound.in_words(model.device),
         *([f"{model.dropped} frames dropped, {model.late} late"] if model.dropped or model.late else []),
         *filter(None, [load_sentence(model)]),
     ]
@@ -83,14 +84,7 @@ def _breakdown(report: Report) -> str:
 
 
 def _stages(model: ModelReport) -> str:
-    rows = [
-        (
-            f"of it {name}" if name in INNER else name,
-            *(f"{x:.2f}" for x in (v.p50_ms, v.p90_ms, v.p99_ms, v.max_ms, v.mean_ms)),
-        )
-        for name, v in model.stages.items()
-    ]
-    return f"<h3>{escape(model.label)}</h3>" + table(("stage", "p50 ms", "p90 ms", "p99 ms", "max ms", "mean ms"), rows)
+    return f"<h3>{escape(model.label)}</h3>" + table(STAGE_COLUMNS, stage_rows(model))
 
 
 def _whole(report: Report) -> dict[str, np.ndarray]:

@@ -9,9 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.benchmarks.agreement.metrics import METRICS
 from stc.benchmarks.agreement.proof import Proof
 from stc.benchmarks.models.candidates import Candidate
 from stc.benchmarks.models.memory import growth
+from stc.benchmarks.report.bound import DECODE, Bound
 from stc.benchmarks.timing.intervals import Interval, Percentiles, percentile, ratio, variation
 from stc.benchmarks.timing.schedule import Samples
 from stc.runtime.bundle.passport import Passport
@@ -21,15 +23,6 @@ Array = NDArray[Any]
 SCHEMA = 1  # of the JSON file; docs/bench-report.md
 HEADLINES = (ENGINE, END_TO_END)
 Verdict = Literal["pass", "fail", "unproven"]
-AGREEMENT_FIELDS = (
-    "detections_matched",
-    "boxes_max_px",
-    "scores_max",
-    "mask_iou_min",
-    "mask_iou_p1",
-    "embedding_cos_min",
-    "ids_equal",
-)
 
 
 def outer_stages(stages: Iterable[str]) -> list[str]:
@@ -59,8 +52,8 @@ class ModelReport:
     load_mib: resident memory that came with loading, packages included; device_mib: GPU memory that came with it, of
     all processes; None where the system does not tell. fps: frames over the wall time of its turns. variation:
     coefficient of variation of the end-to-end times.
-    unaccounted: fraction of the mean end-to-end time that is in no stage (serial scenarios; else None). late, dropped:
-    frames of a paced source.
+    unaccounted: fraction of the mean end-to-end time that is in no stage (serial scenarios; else None). bound: which
+    part of a frame is the slowest. late, dropped: frames of a paced source.
     """
 
     label: str
@@ -77,6 +70,7 @@ class ModelReport:
     intervals: dict[str, dict[str, Interval]]
     variation: float
     unaccounted: float | None
+    bound: Bound
     late: int
     dropped: int
     load_mib: float | None
@@ -97,11 +91,12 @@ class ModelReport:
             "input_size": list(self.input_size),
             "passport": {name: getattr(self.passport, name) for name in ("checkpoint", "precision", "engine", "tools")},
             "stages": {name: asdict(value) for name, value in self.stages.items()},
+            "bound": asdict(self.bound),
             "intervals": {
                 stage: {name: [i.low, i.high] for name, i in intervals.items()}
                 for stage, intervals in self.intervals.items()
             },
-            "agreement": None if agreement is None else {name: agreement[name] for name in AGREEMENT_FIELDS},
+            "agreement": None if agreement is None else {m.name: agreement[m.name] for m in METRICS if m.headline},
             "proof": None if self.proof is None else _proof(self.proof),
             "failures": list(self.failures),
             "samples_ms": {
@@ -177,12 +172,21 @@ class Report:
 
 
 def model_report(
-    candidate: Candidate, samples: Samples, proof: Proof | None, frame_size: tuple[int, int], *, serial: bool
+    candidate: Candidate,
+    samples: Samples,
+    proof: Proof | None,
+    frame_size: tuple[int, int],
+    decode: Percentiles | None,
+    *,
+    serial: bool,
 ) -> ModelReport:
-    """frame_size: (H, W) of the source. serial: nothing of a frame overlaps, so its stages must add up."""
+    """frame_size: (H, W) of the source. decode: of its frames. serial: nothing of a frame overlaps, so its stages must
+    add up.
+    """
     session = candidate.session
     stages = {name: np.concatenate(samples.stage(name)) for name in samples.stages}
     whole = stages[END_TO_END].mean()
+    means = {name: 1e3 * float(seconds.mean()) for name, seconds in stages.items()}
     return ModelReport(
         label=candidate.label,
         name=session.passport.name,
@@ -201,6 +205,7 @@ def model_report(
         },
         variation=variation(stages[END_TO_END]),
         unaccounted=float(1 - sum(stages[name].mean() for name in outer_stages(stages)) / whole) if serial else None,
+        bound=Bound.of(means | ({} if decode is None else {DECODE: decode.mean_ms}), serial=serial),
         late=sum(turn.late for turn in samples.turns),
         dropped=sum(turn.dropped for turn in samples.turns),
         load_mib=_mib(candidate.resident),

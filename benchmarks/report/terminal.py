@@ -11,6 +11,8 @@ from stc.runtime.stages import END_TO_END, ENGINE, INNER
 if TYPE_CHECKING:
     from rich.console import Console
 
+STAGE_COLUMNS = ("stage", "p50 ms", "p90 ms", "p99 ms", "max ms", "mean ms")
+
 
 def show(report: Report, to: TextIO | None = None) -> None:
     """to: a stream for people; None takes stdout."""
@@ -42,17 +44,15 @@ def contents(report: Report) -> str:
 def headline(model: ModelReport) -> str:
     engine, whole = (model.intervals[name]["p50_ms"] for name in HEADLINES)
     return (
-        f"end to end {model.fps:.1f} FPS, p50 {whole.value:.2f} ms [{whole.low:.2f}, {whole.high:.2f}]; "
-        f"engine only {1e3 / model.stages[ENGINE].mean_ms:.1f} FPS, p50 {engine.value:.2f} ms "
-        f"[{engine.low:.2f}, {engine.high:.2f}]; variation {model.variation:.1%}"
+        f"end to end {model.fps:.1f} FPS, p50 {whole.shown(' ms')}; engine only "
+        f"{1e3 / model.stages[ENGINE].mean_ms:.1f} FPS, p50 {engine.shown(' ms')}; variation {model.variation:.1%}"
     )
 
 
 def ratio_sentence(ratio: Ratio) -> str:
-    whole, engine = ratio.end_to_end, ratio.engine
     return (
-        f"{ratio.model} takes {whole.value:.2f}x [{whole.low:.2f}, {whole.high:.2f}] the time of {ratio.baseline} "
-        f"end to end, {engine.value:.2f}x [{engine.low:.2f}, {engine.high:.2f}] in the engine"
+        f"{ratio.model} takes {ratio.end_to_end.shown('x')} the time of {ratio.baseline} end to end, "
+        f"{ratio.engine.shown('x')} in the engine"
     )
 
 
@@ -76,6 +76,17 @@ def load_sentence(model: ModelReport) -> str | None:
     known = {"{:.0f} MiB": model.load_mib, "{:.0f} MiB of the GPU's memory": model.device_mib}
     texts = [text.format(value) for text, value in known.items() if value is not None]
     return f"loading it took {' and '.join(texts)}" if texts else None
+
+
+def stage_rows(model: ModelReport) -> list[tuple[str, ...]]:
+    """A row of `STAGE_COLUMNS` for each stage."""
+    return [
+        (
+            f"of it {name}" if name in INNER else name,
+            *(f"{x:.2f}" for x in (v.p50_ms, v.p90_ms, v.p99_ms, v.max_ms, v.mean_ms)),
+        )
+        for name, v in model.stages.items()
+    ]
 
 
 def agreement_lines(model: ModelReport) -> list[str]:
@@ -103,16 +114,13 @@ def _model(console: Console, report: Report, model: ModelReport) -> None:
         title=f"{model.label} ({model.precision}; {model.engine}; masks by {model.mask_head})\n"
         f"{report.setting}: {model.frames} frames {width}x{height}, {model.objects:.1f} objects each"
     )
-    for column in ("stage", "p50 ms", "p90 ms", "p99 ms", "max ms", "mean ms", "share"):
+    for column in (*STAGE_COLUMNS, "share"):
         table.add_column(column, justify="left" if column == "stage" else "right")
     whole = model.stages[END_TO_END].mean_ms
-    for name, values in model.stages.items():
-        numbers = (values.p50_ms, values.p90_ms, values.p99_ms, values.max_ms, values.mean_ms)
-        shown = f"  of it {name}" if name in INNER else name
-        table.add_row(shown, *(f"{number:.2f}" for number in numbers), f"{values.mean_ms / whole:.1%}")
+    for (name, *numbers), values in zip(stage_rows(model), model.stages.values(), strict=True):
+        table.add_row(f"  {name}" if name.startswith("of it") else name, *numbers, f"{values.mean_ms / whole:.1%}")
     console.print(table)
-    p99 = model.intervals[END_TO_END]["p99_ms"]
-    lines = [headline(model), f"p99 {p99.value:.2f} ms [{p99.low:.2f}, {p99.high:.2f}]; {contents(report)}"]
-    for line in [*lines, load_sentence(model), *agreement_lines(model)]:
+    lines = [headline(model), f"p99 {model.intervals[END_TO_END]['p99_ms'].shown(' ms')}; {contents(report)}"]
+    for line in [*lines, model.bound.in_words(model.device), load_sentence(model), *agreement_lines(model)]:
         if line is not None:
             console.print(line, markup=False)

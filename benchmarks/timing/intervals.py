@@ -48,6 +48,9 @@ class Interval:
     def __contains__(self, number: float) -> bool:
         return self.low <= number <= self.high
 
+    def shown(self, unit: str) -> str:
+        return f"{self.value:.2f}{unit} [{self.low:.2f}, {self.high:.2f}]"
+
 
 def percentile(turns: Sequence[Array], q: float) -> Interval:
     """The q-th percentile (0..100) of all samples and its bootstrap interval. turns: one (n_i,) array each."""

@@ -12,7 +12,7 @@ from stc.model.config import ModelConfig
 
 
 class BackboneNetwork(nn.Module):
-    """images (B, 3, H, W), H and W multiples of 32 -> C3, C4, C5 at strides 8, 16, 32."""
+    """images (B, 3, H, W), H and W multiples of 32 -> C2, C3, C4, C5 at strides 4, 8, 16, 32."""
 
     def early(self) -> list[nn.Module]:
         """The layers up to stride 4, which fine-tuning leaves as they are."""
@@ -39,15 +39,17 @@ class ImageNet:
 class Backbone:
     """One choice of `ModelConfig.backbone`.
 
-    `channels` of C3, C4, C5. `parts`: its attributes that hold weights, the first words of its weights' names. `mark`:
+    `channels` of C2 to C5. `parts`: its attributes that hold weights, the first words of its weights' names. `mark`:
     a pattern, matched from the start, of names (`backbone.` left out) that only this one has. `styled`: whether weights
     of it come in several strides, pixels and decode rules, so that `--backbone-style` and `--decode-rule` apply.
+    `part_of`: the backbone that this is the beginning of, whose ImageNet weights serve here.
     """
 
     name: str
     build: Callable[[ModelConfig], BackboneNetwork]
-    channels: tuple[int, int, int]
+    channels: tuple[int, int, int, int]
     parts: tuple[str, ...]
     mark: str
     imagenet: tuple[ImageNet, ...] = ()
     styled: bool = False
+    part_of: str | None = None

@@ -59,14 +59,17 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite0(BackboneNetwork):
-    """images (B, 3, H, W), H and W multiples of 32 -> C3, C4, C5 with 40, 112, 320 channels at strides 8, 16, 32."""
+    """images (B, 3, H, W), H, W multiples of 32 -> C2 to C5 with 24, 40, 112, 320 channels at strides 4, 8, 16, 32.
 
-    def __init__(self) -> None:
+    `stages`: how many of STAGES there are; without the last, C5 has 192 channels.
+    """
+
+    def __init__(self, stages: int = len(STAGES)) -> None:
         super().__init__()
         self.stem = ConvBN(3, 32, 3, stride=2)
         blocks: list[nn.Module] = []
         channels = 32
-        for repeats, kernel, stride, expansion, outputs in STAGES:
+        for repeats, kernel, stride, expansion, outputs in STAGES[:stages]:
             for index in range(repeats):
                 blocks.append(InvertedResidual(channels, outputs, kernel, stride if index == 0 else 1, expansion))
                 channels = outputs
@@ -75,14 +78,14 @@ class EfficientNetLite0(BackboneNetwork):
     def early(self) -> list[nn.Module]:
         return [self.stem, *self.blocks[:3]]
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         x = relu6(self.stem(x))
         features = []
         for index, block in enumerate(self.blocks):
             x = block(x)
-            if index in {4, 10, 15}:  # last blocks at strides 8, 16, 32
+            if index in {2, 4, 10, len(self.blocks) - 1}:  # last blocks at strides 4, 8, 16, 32
                 features.append(x)
-        return features[0], features[1], features[2]
+        return features[0], features[1], features[2], features[3]
 
 
 # EfficientNet-PyTorch's names (also those of the efficientnet-lite0 wheel) -> ours.
@@ -106,8 +109,17 @@ def _rename(key: str) -> str | None:
 LITE0 = Backbone(
     "efficientnet-lite0",
     lambda config: EfficientNetLite0(),
-    channels=(40, 112, 320),
+    channels=(24, 40, 112, 320),
+    parts=("stem", "blocks"),
+    mark=r"blocks\.15\.",
+    imagenet=(ImageNet("efficientnet", "_conv_stem.", _rename, r"(_conv_head|_bn1|_fc)\."),),
+)
+
+LITE0_192 = Backbone(
+    "efficientnet-lite0-192",
+    lambda config: EfficientNetLite0(len(STAGES) - 1),
+    channels=(24, 40, 112, 192),
     parts=("stem", "blocks"),
     mark=r"blocks\.",
-    imagenet=(ImageNet("efficientnet", "_conv_stem.", _rename, r"(_conv_head|_bn1|_fc)\."),),
+    part_of=LITE0.name,
 )

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable
 
 from stc.model.backbones.backbone import Backbone
-from stc.model.backbones.efficientnet import LITE0
+from stc.model.backbones.efficientnet import LITE0, LITE0_192
 from stc.model.backbones.resnet import RESNET50, RESNET101
 
-# The first whose mark is in a file is the file's: an R-101 has all that an R-50 has.
-BACKBONES = {backbone.name: backbone for backbone in (LITE0, RESNET101, RESNET50)}
+# The first whose mark is in a file is the file's: an R-101 has all that an R-50 has, and Lite0 all of its beginning.
+BACKBONES = {backbone.name: backbone for backbone in (LITE0, LITE0_192, RESNET101, RESNET50)}
 
 
 def find(name: object) -> Backbone:

@@ -1,4 +1,4 @@
-"""ResNet-50 and -101 with frozen batch norm, C3 to C5."""
+"""ResNet-50 and -101 with frozen batch norm, C2 to C5."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(BackboneNetwork):
-    """images (B, 3, H, W) -> C3, C4, C5 with 512, 1024, 2048 channels at strides 8, 16, 32."""
+    """images (B, 3, H, W) -> C2, C3, C4, C5 with 256, 512, 1024, 2048 channels at strides 4, 8, 16, 32."""
 
     def __init__(self, depth: str, stride_in_1x1: bool) -> None:
         super().__init__()
@@ -76,10 +76,11 @@ class ResNet(BackboneNetwork):
     def early(self) -> list[nn.Module]:
         return [self.stem, self.res2]
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        c3 = self.res3(self.res2(self.stem(x)))
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        c2 = self.res2(self.stem(x))
+        c3 = self.res3(c2)
         c4 = self.res4(c3)
-        return c3, c4, self.res5(c4)
+        return c2, c3, c4, self.res5(c4)
 
 
 def _stage(inputs: int, width: int, blocks: int, stride: int, stride_in_1x1: bool) -> nn.Sequential:
@@ -130,7 +131,7 @@ def _resnet(name: str, mark: str) -> Backbone:
     return Backbone(
         name,
         lambda config: ResNet(name, config.stride_in_1x1),
-        channels=(512, 1024, 2048),
+        channels=(256, 512, 1024, 2048),
         parts=("stem", "res2", "res3", "res4", "res5"),
         mark=mark,
         imagenet=(

@@ -17,6 +17,7 @@ from stc.model.checkpoint.layouts.layout import Layout
 from stc.model.checkpoint.options import Reading
 from stc.model.config import PRESET_OF, ModelConfig
 from stc.model.decode_rules import with_decode_rule
+from stc.runtime.letterbox import sizes_in_words
 
 
 def trained_by(
@@ -49,9 +50,8 @@ def trained_by(
         config = config.with_(pixel_mean=layout.msra_mean)
     config = with_decode_rule(config, rule or layout.decode_rule).with_(shortest_edge=layout.shortest_edge)
     if "shortest_edge" not in trained.said:
-        assumed["input_size"] = (
-            f"{sizes_in_words(config)}, the published one for video; say another, for all frames, with --size"
-        )
+        words = sizes_in_words(config.input_size, config.shortest_edge)
+        assumed["input_size"] = f"{words}, the published one for video; say another, for all frames, with --size"
     constants = {
         "score_threshold": f"threshold {config.score_threshold:g}",
         "nms_threshold": f"NMS above IoU {config.nms_threshold:g}",
@@ -63,13 +63,6 @@ def trained_by(
     if layout.tracker:
         assumed["tracker"] = f"our default; tracked with --tracker {layout.tracker} by its authors"
     return config
-
-
-def sizes_in_words(config: ModelConfig) -> str:
-    """What becomes of frames."""
-    if config.shortest_edge is None:
-        return "{}x{}".format(*config.input_size)
-    return "shorter side {}, longer at most {}".format(*config.shortest_edge)
 
 
 def fill_scales(tensors: dict[str, Tensor], layout: Layout, levels: int) -> dict[str, str]:

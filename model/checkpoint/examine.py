@@ -116,11 +116,19 @@ def _trained(path: Path, file: files.StateFile, layout: Layout, reading: Reading
 
 def _unwrapped(file: files.StateFile, user_map: key_maps.KeyMap | None) -> files.StateFile:
     """Without what wrappers have put before all names, unless the user's map means the names with it."""
-    prefix = layouts.wrapping(file.tensors)
-    short = {name.removeprefix(prefix): tensor for name, tensor in file.tensors.items()}
+    kept = {name: tensor for name, tensor in file.tensors.items() if not _is_counter(name, tensor)}
+    prefix = layouts.wrapping(kept) if kept else ""
+    if not prefix:
+        return file
+    short = {name.removeprefix(prefix): tensor for name, tensor in kept.items()}
     if user_map is not None and user_map.matches(file.tensors) > user_map.matches(short):
         return file
     return replace(file, tensors=short)
+
+
+def _is_counter(name: str, tensor: Tensor) -> bool:
+    """Whether it may be a wrapper's own number, such as `n_averaged` beside `module.` of an averaged model."""
+    return "." not in name and tensor.numel() == 1
 
 
 def _foreign(path: Path, names: list[str]) -> CheckpointError:
@@ -128,6 +136,13 @@ def _foreign(path: Path, names: list[str]) -> CheckpointError:
         return CheckpointError(
             f"{path}: only a backbone ({bare.source} names, as of ImageNet weights): the feature pyramid, the class, "
             f"box and controller head and the mask branch are missing; train a model from it: stc-train --init {path}"
+        )
+    if found := layouts.networks(names):
+        first = next(reversed(found))
+        several = " and ".join(f"{count} entries under {name!r}" for name, count in found.items())
+        return CheckpointError(
+            f"{path}: not one network alone, but {several}, of {len(names)}; say which with --key-map FILE, such as of "
+            f"these two lines: {re.escape(first)}(.*) \\1 and .* -"
         )
     examples = {layout.name: layout.theirs("head.cls_logits.weight") for layout in layouts.LAYOUTS}
     known = "; ".join(f"{name} (such as {example})" for name, example in examples.items())

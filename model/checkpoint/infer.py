@@ -26,19 +26,24 @@ def infer(tensors: Mapping[str, Tensor]) -> ModelConfig:
     width = _size(tensors, "fpn.lateral.0.weight", 0, preset.fpn_channels)
     # Only a P6 that plainly reads the backbone is taken for one; any other odd shape is an error of the file.
     on_backbone = _size(tensors, "fpn.p6.weight", 1, width) == backbone.channels[-1] != width
+    separable = "head.cls_tower.convs.0.depthwise.weight" in tensors
+    conv, spatial = ("pointwise.", "depthwise.") if separable else ("", "")
     config = preset.with_(
         fpn_channels=width,
         p6_from="c5" if on_backbone else "p5",
-        cls_convs=_count(tensors, "head.cls_tower.convs.{}.weight"),
-        box_convs=_count(tensors, "head.box_tower.convs.{}.weight"),
+        cls_convs=_count(tensors, f"head.cls_tower.convs.{{}}.{conv}weight"),
+        box_convs=_count(tensors, f"head.box_tower.convs.{{}}.{conv}weight"),
         track_convs=_count(tensors, "head.track_tower.convs.{}.weight"),
         track_dim=_size(tensors, "head.track_pred.weight", 0, preset.track_dim) if tracked else 0,
         track_kernel=_size(tensors, "head.track_pred.weight", 2, preset.track_kernel),
         track_norm="head.track_norm.weight" in tensors,
         head_norm="batch" if "head.cls_tower.norms.0.0.weight" in tensors else "group",
+        tower_kernel=_size(tensors, f"head.cls_tower.convs.0.{spatial}weight", 2, preset.tower_kernel),
+        tower_separable=separable,
         head_kernel=_size(tensors, "head.cls_logits.weight", 2, preset.head_kernel),
         mask_branch_channels=_size(tensors, "mask_branch.refine.0.conv.weight", 0, preset.mask_branch_channels),
         mask_branch_convs=_count(tensors, "mask_branch.tower.{}.conv.weight"),
+        mask_feats_stride=preset.strides[0] // (2 if "mask_branch.fine.conv.weight" in tensors else 1),
         mask_channels=_size(tensors, "mask_branch.pred.weight", 0, preset.mask_channels),
     )
     return config.with_(mask_layers=_mask_layers(config, _size(tensors, "head.controller.weight", 0, 0)))

@@ -19,6 +19,8 @@ from stc.model.checkpoint.save import weights
 from stc.model.config import ModelConfig
 from stc.model.network import STC
 
+QUANTISED = (torch.int8, torch.uint8)
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -83,8 +85,14 @@ def _folded(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def _numbers(found: Examined, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """All tensors in float32, each in memory of its own.
 
-    Raises CheckpointError where a number is not finite or a variance is negative.
+    Raises CheckpointError where a number is not finite, a variance is negative, or a tensor is stored in 8 bits.
     """
+    for name, tensor in tensors.items():
+        if tensor.dtype in QUANTISED:
+            raise CheckpointError(
+                f"{found.path}: {found.layout.theirs(name) or name} is stored as {tensor.dtype}: weights of a "
+                "quantised model, whose scales are elsewhere; give the checkpoint that training wrote"
+            )
     numbers = {
         name: tensor.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()

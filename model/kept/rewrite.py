@@ -62,8 +62,8 @@ class KeptSTC(nn.Module):
 
     def trace(self, images: Tensor) -> tuple[dict[str, Tensor], KeptOutputs]:
         """See `STC.trace`."""
-        stages, pyramid = pyramid_of(images, self.backbone, self.fpn)
-        return stages, self.head(pyramid, self.mask_branch(pyramid))
+        stages, pyramid, c2 = pyramid_of(images, self.backbone, self.fpn)
+        return stages, self.head(pyramid, self.mask_branch(pyramid, c2))
 
 
 class KeptHead(nn.Module):

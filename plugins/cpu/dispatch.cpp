@@ -10,15 +10,18 @@ namespace {
 
 /// The best that the machine can run, or what STC_CPU asks for where that is less.
 Kernels choose() {
+  [[maybe_unused]] const auto ruled_out = [asked = std::getenv("STC_CPU")](auto... lower) {
+    return asked && (... || (std::strcmp(asked, lower) == 0));
+  };
 #if defined(__x86_64__)
-  const char* asked = std::getenv("STC_CPU");
-  const auto ruled_out = [asked](auto... lower) { return asked && (... || (std::strcmp(asked, lower) == 0)); };
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   if (avx512 && !ruled_out("avx2", "portable")) return avx512_kernels();
   if (avx2 && !ruled_out("portable")) return avx2_kernels();
+#elif defined(__aarch64__)
+  if (!ruled_out("portable")) return neon_kernels();  // every such machine has it
 #endif
   return portable_kernels();
 }

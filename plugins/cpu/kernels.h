@@ -58,5 +58,8 @@ Kernels portable_kernels();
 Kernels avx2_kernels();    ///< only to be called where the machine has AVX2, FMA and F16C
 Kernels avx512_kernels();  ///< and AVX-512 F, BW, DQ and VL
 #endif
+#if defined(__aarch64__)
+Kernels neon_kernels();
+#endif
 
 }  // namespace stc::cpu

@@ -75,7 +75,7 @@ STC_HD void logits_at(const float* network, const float* start, const FeatureRow
 /// Logits of the row `y`: those of the image's width, and perhaps some more that belong to no cell.
 template <int Channels, int Layers, class Lanes>
 void logit_row(const float* network, const FeatureRows& features, int y, int stride, float* logits) {
-  using Wide = Pair<Lanes>;
+  using Wide = std::conditional_t<Lanes::kPaired, Pair<Lanes>, Lanes>;  // shares every weight that was read
   float start[Layout<Channels, Layers>::kFirstOutputs];
   row_start<Channels, Layers>(network, grid_coordinate(y, stride), start);
   const float* row = features.values + y * features.row_step;

@@ -104,15 +104,19 @@ int32_t stc_cpu_resize(const stc_resize* op, int32_t threads) {
   using stc::cpu::kChannels;
   // 255 times the sum of the weights stays below 2^31; rows first has a bit less room.
   const int64_t most = int64_t{op->order == STC_COLUMNS_FIRST ? 2 : 1} << stc::cpu::kFraction;
-  if (threads < 1 || (op->order != STC_COLUMNS_FIRST && op->order != STC_ROWS_FIRST) ||
-      !stc::cpu::sound(op->y, op->height, most) || !stc::cpu::sound(op->x, op->width, most) || !op->source ||
-      !op->target || op->target_pitch < int64_t{kChannels} * op->x.size) {
+  const auto sound = [op, most](const stc_resize_axis& axis, int source) {
+    return op->order == STC_LINEAR ? stc::cpu::sound_linear(axis, source) : stc::cpu::sound(axis, source, most);
+  };
+  if (threads < 1 || op->order < STC_COLUMNS_FIRST || op->order > STC_LINEAR || !sound(op->y, op->height) ||
+      !sound(op->x, op->width) || !op->source || !op->target || op->target_pitch < int64_t{kChannels} * op->x.size) {
     return STC_BAD_ARGUMENT;
   }
   try {
     const int most_threads = std::min(threads, stc::cpu::kMostThreads);
     if (op->order == STC_ROWS_FIRST) {
       stc::cpu::resize_rows_first(*op, most_threads);
+    } else if (op->order == STC_LINEAR) {
+      stc::cpu::resize_linear(*op, most_threads);
     } else {
       stc::cpu::resize_columns_first(*op, most_threads);
     }

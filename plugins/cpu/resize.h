@@ -1,6 +1,6 @@
-// Resizing of pictures of three channels, in two orders. Columns first, each pass rounded to 8 bits, is Pillow's; rows
+// Resizing of pictures of three channels, in three ways. Columns first, each pass rounded to 8 bits, is Pillow's; rows
 // first, with 7 more bits in between, reads every source pixel once and in the order of memory: what averages of areas
-// want. Integer arithmetic, so every instruction set gives the same bytes.
+// want; linear interpolation rounds as OpenCV does. Integer arithmetic, so every instruction set gives the same bytes.
 #pragma once
 
 #include <algorithm>
@@ -12,10 +12,11 @@
 namespace stc::cpu {
 
 constexpr int kChannels = 3;
-constexpr int kFraction = 22;   ///< bits of a weight; 1 is 2^22
-constexpr int kLowBits = 11;    ///< a weight in two parts that fit 16 bits: high * 2^11 + low
-constexpr int kRowsAtOnce = 4;  ///< every weight that was read serves so many rows
-constexpr int kBetween = 7;     ///< bits that rows first keeps below a level between its passes
+constexpr int kFraction = 22;    ///< bits of a weight; 1 is 2^22
+constexpr int kLowBits = 11;     ///< a weight in two parts that fit 16 bits: high * 2^11 + low
+constexpr int kRowsAtOnce = 4;   ///< every weight that was read serves so many rows
+constexpr int kBetween = 7;      ///< bits that rows first and linear keep below a level between their passes
+constexpr int kLinearBits = 11;  ///< of a weight of linear
 
 /// One axis, arranged for vectors: `taps` is a multiple of 4, weights beyond the source's end are 0.
 struct ResizeAxis {
@@ -25,7 +26,7 @@ struct ResizeAxis {
   const int16_t *high, *low;  ///< (size, taps) the same in two parts
 };
 
-/// The same for rows first: weights in 16 bits, of which `bits` are the fraction.
+/// The same for rows first and linear: weights in 16 bits, of which `bits` are the fraction.
 struct ShortAxis {
   int size, taps, bits;
   const int32_t* first;
@@ -42,11 +43,23 @@ struct Spacing {
   }
 };
 
-/// Two rows of a picture from their lowest addresses on, `bytes` long; pixel 0 begins `origin` bytes in.
-struct SourceRows {
-  const uint8_t *first, *second;
-  int64_t bytes, origin;
+/// How rows of a source are read: as they lie, or packed where their pixels lie too far apart for vectors.
+struct RowLayout {
+  bool packed;
   Spacing spacing;
+  int64_t bytes, origin;  ///< from a row's lowest address to its highest; from there to pixel 0
+
+  explicit RowLayout(const stc_resize& op);
+
+  /// Row `y` from its lowest address on, in `copy`, `bytes` long, if rows are packed.
+  const uint8_t* row(const stc_resize& op, int y, uint8_t* copy) const;
+};
+
+/// A row of `pixels` pixels that lie as the layout says.
+struct SourceRow {
+  const uint8_t* data;
+  int pixels;
+  const RowLayout& layout;
 };
 
 /// One plane along x: a target pixel is the dot product of its weights with `length` elements, a multiple of 8, of a
@@ -69,8 +82,11 @@ struct ResizeKernels {
                      int16_t* target);
   /// Then along x, rounded to bytes. `row` points at pixel 0; every tap is read, and up to a vector around it.
   void (*blend_pixels)(const ShortAxis& x, const int16_t* row, Spacing spacing, uint8_t* target);
-  /// Both for axes of two taps, where target pixels are few: of the two rows only what they read, with the same result.
-  void (*blend_few)(const ShortAxis& x, const int16_t* weights, int bits, const SourceRows& rows, uint8_t* target);
+  /// Linear. Of each target pixel the two source pixels along x, in 2^-kBetween, rounded down; pixels beyond either end
+  /// are the edge's. `target`, (x.size, 3), may be written one element further.
+  void (*interpolate_pixels)(const ShortAxis& x, const SourceRow& row, int16_t* target);
+  /// Then of two such rows `count` bytes, each row's share in 2^-2 rounded down, their sum rounded halves up.
+  void (*interpolate_rows)(const int16_t* const* rows, const int16_t* weights, int count, uint8_t* target);
   /// Dot products, rounded, without the bits that are too many.
   void (*dots)(const Dots& dots, const int16_t* row, int32_t* target);
 };
@@ -80,6 +96,9 @@ inline constexpr int kVector = 64;  ///< bytes that may be read or written beyon
 ResizeKernels portable_resize();
 #if defined(__x86_64__)
 ResizeKernels avx2_resize();  ///< only to be called where the machine has AVX2
+#endif
+#if defined(__aarch64__)
+ResizeKernels neon_resize();
 #endif
 
 /// ResizeKernels::columns from target pixel `begin` on, without vectors: for what none fits.
@@ -101,6 +120,12 @@ bool sound(const stc_resize_axis& axis, int source, int64_t most);
 
 /// The picture resized rows first, on at most `threads` threads. Throws std::bad_alloc.
 void resize_rows_first(const stc_resize& op, int threads);
+
+/// Whether an axis of linear has two taps, and weights that add up to 1 or a rounding more.
+bool sound_linear(const stc_resize_axis& axis, int source);
+
+/// The picture interpolated as OpenCV's INTER_LINEAR, on at most `threads` threads. Throws std::bad_alloc.
+void resize_linear(const stc_resize& op, int threads);
 
 /// Row `y` of the source as `width` pixels of three bytes side by side.
 void pack_row(const stc_resize& op, int y, uint8_t* target);

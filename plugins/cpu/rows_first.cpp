@@ -46,23 +46,31 @@ void pack_row(const stc_resize& op, int y, uint8_t* target) {
   }
 }
 
+RowLayout::RowLayout(const stc_resize& op)
+    : packed(!Spacing::fits(op.source_pixel, op.source_channel)),
+      spacing(packed ? Spacing{kChannels, 1}
+                     : Spacing{static_cast<int>(op.source_pixel), static_cast<int>(op.source_channel)}) {
+  const int64_t last = int64_t{op.width - 1} * spacing.pixel, across = (kChannels - 1) * spacing.channel;
+  origin = -(std::min<int64_t>(0, last) + std::min<int64_t>(0, across));
+  bytes = std::max<int64_t>(0, last) + std::max<int64_t>(0, across) + 1 + origin;
+}
+
+const uint8_t* RowLayout::row(const stc_resize& op, int y, uint8_t* copy) const {
+  if (!packed) return op.source + y * op.source_row - origin;
+  pack_row(op, y, copy);
+  return copy;
+}
+
 void resize_rows_first(const stc_resize& op, int threads) {
   const OwnedShortAxis y(op.y, 2, kFraction), x(op.x, 4, 16);
   const ResizeKernels& kernels = best_kernels().resize;
-  // Rows whose pixels lie too far apart for the second pass are packed before the first one.
-  const bool packed = !Spacing::fits(op.source_pixel, op.source_channel);
-  const Spacing spacing =
-      packed ? Spacing{kChannels, 1} : Spacing{static_cast<int>(op.source_pixel), static_cast<int>(op.source_channel)};
-  const int64_t last = int64_t{op.width - 1} * spacing.pixel, across = (kChannels - 1) * spacing.channel;
-  const int64_t low = std::min<int64_t>(0, last) + std::min<int64_t>(0, across);
-  const int64_t bytes = std::max<int64_t>(0, last) + std::max<int64_t>(0, across) + 1 - low;
+  const RowLayout layout(op);
   // Taps of weight 0 may lie beyond a row's end.
-  const int64_t margin = int64_t{x.axis.taps} * std::abs(spacing.pixel) + kVector;
-  const int64_t line = bytes + 2 * margin, taps = y.axis.taps;
-  const bool few = op.x.taps <= 2 && op.y.taps <= 2 && int64_t{2} * op.x.size * std::abs(spacing.pixel) < bytes;
-  std::vector<int16_t> lines(few ? 0 : line * threads);
+  const int64_t margin = int64_t{x.axis.taps} * std::abs(layout.spacing.pixel) + kVector;
+  const int64_t bytes = layout.bytes, line = bytes + 2 * margin, taps = y.axis.taps;
+  std::vector<int16_t> lines(line * threads);
   std::vector<const uint8_t*> pointers(taps * threads);
-  std::vector<uint8_t> copies(packed ? taps * bytes * threads : 0);
+  std::vector<uint8_t> copies(layout.packed ? taps * bytes * threads : 0);
 
   const Share share(1, op.y.size, threads);
   parallel_for(share.tasks(), threads, [&](int band, int lane) {
@@ -72,21 +80,10 @@ void resize_rows_first(const stc_resize& op, int threads) {
       const int count = counting(y.axis, o);
       for (int t = 0; t < count; ++t) {
         const int row = std::min(y.axis.first[o] + t, op.height - 1);  // a tap beyond the last row has weight 0
-        if (packed) {
-          uint8_t* const copy = copies.data() + (lane * taps + t) * bytes;
-          pack_row(op, row, copy);
-          rows[t] = copy;
-        } else {
-          rows[t] = op.source + row * op.source_row + low;
-        }
-      }
-      if (few) {
-        const SourceRows two{rows[0], rows[1], bytes, -low, spacing};
-        kernels.blend_few(x.axis, y.axis.weights + o * taps, y.axis.bits, two, op.target + o * op.target_pitch);
-        continue;
+        rows[t] = layout.row(op, row, copies.data() + (lane * taps + t) * bytes);
       }
       kernels.blend_rows(y.axis.weights + o * taps, count, y.axis.bits, rows, bytes, blended);
-      kernels.blend_pixels(x.axis, blended - low, spacing, op.target + o * op.target_pitch);
+      kernels.blend_pixels(x.axis, blended + layout.origin, layout.spacing, op.target + o * op.target_pitch);
     }
   });
 }

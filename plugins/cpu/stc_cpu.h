@@ -20,7 +20,7 @@
 #define STC_API __attribute__((visibility("default")))
 #endif
 
-#define STC_CPU_ABI 5 /* raised when a signature or a struct below changes */
+#define STC_CPU_ABI 6 /* raised when a signature or a struct below changes */
 
 enum {
   STC_OK = 0,
@@ -40,8 +40,8 @@ STC_API int32_t stc_cpu_abi(void);
    callers that lay them out themselves; 0 for another number. */
 STC_API int32_t stc_cpu_struct_size(int32_t which);
 
-/* "avx512", "avx2" or "portable": chosen once, by what the machine can do. The environment variable STC_CPU=avx2 or
-   STC_CPU=portable, read on the first call, rules out the ones before it. */
+/* "avx512", "avx2", "neon" or "portable": chosen once, by what the machine can do. The environment variable
+   STC_CPU=avx2 or STC_CPU=portable, read on the first call, rules out the ones before it. */
 STC_API const char* stc_cpu_kernels(void);
 
 /* `threads`: at most so many, the calling one included, and never more than 256. */
@@ -88,9 +88,11 @@ enum {
      With a triangle filter that is Pillow's BILINEAR, to the bit. */
   STC_COLUMNS_FIRST = 0,
   /* Along y, rounded to 1/128 of a level, and then along x, rounded to 8 bits, halves up; a pixel's weights add up to
-     at most 1, and are used in 14 to 22 bits. With averages of areas, or linear interpolation, within one level of
-     OpenCV's INTER_AREA or INTER_LINEAR. */
-  STC_ROWS_FIRST = 1
+     at most 1, and are used in 14 to 22 bits. With averages of areas within one level of OpenCV's INTER_AREA. */
+  STC_ROWS_FIRST = 1,
+  /* Two taps whose weights are used in 11 bits, along x and then along y, with the roundings of OpenCV's INTER_LINEAR:
+     with its weights the same, to the bit. `first` is -1 or more; what lies beyond either end is the edge's pixel. */
+  STC_LINEAR = 2
 };
 
 /* A picture of three channels resampled. Its rows, pixels and channels may lie anyhow, backwards and on top of each
@@ -112,13 +114,6 @@ typedef struct {
   const uint8_t* data;
   int64_t row, pixel;
 } stc_plane;
-
-/* From levels to colours, in 2^-13, each factor below 4: with l = luma * (y - black), blue is l + blue_u * (u - 128),
-   green l - green_u * (u - 128) - green_v * (v - 128), red l + red_v * (v - 128); clipped to 0..255. */
-typedef struct {
-  int32_t black; /* a level, 0..255 */
-  int32_t luma, blue_u, green_u, green_v, red_v;
-} stc_yuv_colours;
 
 /* A frame as decoders give it, 4:2:0 (NV12: u and v are planes of 2 bytes a pixel), to a BGR picture: resized rows
    first plane by plane, and then converted. */

@@ -1,4 +1,5 @@
 #include <cstring>
+#include <iterator>
 
 #include "launch.h"
 #include "stc/same_layout.h"
@@ -21,6 +22,13 @@ Native native(const Plain* plain) {
 int32_t stc_cuda_abi(void) { return STC_CUDA_ABI; }
 
 const char* stc_cuda_built_with(void) { return "stc: CUDART_VERSION=" STC_TEXT(CUDART_VERSION); }
+
+int32_t stc_cuda_struct_size(int32_t which) {
+  constexpr size_t kSizes[] = {
+      sizeof(stc_dynamic_mask_head), sizeof(stc_frame_masks), sizeof(stc_device_resize), sizeof(stc_device_resize_yuv),
+      sizeof(stc_selection),         sizeof(stc_rows),        sizeof(stc_part)};
+  return which < 0 || which >= static_cast<int32_t>(std::size(kSizes)) ? 0 : static_cast<int32_t>(kSizes[which]);
+}
 
 int32_t stc_cuda_dynamic_mask_head(const stc_dynamic_mask_head* op, void* stream) {
   return stc::cuda::dynamic_mask_head(native<stc::DynamicMaskHead>(op), static_cast<cudaStream_t>(stream));

@@ -1,6 +1,7 @@
 // The C interface over many sizes, in heap buffers of exactly the size that is needed, against double precision; and
-// from several threads and a forked child. `check sizes` or `check threads`; exits with 1 on the first deviation.
-// Built under sanitizers, and for other machines, by tests/plugins/test_cpu_library.py.
+// from several threads and a forked child. `check sizes`, `check threads` or `check fork`; exits with 1 on the first
+// deviation. Prints a digest of what must be the same bytes whatever the instruction set, resized pictures and masks,
+// and the set. Built under sanitizers, and for Arm, by tests/plugins/test_cpu_library.py.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <cstring>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #include "../cpu/stc_cpu.h"
@@ -17,6 +19,12 @@
 #include "reference.h"
 
 namespace {
+
+thread_local uint64_t digest = 14695981039346656037u;  // FNV-1a's
+
+void add_to_digest(const uint8_t* bytes, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) digest = (digest ^ bytes[i]) * 1099511628211u;
+}
 
 void mask_head(Random& random, int threads) {
   const int networks[][2] = {{8, 3}, {8, 2}, {4, 3}, {16, 3}};
@@ -196,6 +204,7 @@ void frame_masks(Random& random, int threads) {
   Buffer<uint32_t> bits = buffer<uint32_t>(int64_t{n} * frame[0] * words);
   Buffer<int64_t> ends = buffer<int64_t>(n), areas = buffer<int64_t>(n);
   require(stc_cpu_dense_masks(&op, 0, dense.get(), threads) == STC_OK, "dense: status");
+  add_to_digest(dense.get(), n * pixels);
   halves(op, threads);
   outlines(op, dense.get(), threads);
   require(stc_cpu_bit_masks(&op, 0, bits.get(), threads) == STC_OK, "bits: status");
@@ -292,10 +301,46 @@ struct Neighbours {
   }
 };
 
+/// Where the two source pixels of a target pixel lie, beyond either end too, and their weights of 11 bits.
+struct Interpolation {
+  Buffer<int32_t> first, weights;
+  int taps = 2;
+
+  Interpolation(Random& random, int source, int target)
+      : first(buffer<int32_t>(target)), weights(buffer<int32_t>(2 * target)) {
+    for (int o = 0; o < target; ++o) {
+      first[o] = std::max((2 * o + 1) * source / target - 1, 0) / 2 - (o == 0 ? between(random, 0, 1) : 0);
+      weights[2 * o + 1] = between(random, 0, 1 << 11) << 11;
+      weights[2 * o] = (1 << 22) - weights[2 * o + 1];
+    }
+  }
+};
+
+/// A linear interpolation with OpenCV's roundings, as published: 11 bits times 8, 4 dropped; times 11, 16 dropped; and
+/// the sum's last two rounded.
+void is_interpolated(const stc_resize& op) {
+  for (int i = 0; i < 3 * op.y.size * op.x.size; ++i) {
+    const int o = i / (3 * op.x.size), p = i / 3 % op.x.size, c = i % 3;
+    const auto level = [&](int row, int col) {
+      row = std::clamp(row, 0, op.height - 1);
+      col = std::clamp(col, 0, op.width - 1);
+      return int32_t{op.source[row * op.source_row + col * op.source_pixel + c * op.source_channel]};
+    };
+    int32_t sum = 2;
+    for (int t = 0; t < 2; ++t) {
+      const int32_t *along = op.x.weights + 2 * p, row = op.y.first[o] + t, col = op.x.first[p];
+      const int32_t line = (level(row, col) * (along[0] >> 11) + level(row, col + 1) * (along[1] >> 11)) >> 4;
+      sum += line * (op.y.weights[2 * o + t] >> 11) >> 16;
+    }
+    require(op.target[i] == sum >> 2, "resize linear: value", op.target[i], sum >> 2);
+  }
+}
+
 /// Sources whose rows, pixels and channels lie in all ways, each in a buffer of just its size.
 template <class Axis>
-void resize_rows_first(Random& random, int threads, const Axis& y, const Axis& x, const int (&from)[2],
-                       const int (&to)[2]) {
+void resize_strided(Random& random, int threads, const Axis& y, const Axis& x, const int (&from)[2],
+                    const int (&to)[2]) {
+  constexpr bool linear = std::is_same_v<Axis, Interpolation>;
   const int64_t apart = between(random, 3, 9), backwards = between(random, 0, 1) ? -1 : 1;
   const int64_t channel = between(random, -1, 1), pixel = apart * backwards, row = apart * from[1];
   const int64_t bytes = row * from[0];
@@ -311,10 +356,12 @@ void resize_rows_first(Random& random, int threads, const Axis& y, const Axis& x
                       3 * to[1],
                       from[0],
                       from[1],
-                      STC_ROWS_FIRST,
+                      linear ? STC_LINEAR : STC_ROWS_FIRST,
                       {y.first.get(), y.weights.get(), to[0], y.taps},
                       {x.first.get(), x.weights.get(), to[1], x.taps}};
   require(stc_cpu_resize(&op, threads) == STC_OK, "resize: status");
+  add_to_digest(target.get(), int64_t{3} * to[0] * to[1]);
+  if (linear) return is_interpolated(op);
   for (int i = 0; i < 3 * to[0] * to[1]; ++i) {
     const int o = i / (3 * to[1]), p = i / 3 % to[1], c = i % 3;
     double sum = 0;
@@ -329,12 +376,14 @@ void resize_rows_first(Random& random, int threads, const Axis& y, const Axis& x
   }
 }
 
-void resize_rows_first(Random& random, int threads) {
+void resize_strided(Random& random, int threads) {
   const int to[2] = {between(random, 1, 20), between(random, 1, 40)};
   const int from[2] = {to[0] * between(random, 1, 5) + between(random, 0, 2), to[1] * between(random, 1, 5)};
-  resize_rows_first(random, threads, Area(from[0], to[0]), Area(from[1], to[1]), from, to);
+  resize_strided(random, threads, Area(from[0], to[0]), Area(from[1], to[1]), from, to);
   const Neighbours y(random, from[0], to[0]), x(random, from[1], to[1]);
-  resize_rows_first(random, threads, y, x, from, to);
+  resize_strided(random, threads, y, x, from, to);
+  const Interpolation rows(random, from[0], to[0]), columns(random, from[1], to[1]);
+  resize_strided(random, threads, rows, columns, from, to);
 }
 
 /// Grey in YUV is the average of luma; what is read beyond a plane's buffer is found by the sanitizer.
@@ -362,6 +411,7 @@ void resize_yuv(Random& random, int threads) {
                           {chroma_x.first.get(), chroma_x.weights.get(), to[1], 2},
                           {0, 1 << 13, 12000, 3000, 6000, 12000}};
   require(stc_cpu_resize_yuv(&op, threads) == STC_OK, "yuv: status");
+  add_to_digest(target.get(), int64_t{3} * to[0] * to[1]);
   for (int i = 0; i < 3 * to[0] * to[1]; ++i) {
     const int o = i / (3 * to[1]), p = i / 3 % to[1];
     double sum = 0;
@@ -394,6 +444,7 @@ void resize(Random& random, int threads) {
                       {y.first.get(), y.weights.get(), to[0], y.taps},
                       {x.first.get(), x.weights.get(), to[1], x.taps}};
   require(stc_cpu_resize(&op, threads) == STC_OK, "resize: status");
+  add_to_digest(target.get(), int64_t{3} * to[0] * to[1]);
   for (int i = 0; i < 3 * to[0] * to[1]; ++i) {
     const int row = i / (3 * to[1]), col = i / 3 % to[1], channel = i % 3;
     const double expected = y.mean(row, from[0], [&](int r) {
@@ -408,11 +459,11 @@ void everything(int seed, int threads) {
   mask_head(random, threads);
   frame_masks(random, threads);
   resize(random, threads);
-  resize_rows_first(random, threads);
+  resize_strided(random, threads);
   resize_yuv(random, threads);
 }
 
-/// Callers who share the pool, with a child that is forked in the middle and has to start its own.
+/// Callers who share the pool.
 void at_once() {
   everything(0, 3);  // the workers are there
   std::vector<std::thread> callers;
@@ -422,6 +473,11 @@ void at_once() {
     });
   }
   for (std::thread& caller : callers) caller.join();
+}
+
+/// A child that is forked while the pool has workers has to start its own.
+void forked() {
+  everything(0, 3);
   const pid_t child = fork();
   if (child == 0) {
     everything(1, 3);
@@ -441,9 +497,11 @@ int main(int arguments, char** argument) {
     for (int seed = 0; seed < (arguments > 2 ? std::atoi(argument[2]) : 400); ++seed) everything(seed, 1 + seed % 3);
   } else if (what == "threads") {
     at_once();
+  } else if (what == "fork") {
+    forked();
   } else {
-    std::fprintf(stderr, "usage: check sizes [COUNT] | threads\n");
+    std::fprintf(stderr, "usage: check sizes [COUNT] | threads | fork\n");
     return 2;
   }
-  std::printf("%s: %s\n", what.c_str(), stc_cpu_kernels());
+  std::printf("%s: %016llx %s\n", what.c_str(), static_cast<unsigned long long>(digest), stc_cpu_kernels());
 }

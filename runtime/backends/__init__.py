@@ -1,1 +1,1 @@
-"""What runs the graph: ONNX Runtime, a TensorRT engine, or a Triton server, behind one interface."""
+"""What runs the graph: ONNX Runtime, OpenVINO, a TensorRT engine, or a Triton server, behind one interface."""

@@ -12,7 +12,7 @@ from stc.runtime.machine.machine import Machine
 from stc.runtime.native.interface import Op
 from stc.runtime.native.mask_head import MaskHead
 
-ABI = 1  # STC_CUDA_ABI
+ABI = 2  # STC_CUDA_ABI
 _FIX = "with nvcc, in a checkout of stc: make plugin"
 
 

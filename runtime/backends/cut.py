@@ -1,4 +1,4 @@
-"""An ONNX file cut at its last node, the dynamic mask head, so that the native op does the rest."""
+"""An ONNX file without its last node, the dynamic mask head, so that the native op does the rest."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from typing import Any
 from numpy.typing import NDArray
 
 from stc.boundary import foreign
-from stc.errors import InputError
+from stc.errors import InputError, Missing
+from stc.runtime.backends import cut_graph
 from stc.runtime.backends.cuda_library import CudaLibrary
 from stc.runtime.bundle.contract import MASKS, TensorSpec
+from stc.runtime.bundle.cut_record import CutRecord
 from stc.runtime.bundle.passport import FIX
-from stc.runtime.mask_head_op import DOMAIN, OP, attributes
 from stc.runtime.native.library import Library
 from stc.runtime.native.mask_head import MaskHead
 
-INPUTS = 5  # of the op
+NOT_ASKED = Missing("not asked for")  # the native library, where nobody gives one
 
 
 @dataclass(frozen=True)
 class Cut:
     """The graph without the op.
 
-    `model` is the serialised rest, `tensors` are the op's five inputs in its order: outputs of the rest, those of them
-    in `internal` not of the contract. `masks` is what the whole graph's output of that name is.
+    `model` is the rest: serialised, or a file. `tensors` are the op's five inputs in its order: outputs of the rest,
+    those of them in `internal` not of the contract. `masks` is what the whole graph's output of that name is.
     """
 
-    model: bytes
+    model: bytes | Path
     library: Library | CudaLibrary
     head: MaskHead
     tensors: tuple[str, ...]
@@ -62,61 +63,62 @@ class Whole:
         return f"function body ({self.reason})"
 
 
-def cut(path: Path, library: Library | CudaLibrary) -> Cut | Whole:
+def cut(path: Path, library: Library | CudaLibrary, record: CutRecord | None = None) -> Cut | Whole:
     """Cut the graph of an ONNX file where the op makes the output `masks`; else say why not.
 
-    Raises InputError for a file, or one with weights of it, that the onnx package gives up on; what it merely cannot
-    parse is left to the engine.
+    record: of a file beside it that is the rest. Raises InputError for a file, or one with weights of it, that the onnx
+    package gives up on; what it merely cannot parse is left to the engine.
     """
+    if record is not None:
+        return _cut(path.with_name(record.file), library, record)
     try:
         import onnx
     except ImportError:
         return Whole("the onnx package is not installed; fix: pip install 'stc-trt[cpu]'")
     with foreign("the onnx package", path, FIX):
-        return _cut(path, library, onnx)
+        return _cut_now(path, library, onnx)
 
 
-def _cut(path: Path, library: Library | CudaLibrary, onnx: Any) -> Cut | Whole:
+def whole(path: Path) -> bytes | Path:
+    """A graph for an engine that takes no functions: that of an ONNX file with them expanded, or the file where it has
+    none.
+
+    Raises InputError as `cut`.
+    """
+    try:
+        import onnx
+        from onnx import inliner
+    except ImportError:
+        return path  # of the engine's errors the user can make something
+    with foreign("the onnx package", path, FIX):
+        model = onnx.load(path, load_external_data=False)
+        if not model.functions:
+            return path
+        onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
+        return bytes(inliner.inline_local_functions(model).SerializeToString())
+
+
+def _cut_now(path: Path, library: Library | CudaLibrary, onnx: Any) -> Cut | Whole:
     from google.protobuf.message import DecodeError
 
     try:
         model = onnx.load(path, load_external_data=False)
     except DecodeError as error:
         return Whole(f"the onnx package cannot read the file ({error})")
-    graph = model.graph
-    nodes = [node for node in graph.node if (node.domain, node.op_type) == (DOMAIN, OP)]
-    if len(nodes) != 1 or list(nodes[0].output) != [MASKS] or _used(graph, MASKS):
-        return Whole(f"the graph does not end in one {DOMAIN}::{OP}")
-    (node,) = nodes
+    record = cut_graph.without_head(model, path.name)
+    if isinstance(record, str):
+        return Whole(record)
+    # The engine gets bytes and no path: weights that are in files beside must come along.
+    onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
+    return _cut(model.SerializeToString(), library, record)
+
+
+def _cut(model: bytes | Path, library: Library | CudaLibrary, record: CutRecord) -> Cut | Whole:
     try:
-        head = MaskHead(**attributes(node))
-    except InputError as error:
+        head = MaskHead(**record.attributes)
+    except (InputError, TypeError) as error:
         return Whole(str(error))
     if not (library.supports(head) if isinstance(library, CudaLibrary) else head.supported(library)):
         return Whole(f"the native library has no kernel for {head}")
-    single, half, integer = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.INT32
-    masks = [value.type.tensor_type for value in graph.output if value.name == MASKS]
-    if len(masks) != 1 or masks[0].elem_type not in (single, half) or len(node.input) != INPUTS:
-        return Whole(f"the graph has no output {MASKS} of float32 or float16 that the op makes of {INPUTS} inputs")
-    types = (masks[0].elem_type, masks[0].elem_type, single, single, integer)
-    kept = [value for value in graph.output if value.name != MASKS]
-    present = {value.name for value in kept}
-    added = [
-        onnx.helper.make_tensor_value_info(name, kind, None)
-        for name, kind in zip(node.input, types, strict=True)
-        if name not in present
-    ]
-    dtype = "float32" if masks[0].elem_type == single else "float16"
-    spec = TensorSpec((dtype,), tuple(size.dim_value or None for size in masks[0].shape.dim))
-    tensors = tuple(node.input)
-    graph.node.remove(node)
-    del model.functions[:]
-    del graph.output[:]
-    graph.output.extend([*kept, *added])
-    # The engine gets bytes and no path: weights that are in files beside must come along.
-    onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
-    return Cut(model.SerializeToString(), library, head, tensors, frozenset(value.name for value in added), spec)
-
-
-def _used(graph: Any, name: str) -> bool:
-    return any(name in node.input for node in graph.node)
+    masks = TensorSpec((record.dtype,), record.shape)
+    return Cut(model, library, head, record.tensors, frozenset(record.internal), masks)

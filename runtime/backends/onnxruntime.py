@@ -19,13 +19,14 @@ from stc.boundary import foreign
 from stc.errors import DeviceError, IncompatibleError, InputError, Missing, MissingDependencyError
 from stc.runtime.backends import bound, cuda_library
 from stc.runtime.backends.cuda_library import CudaLibrary
-from stc.runtime.backends.cut import Cut, Whole, cut
+from stc.runtime.backends.cut import NOT_ASKED, Cut, Whole, cut
 from stc.runtime.backends.gpu_masks import GpuMasks
 from stc.runtime.backends.tensorrt.cuda import Cuda, import_cudart
 from stc.runtime.backends.tensorrt.readers import LEGACY
 from stc.runtime.bundle import contract
 from stc.runtime.bundle import passport as passports
 from stc.runtime.bundle.contract import TensorSpec
+from stc.runtime.bundle.cut_record import CutRecord
 from stc.runtime.bundle.passport import METADATA_KEY, Passport
 from stc.runtime.machine import device as devices
 from stc.runtime.machine import machine
@@ -37,7 +38,6 @@ from stc.runtime.stages import MASK_HEAD
 logger = logging.getLogger(__name__)
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-NOT_ASKED = Missing("not asked for")
 _DTYPES = {"float": "float32", "double": "float64"}  # ONNX Runtime's names that are not NumPy's
 
 
@@ -60,8 +60,11 @@ class OnnxRuntimeBackend:
         device: str = "cpu",
         threads: int | None = None,
         native: Library | Missing = NOT_ASKED,
+        cut_record: CutRecord | None = None,
     ) -> None:
         """Load `path` on `device` ("cpu", "cuda" or "cuda:N") with `threads` CPU threads (None: one per physical core).
+
+        cut_record: of the file beside it that holds the graph without the op; None: the onnx package makes that now.
 
         Raises MissingDependencyError without onnxruntime, IncompatibleError when ONNX Runtime cannot or does not use
         the device asked for, InputError for an unknown device, a bad thread count or a file that ONNX Runtime or the
@@ -75,10 +78,11 @@ class OnnxRuntimeBackend:
         self.provider = PROVIDERS[place.kind]
         self.tf32 = place.kind == "cuda" and os.environ.get("NVIDIA_TF32_OVERRIDE") != "0"
         self._cuda = _cuda(place)
-        rest = _cut(path, place, native, self._cuda)
+        rest = _cut(path, place, native, self._cuda, cut_record)
         self.mask_head = str(rest)
         self._cut = rest if isinstance(rest, Cut) else None
-        self._session, self._version = _load(path, self._cut.model if self._cut else str(path), place, threads)
+        model = self._cut.model if self._cut else path
+        self._session, self._version = _load(path, model, place, threads)
         with foreign("ONNX Runtime", path, passports.FIX):  # names may be no text, and types no tensors
             self.inputs = {arg.name: _spec(arg) for arg in self._session.get_inputs()}
             outputs = {arg.name: _spec(arg) for arg in self._session.get_outputs()}
@@ -142,10 +146,7 @@ class OnnxRuntimeBackend:
         with foreign("ONNX Runtime", self.path, passports.FIX):  # its metadata may be no text
             metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
         if METADATA_KEY not in metadata:
-            raise InputError(
-                f"{self.path}: no passport.json beside it and none in its metadata, so not a model of stc-export; "
-                "make one with: stc-export --ckpt FILE"
-            )
+            raise InputError(passports.ALONE.format(self.path))
         where = f"{self.path} (metadata {METADATA_KEY})"
         return passports.from_dict(passports.decoded(metadata[METADATA_KEY], where), where)
 
@@ -160,16 +161,18 @@ def _cuda(device: Device) -> Cuda | None:
         return None
 
 
-def _cut(path: Path, device: Device, native: Library | Missing, cuda: Cuda | None) -> Cut | Whole:
+def _cut(
+    path: Path, device: Device, native: Library | Missing, cuda: Cuda | None, record: CutRecord | None
+) -> Cut | Whole:
     if isinstance(native, Missing):
         return Whole(native.reason)
     if device.kind == "cpu":
-        return cut(path, native)
+        return cut(path, native, record)
     kernels = Missing("cuda-bindings is not installed") if cuda is None else cuda_library.find(machine.gather())
-    return Whole(kernels.reason) if isinstance(kernels, Missing) else cut(path, kernels)
+    return Whole(kernels.reason) if isinstance(kernels, Missing) else cut(path, kernels, record)
 
 
-def _load(path: Path, model: bytes | str, device: Device, threads: int | None) -> tuple[Any, str]:
+def _load(path: Path, model: bytes | Path, device: Device, threads: int | None) -> tuple[Any, str]:
     """ONNX Runtime's session and its version. `model` is what to load, `path` where it came from."""
     provider = PROVIDERS[device.kind]
     try:
@@ -197,7 +200,8 @@ def _load(path: Path, model: bytes | str, device: Device, threads: int | None) -
     # process to some of them.
     options.intra_op_num_threads = threads_to_ask_for(threads) or 0
     with foreign("ONNX Runtime", path, passports.FIX):
-        session = onnxruntime.InferenceSession(model, options, providers=asked)
+        given = model if isinstance(model, bytes) else str(model)
+        session = onnxruntime.InferenceSession(given, options, providers=asked)
     # Without this, a GPU that fails in a run makes ONNX Runtime go on with the CPU provider, and print it at most.
     session.disable_fallback()
     if (got := session.get_providers()[0]) != provider:

@@ -16,6 +16,7 @@ from stc.runtime.bundle.passport import FIX, Passport
 INPUT = "frames"
 COUNT = "num_detections"
 MASKS = "masks"
+OUTPUTS = (COUNT, "boxes", "scores", "labels", MASKS, "embeddings")
 MAX_BATCH = 1024  # pictures at once that a model may insist on
 FILL = {"labels": -1}  # what rows beyond the count hold; other outputs: 0
 

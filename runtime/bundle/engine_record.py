@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal
 
 from stc.errors import IncompatibleError, InputError
 from stc.runtime import schema
-from stc.runtime.machine.flavour import FLAVOURS, FlavourName
+from stc.runtime.machine.flavour import FlavourName
 
 ENGINE_FILE = "engine.plan"
 Route = Literal["library", "embed"]
 
-
-FIELDS: schema.Table = {
-    "flavour": schema.choice(*FLAVOURS),
-    "version": schema.text(100),
-    "targets": schema.items(schema.text(100), 0, 100),
-    "batch": schema.items(schema.integer(1, 1 << 16), 3, 3),
-    "sizes": schema.optional(schema.items(schema.items(schema.integer(1, 8192), 2, 2), 3, 3)),
-    "source": schema.file_name(),
-    "plugin": schema.optional(
-        schema.record(
-            {"route": schema.choice(*get_args(Route)), "file": schema.file_name(), "sha256": schema.sha256()},
-            required=("route", "file", "sha256"),
-        )
-    ),
-    "hardware_compatibility": schema.text(100),
-    "precision": schema.optional(schema.mapping(schema.anything())),
-    "file": schema.file_name(),
-}
-REQUIRED = ("flavour", "version", "targets", "batch", "source")
+Name = Annotated[str, schema.file_name()]
+Text = Annotated[str, schema.text(100)]
+Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -40,8 +24,12 @@ class PluginRecord:
     """
 
     route: Route
-    file: str  # libstc_tensorrt.so, or the PTX file that was embedded
-    sha256: str
+    file: Name  # libstc_tensorrt.so, or the PTX file that was embedded
+    sha256: Annotated[str, schema.sha256()]
+
+
+_PLUGIN = schema.record(schema.table(PluginRecord), required=("route", "file", "sha256"))
+_SIZES = schema.items(schema.items(schema.integer(1, 8192), 2, 2), 3, 3)
 
 
 @dataclass(frozen=True)
@@ -57,18 +45,22 @@ class EngineRecord:
     """
 
     flavour: FlavourName
-    version: str
-    targets: tuple[str, ...]
-    batch: tuple[int, int, int]
-    source: str
-    plugin: PluginRecord | None = None  # None: the op's function body
-    sizes: tuple[tuple[int, int], tuple[int, int], tuple[int, int]] | None = None
-    hardware_compatibility: str = "none"
-    precision: dict[str, Any] | None = None
-    file: str = ENGINE_FILE
+    version: Text
+    targets: Annotated[tuple[str, ...], schema.items(schema.text(100), 0, 100)]
+    batch: Annotated[tuple[int, int, int], schema.items(schema.integer(1, 1 << 16), 3, 3)]
+    source: Name
+    plugin: Annotated[PluginRecord, _PLUGIN] | None = None  # None: the op's function body
+    sizes: Annotated[tuple[Size, Size, Size], _SIZES] | None = None
+    hardware_compatibility: Text = "none"
+    precision: Annotated[dict[str, Any], schema.mapping(schema.anything())] | None = None
+    file: Name = ENGINE_FILE
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+FIELDS = schema.table(EngineRecord)
+REQUIRED = ("flavour", "version", "targets", "batch", "source")
 
 
 def from_dict(values: dict[str, Any], where: str) -> EngineRecord:
@@ -81,10 +73,9 @@ def from_dict(values: dict[str, Any], where: str) -> EngineRecord:
             f"{where}: its engine record cannot be used ({schema.sentence(wrong)}); "
             "rebuild with: stc-export --onnx FILE"
         )
-    known = {field.name for field in fields(EngineRecord)}
-    fixed: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    fixed = schema.known(EngineRecord, values)
     try:
-        if unknown := sorted(set(fixed) - known):
+        if unknown := sorted(values.keys() - fixed.keys()):
             raise TypeError(f"unknown fields {', '.join(unknown)}")
         if (plugin := fixed.get("plugin")) is not None:
             fixed["plugin"] = PluginRecord(**plugin)

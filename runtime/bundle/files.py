@@ -8,28 +8,36 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stc.errors import IncompatibleError, InputError, StcError
-from stc.runtime.bundle import engine_check, engine_record, passport
+from stc.runtime.bundle import cut_record, engine_check, engine_record, engines, passport
+from stc.runtime.bundle.cut_record import CutRecord
 from stc.runtime.bundle.engine_record import ENGINE_FILE, EngineRecord
 from stc.runtime.bundle.passport import MODEL_FILE, Passport
 from stc.runtime.machine import device as devices
 from stc.runtime.machine import machine
 from stc.runtime.machine.device import FIRST_GPU, Device
+from stc.runtime.machine.engine_names import EngineName
 from stc.runtime.machine.flavour import FLAVOURS, FlavourName
 from stc.runtime.machine.machine import Machine
 from stc.runtime.machine.plugin import Plugin
 
 logger = logging.getLogger(__name__)
 
+# What names tell before anything is read. Of checkpoints the content tells the form, see stc.model.checkpoint.reading.
 PLAN_SUFFIXES = {".plan", ".engine"}
+CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".pkl", ".tar")
 
 
 @dataclass(frozen=True)
 class OnnxFile:
-    """`passport` is None for a file that stands alone: then it is in the file's metadata."""
+    """`passport` is None for a file that stands alone: then it is in the file's metadata. `cut` is of the file beside
+    it that holds the graph without the mask head; None where there is none.
+    """
 
     path: Path
     device: Device
     passport: Passport | None
+    engine: EngineName = "onnxruntime"
+    cut: CutRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -57,31 +65,36 @@ def read_with(model: str | Path) -> list[str]:
     return itself + [str(folder / name) for name in (passport.FILE_NAME, *listed)]
 
 
-def find(model: Path, device: str | None = None, *, trust: bool = False) -> OnnxFile | EngineFile:
-    """What `model` (a bundle, a plan in one, or an ONNX file) stands for on `device`.
+def find(
+    model: Path, device: str | None = None, *, engine: EngineName | None = None, trust: bool = False
+) -> OnnxFile | EngineFile:
+    """What `model` (a bundle, a plan in one, or an ONNX file) stands for on `device`, and which `engine` runs it.
 
-    A bundle gives its model.onnx; on a GPU its engine.plan, or where it has none its float16 file, where that was asked
-    for when it was made. `trust` lets a plan through that its
+    A bundle gives what `engines.choose` says, mostly its model.onnx; on a GPU of NVIDIA's its engine.plan, or where it
+    has none its float16 file, where that was asked for when it was made. `trust` lets a plan through that its
     passport does not list or that was altered, and another plugin library than the engine was built with; a warning
     says what is then not known.
 
     Raises InputError or IncompatibleError as `Session` says.
     """
     asked = None if device is None else devices.parse(device)
+    engines.of_device(asked or Device("cpu"), engine)
     if not model.exists():
         raise InputError(f"{model}: no such model; make one with: stc-export --ckpt FILE")
     path = model
     if model.is_dir():
-        path = model / (_of_gpu(model) if asked is not None and asked.kind == "cuda" else MODEL_FILE)
+        path = model / (_of_gpu(model) if asked is not None and asked.kind == "cuda" else _of_cpu(model, asked, engine))
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: no regular file; give a bundle of stc-export, its {ENGINE_FILE} or a .onnx file")
     if path.suffix in PLAN_SUFFIXES:
+        if engine is not None and not model.is_dir():
+            raise InputError(f"{path}: TensorRT runs it, not {engine}; leave out the engine, or give {MODEL_FILE}")
         return _engine(path, asked or FIRST_GPU, trust)
     if path.suffix != ".onnx":
         raise InputError(f"{path}: not a model; give a bundle of stc-export, its {ENGINE_FILE} or a .onnx file")
     if not (path.parent / passport.FILE_NAME).is_file():
         if not model.is_dir():
-            return _onnx(path, asked, None)
+            return _onnx(path, asked, engine, None)
         if path.is_file():
             raise InputError(
                 f"{model}: no {passport.FILE_NAME}, so not a bundle; its {MODEL_FILE} runs alone where stc-export made "
@@ -89,7 +102,7 @@ def find(model: Path, device: str | None = None, *, trust: bool = False) -> Onnx
             )
     beside = passport.read(path.parent)
     passport.verify_file(beside, path)
-    return _onnx(path, asked, beside)
+    return _onnx(path, asked, engine, beside)
 
 
 def precision(known: Passport, path: Path) -> str:
@@ -102,20 +115,45 @@ def precision(known: Passport, path: Path) -> str:
     return str(known.precision.get("files", {}).get(name, "fp32"))
 
 
+def of_precision(known: Passport, precision: str) -> str | None:
+    """The ONNX file of a bundle that is of that precision; None where it was not asked for."""
+    return next((name for name, kind in known.precision.get("files", {}).items() if kind == precision), None)
+
+
 def _of_gpu(folder: Path) -> str:
     if (folder / ENGINE_FILE).is_file():
         return ENGINE_FILE
     if not (folder / passport.FILE_NAME).is_file():
         return MODEL_FILE
-    kinds = passport.read(folder).precision.get("files", {})
-    half = (name for name, kind in kinds.items() if kind == "fp16" and (folder / name).is_file())
-    return next(half, MODEL_FILE)
+    half = of_precision(passport.read(folder), "fp16")
+    return half if half is not None and (folder / half).is_file() else MODEL_FILE
 
 
-def _onnx(path: Path, device: Device | None, beside: Passport | None) -> OnnxFile:
-    if device is not None and device.kind == "cuda":
-        engine_check.check_gpu(machine.gather(), device)
-    return OnnxFile(path, device or Device("cpu"), beside)
+def _of_cpu(folder: Path, device: Device | None, engine: EngineName | None) -> str:
+    if not (folder / passport.FILE_NAME).is_file():
+        return MODEL_FILE
+    return engines.choose(passport.read(folder), device or Device("cpu"), engine, engines.here())[1]
+
+
+def _onnx(path: Path, device: Device | None, engine: EngineName | None, beside: Passport | None) -> OnnxFile:
+    place = device or Device("cpu")
+    if place.kind == "cuda":
+        engine_check.check_gpu(machine.gather(), place)
+    kind = "fp32" if beside is None else precision(beside, path)
+    passed = beside is not None and engines.verified(beside, path.name, "openvino")
+    chosen = engines.of_file(kind, place, engine, passed)
+    return OnnxFile(path, place, beside, chosen, None if beside is None else _cut(path, beside))
+
+
+def _cut(path: Path, beside: Passport) -> CutRecord | None:
+    """Verified. A bundle of an older version has none, and a copy without that file works as one of those."""
+    if path.name not in beside.cuts:
+        return None
+    record = cut_record.from_dict(beside.cuts[path.name])
+    if not (place := path.with_name(record.file)).is_file():
+        return None
+    passport.verify_file(beside, place)
+    return record
 
 
 def _engine(path: Path, device: Device, trust: bool) -> EngineFile:

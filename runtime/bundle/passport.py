@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from stc.boundary import reason
 from stc.errors import IncompatibleError, InputError
 from stc.files import sha256, write_text
 from stc.runtime import schema
-from stc.runtime.bundle import engine_record
-from stc.runtime.letterbox import RESIZE_RULES, Letterbox
+from stc.runtime.bundle import cut_record, engine_record
+from stc.runtime.letterbox import RESIZE_RULES, Letterbox, sizes_in_words
 from stc.runtime.tracking import config as tracker_config
 
 SCHEMA = 1
@@ -22,49 +22,33 @@ MODEL_FILE = "model.onnx"  # fp32: what a CPU runs, and the reference of all oth
 METADATA_KEY = "stc.passport"  # of the ONNX file
 MAX_BYTES = 16 << 20
 FIX = "re-export with: stc-export --ckpt FILE"
+ALONE = (
+    "{}: no passport.json beside it and none in its metadata, so not a model of stc-export; "
+    "make one with: stc-export --ckpt FILE"
+)
 
-# What a passport from a file must be before anything uses it. Sizes are bounded so that a frame and a memory of tracks
-# are; what only reports show may be anything.
-_PIXELS = schema.integer(1, 8192)
+# What the fields of a passport from a file must be before anything uses it. Sizes are bounded so that a frame and a
+# memory of tracks are; what only reports show may be anything.
 _WORDS = schema.text(1000)
-FIELDS: schema.Table = {
-    "name": schema.file_name(),
-    "classes": schema.items(_WORDS, 1, 10_000),
-    "input_size": schema.items(_PIXELS, 2, 2),
-    "shortest_edge": schema.optional(schema.items(_PIXELS, 2, 2)),
-    "divisor": schema.integer(1, 1024),
-    "padded_size": schema.items(_PIXELS, 2, 2),
-    "resize": schema.choice(*RESIZE_RULES),
-    "border": schema.items(schema.integer(0, 255), 3, 3),
-    "max_detections": schema.integer(1, 100_000),
-    "embedding_dim": schema.integer(0, 4096),
-    "mask_stride": schema.integer(1, 1024),
-    "score_threshold": schema.number(0, 1),
-    "nms_threshold": schema.number(0, 1),
-    "threshold_bound": schema.optional(schema.number(0, 1)),
-    "head_norm": schema.choice("", "group", "batch"),
-    "tracker": schema.record(tracker_config.FIELDS),
-    "precision": schema.record(
-        {"type": _WORDS, "fp32_islands": schema.mapping(_WORDS), "files": schema.mapping(_WORDS)},
-        required=("fp32_islands",),
-        or_empty=True,
-    ),
-    "checkpoint": schema.record(
-        {
-            **dict.fromkeys(("file", "sha256", "layout", "decode_rule"), _WORDS),
-            **dict.fromkeys(("assumed", "read"), schema.mapping(_WORDS)),
-        },
-        required=("file", "sha256", "layout", "assumed"),
-        or_empty=True,
-    ),
-    "model": schema.mapping(schema.anything()),  # stc.model.config reads it
-    "op": schema.mapping(schema.anything()),
-    "engine": schema.optional(schema.record(engine_record.FIELDS, engine_record.REQUIRED)),
-    "tools": schema.mapping(_WORDS),
-    "agreement": schema.mapping(schema.record({"verdict": _WORDS})),
-    "flags": schema.record({"batch": schema.optional(schema.items(schema.integer(1, 1 << 16), 3, 3))}),
-    "files": schema.mapping(schema.sha256()),
-}
+_ANYTHING = schema.mapping(schema.anything())
+Pixels = Annotated[tuple[int, int], schema.items(schema.integer(1, 8192), 2, 2)]
+Share = Annotated[float, schema.number(0, 1)]
+Values = dict[str, Any]
+_PRECISION = schema.record(
+    {"type": _WORDS, "fp32_islands": schema.mapping(_WORDS), "files": schema.mapping(_WORDS)},
+    required=("fp32_islands",),
+    or_empty=True,
+)
+_CHECKPOINT = schema.record(
+    {
+        **dict.fromkeys(("file", "sha256", "layout", "decode_rule"), _WORDS),
+        **dict.fromkeys(("assumed", "read"), schema.mapping(_WORDS)),
+    },
+    required=("file", "sha256", "layout", "assumed"),
+    or_empty=True,
+)
+_ENGINE = schema.record(engine_record.FIELDS, engine_record.REQUIRED)
+_FLAGS = schema.record({"batch": schema.optional(schema.items(schema.integer(1, 1 << 16), 3, 3))})
 
 
 @dataclass(frozen=True)
@@ -74,32 +58,43 @@ class Passport:
     Sizes are (H, W) pixels, colours BGR in 0..255, thresholds on the score 0..1 that a `Result` shows.
     """
 
-    name: str
-    classes: tuple[str, ...]
-    input_size: tuple[int, int]  # with `shortest_edge` only that of frames of this shape
-    padded_size: tuple[int, int]  # of the input inside the graph
-    resize: str  # one of RESIZE_RULES
-    border: tuple[int, int, int]
-    max_detections: int
-    embedding_dim: int  # 0: no tracking head, ids come from IoU and class cues
-    mask_stride: int
-    score_threshold: float  # the least score that the graph gives; a session can only raise it
-    nms_threshold: float
+    name: Annotated[str, schema.file_name()]
+    classes: Annotated[tuple[str, ...], schema.items(_WORDS, 1, 10_000)]
+    input_size: Pixels  # with `shortest_edge` only that of frames of this shape
+    padded_size: Pixels  # of the input inside the graph
+    resize: Annotated[str, schema.choice(*RESIZE_RULES)]
+    border: Annotated[tuple[int, int, int], schema.items(schema.integer(0, 255), 3, 3)]
+    max_detections: Annotated[int, schema.integer(1, 100_000)]
+    embedding_dim: Annotated[int, schema.integer(0, 4096)]  # 0: no tracking head, ids come from IoU and class cues
+    mask_stride: Annotated[int, schema.integer(1, 1024)]
+    score_threshold: Share  # the least score that the graph gives; a session can only raise it
+    nms_threshold: Share
     # (shorter side, most for the longer): the graph takes any size, and each frame keeps its shape. None: letterboxed.
-    shortest_edge: tuple[int, int] | None = None
-    divisor: int = 32  # the graph pads to sides of multiples of it
-    threshold_bound: float | None = None  # highest score that the graph's own threshold decides about; None: the least
-    head_norm: str = ""  # "group": it averages over the letterbox border too; "batch"; "": exported before it was noted
-    tracker: dict[str, Any] = field(default_factory=dict)  # fields of stc.runtime.tracking.config.TrackerConfig
-    precision: dict[str, Any] = field(default_factory=dict)  # its type, why which islands are fp32, each file's type
-    checkpoint: dict[str, Any] = field(default_factory=dict)  # file name, sha256, layout, what was assumed and read
-    model: dict[str, Any] = field(default_factory=dict)  # stc.model.config.ModelConfig
-    op: dict[str, Any] = field(default_factory=dict)  # name and version
-    engine: dict[str, Any] | None = None  # TensorRT flavour, version, targets; None: no engine was built
-    tools: dict[str, str] = field(default_factory=dict)  # versions of what made the files
-    agreement: dict[str, Any] = field(default_factory=dict)  # per file: agreement with PyTorch fp32
-    flags: dict[str, Any] = field(default_factory=dict)  # how the export was called
-    files: dict[str, str] = field(default_factory=dict)  # model file name -> sha256
+    shortest_edge: Pixels | None = None
+    divisor: Annotated[int, schema.integer(1, 1024)] = 32  # the graph pads to sides of multiples of it
+    threshold_bound: Share | None = None  # highest score that the graph's own threshold decides about; None: the least
+    # "group": it averages over the letterbox border too; "batch"; "": exported before it was noted
+    head_norm: Annotated[str, schema.choice("", "group", "batch")] = ""
+    # Fields of stc.runtime.tracking.config.TrackerConfig.
+    tracker: Annotated[Values, schema.record(tracker_config.FIELDS)] = field(default_factory=dict)
+    # Its type, why which islands are fp32, each file's type.
+    precision: Annotated[Values, _PRECISION] = field(default_factory=dict)
+    # File name, sha256, layout, what was assumed and read.
+    checkpoint: Annotated[Values, _CHECKPOINT] = field(default_factory=dict)
+    model: Annotated[Values, _ANYTHING] = field(default_factory=dict)  # stc.model.config.ModelConfig reads it
+    op: Annotated[Values, _ANYTHING] = field(default_factory=dict)  # name and version
+    engine: Annotated[Values, _ENGINE] | None = None  # TensorRT flavour, version, targets; None: no engine was built
+    # Versions of what made the files.
+    tools: Annotated[dict[str, str], schema.mapping(_WORDS)] = field(default_factory=dict)
+    # Per file: agreement with PyTorch fp32.
+    agreement: Annotated[Values, schema.mapping(schema.record({"verdict": _WORDS}))] = field(default_factory=dict)
+    flags: Annotated[Values, _FLAGS] = field(default_factory=dict)  # how the export was called
+    # Model file name -> CutRecord of its graph without the mask head.
+    cuts: Annotated[Values, schema.mapping(schema.record(cut_record.FIELDS, cut_record.REQUIRED))] = field(
+        default_factory=dict
+    )
+    # Model file name -> sha256.
+    files: Annotated[dict[str, str], schema.mapping(schema.sha256())] = field(default_factory=dict)
     schema: int = SCHEMA
 
     @property
@@ -121,14 +116,13 @@ class Passport:
     @property
     def sizes_in_words(self) -> str:
         """What becomes of frames."""
-        if self.shortest_edge is None:
-            return "{}x{}".format(*self.input_size)
-        return "any shape: shorter side {}, longer at most {}".format(*self.shortest_edge)
+        words = sizes_in_words(self.input_size, self.shortest_edge)
+        return words if self.shortest_edge is None else f"any shape: {words}"
 
     def metadata(self) -> dict[str, Any]:
-        """What the ONNX metadata holds: everything but the engine made of that file, and the files' hashes."""
+        """What the ONNX metadata holds: everything but what was made of that file, and the files' hashes."""
         values = asdict(self)
-        del values["engine"], values["files"]
+        del values["engine"], values["cuts"], values["files"]
         return values
 
     def to_json(self) -> str:
@@ -138,6 +132,9 @@ class Passport:
 
     def write(self, folder: Path) -> None:
         write_text(folder / FILE_NAME, self.to_json() + "\n")
+
+
+FIELDS = schema.table(Passport)
 
 
 def from_dict(values: dict[str, Any], where: str) -> Passport:
@@ -152,10 +149,8 @@ def from_dict(values: dict[str, Any], where: str) -> Passport:
         )
     if wrong := schema.problems(values, FIELDS) or _contradictions(values):
         raise IncompatibleError(f"{where}: a passport that cannot be used ({schema.sentence(wrong)}); {FIX}")
-    known = {f.name for f in fields(Passport)}
-    fixed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
     try:
-        return Passport(**fixed)
+        return Passport(**schema.known(Passport, values))
     except TypeError as error:
         raise InputError(f"{where}: not a complete passport ({error}); {FIX}") from error
 

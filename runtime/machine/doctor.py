@@ -87,6 +87,7 @@ def examine(importer: Importer = import_apart) -> Diagnosis:
         lambda: plugin(here),
         native_library,
         lambda: onnxruntime(here, installed_of("onnxruntime", "onnxruntime-gpu"), importer),
+        lambda: openvino(installed_of("openvino").get("openvino"), importer),
         lambda: opencv(opencvs(), importer),
         lambda: package("PyAV", "av", "av.__version__", "pip install --force-reinstall av", importer),
         lambda: package("Pillow", "PIL", "PIL.__version__", "pip install --force-reinstall Pillow", importer),
@@ -112,7 +113,7 @@ def _engines(findings: Sequence[Finding]) -> list[str]:
     ok = {finding.name for finding in findings if finding.status == "ok"}
     gpu_ready = {"NVIDIA driver", "GPU", "cuda-bindings"} <= ok
     engines = [name for name in (flavour.title for flavour in FLAVOURS.values()) if gpu_ready and name in ok]
-    return engines + (["ONNX Runtime"] if "ONNX Runtime" in ok else [])
+    return engines + [name for name in ("ONNX Runtime", "OpenVINO") if name in ok]
 
 
 def driver(here: Machine) -> Finding:
@@ -216,6 +217,19 @@ def onnxruntime(here: Machine, packages: dict[str, str], importer: Importer) -> 
     # The list is what was compiled in; whether CUDA loads shows only when a session asks for it.
     providers = ", ".join(name.removesuffix("ExecutionProvider") for name in imported.value)
     return Finding(name, "ok", f"{listed}, providers compiled in: {providers}")
+
+
+def openvino(version: str | None, importer: Importer) -> Finding:
+    name, install = "OpenVINO", "pip install 'stc-trt[openvino]'"
+    if version is None:
+        return Finding(name, "missing", "not installed; a CPU with bfloat16 or int8 is faster with it", install)
+    core = "stc.runtime.machine.openvino"
+    imported = importer(core, f"[{core}.devices(), {core}.capabilities()]")
+    if imported.error:
+        fix = "pip install --force-reinstall openvino"
+        return Finding(name, "broken", f"{version}, does not load: {imported.error}", fix)
+    devices, computes = imported.value
+    return Finding(name, "ok", f"{version}, finds {', '.join(devices)}; the CPU computes {', '.join(computes)}")
 
 
 # Those with windows and more modules first: where two have overwritten each other, it is the one to keep.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -40,14 +41,7 @@ class NumpyComposer:
 
     def rle(self, probabilities: NDArray[Any]) -> tuple[list[str], NDArray[np.int64]]:
         """COCO's compressed counts and the areas, int64 (n,), in pixels."""
-        height, width = self._size
-        texts, areas = [], np.zeros(len(probabilities), np.int64)
-        for index, runs in enumerate(self._runs(probabilities)):
-            edges = np.concatenate(([0], runs.ravel(), [height * width]))
-            counts = np.diff(edges[:-1] if edges[-1] == edges[-2] else edges)
-            texts.append(runs_to_rle(counts, (height, width))["counts"].decode())
-            areas[index] = (runs[:, 1] - runs[:, 0]).sum()
-        return texts, areas
+        return encoded(self._runs(probabilities), self._size)
 
     @property
     def _size(self) -> tuple[int, int]:
@@ -71,26 +65,11 @@ class NumpyComposer:
     def _runs(self, probabilities: NDArray[Any]) -> list[NDArray[np.int64]]:
         """Per object (m, 2): [start, stop) of each run of mask pixels, counted down the columns of the frame."""
         return [
-            np.empty((0, 2), np.int64) if window is None else self._column_runs(cells, window)
+            np.empty((0, 2), np.int64)
+            if window is None
+            else column_runs(self._columns(cells, window), (window.y.start, window.x.start), len(self.y))
             for cells, window in zip(probabilities, self._windows(probabilities), strict=True)
         ]
-
-    def _column_runs(self, cells: NDArray[Any], window: _Window) -> NDArray[np.int64]:
-        height = window.y.stop - window.y.start
-        columns = self._columns(cells, window)
-        # A pixel of background above each column, and one at the very end, makes every run start and stop inside.
-        flat = np.zeros(len(columns) * (height + 1) + 1, np.bool_)
-        flat[:-1].reshape(-1, height + 1)[:, 1:] = columns
-        edges = np.flatnonzero(flat[1:] != flat[:-1])
-        ends = np.stack((edges[0::2] + 1, edges[1::2]), axis=1)  # first and last pixel of each run
-        column, row = np.divmod(ends, height + 1)
-        runs: NDArray[np.int64] = (column + window.x.start) * len(self.y) + row - 1 + window.y.start
-        runs[:, 1] += 1
-        # A run that leaves the frame's bottom and one that starts at the next column's top are one in COCO's order.
-        joined = np.flatnonzero(runs[1:, 0] == runs[:-1, 1])
-        if not len(joined):
-            return runs
-        return np.delete(runs.ravel(), np.concatenate((2 * joined + 1, 2 * joined + 2))).reshape(-1, 2)
 
     def _columns(self, cells: NDArray[Any], window: _Window) -> NDArray[np.bool_]:
         """The window's pixels, transposed: bool (w, h), so that a column of the frame is contiguous, as COCO counts.
@@ -109,6 +88,38 @@ class NumpyComposer:
             values = self.x.weights[piece, read] @ half[:, _within(read, band)].T
             np.greater(values, MASK_THRESHOLD, out=columns[_within(piece, window.x)])
         return columns
+
+
+def column_runs(columns: NDArray[np.bool_], corner: tuple[int, int], rows: int) -> NDArray[np.int64]:
+    """(m, 2): [start, stop) of each run of mask pixels, counted down the columns of a frame of `rows` rows.
+
+    columns: the pixels of a window, transposed, bool (w, h); corner: its (y, x) in the frame. All others are 0.
+    """
+    height = columns.shape[1]
+    # A pixel of background above each column, and one at the very end, makes every run start and stop inside.
+    flat = np.zeros(len(columns) * (height + 1) + 1, np.bool_)
+    flat[:-1].reshape(-1, height + 1)[:, 1:] = columns
+    edges = np.flatnonzero(flat[1:] != flat[:-1])
+    ends = np.stack((edges[0::2] + 1, edges[1::2]), axis=1)  # first and last pixel of each run
+    column, row = np.divmod(ends, height + 1)
+    runs: NDArray[np.int64] = (column + corner[1]) * rows + row - 1 + corner[0]
+    runs[:, 1] += 1
+    # A run that leaves the frame's bottom and one that starts at the next column's top are one in COCO's order.
+    joined = np.flatnonzero(runs[1:, 0] == runs[:-1, 1])
+    if not len(joined):
+        return runs
+    return np.delete(runs.ravel(), np.concatenate((2 * joined + 1, 2 * joined + 2))).reshape(-1, 2)
+
+
+def encoded(masks: Sequence[NDArray[np.int64]], size: tuple[int, int]) -> tuple[list[str], NDArray[np.int64]]:
+    """COCO's compressed counts and the areas, int64 (n,), of masks of `size` (H, W) given as `column_runs`."""
+    texts, areas = [], np.zeros(len(masks), np.int64)
+    for index, runs in enumerate(masks):
+        edges = np.concatenate(([0], runs.ravel(), [size[0] * size[1]]))
+        counts = np.diff(edges[:-1] if edges[-1] == edges[-2] else edges)
+        texts.append(runs_to_rle(counts, size)["counts"].decode())
+        areas[index] = (runs[:, 1] - runs[:, 0]).sum()
+    return texts, areas
 
 
 def packed(pixels: NDArray[np.bool_]) -> NDArray[np.uint32]:

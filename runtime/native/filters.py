@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FRACTION = 22  # bits of a weight, as in Pillow
+LINEAR_BITS = 11  # of which OpenCV's linear interpolation uses so many
 
 Axis = tuple[NDArray[np.int32], NDArray[np.int32]]
 
@@ -64,11 +65,33 @@ def area(source: int, target: int) -> Axis:
 
 @lru_cache(maxsize=16)
 def linear(source: int, target: int) -> Axis:
-    """Between the two source pixels nearest to the target pixel's centre; the edge's own beyond the last: OpenCV's
-    INTER_LINEAR.
+    """Between the two source pixels nearest to the target pixel's centre; the edge's own beyond the last: for planes of
+    YUV, which no one else resizes so.
     """
     position = np.clip((np.arange(target) + 0.5) * (source / target) - 0.5, 0, source - 1)
     return _between(np.floor(position), position - np.floor(position))
+
+
+def interpolation(source: tuple[int, int], target: tuple[int, int]) -> tuple[Axis, Axis]:
+    """Both axes of OpenCV's INTER_LINEAR, y and x, to the bit: for STC_LINEAR, which takes a `first` of -1."""
+    (y, new_y), (x, new_x) = zip(source, target, strict=True)
+    return _interpolated(y, new_y, at_edges=False), _interpolated(x, new_x, at_edges=True)
+
+
+@lru_cache(maxsize=16)
+def _interpolated(source: int, target: int, *, at_edges: bool) -> Axis:
+    """Where OpenCV reads, in float32 as it computes them, and its weights of 11 bits. at_edges: a target pixel beyond
+    the outermost centres is the edge's alone, as OpenCV has it along x; along y it blends the edge with itself, which
+    rounding makes another thing.
+    """
+    position = ((np.arange(target) + 0.5) * (1 / (target / source)) - 0.5).astype(np.float32)
+    first = np.floor(position)
+    share = position - first
+    if at_edges:
+        share = np.where((first < 0) | (first >= source - 1), np.float32(0), share)
+        first = first.clip(0, source - 1)
+    weights = np.rint(np.stack((1 - share, share), axis=1) * np.float32(2**LINEAR_BITS)).astype(np.int32)
+    return first.astype(np.int32), weights << (FRACTION - LINEAR_BITS)
 
 
 @lru_cache(maxsize=16)
@@ -102,6 +125,19 @@ def halved(axis: Axis) -> Axis:
     merged = np.zeros((len(first), weights.shape[1] // 2 + 1), np.int32)
     np.add.at(merged, (np.arange(len(first))[:, None], pixel), weights)
     return first // 2, merged
+
+
+def shortened(axis: Axis, most_bits: int) -> tuple[NDArray[np.int16], int]:
+    """The weights in 16 bits, int16 (taps, target), and of how many of them are the fraction: as many as fit, at most
+    `most_bits`. As the CPU library uses those of STC_ROWS_FIRST: at most 22 bits along y, 16 along x.
+    """
+    weights = axis[1].astype(np.int64)
+    greatest, bits = max(1, int(weights.max())), most_bits
+    while (greatest << bits >> FRACTION) + 1 > np.iinfo(np.int16).max:
+        bits -= 1
+    # The sums are rounded and not the weights, so that rounding adds up to nothing.
+    sums = np.cumsum(weights, axis=1) + (1 << (FRACTION - bits) >> 1) >> FRACTION - bits
+    return np.ascontiguousarray(np.diff(sums, axis=1, prepend=0).T.astype(np.int16)), bits
 
 
 def _between(first: NDArray[np.float64], share: NDArray[np.float64]) -> Axis:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 from ctypes import POINTER, c_char_p, c_int32, c_int64, c_void_p
 
-ABI = 5  # STC_CPU_ABI
+ABI = 6  # STC_CPU_ABI
 
 
 class Op(ctypes.Structure):

@@ -31,7 +31,7 @@ STORAGE = {np.dtype(np.float32): 0, np.dtype(np.float16): 1}
 class Library:
     """The loaded library, and how many threads a call may use (the calling one included).
 
-    `kernels` is "avx512", "avx2" or "portable": the best that this machine can run. The environment variable
+    `kernels` is "avx512", "avx2", "neon" or "portable": the best that this machine can run. The environment variable
     STC_CPU=avx2 or STC_CPU=portable, set before the first use, rules out the ones before it.
     """
 

@@ -1,8 +1,9 @@
 """Resizing by the native library.
 
 "pil-bilinear" is Pillow's BILINEAR to the bit, columns first, then rows: Pillow's order up to version 12. Version 13
-takes the other one for some pictures that change their shape; the two differ by at most one grey level. "area" and
-"linear" are OpenCV's INTER_AREA and INTER_LINEAR within one grey level: rounded once, where OpenCV rounds weights.
+takes the other one for some pictures that change their shape; the two differ by at most one grey level. "linear" is
+OpenCV's INTER_LINEAR to the bit, as its packages for x86-64 compute it (4.8 and 5.0 were compared; on other machines
+OpenCV may use vendors' code). "area" is its INTER_AREA within one grey level, which OpenCV computes in float32.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from stc.runtime.native.interface import Plane, Resize, ResizeAxis, ResizeYuv, Y
 from stc.runtime.native.library import FAILURES, Library
 from stc.runtime.yuv import YuvFrame
 
-COLUMNS_FIRST, ROWS_FIRST = 0, 1  # STC_COLUMNS_FIRST, STC_ROWS_FIRST
+COLUMNS_FIRST, ROWS_FIRST, LINEAR = 0, 1, 2  # STC_COLUMNS_FIRST, STC_ROWS_FIRST, STC_LINEAR
 COLOUR_BITS = 13  # of the factors of stc_yuv_colours
 
 
@@ -29,18 +30,29 @@ def resize(library: Library, picture: NDArray[np.uint8], target: NDArray[np.uint
     (H, W, 3))` a grey picture. Rows of `target` may lie apart, as those of a larger picture do. Raises InputError when
     the library refuses, which it does not for arrays like these.
     """
-    axes = filters.axes(rule, picture.shape[:2], target.shape[:2])
+    order, axes = _order(rule, picture.shape[:2], target.shape[:2])
     op = Resize(
         picture.ctypes.data,
         target.ctypes.data,
         *picture.strides,
         _pitch(target),
         *picture.shape[:2],
-        COLUMNS_FIRST if rule == "pil-bilinear" else ROWS_FIRST,
+        order,
         *map(_axis, axes),
     )
     if status := library.handle.stc_cpu_resize(ctypes.byref(op), library.threads):
         raise InputError(f"picture {picture.shape} to {target.shape}: {FAILURES[status]}")
+
+
+def _order(
+    rule: str, source: tuple[int, int], target: tuple[int, int]
+) -> tuple[int, tuple[filters.Axis, filters.Axis]]:
+    """In which order a rule computes, and its axes."""
+    if rule == "linear":
+        if all(old == 2 * new for old, new in zip(source, target, strict=True)):
+            return ROWS_FIRST, filters.axes("area", source, target)  # OpenCV averages such pictures, exactly
+        return LINEAR, filters.interpolation(source, target)
+    return COLUMNS_FIRST if rule == "pil-bilinear" else ROWS_FIRST, filters.axes(rule, source, target)
 
 
 def resize_yuv(library: Library, frame: YuvFrame, target: NDArray[np.uint8], rule: str) -> None:

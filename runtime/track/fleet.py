@@ -23,6 +23,7 @@ from stc.runtime.bundle import files as model_files
 from stc.runtime.bundle import passport
 from stc.runtime.bundle.files import PLAN_SUFFIXES
 from stc.runtime.machine import device as devices
+from stc.runtime.machine.engine_names import EngineName
 from stc.runtime.track.one import Summary, track
 from stc.runtime.track.outputs import Outputs, file_names
 from stc.runtime.tracking.config import RuleName
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
 class Settings:
     """What all videos are run with; threads change no result.
 
-    device: "cpu" or "cuda", the GPU that Ray gives a task; None: "cuda" for a plan, else "cpu". model_sha256: of a
-    bundle's passport, which holds the hashes of its files, or of a file that stands alone.
+    device: "cpu" or "cuda", the GPU that Ray gives a task; None: "cuda" for a plan, else "cpu". engine: None: each
+    worker chooses for its machine, as `Session` does. model_sha256: of a bundle's passport, which holds the hashes of
+    its files, or of a file that stands alone.
     """
 
     model: str
@@ -48,10 +50,12 @@ class Settings:
     tracker: RuleName | None = None
     trust: bool = False
     device: str | None = None
+    engine: EngineName | None = None
 
     def __post_init__(self) -> None:
         """Raises InputError for a device that is none, or that Ray does not give."""
-        if self.device is not None and devices.parse(self.device).index:
+        device = devices.parse(self.device or "cpu")
+        if device.kind == "cuda" and device.index:
             raise InputError(f"--device {self.device}: Ray gives every task a GPU of its own; give: --device cuda")
 
     @property
@@ -220,6 +224,7 @@ def _session(settings: Settings) -> Session:
         classes=settings.classes,
         trust=settings.trust,
         device=settings.device,
+        engine=settings.engine,
     )
 
 

@@ -15,6 +15,7 @@ from stc.cli import Parser, command
 from stc.files import messages
 from stc.progress import bar
 from stc.runtime.machine import device as devices
+from stc.runtime.machine import engine_names
 from stc.runtime.track.listed import listed
 from stc.runtime.track.one import Summary, track
 from stc.runtime.track.outputs import Outputs, file_names
@@ -78,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     p.add_argument("--tracker", choices=RULE_NAMES, help="tracking rule (model's: its own)")
     devices.add_option(p)
+    engine_names.add_option(p)
     p.add_argument("--threads", type=int, metavar="N", help="CPU threads of the engine")
     p.add_argument(
         "--ray", metavar="ADDRESS",
@@ -135,17 +137,17 @@ def _run_one(args: argparse.Namespace, outputs: Outputs, open_: Open) -> int:
         with _session(args) as session, bar(source.name, source.length) as advance:
             summary, tracker = Summary(), _tracker(session, args)
             stopped = track(source, session, tracker, outputs, writers, summary, advance)
-        print(_sentence(summary, tracker.rule, source, outputs), file=messages(*outputs.paths))
+        print(_sentence(summary, tracker.rule, session.engine, source, outputs), file=messages(*outputs.paths))
         lossy = bool(source.loss)
     if stopped is not None:
         raise stopped
     return 1 if lossy else 0
 
 
-def _sentence(summary: Summary, rule: str, source: Source, outputs: Outputs) -> str:
+def _sentence(summary: Summary, rule: str, engine: str, source: Source, outputs: Outputs) -> str:
     stats = source.stats
     text = f"{summary.frames} frames in {summary.seconds:.1f} s ({summary.fps:.1f} FPS end to end, tracker {rule})"
-    text += f", {summary.tracks} tracks"
+    text += f", {summary.tracks} tracks, {engine}"
     if stats.dropped or stats.gaps:
         text += f", {stats.dropped} frames dropped, {stats.gaps} gaps"
     if source.loss:
@@ -179,7 +181,7 @@ def _run_fleet(args: argparse.Namespace, folders: Outputs) -> int:
     model = Path(args.model).resolve()
     settings = fleet.Settings(
         str(model), fleet.model_sha256(model), args.threads or 1, args.score, _classes(args), args.every, args.tracker,
-        args.trust, args.device,
+        args.trust, args.device, args.engine,
     )  # fmt: skip
     with Report(jobs := fleet.jobs(args.input, folders, settings)) as report:
         run_all(jobs, args.ray, report.add)
@@ -190,8 +192,8 @@ def _session(args: argparse.Namespace) -> Session:
     from stc.runtime.session import Session
 
     return Session(
-        args.model, device=args.device, threads=args.threads, score_threshold=args.score, classes=_classes(args),
-        trust=args.trust,
+        args.model, device=args.device, engine=args.engine, threads=args.threads, score_threshold=args.score,
+        classes=_classes(args), trust=args.trust,
     )  # fmt: skip
 
 

@@ -154,7 +154,7 @@ class _Work:
             run.source, run.shown, run.summary = source, source.name, Summary()
             if not self.stop.is_set():
                 writers = run.outputs.writers(source)
-                run.error = track(source, self.session, self.config, run.outputs, writers, run.summary)
+                run.error = track(source, self.session, self.config, run.outputs, writers, run.summary, alone=False)
         return True
 
 

@@ -47,13 +47,18 @@ def track(
     writers: Sequence[AbstractContextManager[Writer]],
     summary: Summary,
     advance: Callable[[], object] = lambda: None,
+    *,
+    alone: bool = True,
 ) -> StcError | OSError | KeyboardInterrupt | None:
     """Track all frames of `source` into `outputs` and count them in `summary`; `advance` is called after each.
+
+    alone: no other input is tracked beside this one, so its own frames overlap (`ahead.results`).
 
     An error or Ctrl-C after the first frame is returned, and the files hold the frames so far, completed; before it, or
     when it is a bug, it is raised, and nothing is left. A file that cannot be completed is raised once the others are.
     A frame goes into all outputs or into none, unless a second Ctrl-C comes, or an output fails.
     """
+    from stc.runtime.track.ahead import results
     from stc.runtime.track.outputs import Files
     from stc.runtime.zones import Zones
 
@@ -66,16 +71,16 @@ def track(
             sinks = outputs.enter(writers, files)
             try:
                 stream = session.stream(source.name, source.fps, config)
-                for frame in source:
-                    result = stream(frame.image, frame.time)
-                    result = replace(result, zones=zones.update(result))
-                    with Hold() as hold:
-                        for sink in sinks:
-                            sink(frame, result)
-                        summary.add(result)
-                    advance()
-                    if hold.asked:
-                        raise KeyboardInterrupt
+                with results(source, stream, overlap=alone) as found:
+                    for frame, plain in found:
+                        result = replace(plain, zones=zones.update(plain))
+                        with Hold() as hold:
+                            for sink in sinks:
+                                sink(frame, result)
+                            summary.add(result)
+                        advance()
+                        if hold.asked:
+                            raise KeyboardInterrupt
             except (StcError, OSError, KeyboardInterrupt) as error:
                 if summary.frames == 0:
                     raise

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
 
 from stc.errors import IncompatibleError, InputError
 from stc.runtime import schema
@@ -16,22 +16,8 @@ RULE_NAMES: tuple[RuleName, ...] = get_args(RuleName)
 # times that for the rule "idol").
 MAX_CAPACITY = 1 << 14
 
-FIELDS: schema.Table = {
-    "rule": schema.choice(*RULE_NAMES),
-    "capacity": schema.integer(1, MAX_CAPACITY),
-    "match_threshold": schema.number(0, 1000),
-    "cosine_floor": schema.number(-1, 1),
-    "iou_weight": schema.number(0, 1000),
-    "iou_threshold": schema.number(0, 1),
-    "class_gate": schema.flag(),
-    "assignment": schema.choice("greedy", "linear"),
-    "momentum": schema.number(0, 1, above=True),
-    "max_age": schema.number(0),
-    "init_score": schema.number(0, 1000),
-    "instant_score": schema.number(0, 1000),
-    "confirm_hits": schema.integer(1, 1 << 31),
-    "duplicate_iou": schema.number(0, 1000),
-}
+Share = Annotated[float, schema.number(0, 1)]
+Amount = Annotated[float, schema.number(0, 1000)]
 
 
 @dataclass(frozen=True)
@@ -48,43 +34,46 @@ class TrackerConfig:
     rule: RuleName = "default"
     # Tracks remembered at once, seen or lost. When all slots are taken, the track lost for longest gives up its slot.
     # 256 holds two seconds of a crowd and its whole memory stays in the CPU's cache.
-    capacity: int = 256
+    capacity: Annotated[int, schema.integer(1, MAX_CAPACITY)] = 256
     # Affinity above which a detection continues a track. Bi-softmax above 0.5 means: the best partner from both sides
     # (QDTrack).
-    match_threshold: float = 0.5
+    match_threshold: Amount = 0.5
     # Least cosine of the embeddings. Bi-softmax only ranks: one detection against one track gives 1 whatever they look
     # like. Training pulls one object's cosines to 1 and pushes others below 0.1 (cosine_margin): 0.6 lies between.
-    cosine_floor: float = 0.6
+    cosine_floor: Annotated[float, schema.number(-1, 1)] = 0.6
     # Added to the affinity: iou_weight x IoU with tracks seen in the previous frame. Steadies look-alikes that stand
     # still; at 0.5 a clear embedding still wins over a complete overlap with the wrong object.
-    iou_weight: float = 0.5
+    iou_weight: Amount = 0.5
     # IoU above which a detection continues a track when the model has no tracking head (SORT's value).
-    iou_threshold: float = 0.3
+    iou_threshold: Share = 0.3
     # A detection continues only a track whose last detection had its class.
     class_gate: bool = True
     # "greedy": best score chooses first, as QDTrack does; "linear": the assignment of the greatest total affinity
     # (SciPy).
     assignment: Literal["greedy", "linear"] = "greedy"
     # Share of the newest embedding in a track's memory (QDTrack).
-    momentum: float = 0.8
+    momentum: Annotated[float, schema.number(0, 1, above=True)] = 0.8
     # A lost track is forgotten after this time. Two seconds outlast a passer-by in front of the object.
-    max_age: float = 2.0
+    max_age: Annotated[float, schema.number(0)] = 2.0
     # Least score to start a tracklet: weaker detections only continue what is known. With the demo model 0.4 starts
     # five times as many short-lived tracks in a crowd, 0.6 misses objects (docs/measuring.md).
-    init_score: float = 0.5
+    init_score: Amount = 0.5
     # A tracklet becomes a track, with an id, at this score at once …
-    instant_score: float = 0.7
+    instant_score: Amount = 0.7
     # … or after this many consecutive frames; a flicker of one or two frames never gets an id.
-    confirm_hits: int = 3
+    confirm_hits: Annotated[int, schema.integer(1, 1 << 31)] = 3
     # An unmatched detection starts no tracklet where it overlaps a matched or better one by more than this IoU,
     # whatever the classes: one object found as two classes is one track. QDTrack has 0.7; class-wise NMS lets boxes of
     # one class stand up to 0.6, and 0.5 spares a third of the short-lived tracks in a crowd.
-    duplicate_iou: float = 0.5
+    duplicate_iou: Amount = 0.5
 
     def __post_init__(self) -> None:
         """Raises InputError for a value of another type or out of range."""
         if wrong := schema.problems(vars(self), FIELDS):
             raise InputError(f"tracker {schema.sentence(wrong)}")
+
+
+FIELDS = schema.table(TrackerConfig)
 
 
 def from_dict(values: Mapping[str, Any], where: str) -> TrackerConfig:
@@ -93,11 +82,10 @@ def from_dict(values: Mapping[str, Any], where: str) -> TrackerConfig:
     Raises IncompatibleError for one that this version does not know, of another type or out of range.
     """
     wrong = schema.problems(values, FIELDS, "tracker.")
-    known = {field.name for field in fields(TrackerConfig)}
     wrong += [
         f"tracker.{name[: schema.SHOWN]}: a setting that this version of stc does not know"
         for name in values
-        if name not in known
+        if name not in FIELDS
     ]
     if wrong:
         raise IncompatibleError(

@@ -184,7 +184,8 @@ class Tracker:
     def _events(
         kind: Literal["born", "lost", "recovered", "ended"], bank: TrackBank, slots: NDArray[np.int64], time: float
     ) -> list[TrackEvent]:
-        return [TrackEvent(kind, int(bank.track_ids[slot]), int(bank.handles[slot]), time) for slot in slots]
+        pairs = zip(bank.track_ids[slots].tolist(), bank.handles[slots].tolist(), strict=True)
+        return [TrackEvent(kind, track_id, handle, time) for track_id, handle in pairs]
 
 
 def _usable(detections: Detections) -> Detections:

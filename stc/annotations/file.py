@@ -29,12 +29,14 @@ def read_annotations(
     split: str | None = None,
     problems: Problems | None = None,
     hidden: bool = False,
+    boxes: bool = False,
 ) -> VideoAnnotations:
     """Read `path`.
 
     exclude: names of videos (see `Video.name`) that are left out. split: entries whose `split` field says something
     else are left out too; None: all are read. Masks of what is left out are not looked at. problems: receives what is
     wrong with single entries, in place of an error. hidden: a file without annotations is taken, as one of no tracks.
+    boxes: objects of pictures that have a `bbox` and no mask are taken, too (`Track.boxed`).
 
     Raises InputError when it is another file or has no annotations (hidden validation sets), and, unless `problems` is
     given, with the list of all malformed entries.
@@ -56,7 +58,9 @@ def read_annotations(
     if not isinstance(data["annotations"], list):
         raise InputError(f"{path}: `annotations` is not a list; give an annotation file")
     own = Problems(str(path)) if problems is None else problems
-    found = (_Pictures if kind == "images" else _Videos)(data, frozenset(exclude), split, own).read()
+    reader = (_Pictures if kind == "images" else _Videos)(data, frozenset(exclude), split, own)
+    reader.boxes = boxes
+    found = reader.read()
     if problems is None:
         own.check(FIX)
     return found
@@ -85,6 +89,7 @@ class _Videos:
 
     kind = "videos"
     target = "video_id"
+    boxes = False  # take objects that have a box and no mask
 
     def __init__(self, data: dict[str, Any], exclude: frozenset[str], split: str | None, problems: Problems) -> None:
         self.data, self.exclude, self.split, self.problems = data, exclude, split, problems
@@ -147,12 +152,26 @@ class _Videos:
             self.problems.add(where, f"`height` and `width` must be numbers of pixels; got {got}")
             return
         video = self._video(entry, (height, width), where)
-        if video is None:
+        incomplete = self._incomplete(entry, where)
+        if video is None or incomplete is None:
             return
-        self.videos[video.id] = video
+        self.videos[video.id] = replace(video, incomplete=incomplete)
         other = self.split is not None and entry.get("split", self.split) != self.split
         if other or video.name in self.exclude:
             self.skipped.add(video.id)
+
+    def _incomplete(self, entry: dict[str, Any], where: str) -> frozenset[int] | None:
+        """Categories that are not annotated everywhere; None where the lists that say so are malformed."""
+        found = frozenset[int]()
+        for key, negate in (("complete_categories", True), ("not_exhaustive_category_ids", False)):
+            named = entry.get(key)
+            if named is None:
+                continue
+            if not isinstance(named, list) or not all(whole(id) in self.categories for id in named):
+                self.problems.add(where, f"`{key}` must list ids of the categories; got {shown(named)}")
+                return None
+            found |= (self.categories.keys() - set(named)) if negate else set(named)
+        return found
 
     def _video(self, entry: dict[str, Any], size: tuple[int, int], where: str) -> Video | None:
         files = entry.get("file_names")
@@ -169,7 +188,8 @@ class _Videos:
         video = self._refers(entry, self.target, self.videos, self.kind, where)
         if video is not None and video.id not in self.skipped and (seen := self._seen(entry, video, where)) is not None:
             category = whole(entry.get("category_id")) or 0
-            self.tracks[video.id].append(Track(category, seen[0], seen[1], bool(crowd), seen[2]))
+            boxed = self.boxes and self.kind == "images" and not entry.get("segmentation")
+            self.tracks[video.id].append(Track(category, seen[0], seen[1], bool(crowd), seen[2], boxed))
 
     def _seen(
         self, entry: dict[str, Any], video: Video, where: str
@@ -205,10 +225,15 @@ class _Pictures(_Videos):
         if area is not None and not _is_area(area):
             self.problems.add(where, f"`area` must be a number of pixels; got {shown(area)}")
             return None
-        if not entry.get("segmentation"):
-            self.problems.add(where, "no `segmentation`")
+        outline = entry.get("segmentation")
+        if self.boxes and not outline:
+            outline = _box_outline(entry.get("bbox"))
+        if not outline:
+            self.problems.add(
+                where, "no `segmentation`" + (" and no `bbox` [x, y, width, height]" if self.boxes else "")
+            )
             return None
-        masks = (read_mask(entry["segmentation"], video.size, where, self.problems),)
+        masks = (read_mask(outline, video.size, where, self.problems),)
         return masks, mean_area(mask_areas(masks) if area is None else [area]), None
 
 
@@ -216,6 +241,15 @@ def _file_name(value: Any) -> str | None:
     """`value` where a file can have this name: file systems take 255 bytes for each part of a path."""
     name = text(value)
     return None if name is None or any(len(part.encode()) > 255 for part in name.split("/")) else name
+
+
+def _box_outline(box: Any) -> list[list[float]] | None:
+    """The box [x, y, width, height] as a polygon; None for anything else."""
+    numbers = [number(value) for value in box] if isinstance(box, list) and len(box) == 4 else []
+    if len(numbers) != 4 or None in numbers:
+        return None
+    x, y, width, height = (float(value) for value in numbers if value is not None)
+    return [[x, y, x + width, y, x + width, y + height, x, y + height]] if width > 0 and height > 0 else None
 
 
 def _per_frame(values: Any, video: Video, accepts: Callable[[Any], bool]) -> bool:

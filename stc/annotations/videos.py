@@ -17,18 +17,26 @@ OCCLUSION_LEVELS = ("no_occlusion", "slight_occlusion", "severe_occlusion")
 
 @dataclass(frozen=True)
 class Track:
-    """One object. `area`: mean over the frames that show it, in pixels, as annotated (of the masks without `areas`)."""
+    """One object. `area`: mean over the frames that show it, in pixels, as annotated (of the masks without `areas`).
+
+    `boxed`: only the box is annotated, and the mask is the whole of it.
+    """
 
     category: int
     masks: Masks
     area: float
     crowd: bool
     occlusion: tuple[str | None, ...] | None  # OVIS: one of OCCLUSION_LEVELS per frame; None: no such data
+    boxed: bool = False
 
 
 @dataclass(frozen=True)
 class Video:
-    """`files` relative to the frames folder, in order; `size` is (H, W) of all of them."""
+    """`files` relative to the frames folder, in order; `size` is (H, W) of all of them.
+
+    `incomplete`: categories of which objects may be left unannotated (`complete_categories` in the file names the
+    others; LVIS's `not_exhaustive_category_ids` names them).
+    """
 
     id: int
     name: str  # folder of the first frame; of a picture its file
@@ -36,6 +44,7 @@ class Video:
     files: tuple[str, ...]
     tracks: tuple[Track, ...]
     picture: bool = False  # of a COCO file
+    incomplete: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

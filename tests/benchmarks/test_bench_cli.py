@@ -43,6 +43,21 @@ def test_report_has_the_names_others_rely_on(proven_bundle: Path, tmp_path: Path
     }
 
 
+def test_every_form_of_the_report_says_which_part_bounds_the_box(
+    proven_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs = [f"--{form}={tmp_path / f'bench.{form}'}" for form in ("json", "html")]
+    assert run(main, [str(proven_bundle), "--frames", "2", *outputs]) == 0
+    values = json.loads((tmp_path / "bench.json").read_text())
+    parts = values["bound"]["parts_ms"]
+    assert list(parts) == ["preprocess", "engine", "track", "masks"]
+    assert parts[values["bound"]["part"]] == max(parts.values())
+    assert values["bound"]["overlapped_fps"] == pytest.approx(1e3 / max(parts.values()))
+    words = f"{values['bound']['share']:.0%} of a frame ("
+    for text in (capsys.readouterr().out, (tmp_path / "bench.html").read_text()):
+        assert "bound by the " in text and words in text and "overlapped at most " in text
+
+
 def test_end_to_end_contains_the_stages(proven_bundle: Path, tmp_path: Path) -> None:
     report = tmp_path / "bench.json"
     run(main, [str(proven_bundle), "--frames", "20", "--json", str(report)])
@@ -82,7 +97,7 @@ def test_a_reference_with_too_little_in_it_is_unproven(proven_bundle: Path, tmp_
         (["{bundle}", "--scenario", "paced", "--fps", "nan"], 1, "positive"),
         (["{bundle}", "--reference", "missing.npz"], 1, "missing.npz"),
         (["{bundle}/engine.plan"], 1, "no such model"),
-        (["{bundle}", "--device", "npu"], 1, "unknown device 'npu'; known: cpu, cuda"),
+        (["{bundle}", "--device", "tpu"], 1, "unknown device 'tpu'; known: cpu, cuda"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_1(

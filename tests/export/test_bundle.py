@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from stc.model.config import STC_LITE
 from stc.model.network import STC
 from stc.runtime import Session
 from stc.runtime.bundle import passport
+from stc.runtime.machine.engine_names import ENGINES
 from tests.seeded import stc_lite_model
 
 pytestmark = pytest.mark.slow  # one export of stc-lite, about fifteen seconds, serves most of these
@@ -37,7 +39,7 @@ def test_bundle_meets_the_fp32_budget(lite_bundle: Export) -> None:
 
 def test_every_file_is_in_the_passport_and_matches_it(lite_bundle: Export) -> None:
     found = passport.read(lite_bundle.path)
-    assert set(found.files) == {"model.onnx", "reference.npz"}
+    assert set(found.files) == {"model.onnx", "model-cut.onnx", "reference.npz"}
     for name in found.files:
         passport.verify_file(found, lite_bundle.path / name)
 
@@ -90,6 +92,24 @@ def test_runtime_finds_what_pytorch_found(lite_bundle: Export) -> None:
     outputs = reference.valid_rows(Session(lite_bundle.path).infer(expected.frames[:1]))
     np.testing.assert_allclose(outputs.scores, expected.outputs[0].scores, atol=1e-4)
     np.testing.assert_array_equal(outputs.labels, expected.outputs[0].labels)
+
+
+def test_both_engines_find_the_same_without_the_onnx_package(
+    lite_bundle: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The graph without the mask head stands beside the whole. Two engines add a network's numbers in another order:
+    float32 keeps about six digits of what is up to a few hundred (pixels), or up to one."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    frames = reference.read(lite_bundle.path / reference.FILE_NAME).frames[:1]
+    expected = Session(lite_bundle.path, native=False, engine="onnxruntime").infer(frames)
+    monkeypatch.setitem(sys.modules, "onnx", None)  # importing it fails
+    for engine in ENGINES:
+        session = Session(lite_bundle.path, engine=engine)
+        assert session.mask_head.startswith("native op")
+        found = session.infer(frames)
+        assert found["num_detections"] == expected["num_detections"] > 0
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[name], value, rtol=1e-3, atol=1e-3, err_msg=f"{engine} {name}")
 
 
 def test_a_model_that_finds_nothing_is_unproven_and_runs(tmp_path: Path) -> None:

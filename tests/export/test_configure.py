@@ -9,10 +9,10 @@ import pytest
 
 from stc.errors import InputError
 from stc.export.engine.options import EngineOptions, for_sizes
-from stc.export.sizes import configured, parse_size, parse_sizes, sizes_of
+from stc.export.sizes import configured, parse_sizes, sizes_of
 from stc.model import checkpoint
 from stc.model.checkpoint import Checkpoint
-from stc.model.config import STC_LITE, ModelConfig
+from stc.model.config import STC_LITE, ModelConfig, parse_size
 
 
 @pytest.fixture

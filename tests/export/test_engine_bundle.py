@@ -27,6 +27,7 @@ from stc.runtime.machine.machine import gather
 
 pytestmark = pytest.mark.slow
 LITE = Path("assets/stc-lite.safetensors")
+FILES = {"model.onnx", "model-cut.onnx", "model-fp16.onnx", "model-fp16-cut.onnx"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,7 +54,7 @@ def content(folder: Path) -> dict[str, str]:
 def test_one_export_makes_a_float16_engine_with_its_passport(bundle: Export) -> None:
     found = passport.read(bundle.path)
     assert bundle.verdict == "pass"
-    assert set(found.files) == {"model.onnx", "model-fp16.onnx", "engine.plan", "reference.npz"}
+    assert set(found.files) == {*FILES, "engine.plan", "reference.npz"}
     for name in found.files:
         passport.verify_file(found, bundle.path / name)
     assert found.engine is not None
@@ -91,7 +92,7 @@ def test_rebuilding_gives_another_engine_and_keeps_everything_else(copy: Path) -
     assert found.engine is not None
     record = engine_record.from_dict(found.engine, "passport")
     assert (record.source, record.targets, record.batch) == ("model.onnx", ("SM89",), (2, 2, 2))
-    assert set(found.files) == {"model.onnx", "model-fp16.onnx", "engine.plan", "reference.npz"}
+    assert set(found.files) == {*FILES, "engine.plan", "reference.npz"}
     passport.verify_file(found, copy / "engine.plan")
     assert rebuilt.verdict == "pass"
     report = json.loads((copy / "export-report.json").read_text())

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from stc.model.config import R50
+from stc.model.config import PRESETS, R50
 from stc.model.fold import fold_batch_norms, folded
 from stc.model.layers import FrozenBatchNorm2d
 from stc.model.network import STC
@@ -41,10 +41,10 @@ def test_one_convolution_equals_both(kind: type[nn.Module], groups: int, bias: b
     torch.testing.assert_close(both(x.float()).double(), norm(conv(x)), atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["stc-lite", "r50"])
+@pytest.mark.parametrize("name", ["stc-lite", "stc-lite-2", "r50"])
 def test_no_batch_norm_is_left_and_the_outputs_stay(name: str) -> None:
     torch.manual_seed(0)
-    model = stc_lite_model(0) if name == "stc-lite" else STC(R50.with_(classes=("a", "b"))).eval()
+    model = STC(R50.with_(classes=("a", "b"))).eval() if name == "r50" else stc_lite_model(0, PRESETS[name])
     if name == "r50":
         randomise_norms(model.mask_branch)
         randomise_norms(model.head)

@@ -97,3 +97,16 @@ def test_mask_branch_sums_its_levels_at_the_finest() -> None:
         refined = [np.asarray(refine(level)[0]) for refine, level in zip(branch.refine, pyramid, strict=True)]
         merged = torch.from_numpy(condinst.merge_refined(*refined))[None]
         torch.testing.assert_close(branch(pyramid), branch.pred(branch.tower(merged)), atol=1e-12, rtol=0)
+
+
+def test_mask_branch_adds_c2_at_its_stride() -> None:
+    branch = MaskBranch(inputs=16, channels=12, depth=1, out_channels=8, c2_channels=5).double().eval()
+    g = torch.Generator().manual_seed(0)
+    pyramid = [torch.randn(1, 16, 8 // 2**i, 20 // 2**i, generator=g, dtype=torch.float64) for i in range(3)]
+    c2 = torch.randn(1, 5, 16, 40, generator=g, dtype=torch.float64)
+    assert branch.fine is not None
+    with torch.inference_mode():
+        refined = [np.asarray(refine(level)[0]) for refine, level in zip(branch.refine, pyramid, strict=True)]
+        doubled = condinst.aligned_bilinear(condinst.merge_refined(*refined), 2)
+        merged = torch.from_numpy(doubled)[None] + branch.fine(c2)
+        torch.testing.assert_close(branch(pyramid, c2), branch.pred(branch.tower(merged)), atol=1e-12, rtol=0)

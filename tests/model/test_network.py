@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from stc.model.checkpoint import load
+from stc.model.config import STC_LITE_2
 from stc.model.decode import Decoded, decode
 from stc.model.decode_rules import decode_rule
 from stc.model.kept.rewrite import KeptSTC
@@ -31,6 +32,7 @@ def from_file(state: dict[str, torch.Tensor], path: Path) -> STC:
 
 MODELS: dict[str, Callable[[Path], STC]] = {
     "stc-lite": lambda _: stc_lite_model(0),
+    "stc-lite-2": lambda _: stc_lite_model(0, STC_LITE_2),
     "crossvis": lambda path: from_file(crossvis_state(0), path),
     "adelaidet": lambda path: from_file(adelaidet_state(0), path),
     "mmdet3": lambda path: from_file(CASES["mmdet3-reid"].state(0, num_classes=7, widths=SLIM), path),
@@ -40,7 +42,7 @@ MODELS: dict[str, Callable[[Path], STC]] = {
 
 @pytest.mark.parametrize(
     "name",
-    ["stc-lite", *(pytest.param(name, marks=pytest.mark.slow) for name in MODELS if name != "stc-lite")],
+    [pytest.param(name, marks=() if name.startswith("stc-lite") else pytest.mark.slow) for name in MODELS],
 )
 def test_float32_is_within_the_budget_of_the_statement(name: str, tmp_path: Path) -> None:
     """By the decode rule of its layout: boxes within 0.05 pixels, scores and masks within 1e-4.
@@ -50,6 +52,7 @@ def test_float32_is_within_the_budget_of_the_statement(name: str, tmp_path: Path
     """
     model = MODELS[name](tmp_path / "model.pth")
     config = model.config.with_(input_size=SIZE, score_threshold=0.02)
+    op = config.mask_head
     model.config = config
     frames = torch.from_numpy(pictures())
     with torch.inference_mode():
@@ -73,7 +76,12 @@ def test_float32_is_within_the_budget_of_the_statement(name: str, tmp_path: Path
             for rules in moved:
                 firm &= keys(condinst.decode_deployed(rule, one, condinst.rules_of(config, **rules)))
         masks = condinst.mask_head(
-            one.mask_feats, expected.params, expected.locations, expected.sizes, upsample=8 // config.mask_out_stride
+            one.mask_feats,
+            expected.params,
+            expected.locations,
+            expected.sizes,
+            stride=op["stride"],
+            upsample=op["upsample"],
         )
 
         count = int(outputs["num_detections"][image])

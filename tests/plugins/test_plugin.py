@@ -33,6 +33,7 @@ EXPORTS = {
     "setLoggerFinder",
     "stc_cuda_abi",
     "stc_cuda_built_with",
+    "stc_cuda_struct_size",
     "stc_cuda_dynamic_mask_head",
     "stc_cuda_bit_masks",
     "stc_cuda_dense_masks",
@@ -94,7 +95,7 @@ def test_the_library_exports_what_it_must_and_nothing_else(library: Path) -> Non
 
 def test_the_library_loads_without_tensorrt_and_without_a_driver(library: Path) -> None:
     handle = ctypes.CDLL(str(library))
-    assert handle.stc_cuda_abi() == 1
+    assert handle.stc_cuda_abi() == 2
     handle.stc_cuda_built_with.restype = ctypes.c_char_p
     told = re.fullmatch(rb"stc: CUDART_VERSION=(\d+)0\d0", handle.stc_cuda_built_with())
     found = plugins.read(library)

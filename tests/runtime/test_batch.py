@@ -11,7 +11,7 @@ import pytest
 
 from stc.errors import DeviceError, IncompatibleError, InputError
 from stc.runtime import Result, Session, Stream, TrackerConfig
-from stc.runtime.stream import FREE_BATCH
+from stc.runtime.step import FREE_BATCH
 from stc.runtime.tracking.config import RULE_NAMES
 from tests.runtime import tiny_model
 from tests.runtime.many_streams import OBJECT, Frames, Watched, alone, same, videos

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
@@ -74,3 +75,26 @@ def test_a_problem_says_where_what_is_wanted_and_what_was_found() -> None:
 def test_a_sentence_shows_five_problems_and_counts_the_others() -> None:
     assert schema.sentence(["a", "b"]) == "a; b"
     assert schema.sentence([str(number) for number in range(9)]) == "0; 1; 2; 3; 4 and 4 more"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    count: Annotated[int, schema.integer(1, 9)]
+    kind: Literal["a", "b"] = "a"
+    fast: bool = False
+    size: Annotated[tuple[int, int], schema.items(schema.integer(1, 9), 2, 2)] | None = None
+    note: str = ""
+
+
+def test_what_fields_must_be_is_read_off_their_annotations() -> None:
+    table = schema.table(Recorded)
+    assert table.keys() == {"count", "kind", "fast", "size"}  # a note may be anything
+    assert schema.problems({"count": 1, "kind": "b", "fast": True, "size": None, "note": 3}, table) == []
+    assert schema.problems({"size": [1, 2]}, table) == []
+    wrong = schema.problems({"count": 10, "kind": "c", "fast": 1, "size": [0, 1]}, table, "x.")
+    assert [problem.split(":")[0] for problem in wrong] == ["x.count", "x.kind", "x.fast", "x.size[0]"]
+
+
+def test_fields_of_a_later_version_are_left_out() -> None:
+    known = schema.known(Recorded, {"count": 1, "size": [1, 2], "later": 5})
+    assert Recorded(**known) == Recorded(1, size=(1, 2))

@@ -86,6 +86,15 @@ def test_efficientnet_weights_land_in_the_backbone(tmp_path: Path) -> None:
     assert _equal(begin.model, source.backbone.state_dict())
 
 
+def test_a_backbone_that_is_the_beginning_of_another_takes_that_ones_weights(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    source = STC(STC_LITE)
+    torch.save(_efficientnet_names(source), tmp_path / "lite0.pth")
+    begin = start(CLASSES, "stc-lite-2", tmp_path / "lite0.pth", input_size=(128, 192))
+    given = source.backbone.state_dict()
+    assert _equal(begin.model, {name: given[name] for name in begin.model.backbone.state_dict()})
+
+
 @pytest.mark.parametrize(
     ("rename", "style"),
     [(_torchvision_name, "torchvision"), (_detectron2_name, "msra"), (_caffe2_name, "msra")],

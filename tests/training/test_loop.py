@@ -285,3 +285,20 @@ def _mask_ious(model: STC, view: View) -> list[float]:
         small = torch.from_numpy(mask[2::4, 2::4])
         ious.append(float((small & predicted).sum() / (small | predicted).sum()))
     return ious
+
+
+def test_accumulated_batches_step_as_their_mean_would(stills: Source) -> None:
+    """Plain SGD, so that the step is the gradient: that of two batches is the mean of theirs, to float32's rounding."""
+    config = replace(CONFIG, optimiser="sgd", clip_norm=1e9, ema_decay=0.0, max_masks=10_000, consistency="none")
+    config = replace(config, contrast_weight=0.0, cosine_weight=0.0)  # nothing is sampled
+    batches = [collate(_source(stills).batch(step), MODEL, config) for step in (0, 1)]
+
+    def gradients(*used: Batch) -> dict[str, torch.Tensor]:
+        run = _run(config)
+        run.model.eval()  # batch norms that depend on nothing but the picture
+        step_once(run, *used)
+        return {name: p.grad.clone() for name, p in run.model.named_parameters() if p.grad is not None}
+
+    both, one, two = gradients(*batches), gradients(batches[0]), gradients(batches[1])
+    for name in ("head.cls_logits.weight", "head.bbox_pred.weight", "fpn.lateral.0.weight"):
+        torch.testing.assert_close(both[name], (one[name] + two[name]) / 2, rtol=1e-3, atol=1e-6)

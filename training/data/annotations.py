@@ -21,6 +21,7 @@ class Instance:
     box: tuple[float, float, float, float]  # xyxy in pixels of the frame
     area: float
     crowd: bool
+    boxed: bool = False  # only the box is annotated; the mask is all of it
 
     def mask(self) -> NDArray[np.bool_]:
         """(H, W) of the frame."""
@@ -47,11 +48,13 @@ class Clip:
     """Annotated frames in order; a still picture is a clip of one frame.
 
     `partial`: objects may be left unannotated, so what carries no annotation is unknown rather than background.
+    `incomplete`: the same of these classes only.
     """
 
     name: str
     frames: tuple[Frame, ...]
     partial: bool
+    incomplete: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from stc.training.config import TrainConfig
 
 Matrix = NDArray[np.float64]
 Size = tuple[int, int]  # (H, W)
+SHARP = 3.0  # pixels of the input per pixel of the picture, at most, in a close-up
 
 
 def shift(x: float, y: float) -> Matrix:
@@ -50,15 +51,26 @@ def letterbox(frame: Size, target: Size) -> Matrix:
 
 
 def random_view(
-    rng: np.random.Generator, frame: Size, target: Size, anchors: Sequence[tuple[float, ...]], config: TrainConfig
+    rng: np.random.Generator,
+    frame: Size,
+    target: Size,
+    anchors: Sequence[tuple[float, ...]],
+    config: TrainConfig,
+    upright: bool = False,
 ) -> Matrix:
     """A random mirrored, scaled, slightly stretched and rotated view of a frame.
 
     anchors: xyxy boxes; if there are any, the centre of a random one stays inside the view. A side of the picture
-    that is longer than the target's covers it, a shorter one lies wholly inside.
+    that is longer than the target's covers it, a shorter one lies wholly inside. upright: not rotated.
     """
-    plain = rng.random() < config.plain_share
-    matrix = letterbox(frame, target) if plain else _random_scale(rng, frame, target, config)
+    kind = rng.random()
+    plain, close = kind < config.plain_share, kind >= 1 - config.closeup_share
+    if plain:
+        matrix = letterbox(frame, target)
+    elif close and (filled := _closeup(rng, target, anchors, config)) is not None:
+        return filled
+    else:
+        matrix = _random_scale(rng, frame, target, config)
     width, height = frame[1] * matrix[0, 0], frame[0] * matrix[1, 1]
     if rng.random() < 0.5:
         matrix = mirror(width) @ matrix
@@ -70,7 +82,8 @@ def random_view(
         focus = matrix @ np.array([(x1 + x2) / 2, (y1 + y2) / 2, 1.0])
     x = _offset(rng, width, target[1], None if focus is None else float(focus[0]))
     y = _offset(rng, height, target[0], None if focus is None else float(focus[1]))
-    turn = float(rng.uniform(-config.max_rotation, config.max_rotation)) if rng.random() < 0.3 else 0.0
+    turned = rng.random() < 0.3 and not upright
+    turn = float(rng.uniform(-config.max_rotation, config.max_rotation)) if turned else 0.0
     return about(rotation(turn), target[1] / 2, target[0] / 2) @ shift(x, y) @ matrix
 
 
@@ -133,6 +146,25 @@ def _random_scale(rng: np.random.Generator, frame: Size, target: Size, config: T
     scale = math.exp(float(rng.uniform(math.log(config.zoom_out * fit), math.log(config.zoom_in * cover))))
     stretch = math.exp(float(rng.uniform(-config.aspect_jitter, config.aspect_jitter)) / 2)
     return scaling(scale * stretch, scale / stretch)
+
+
+def _closeup(
+    rng: np.random.Generator, target: Size, anchors: Sequence[tuple[float, ...]], config: TrainConfig
+) -> Matrix | None:
+    """The largest object as large as the input, or up to `closeup_zoom` times so: what is seen of it is one object.
+
+    None where there is none that could be shown so and still be more than a blur.
+    """
+    if not anchors:
+        return None
+    x1, y1, x2, y2 = max(anchors, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))[:4]
+    fit = min(target[1] / max(x2 - x1, 1), target[0] / max(y2 - y1, 1))
+    if fit > SHARP:
+        return None
+    scale = min(SHARP, fit * math.exp(float(rng.uniform(0, math.log(config.closeup_zoom)))))
+    x, y = (float(low + (high - low) * rng.uniform(0.3, 0.7)) for low, high in ((x1, x2), (y1, y2)))
+    matrix = shift(target[1] / 2, target[0] / 2) @ scaling(scale, scale) @ shift(-x, -y)
+    return mirror(target[1]) @ matrix if rng.random() < 0.5 else matrix
 
 
 def _offset(rng: np.random.Generator, length: float, target: float, focus: float | None) -> float:

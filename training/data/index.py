@@ -31,7 +31,7 @@ def read_all(sources: Sequence[Source], *, exclude: frozenset[str] = frozenset()
     for source in sources:
         try:
             read = read_annotations(
-                source.annotations, exclude=exclude, split=split, problems=problems.of(source.annotations)
+                source.annotations, exclude=exclude, split=split, problems=problems.of(source.annotations), boxes=True
             )
         except InputError as error:
             problems.found.append(str(error))
@@ -65,7 +65,8 @@ def _clip(video: Video, labels: dict[int, int], source: Source, identities: coun
         Frame(source.frames / file, video.size, tuple(_instances(numbered, labels, index)))
         for index, file in enumerate(video.files)
     )
-    return Clip(video.name, tuple(frames), source.partial)
+    incomplete = frozenset(labels[category] for category in video.incomplete)
+    return Clip(video.name, tuple(frames), source.partial, incomplete)
 
 
 def _instances(numbered: Sequence[tuple[int, Track]], labels: dict[int, int], frame: int) -> list[Instance]:
@@ -76,7 +77,7 @@ def _instances(numbered: Sequence[tuple[int, Track]], labels: dict[int, int], fr
             x, y, width, height = masks.box(rle)
             box = x, y, x + width, y + height
             area = float(masks.areas([rle])[0])
-            found.append(Instance(identity, labels[track.category], rle, box, area, track.crowd))
+            found.append(Instance(identity, labels[track.category], rle, box, area, track.crowd, track.boxed))
     return found
 
 

@@ -57,6 +57,8 @@ class View:
     picture: (H, W, 3) uint8 BGR. masks: (n, H, W) bool, disjoint where something was pasted. labels, identities:
     (n,) int64. whole: (n,) float, the area in pixels that each would have if nothing hid or cut it. unknown: (H, W)
     bool, where it is not known whether there is an object (crowds, the rest of a partially annotated frame).
+    incomplete: labels of which objects may be there without being among the instances. boxed: (n,) bool, of which
+    instances only the box is known; None: of none.
     """
 
     picture: NDArray[np.uint8]
@@ -65,6 +67,24 @@ class View:
     identities: NDArray[np.int64]
     whole: NDArray[np.float64]
     unknown: NDArray[np.bool_]
+    incomplete: frozenset[int] = frozenset()
+    boxed: NDArray[np.bool_] | None = None
+
+    @property
+    def outlined(self) -> NDArray[np.bool_]:
+        """(n,) bool: of which instances the mask is known."""
+        return np.ones(len(self.labels), dtype=bool) if self.boxed is None else ~self.boxed
+
+    def only(self, keep: NDArray[np.bool_]) -> View:
+        """The instances that `keep` (n,) says."""
+        return replace(
+            self,
+            masks=self.masks[keep],
+            labels=self.labels[keep],
+            identities=self.identities[keep],
+            whole=self.whole[keep],
+            boxed=None if self.boxed is None else self.boxed[keep],
+        )
 
 
 def render(
@@ -74,10 +94,12 @@ def render(
     partial: bool,
     pictures: PictureCache,
     margin: float,
+    incomplete: frozenset[int] = frozenset(),
 ) -> View:
     """`frame` through `matrix` (frame pixels -> input pixels of `model`).
 
-    partial: all of the picture is unknown except the boxes of its objects, grown by `margin` of their size.
+    partial: all of the picture is unknown except the boxes of its objects, grown by `margin` of their size. incomplete:
+    labels of which the frame may show more objects.
     """
     source = pictures.get(frame.path)
     to_frame = scaling(frame.size[1] / source.shape[1], frame.size[0] / source.shape[0])
@@ -103,6 +125,8 @@ def render(
         np.array([instance.identity for instance in objects], dtype=np.int64),
         np.array([instance.area * zoom for instance in objects], dtype=np.float64),
         unknown,
+        incomplete,
+        np.array([instance.boxed for instance in objects], dtype=bool),
     )
 
 
@@ -116,14 +140,7 @@ def drop_slivers(view: View, config: TrainConfig) -> View:
     keep = (areas >= config.min_area) & (areas >= config.min_visible * view.whole)
     if keep.all():
         return view
-    return replace(
-        view,
-        masks=view.masks[keep],
-        labels=view.labels[keep],
-        identities=view.identities[keep],
-        whole=view.whole[keep],
-        unknown=view.unknown | view.masks[~keep].any(axis=0),
-    )
+    return replace(view.only(keep), unknown=view.unknown | view.masks[~keep].any(axis=0))
 
 
 def _grown_box(mask: NDArray[np.bool_], margin: float) -> tuple[slice, slice]:

@@ -38,6 +38,18 @@ def dice_loss(probabilities: Tensor, target: Tensor) -> Tensor:
     return 1 - 2 * (x * y).sum(1) / ((x * x).sum(1) + (y * y).sum(1) + 1e-5)
 
 
+def projection_loss(probabilities: Tensor, target: Tensor) -> Tensor:
+    """(N, h, w) probabilities and 0/1 boxes -> (N,): dice of their shadows on both axes (BoxInst, arXiv 2012.02310)."""
+    shadows = [(probabilities.amax(axis), target.amax(axis)) for axis in (1, 2)]
+    return sum((dice_loss(x, y) for x, y in shadows), probabilities.new_zeros(len(probabilities)))
+
+
+def box_iou(predicted: Tensor, target: Tensor) -> Tensor:
+    """IoU 0..1 of boxes given as (N, 4) distances l, t, r, b from the same points -> (N,)."""
+    intersection = _area(torch.minimum(predicted, target))
+    return intersection / (_area(predicted) + _area(target) - intersection).clamp(min=1e-6)
+
+
 def _area(ltrb: Tensor) -> Tensor:
     return (ltrb[..., 0] + ltrb[..., 2]) * (ltrb[..., 1] + ltrb[..., 3])
 
@@ -60,7 +72,7 @@ def predict_masks(features: Tensor, params: Tensor, points: Tensor, sizes: Tenso
 def mask_loss(
     found: Predictions, batch: Batch, model: ModelConfig, config: TrainConfig, generator: torch.Generator
 ) -> Tensor:
-    """Mean dice at the output stride over at most `max_masks` positives."""
+    """Mean dice at the output stride over at most `max_masks` positives; of boxes, that of their projections."""
     points, sizes = grid_tensors(model, config, found.mask_feats.device)
     view, location = (batch.instance >= 0).nonzero(as_tuple=True)
     if config.mask_sampling == "balanced":
@@ -73,7 +85,9 @@ def mask_loss(
     for index in sorted(set(view.tolist())):
         at = location[view == index]
         masks = predict_masks(found.mask_feats[index], found.params[index, at], points[at], sizes[at], model)
-        losses.append(dice_loss(masks, batch.masks[index][batch.instance[index, at]]).sum())
+        objects = batch.instance[index, at]
+        target, outlined = batch.masks[index][objects], batch.outlined[index][objects]
+        losses.append(torch.where(outlined, dice_loss(masks, target), projection_loss(masks, target)).sum())
     return torch.stack(losses).sum() / max(len(view), 1)
 
 

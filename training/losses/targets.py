@@ -54,7 +54,8 @@ class Batch:
 
     frames: (M, H, W, 3) uint8 BGR. labels: (M, L) int64, the number of classes for background. ltrb: (M, L, 4).
     centerness: (M, L). known, clear: (M, L) bool. instance: (M, L) int64, -1 for none. identities: (M, L) int64, -1
-    for none. masks: M tensors (n_i, Hp / mask stride, Wp / mask stride) float32, 0 or 1.
+    for none. masks: M tensors (n_i, Hp / mask stride, Wp / mask stride) float32, 0 or 1. complete: (M, C) bool, False
+    for classes of which background may hold objects. outlined: M tensors (n_i,) bool, False where a mask is a box.
     """
 
     frames: Tensor
@@ -66,6 +67,8 @@ class Batch:
     instance: Tensor
     identities: Tensor
     masks: list[Tensor]
+    complete: Tensor
+    outlined: list[Tensor]
 
 
 @lru_cache(maxsize=4)
@@ -80,11 +83,14 @@ def make_grid(model: ModelConfig, range_factor: float) -> Grid:
     return Grid(points, strides, sizes, low, high)
 
 
-def assign(view: View, grid: Grid, centre_radius: float) -> Targets:
+def assign(view: View, grid: Grid, centre_radius: float, every_object: bool = False) -> Targets:
     """FCOS targets (arXiv 1904.01355 with centre sampling; CondInst samples around the mask centroid).
 
     A location is positive for an instance when it lies strictly inside its box and strictly within `centre_radius`
     strides of its mask centroid, and max(l, t, r, b) is in its level's range; of several, the smallest box wins.
+
+    every_object: an instance that has no location then gets the one of the finest level next to its centroid, if that
+    is in its box and free; else its box, grown by half a stride, is unknown.
     """
     x, y = grid.points[:, 0].astype(int), grid.points[:, 1].astype(int)
     height, width = view.unknown.shape
@@ -104,6 +110,8 @@ def assign(view: View, grid: Grid, centre_radius: float) -> Targets:
     positive = in_box & (reach < centre_radius * grid.strides[:, None]) & fits
     areas = np.where(positive, (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]), np.inf)
     instance = np.where(positive.any(axis=1), areas.argmin(axis=1), -1)
+    if every_object:
+        _find_places(instance, known, grid, distances, reach)
 
     chosen = distances[np.arange(len(x)), instance.clip(0)] / grid.strides[:, None]
     ltrb = np.where(instance[:, None] >= 0, chosen, 0).astype(np.float32)
@@ -114,7 +122,7 @@ def collate(pairs: list[Pair], model: ModelConfig, config: TrainConfig) -> Batch
     """Pairs of views -> one batch, on the CPU."""
     grid = make_grid(model, config.range_factor)
     views = [view for pair in pairs for view in pair]
-    targets = [assign(view, grid, config.centre_radius) for view in views]
+    targets = [assign(view, grid, config.centre_radius, config.every_object) for view in views]
 
     def stack(arrays: list[NDArray[np.generic]]) -> Tensor:
         return torch.from_numpy(np.stack(arrays))
@@ -128,10 +136,12 @@ def collate(pairs: list[Pair], model: ModelConfig, config: TrainConfig) -> Batch
         ltrb=stack([t.ltrb for t in targets]),
         centerness=stack([t.centerness for t in targets]),
         known=stack([t.known for t in targets]),
-        clear=stack([t.clear for t in targets]),
+        clear=stack([t.clear & (not v.incomplete) for v, t in zip(views, targets, strict=True)]),
         instance=stack([t.instance for t in targets]),
         identities=stack([look_up(v.identities, t.instance, -1) for v, t in zip(views, targets, strict=True)]),
         masks=[mask_targets(view.masks, model) for view in views],
+        complete=torch.tensor([[label not in v.incomplete for label in range(model.num_classes)] for v in views]),
+        outlined=[torch.from_numpy(view.outlined) for view in views],
     )
 
 
@@ -141,6 +151,26 @@ def mask_targets(masks: NDArray[np.bool_], model: ModelConfig) -> Tensor:
     (height, width), (padded_height, padded_width) = masks.shape[1:], model.padded_size
     padded = np.pad(masks, ((0, 0), (0, padded_height - height), (0, padded_width - width)))
     return torch.from_numpy(padded[:, stride // 2 :: stride, stride // 2 :: stride].astype(np.float32))
+
+
+def _find_places(
+    instance: NDArray[np.int64],
+    known: NDArray[np.bool_],
+    grid: Grid,
+    distances: NDArray[np.float32],
+    reach: NDArray[np.float32],
+) -> None:
+    """Sees to it that no instance is taken for background; writes into `instance` and `known` (L,).
+
+    distances: (L, n, 4) of the locations to the sides of the boxes. reach: (L, n) to the centroids.
+    """
+    finest = grid.strides == grid.strides[0]
+    for index in sorted(set(range(reach.shape[1])) - set(instance.tolist())):
+        nearest = int(np.where(finest, reach[:, index], np.inf).argmin())
+        if instance[nearest] < 0 and distances[nearest, index].min() > 0:
+            instance[nearest] = index
+        else:
+            known &= distances[:, index].min(axis=1) <= -grid.strides / 2
 
 
 def _centroids(masks: NDArray[np.bool_]) -> NDArray[np.float32]:

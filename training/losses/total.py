@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from stc.model.decode import RawOutputs
 from stc.training.config import TrainConfig
 from stc.training.losses.consistency import consistency_loss
 from stc.training.losses.contrastive import embedding_losses
-from stc.training.losses.masks import focal_loss, giou_loss, mask_loss
+from stc.training.losses.masks import box_iou, focal_loss, giou_loss, mask_loss
 from stc.training.losses.predictions import Predictions, gather
 from stc.training.losses.targets import Batch
 
@@ -31,6 +32,13 @@ class Losses:
     consistency: Tensor
     total: Tensor
     positives: int
+
+
+def mean_losses(found: Sequence[Losses]) -> Losses:
+    """The means of the terms, and all positives."""
+    terms = (field.name for field in fields(Losses) if field.name != "positives")
+    means = {name: torch.stack([getattr(losses, name).detach() for losses in found]).mean() for name in terms}
+    return Losses(**means, positives=sum(losses.positives for losses in found))
 
 
 def compute_losses(
@@ -60,14 +68,19 @@ def compute_losses(
 def detection_losses(
     found: Predictions, batch: Batch, model: ModelConfig, config: TrainConfig
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(class, box, centerness) of FCOS; class and centerness per positive, boxes weighted by their centerness."""
+    """(class, box, centerness) of FCOS; class and centerness per positive, boxes weighted by their centerness.
+
+    Where the config says so, the third is the quality of the predicted box in place of centerness.
+    """
     positive = batch.instance >= 0
     normaliser = positive.sum().clamp(min=1)
     target = torch.nn.functional.one_hot(batch.labels, model.num_classes + 1)[..., :-1].to(found.logits.dtype)
     focal = focal_loss(found.logits, target, config.focal_alpha, config.focal_gamma)
-    cls = (focal * batch.known[..., None]).sum() / normaliser
+    counted = batch.known[..., None] & (batch.complete[:, None] | positive[..., None])
+    cls = (focal * counted).sum() / normaliser
 
     weight = batch.centerness[positive].to(found.ltrb.dtype)
     box = (weight * giou_loss(found.ltrb[positive], batch.ltrb[positive])).sum() / weight.sum().clamp(min=1e-6)
-    centerness = binary_cross_entropy_with_logits(found.centerness[positive], weight, reduction="sum") / normaliser
+    quality = box_iou(found.ltrb[positive], batch.ltrb[positive]).detach() if config.quality == "iou" else weight
+    centerness = binary_cross_entropy_with_logits(found.centerness[positive], quality, reduction="sum") / normaliser
     return cls, box, centerness

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from stc.model.backbone_styles import BackboneStyle
+from functools import partial
+
 from stc.model.backbones.resnet import DETECTRON2, TORCHVISION
 from stc.model.checkpoint.infer import SIZES_OF_INTEREST
 from stc.model.checkpoint.layouts.layout import OLD_MSRA_MEAN, Layout
@@ -64,34 +65,19 @@ _FCOS: Pairs = (
 _OLD_REID = crossvis_tracking(_OLD_HEAD, sequential(f"{_OLD_HEAD}.reid_tower", "track_tower"))
 _OLD_TRACK = our_tracking(_OLD_HEAD, sequential(f"{_OLD_HEAD}.track_tower", "track_tower"))
 
-
-def _fcos(pairs: Pairs) -> Layout:
-    return Layout("fcos", pairs, _IGNORED, may_lack_scales=True, msra_mean=OLD_MSRA_MEAN, code_base="detectron2")
-
-
-def _layout(name: str, pairs: Pairs, style: BackboneStyle = "msra") -> Layout:
-    tracker = "crossvis" if name == "crossvis" else ""
-    return Layout(
-        name,
-        pairs,
-        _IGNORED,
-        may_lack_scales=True,
-        backbone_style=style,
-        tracker=tracker,
-        code_base="detectron2",
-    )
-
-
+_layout = partial(Layout, ignored=_IGNORED, may_lack_scales=True, code_base="detectron2")
+_crossvis = partial(_layout, "crossvis", tracker="crossvis")
+_fcos = partial(_layout, "fcos", msra_mean=OLD_MSRA_MEAN)
 ADELAIDET = _layout("adelaidet", _DETECTRON2)
-CROSSVIS = _layout("crossvis", (*_DETECTRON2, *_REID))
+CROSSVIS = _crossvis((*_DETECTRON2, *_REID))
 LAYOUTS = (
     ADELAIDET,
     CROSSVIS,
     _layout("adelaidet", (*_DETECTRON2, *_TRACK)),
     # A ResNet that kept torchvision's names is torchvision's.
-    _layout("adelaidet", _TORCHVISION, "torchvision"),
-    _layout("crossvis", (*_TORCHVISION, *_REID), "torchvision"),
-    _layout("adelaidet", (*_TORCHVISION, *_TRACK), "torchvision"),
+    _layout("adelaidet", _TORCHVISION, backbone_style="torchvision"),
+    _crossvis((*_TORCHVISION, *_REID), backbone_style="torchvision"),
+    _layout("adelaidet", (*_TORCHVISION, *_TRACK), backbone_style="torchvision"),
     _fcos(_FCOS),
     _fcos((*_FCOS, *_OLD_REID)),
     _fcos((*_FCOS, *_OLD_TRACK)),

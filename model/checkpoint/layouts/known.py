@@ -23,6 +23,7 @@ STC = Layout(
             *dict.fromkeys(f"backbone.{part}.{{rest*}}" for known in BACKBONES.values() for part in known.parts),
             *("fpn.{rest*}", "head.{rest*}"),
             *("mask_branch.refine.{i}.conv.{p}", "mask_branch.refine.{i}.bn.{p}"),
+            *("mask_branch.fine.conv.{p}", "mask_branch.fine.bn.{p}"),
             *("mask_branch.tower.{i}.conv.{p}", "mask_branch.tower.{i}.bn.{p}", "mask_branch.pred.{p}"),
         )
     ),
@@ -53,3 +54,15 @@ def wrapping(names: Iterable[str]) -> str:
         return ""
     beginnings = [".".join([*shared[:depth], ""]) for depth in range(min(len(shared), MAX_WRAPPERS) + 1)]
     return max(beginnings, key=lambda beginning: closest(name.removeprefix(beginning) for name in kept)[1])
+
+
+def networks(names: Iterable[str]) -> dict[str, int]:
+    """The first parts of `names` behind which stand names of a known layout ("student.", "teacher."), and how many
+    entries each has."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        beginning, dot, rest = name.partition(".")
+        if dot:
+            groups.setdefault(f"{beginning}.", []).append(rest)
+    short = {beginning: [name.removeprefix(wrapping(rest)) for name in rest] for beginning, rest in groups.items()}
+    return {beginning: len(rest) for beginning, rest in short.items() if closest(rest)[1] > len(rest) // 2}

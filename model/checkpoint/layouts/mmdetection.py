@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from stc.model.backbones.resnet import TORCHVISION
 from stc.model.checkpoint.layouts.layout import OLD_MSRA_MEAN, Layout
 from stc.model.checkpoint.layouts.names import conv_modules, crossvis_tracking, mask_tower, our_tracking, sequential
@@ -54,32 +56,16 @@ _TRACKING: tuple[Pairs, ...] = (
     our_tracking("bbox_head", conv_modules("bbox_head.track_convs", "track_tower")),
     our_tracking("bbox_head", sequential("bbox_head.track_tower", "track_tower")),
 )
+_layout = partial(
+    Layout,
+    ignored=_IGNORED,
+    backbone_style="torchvision",
+    scale_shape=(),
+    code_base="mmengine",
+    bare_towers=True,
+)
+_pull_request = partial(_layout, "mmdet-pr", decode_rule="mmdet-pr", msra_mean=OLD_MSRA_MEAN)
 LAYOUTS = (
-    *(
-        Layout(
-            "mmdet3",
-            (*_MMDET3, *tracking),
-            _IGNORED,
-            decode_rule="mmdet3",
-            backbone_style="torchvision",
-            scale_shape=(),
-            code_base="mmengine",
-            bare_towers=True,
-        )
-        for tracking in _TRACKING
-    ),
-    *(
-        Layout(
-            "mmdet-pr",
-            (*_MMDET_PR, *tracking),
-            _IGNORED,
-            decode_rule="mmdet-pr",
-            backbone_style="torchvision",
-            msra_mean=OLD_MSRA_MEAN,
-            scale_shape=(),
-            code_base="mmengine",
-            bare_towers=True,
-        )
-        for tracking in _TRACKING
-    ),
+    *(_layout("mmdet3", (*_MMDET3, *tracking), decode_rule="mmdet3") for tracking in _TRACKING),
+    *(_pull_request((*_MMDET_PR, *tracking)) for tracking in _TRACKING),
 )

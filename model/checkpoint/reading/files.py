@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from stc.errors import CheckpointError
-from stc.model.checkpoint.reading import pickles, shards, torch_files
+from stc.model.checkpoint.reading import other_files, pickles, shards, torch_files
 from stc.model.checkpoint.reading.stand_ins import Array, Foreign
 from stc.model.checkpoint.reading.torch_files import View
 
@@ -24,7 +24,6 @@ ENTRIES = (
     *("model", "state_dict", "model_state", "model_state_dict", "module", "net", "network", "weights", "params"),
     *("ema_state", "ema_state_dict", "model_ema", "ema_model", "ema", "params_ema", "blobs"),
 )
-SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".pkl", ".tar")  # usual; the content tells the form
 MAX_NESTING = 4  # of such entries
 MAX_ELEMENTS = 1 << 30  # 30 times R-101; more is a damaged or hostile header
 SAVE_INSTEAD = "save model.state_dict() instead"
@@ -40,7 +39,7 @@ class StateFile:
 
     tensors: dict[str, Tensor]
     metadata: dict[str, str] = field(default_factory=dict)
-    entry: str = ""  # which of ENTRIES the tensors were under, joined by dots; "" for a bare state dictionary
+    entry: str = ""  # which entries the tensors were under, joined by dots; "" for a bare state dictionary
     left_out: tuple[str, ...] = ()  # others of ENTRIES that the file holds as well
     meta: dict[Any, Any] = field(default_factory=dict)  # what mmengine keeps beside the weights
     from_caffe2: bool = False  # it says so: detectron2 marks what it converted from Caffe2's backbones
@@ -50,11 +49,12 @@ def read(path: Path) -> StateFile:
     """Read a weight file of any form, which its content tells and not its name.
 
     Forms: torch.save's (both), plain pickles of NumPy arrays, safetensors, and a tar archive that holds one of them.
-    Dictionaries are unwrapped (`ENTRIES`), a prefix `module.` that all names share is removed.
+    Dictionaries are unwrapped (`ENTRIES`, or the only one that holds tensors), a prefix `module.` that all names share
+    is removed.
     Raises CheckpointError for a file that is missing, empty, not a weight file, truncated, or that wants to run code.
     """
     start = _start(path)
-    _refuse_what_is_no_weight_file(path, start)
+    other_files.refuse(path, start)
     try:
         if start[257:262] == b"ustar":
             with _member(path) as content:
@@ -72,11 +72,7 @@ def _read_form(content: Path, path: Path) -> StateFile:
     if shards.is_index(content, start):
         raise shards.error(path, "the index of weights that are stored in several files, not the weights")
     if start.startswith(b"PK"):
-        if torch_files.is_torchscript(content):
-            raise CheckpointError(
-                f"{path}: a TorchScript program, not weights alone; load it with torch.jit.load where it was made, and "
-                "save its state_dict() instead (torch.save)"
-            )
+        other_files.refuse_archive(path, torch_files.names(content))
         with torch_files.archived(content) as file:
             return _unwrap(path, file.content, file.tensor)
     # Its first 8 bytes are the length of the JSON that follows.
@@ -104,7 +100,7 @@ def _member(path: Path) -> Iterator[Path]:
 def _start(path: Path) -> bytes:
     """The first 512 bytes of `path`."""
     if path.is_dir():
-        raise _folder(path)
+        raise other_files.folder(path)
     if path.exists() and not path.is_file():
         raise CheckpointError(f"{path}: no regular file; check the path given to --ckpt")
     try:
@@ -114,24 +110,6 @@ def _start(path: Path) -> bytes:
         raise CheckpointError(
             f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); check the path given to --ckpt"
         ) from error
-
-
-def _folder(path: Path) -> CheckpointError:
-    if any(path.glob("*-of-*.*")) or any(path.glob(f"*{shards.INDEX}")):
-        return shards.error(path, "a folder of weights that are stored in several files")
-    there = sorted(file.name for file in path.iterdir() if file.suffix in SUFFIXES)
-    which = f"--ckpt {path / there[0]}" if there else "it holds none of a usual name"
-    return CheckpointError(f"{path}: a folder, not a weight file; give the file itself: {which}")
-
-
-def _refuse_what_is_no_weight_file(path: Path, start: bytes) -> None:
-    if not start:
-        raise CheckpointError(f"{path}: empty (0 bytes); download or copy it again")
-    text = start.lstrip().lower()
-    if text.startswith(b"version https://git-lfs"):
-        raise CheckpointError(f"{path}: a Git LFS pointer, not the weights themselves; fetch them with: git lfs pull")
-    if text.startswith((b"<!doctype", b"<html", b"<?xml")):
-        raise CheckpointError(f"{path}: a web page, not weights; the download failed, download the file itself again")
 
 
 def _read_safetensors(content: Path, path: Path) -> StateFile:
@@ -200,6 +178,12 @@ def _unwrap(path: Path, content: object, read_view: Callable[[View], Tensor]) ->
         if not isinstance(name, str):
             raise CheckpointError(f"{path}: entry {name!r:.100} has no text for a name; {SAVE_INSTEAD}")
         if not isinstance(value, View | Array):
+            if len(found := _networks(state)) > 1:
+                raise CheckpointError(
+                    f"{path}: weights in {len(found)} entries, none of which says that it is the model "
+                    f"({', '.join(f'{name:.100}' for name in found[:3])}{', ...' * (len(found) > 3)}); "
+                    "save the one to export alone with torch.save"
+                )
             raise CheckpointError(
                 f"{path}: entry {name[:100]!r} is a {_kind(value)}, not a tensor, and no entry is one of "
                 f"{', '.join(ENTRIES)}; {SAVE_INSTEAD}"
@@ -213,7 +197,25 @@ def _unwrap(path: Path, content: object, read_view: Callable[[View], Tensor]) ->
 def _present(content: dict[Any, Any]) -> list[str]:
     """Those of ENTRIES that hold something, else those that at least are dictionaries."""
     entries = [entry for entry in ENTRIES if isinstance(content.get(entry), dict)]
-    return [entry for entry in entries if content[entry]] or entries
+    if entries:
+        return [entry for entry in entries if content[entry]] or entries
+    found = _networks(content)
+    alone = not any(isinstance(value, View | Array) for value in content.values())
+    return found if alone and len(found) == 1 else []
+
+
+def _networks(content: dict[Any, Any]) -> list[str]:
+    """The entries that are dictionaries of tensors or lead to one, whatever they are called."""
+    return [name for name, value in content.items() if isinstance(name, str) and _leads_to_tensors(value, MAX_NESTING)]
+
+
+def _leads_to_tensors(value: object, nesting: int) -> bool:
+    if not isinstance(value, dict) or not nesting:
+        return False
+    if any(isinstance(name, str) and isinstance(inner, View | Array) for name, inner in value.items()):
+        return True
+    entries = (inner for name, inner in value.items() if name in ENTRIES)
+    return any(_leads_to_tensors(inner, nesting - 1) for inner in entries)
 
 
 class _ArrayReader:

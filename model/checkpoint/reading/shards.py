@@ -12,6 +12,8 @@ from stc.errors import CheckpointError
 
 INDEX = ".index.json"  # names each entry's file under "weight_map"
 MAX_INDEX = 64 << 20  # bytes
+MAX_SHARDS = 1000
+_SHARD = re.compile(r"-(\d+)-of-(\d+)\.\w+$")
 _LOAD = {
     ".safetensors": "from safetensors.torch import load_file as load, save_file as save",
     ".bin": "from torch import load, save",
@@ -20,24 +22,46 @@ _LOAD = {
 
 def is_index(path: Path, start: bytes) -> bool:
     """Whether the file, whose first bytes are `start`, is the index of shards."""
-    if not start.lstrip().startswith(b"{") or path.stat().st_size > MAX_INDEX:
-        return False
+    return start.lstrip().startswith(b"{") and _places(path) is not None
+
+
+def _places(index: Path) -> dict[str, Any] | None:
+    """The file of every entry, as an index has it; None where it is no index."""
     try:
-        content: Any = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(content, dict) and isinstance(content.get("weight_map"), dict)
+        content: Any = None if index.stat().st_size > MAX_INDEX else json.loads(index.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    places = content.get("weight_map") if isinstance(content, dict) else None
+    return places if isinstance(places, dict) else None
 
 
 def part(path: Path) -> str:
     """ "1 of 2" when the name of `path` says that it is a shard, else ""."""
-    match = re.search(r"-0*(\d+)-of-0*(\d+)\.\w+$", path.name)
-    return f"{match[1]} of {match[2]}" if match and int(match[2]) > 1 else ""
+    match = _SHARD.search(path.name)
+    return f"{int(match[1])} of {int(match[2])}" if match and int(match[2]) > 1 else ""
+
+
+def _missing(folder: Path) -> list[str]:
+    """Names of shards that are not in `folder`, though its other shards' numbers or an index there speak of them."""
+    named: set[str] = set()
+    for shard in folder.glob("*-of-*.*"):
+        if match := _SHARD.search(shard.name):
+            before, after, digits = shard.name[: match.start(1)], shard.name[match.end(1) :], len(match[1])
+            named.update(
+                f"{before}{number:0{digits}}{after}" for number in range(1, min(int(match[2]), MAX_SHARDS) + 1)
+            )
+    for index in folder.glob(f"*{INDEX}"):
+        named.update(name for name in (_places(index) or {}).values() if isinstance(name, str) and _SHARD.search(name))
+    return sorted(name for name in named if not (folder / Path(name).name).is_file())
 
 
 def error(path: Path, what: str) -> CheckpointError:
-    """The error for `path` (an index, a shard or a folder of them; `what` says which): the command that joins them."""
+    """The error for `path` (an index, a shard or a folder of them; `what` says which): the shards that are missing, or
+    the command that joins all."""
     folder = path if path.is_dir() else path.parent
+    if missing := _missing(folder):
+        shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+        return CheckpointError(f"{path}: {what}; {len(missing)} of the files are missing: copy into {folder}: {shown}")
     suffix = next((suffix for suffix in _LOAD if any(folder.glob(f"*-of-*{suffix}"))), ".safetensors")
     whole = folder / f"joined{suffix}"
     code = (

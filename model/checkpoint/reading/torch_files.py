@@ -80,11 +80,10 @@ def archived(path: Path) -> Iterator[TorchFile]:
         yield _of_archive(archive, path.stat().st_size)
 
 
-def is_torchscript(path: Path) -> bool:
-    """Whether the archive at `path` holds code, as torch.jit.save writes it. Raises as `archived` does."""
+def names(path: Path) -> list[str]:
+    """Of the members of the archive at `path`. Raises as `archived` does."""
     with zipfile.ZipFile(path) as archive:
-        roots = {name.removesuffix("constants.pkl") for name in archive.namelist() if name.endswith("constants.pkl")}
-        return any(name.startswith(f"{root}code/") for root in roots for name in archive.namelist())
+        return archive.namelist()
 
 
 def is_older_form(first: object) -> bool:

@@ -1,4 +1,3 @@
-// The standard headers come before the pragma: their inline functions are shared with code that must run anywhere.
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -9,12 +8,9 @@
 #include <cstring>
 #include <type_traits>
 
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma,f16c")
-#endif
+#include "../simd/target.h"
+
+STC_TARGET("avx2,fma,f16c")
 
 #include "../kernels.h"
 #include "lanes.h"
@@ -23,9 +19,5 @@ namespace stc::cpu {
 Kernels avx2_kernels() { return kernels<Avx2>(avx2_resize()); }
 }  // namespace stc::cpu
 
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+STC_TARGET_END
 #endif

@@ -14,6 +14,7 @@ namespace stc::cpu {
 struct Avx2 {
   static constexpr int kLanes = 8;
   static constexpr const char* kName = "avx2";
+  static constexpr bool kPaired = true;
   __m256 v;
 
   Avx2() = default;

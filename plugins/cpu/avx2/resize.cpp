@@ -1,4 +1,3 @@
-// The standard headers come before the pragma: their inline functions are shared with code that must run anywhere.
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -6,14 +5,11 @@
 #include <cstring>
 
 #include "../resize.h"
+#include "../simd/target.h"
+#include "linear.h"
 #include "rows_first.h"
 
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2")
-#endif
+STC_TARGET("avx2")
 
 namespace stc::cpu {
 namespace {
@@ -105,13 +101,11 @@ void rows(const ResizeAxis& y, int pixel, const uint8_t* const* rows, int bytes,
 
 }  // namespace
 
-ResizeKernels avx2_resize() { return {columns, rows, blend_rows_avx2, blend_pixels_avx2, blend_few_avx2, dots_avx2}; }
+ResizeKernels avx2_resize() {
+  return {columns, rows, blend_rows_avx2, blend_pixels_avx2, interpolate_pixels_avx2, interpolate_rows_avx2, dots_avx2};
+}
 
 }  // namespace stc::cpu
 
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+STC_TARGET_END
 #endif

@@ -1,4 +1,3 @@
-// The standard headers come before the pragma: their inline functions are shared with code that must run anywhere.
 #if defined(__x86_64__)
 #include "rows_first.h"
 
@@ -9,13 +8,10 @@
 #include <cstring>
 
 #include "../portable/rows_first.h"
+#include "../simd/target.h"
+#include "pairing.h"
 
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2")
-#endif
+STC_TARGET("avx2")
 
 namespace stc::cpu {
 namespace {
@@ -59,24 +55,6 @@ void blend_block(const int16_t* weights, int taps, int shift, const uint8_t* con
   _mm256_storeu_si256(to + 1, _mm256_permute2x128_si256(low, high, 0x31));
 }
 
-/// How the channels of two neighbouring pixels come to lie side by side, as one multiplication of pairs wants: bytes to
-/// choose of a vector of eight elements, and where it begins, seen from the first pixel.
-struct Pairing {
-  int8_t bytes[16];
-  int begin;
-
-  explicit Pairing(Spacing spacing)
-      : begin(std::min(0, spacing.pixel) + std::min(0, (kChannels - 1) * spacing.channel)) {
-    std::fill_n(bytes, 16, int8_t{-1});
-    for (int c = 0; c < kChannels; ++c) {
-      for (int p = 0; p < 2; ++p) {
-        const int element = p * spacing.pixel + c * spacing.channel - begin;
-        for (int i = 0; i < 2; ++i) bytes[4 * c + 2 * p + i] = static_cast<int8_t>(2 * element + i);
-      }
-    }
-  }
-};
-
 }  // namespace
 
 void blend_rows_avx2(const int16_t* weights, int taps, int bits, const uint8_t* const* rows, int64_t bytes,
@@ -89,7 +67,7 @@ void blend_rows_avx2(const int16_t* weights, int taps, int bits, const uint8_t* 
 }
 
 void blend_pixels_avx2(const ShortAxis& x, const int16_t* row, Spacing spacing, uint8_t* target) {
-  const Pairing pairing(spacing);
+  const Pairing pairing(spacing, sizeof(int16_t));
   const __m256i channels =
       _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(pairing.bytes)));
   const int shift = x.bits + kBetween;
@@ -111,48 +89,6 @@ void blend_pixels_avx2(const ShortAxis& x, const int16_t* row, Spacing spacing, 
     const int32_t four = _mm_cvtsi128_si32(bytes);
     std::memcpy(target, &four, pixel + 1 < x.size ? 4 : 3);  // the next pixel overwrites the last byte
   }
-}
-
-void blend_few_avx2(const ShortAxis& x, const int16_t* weights, int bits, const SourceRows& rows, uint8_t* target) {
-  constexpr int kRead = 8;  // bytes: two pixels, whatever their spacing
-  const Pairing pairing(rows.spacing);
-  const __m256i channels =
-      _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(pairing.bytes)));
-  const int between = bits - kBetween, shift = x.bits + kBetween;
-  const __m256i weight = pair(weights), half_between = _mm256_set1_epi32(1 << between >> 1);
-  const __m256i half = _mm256_set1_epi32(1 << shift >> 1);
-  const __m128i by_between = _mm_cvtsi32_si128(between), by = _mm_cvtsi32_si128(shift);
-  // Eight bytes of both rows blended, in 32 bits each.
-  const auto blended = [&](int64_t byte) {
-    const __m128i a = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(rows.first + byte));
-    const __m128i b = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(rows.second + byte));
-    const __m256i both = _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b));
-    return _mm256_sra_epi32(_mm256_add_epi32(_mm256_madd_epi16(both, weight), half_between), by_between);
-  };
-  const int64_t origin = rows.origin + pairing.begin;
-  const auto at = [&](int pixel) { return origin + int64_t{x.first[pixel]} * rows.spacing.pixel; };
-  const auto inside = [&](int pixel) { return at(pixel) >= 0 && at(pixel) + kRead <= rows.bytes; };
-  // Pixels never go back, so those that may be read whole follow each other.
-  int begin = 0, end = x.size;
-  while (begin < end && !inside(begin)) ++begin;
-  while (end > begin && !inside(end - 1)) --end;
-  for (int pixel = 0; pixel < begin; ++pixel) blend_one(x, pixel, weights, bits, rows, target + kChannels * pixel);
-  int pixel = begin;
-  for (; pixel + 2 <= end; pixel += 2) {
-    const int64_t one = at(pixel), other = at(pixel + 1);
-    const __m256i packed = _mm256_packs_epi32(blended(one), blended(other));
-    const __m256i values = _mm256_permute4x64_epi64(packed, _MM_SHUFFLE(3, 1, 2, 0));
-    const int16_t* along = x.weights + int64_t{pixel} * x.taps;
-    const __m256i shares = _mm256_blend_epi32(pair(along), pair(along + x.taps), 0xf0);
-    const __m256i sums = _mm256_madd_epi16(_mm256_shuffle_epi8(values, channels), shares);
-    const __m256i levels = _mm256_sra_epi32(_mm256_add_epi32(sums, half), by);
-    const __m256i bytes = _mm256_packus_epi16(_mm256_packus_epi32(levels, levels), levels);
-    const int32_t first = _mm256_cvtsi256_si32(bytes), second = _mm256_extract_epi32(bytes, 4);
-    uint8_t* const to = target + kChannels * pixel;
-    std::memcpy(to, &first, sizeof first);  // the next pixel overwrites the last byte
-    std::memcpy(to + kChannels, &second, pixel + 2 < x.size ? 4 : 3);
-  }
-  for (; pixel < x.size; ++pixel) blend_one(x, pixel, weights, bits, rows, target + kChannels * pixel);
 }
 
 void dots_avx2(const Dots& dots, const int16_t* row, int32_t* target) {
@@ -177,9 +113,5 @@ void dots_avx2(const Dots& dots, const int16_t* row, int32_t* target) {
 
 }  // namespace stc::cpu
 
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+STC_TARGET_END
 #endif

@@ -14,6 +14,7 @@ namespace stc::cpu {
 struct Avx512 {
   static constexpr int kLanes = 16;
   static constexpr const char* kName = "avx512";
+  static constexpr bool kPaired = true;
   __m512 v;
 
   Avx512() = default;

@@ -1,4 +1,4 @@
-// Four floats in the vectors that GCC and Clang offer for every machine: NEON on Arm, SSE on x86, plain code elsewhere.
+// Four floats in the vectors that GCC and Clang offer for every machine: SSE on x86, plain code where there are none.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@ namespace stc::cpu {
 struct Portable {
   static constexpr int kLanes = 4;
   static constexpr const char* kName = "portable";
+  static constexpr bool kPaired = true;
   typedef float Vector __attribute__((vector_size(4 * kLanes)));
   Vector v;
 

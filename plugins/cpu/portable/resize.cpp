@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "../resize.h"
+#include "linear.h"
 #include "rows_first.h"
 
 namespace stc::cpu {
@@ -50,6 +51,8 @@ void resize_columns_from(int begin, const ResizeAxis& x, const uint8_t* const* r
   }
 }
 
-ResizeKernels portable_resize() { return {columns, rows, blend_rows, blend_pixels, blend_few, dots}; }
+ResizeKernels portable_resize() {
+  return {columns, rows, blend_rows, blend_pixels, interpolate_pixels, interpolate_rows, dots};
+}
 
 }  // namespace stc::cpu

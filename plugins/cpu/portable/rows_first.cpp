@@ -40,27 +40,6 @@ void blend_pixels(const ShortAxis& x, const int16_t* row, Spacing spacing, uint8
   }
 }
 
-void blend_one(const ShortAxis& x, int pixel, const int16_t* weights, int bits, const SourceRows& rows,
-               uint8_t* target) {
-  const int between = bits - kBetween, shift = x.bits + kBetween;
-  const int16_t* along = x.weights + int64_t{pixel} * x.taps;
-  const int64_t at = rows.origin + int64_t{x.first[pixel]} * rows.spacing.pixel;
-  for (int c = 0; c < kChannels; ++c) {
-    int32_t sum = 1 << shift >> 1;
-    for (int t = 0; t < 2; ++t) {
-      if (along[t] == 0) continue;  // there may be no such pixel
-      const int64_t byte = at + t * rows.spacing.pixel + c * rows.spacing.channel;
-      const int32_t blended = rows.first[byte] * weights[0] + rows.second[byte] * weights[1];
-      sum += ((blended + (1 << between >> 1)) >> between) * along[t];
-    }
-    target[c] = static_cast<uint8_t>(sum >> shift);
-  }
-}
-
-void blend_few(const ShortAxis& x, const int16_t* weights, int bits, const SourceRows& rows, uint8_t* target) {
-  for (int pixel = 0; pixel < x.size; ++pixel) blend_one(x, pixel, weights, bits, rows, target + kChannels * pixel);
-}
-
 void dots_from(int begin, const Dots& dots, const int16_t* row, int32_t* target) {
   for (int pixel = begin; pixel < dots.size; ++pixel) {
     const int16_t* weights = dots.weights + pixel * dots.length;

@@ -13,12 +13,6 @@ void blend_rows_from(int64_t begin, const int16_t* weights, int taps, int bits, 
 
 void blend_pixels(const ShortAxis& x, const int16_t* row, Spacing spacing, uint8_t* target);
 
-/// Target pixel `pixel` of blend_few: three bytes.
-void blend_one(const ShortAxis& x, int pixel, const int16_t* weights, int bits, const SourceRows& rows,
-               uint8_t* target);
-
-void blend_few(const ShortAxis& x, const int16_t* weights, int bits, const SourceRows& rows, uint8_t* target);
-
 void dots(const Dots& dots, const int16_t* row, int32_t* target);
 
 /// Dots from pixel `begin` on.

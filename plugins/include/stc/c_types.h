@@ -33,4 +33,11 @@ typedef struct {
   int32_t instances, rows, cols;
 } stc_frame_masks;
 
+/* From levels to colours, in 2^-13, each factor below 4: with l = luma * (y - black), blue is l + blue_u * (u - 128),
+   green l - green_u * (u - 128) - green_v * (v - 128), red l + red_v * (v - 128); clipped to 0..255. */
+typedef struct {
+  int32_t black; /* a level, 0..255 */
+  int32_t luma, blue_u, green_u, green_v, red_v;
+} stc_yuv_colours;
+
 #endif

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from stc.errors import DeviceError, FatalError, InputError
 from stc.runtime.backends.tensorrt import bindings, device_array
 from stc.runtime.backends.tensorrt.cuda import Cuda, import_cudart
-from stc.runtime.backends.tensorrt.device_array import CUDA, DeviceArray
+from stc.runtime.backends.tensorrt.device_array import DeviceArray
+from stc.runtime.backends.tensorrt.dlpack import CUDA
 from stc.runtime.backends.tensorrt.engine import collector, describe, deserialize, import_tensorrt
 from stc.runtime.backends.tensorrt.execution import CapturedGraphs, Execution, OwnGraphs, Site
 from stc.runtime.backends.tensorrt.gpu_clock import GpuClock

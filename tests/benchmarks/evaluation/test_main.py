@@ -129,7 +129,7 @@ def test_the_device_can_be_chosen(data: Path, engine: Path, gpus: Gpus, capsys: 
     on_gpu = [str(engine) if argument == str(data / "bundle") else argument for argument in arguments(data)]
     assert run(main, [*on_gpu, "--clips", "moving", "--device", "cuda"]) == 0
     assert "cudaGraphLaunch" in gpus.cuda.calls and scores(data) == expected
-    for wrong, message in ((["--device", "gpu"], "unknown device 'gpu'"), (["--device", "cuda:7"], "no such GPU")):
+    for wrong, message in ((["--device", "tpu"], "unknown device 'tpu'"), (["--device", "cuda:7"], "no such GPU")):
         assert run(main, [*on_gpu, *wrong]) in {1, 2}
         assert message in capsys.readouterr().err
     assert run(main, ["--results", "r.json", "--data", "d.json", "--device", "cuda"]) == 1

@@ -13,11 +13,11 @@ every = pytest.mark.parametrize("name", BACKBONES)
 
 
 @every
-def test_features_have_the_stated_channels_at_strides_8_16_and_32(name: str) -> None:
+def test_features_have_the_stated_channels_at_strides_4_to_32(name: str) -> None:
     with torch.device("meta"):
         features = find(name).build(PRESETS[PRESET_OF[name]])(torch.empty(1, 3, 64, 96))
     shapes = [tuple(feature.shape) for feature in features]
-    assert shapes == [(1, c, 64 // s, 96 // s) for c, s in zip(find(name).channels, (8, 16, 32), strict=True)]
+    assert shapes == [(1, c, 64 // s, 96 // s) for c, s in zip(find(name).channels, (4, 8, 16, 32), strict=True)]
 
 
 @every
@@ -38,7 +38,7 @@ def test_the_early_layers_are_the_first_ones(name: str) -> None:
 
 
 def test_an_unknown_backbone_is_refused_with_the_list_of_those_there_are() -> None:
-    with pytest.raises(ValueError, match="efficientnet-lite0, resnet101, resnet50; got 'vgg'"):
+    with pytest.raises(ValueError, match="efficientnet-lite0, efficientnet-lite0-192, resnet101, resnet50; got 'vgg'"):
         STC(ModelConfig(backbone="vgg"))
 
 

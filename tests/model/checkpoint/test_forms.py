@@ -7,9 +7,11 @@ Containers and wrappers, around the weights of the demo model. Other networks un
 from __future__ import annotations
 
 import argparse
+import gzip
 import io
 import json
 import pickle
+import re
 import tarfile
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
@@ -24,9 +26,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from stc.errors import CheckpointError
-from stc.model.checkpoint import inspection
+from stc.model.checkpoint import inspection, load
 from stc.model.checkpoint.examine import examine
-from stc.model.checkpoint.options import AS_THE_FILE_SAYS
+from stc.model.checkpoint.options import AS_THE_FILE_SAYS, Reading
 from stc.model.checkpoint.reading import files
 
 LITE = Path(__file__).parents[3] / "assets" / "stc-lite.safetensors"
@@ -86,6 +88,8 @@ SAVED: dict[str, Callable[[State], object]] = {
     "nested": lambda state: {"checkpoint": 3, "model": {"state_dict": state}},
     "weights": lambda state: {"weights": state},
     "Hugging Face": lambda state: under("base_model.", state),
+    "averaged": lambda state: {"n_averaged": torch.tensor(3), **under("module.", state)},
+    "under a name of one's own": lambda state: {"detector": {"model": state}, "epoch": 3, "log": {"loss": [0.1]}},
     "parameters": lambda state: each(state, nn.Parameter),
     "not contiguous": lambda state: each(state, lambda t: t.t().contiguous().t() if t.ndim == 2 else t),
     "channels last": lambda state: each(
@@ -211,6 +215,42 @@ def quantised(folder: Path, state: State) -> Path:
     return folder / "m.pth"
 
 
+def saved(content: Callable[[State], object]) -> Callable[[Path, State], Path]:
+    def write(folder: Path, state: State) -> Path:
+        torch.save(content(state), folder / "m.pth")
+        return folder / "m.pth"
+
+    return write
+
+
+def compressed(folder: Path, state: State) -> Path:
+    (folder / "m.pth.gz").write_bytes(gzip.compress(b"weights"))
+    return folder / "m.pth.gz"
+
+
+def zipped(folder: Path, state: State) -> Path:
+    np.savez(folder / "m.pth.npz", **{name: tensor.numpy() for name, tensor in state.items()})
+    return folder / "m.pth.npz"
+
+
+def distributed(folder: Path, state: State) -> Path:
+    (folder / "__0_0.distcp").write_bytes(b"shard")
+    return folder
+
+
+def graph(folder: Path, state: State) -> Path:
+    (folder / "model.onnx").write_bytes(b"\x08\x09")
+    return folder / "model.onnx"
+
+
+def all_shards(folder: Path, state: State) -> Path:
+    save_file(dict(list(state.items())[50:]), folder / "model-00002-of-00002.safetensors")
+    return shard(folder, state)
+
+
+TWO_NETWORKS = "420 entries under 'student.' and 420 entries under 'teacher.'"
+
+
 @pytest.mark.parametrize(
     ("write", "said"),
     [
@@ -220,6 +260,15 @@ def quantised(folder: Path, state: State) -> Path:
         (index, "the index of weights that are stored in several files"),
         (shard, "shard 1 of 2, which holds a part of the weights only"),
         (folder_of_shards, "a folder of weights that are stored in several files"),
+        (folder_of_shards, "1 of the files are missing: copy into {folder}: model-00002-of-00002.safetensors"),
+        (index, "1 of the files are missing: copy into {folder}: model-00001-of-00002.safetensors"),
+        (all_shards, "shard 1 of 2, which holds a part of the weights only; join the shards with: python -c"),
+        (distributed, "a distributed checkpoint in several files; join them with: python -m torch.distributed."),
+        (compressed, "compressed by gzip; unpack it with: gzip -dc"),
+        (zipped, "a zip archive of 420 files that torch.save did not write (backbone."),
+        (graph, "an exported graph, not a checkpoint"),
+        (saved(lambda state: {**under("student.", state), **under("teacher.", state)}), TWO_NETWORKS),
+        (saved(lambda state: {"student": state, "teacher": state}), "weights in 2 entries, none of which says"),
         (no_weights, "entry 'epoch' is a int, not a tensor"),
         (optimizer, "entry 'state' is a dict, not a tensor"),
         (another, "weights of another model"),
@@ -234,7 +283,25 @@ def test_what_is_no_weights_is_refused_by_what_it_is(
         error = examine(path, files.read(path), AS_THE_FILE_SAYS).error()
         assert error is not None
         raise error
-    assert said in str(caught.value)
+    assert said.format(folder=tmp_path) in str(caught.value)
+
+
+def test_one_of_two_networks_is_loaded_by_the_map_that_the_refusal_proposes(state: State, tmp_path: Path) -> None:
+    torch.save({**under("student.", each(state, torch.zeros_like)), **under("teacher.", state)}, tmp_path / "m.pth")
+    with pytest.raises(CheckpointError) as caught:
+        numbers(tmp_path / "m.pth")
+    lines = re.search(r"these two lines: (.*) and (.*)$", str(caught.value))
+    assert lines is not None
+    (tmp_path / "map.txt").write_text("\n".join(lines.groups()))
+    found = examine(tmp_path / "m.pth", files.read(tmp_path / "m.pth"), Reading(key_map=tmp_path / "map.txt"))
+    assert found.error() is None and equal(found.tensors, state)
+
+
+def test_8_bit_integers_in_the_place_of_weights_are_refused(state: State, tmp_path: Path) -> None:
+    """A quantised model's scales are elsewhere; its integers would load as numbers a hundred times too large."""
+    torch.save(each(state, lambda tensor: tensor.mul(10).to(torch.int8)), tmp_path / "m.pth")
+    with pytest.raises(CheckpointError, match=r"is stored as torch\.int8: weights of a quantised model"):
+        load(tmp_path / "m.pth")
 
 
 @pytest.mark.parametrize(

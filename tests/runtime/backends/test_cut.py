@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,16 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from stc.errors import Missing
+from stc.errors import IncompatibleError, Missing
+from stc.files import sha256
 from stc.model.function_body import DOMAIN, OP, function_body
 from stc.runtime import Session
+from stc.runtime.backends import cut_graph
 from stc.runtime.backends.cut import Cut, Whole, cut
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
+from stc.runtime.bundle import passport as passports
 from stc.runtime.native.library import Library, find
-from tests.runtime import tiny_model
+from tests.runtime import op_model, tiny_model
 
 K, H, W = 4, 6, 9
 
@@ -187,6 +191,57 @@ def test_without_the_library_the_function_body_serves(tmp_path: Path, monkeypatc
     backend = OnnxRuntimeBackend(save(graph(), tmp_path), threads=1, native=Missing("no compiler"))
     assert backend.mask_head == "function body (no compiler)"
     assert backend.run(frames(2))["masks"][0, :2].any()
+
+
+@pytest.fixture
+def with_rest(tmp_path: Path) -> Path:
+    """A bundle as the exporter writes it: the graph without the op beside the whole."""
+    folder = tiny_model.write_bundle(tmp_path / "bundle", built=op_model.model())
+    content, record = cut_graph.beside((folder / "model.onnx").read_bytes(), "model.onnx")
+    (folder / record.file).write_bytes(content)
+    files = {name: sha256(folder / name) for name in ("model.onnx", record.file)}
+    replace(tiny_model.PASSPORT, files=files, cuts={"model.onnx": record.to_dict()}).write(folder)
+    return folder
+
+
+def test_the_rest_that_stands_beside_a_model_needs_no_onnx_package(
+    with_rest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = tiny_model.frame((0, (8, 12, 40, 44)))[None]
+    expected = Session(with_rest, threads=1, native=False).infer(picture)
+    assert (with_rest / "model-cut.onnx").stat().st_size < (with_rest / "model.onnx").stat().st_size / 2
+    monkeypatch.setitem(sys.modules, "onnx", None)  # importing it fails
+    session = Session(with_rest, threads=1)
+    assert session.mask_head.startswith("native op")
+    for name, value in session.infer(picture).items():
+        np.testing.assert_allclose(value, expected[name], atol=1e-5, err_msg=name)
+
+
+def test_a_rest_that_is_not_here_is_made_and_one_that_was_altered_is_refused(with_rest: Path) -> None:
+    rest = with_rest / "model-cut.onnx"
+    content = rest.read_bytes()
+    rest.unlink()  # as of a bundle of an older version
+    assert Session(with_rest, threads=1).mask_head.startswith("native op")
+    rest.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(IncompatibleError, match=r"model-cut\.onnx: sha256"):
+        Session(with_rest, threads=1)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("file", "../a.onnx"),
+        ("tensors", ["a"]),
+        ("dtype", "int8"),
+        ("attributes", {"channels": "8"}),
+        ("shape", []),
+    ],
+)
+def test_a_record_that_no_export_wrote_is_refused(with_rest: Path, field: str, value: Any) -> None:
+    found = passports.read(with_rest)
+    replace(found, cuts={"model.onnx": {**found.cuts["model.onnx"], field: value}}).write(with_rest)
+    with pytest.raises(IncompatibleError, match=rf"cuts\.model\.onnx\.{field}"):
+        Session(with_rest, threads=1)
 
 
 @pytest.mark.parametrize("native", [True, False])

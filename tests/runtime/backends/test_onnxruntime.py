@@ -97,7 +97,7 @@ def test_threads_reach_the_engine(bundle: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [({"device": "npu"}, "known: cpu, cuda"), ({"threads": 0}, "least 1")]
+    ("arguments", "message"), [({"device": "tpu"}, "known: cpu, cuda"), ({"threads": 0}, "least 1")]
 )
 def test_arguments_out_of_range_are_input_errors(bundle: Path, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):

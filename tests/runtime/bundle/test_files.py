@@ -55,7 +55,7 @@ def test_an_engine_on_the_cpu_and_an_unknown_device_are_input_errors(engine: Pat
     with pytest.raises(InputError, match=r"an engine runs on a GPU; on the CPU use .*model\.onnx"):
         Session(engine / "engine.plan", device="cpu")
     with pytest.raises(InputError, match="known: cpu, cuda"):
-        Session(engine, device="npu")
+        Session(engine, device="tpu")
 
 
 class Spy(ModuleType):

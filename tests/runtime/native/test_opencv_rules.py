@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,6 +30,8 @@ from stc.runtime.yuv import YuvFrame
 ROOT = Path(__file__).parents[3]
 Picture = NDArray[np.uint8]
 METHODS = {"area": cv2.INTER_AREA, "linear": cv2.INTER_LINEAR}
+# OpenCV on x86-64; elsewhere its packages may use code of the vendors'.
+LEVELS = {"area": 1, "linear": 0 if platform.machine() in ("x86_64", "AMD64") else 1}
 VIDEOS = ((720, 1280), (1080, 1920), (361, 639), (480, 640))
 
 
@@ -68,11 +71,11 @@ sizes = st.tuples(extents, extents)
 @example((25, 46), (28, 58), 0, "area")  # both grow: boundaries fall on pixels'
 @example((1000, 3), (999, 3), 0, "area")  # shares below what OpenCV keeps
 @example((400, 600), (200, 300), 0, "linear")  # where OpenCV averages instead
-def test_within_one_grey_level_of_opencv(
+def test_linear_is_opencv_s_to_the_bit_and_area_within_one_grey_level(
     library: Library, source: tuple[int, int], target: tuple[int, int], seed: int, rule: str
 ) -> None:
     picture = noise(source, seed)
-    assert difference(resized(library, picture, target, rule), by_opencv(picture, target, rule)) <= 1
+    assert difference(resized(library, picture, target, rule), by_opencv(picture, target, rule)) <= LEVELS[rule]
 
 
 def overlaps(source: int, target: int) -> NDArray[np.int64]:
@@ -115,7 +118,7 @@ def test_videos_to_the_model_s_input(library: Library, source: tuple[int, int], 
     picture = noise(source)
     picture[:100] = 255
     picture[-100:] = 0
-    assert difference(resized(library, picture, (252, 448), rule), by_opencv(picture, (252, 448), rule)) <= 1
+    assert difference(resized(library, picture, (252, 448), rule), by_opencv(picture, (252, 448), rule)) <= LEVELS[rule]
 
 
 def test_differences_from_opencv_are_rare(library: Library) -> None:
@@ -222,9 +225,9 @@ def test_all_instruction_sets_give_the_same_bytes() -> None:
 
 @pytest.mark.parametrize("rule", METHODS)
 @pytest.mark.parametrize("frame", [(720, 1280), (97, 211), (40, 30), (64, 96), (1, 1), (3, 500)])
-def test_a_letterbox_is_within_one_grey_level_of_opencv_s(library: Library, frame: tuple[int, int], rule: str) -> None:
+def test_a_letterbox_is_opencv_s(library: Library, frame: tuple[int, int], rule: str) -> None:
     letterbox = Letterbox.fit(frame, (64, 96), rule, (1, 2, 3))
-    assert difference(letterbox.apply(noise(frame), library), letterbox.apply(noise(frame))) <= 1
+    assert difference(letterbox.apply(noise(frame), library), letterbox.apply(noise(frame))) <= LEVELS[rule]
 
 
 @pytest.mark.parametrize("first", [[0, 3], [-1, 0], [1, 0], [0, 4]])

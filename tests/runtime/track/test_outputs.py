@@ -81,11 +81,13 @@ def test_folder_to_folder_with_every(tmp_path: Path, track: Track) -> None:
 
 def test_options_reach_the_session(tmp_path: Path, clip: Path, track: Track, sessions: list[BrightSession]) -> None:
     options = ["--score", 0.4, "--classes", "person, animal", "--threads", 2, "--tracker", "crossvis", "--trust"]
+    options += ["--engine", "openvino"]
     assert track(clip, "--jsonl", tmp_path / "t.jsonl", *options) == 0
     assert track(clip, "--jsonl", tmp_path / "t.jsonl") == 0
+    given = {"score_threshold": 0.4, "classes": ("person", "animal"), "threads": 2, "trust": True, "engine": "openvino"}
     assert [s.options for s in sessions] == [
-        {"device": None, "score_threshold": 0.4, "classes": ("person", "animal"), "threads": 2, "trust": True},
-        {"device": None, "score_threshold": None, "classes": None, "threads": None, "trust": False},
+        {"device": None, **given},
+        {"device": None, **dict.fromkeys(given), "trust": False},
     ]
     assert [config.rule for s in sessions for config in s.stream_configs] == ["crossvis", "default"]
     assert all(s.model == "bundle" and s.closed for s in sessions)
@@ -113,7 +115,8 @@ entry()
     assert (
         "6 frames in" in done.stdout
         and "tracker default)" in done.stdout
-        and "2 tracks -> out.mp4, out.json" in done.stdout
+        and ", 2 tracks, ONNX Runtime 1." in done.stdout
+        and " -> out.mp4, out.json" in done.stdout
     )
     first, second = json.loads((tmp_path / "out.json").read_text())
     assert first["score"] == pytest.approx(0.9) and second["score"] == pytest.approx(0.6)

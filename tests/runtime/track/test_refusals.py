@@ -26,7 +26,7 @@ from tests.runtime.video.clips import make_frame
         ),
         (["clip.mp4", "-o", "out.mp4", "--every", "0"], "every=0: must be 1 or more"),
         (["clip.mp4", "-o", "out.mp4", "--tracker", "best"], "invalid choice: 'best'"),
-        (["clip.mp4", "-o", "out.mp4", "--device", "gpu"], "unknown device 'gpu'; known: cpu, cuda"),
+        (["clip.mp4", "-o", "out.mp4", "--device", "tpu"], "unknown device 'tpu'; known: cpu, cuda"),
         (["clip.mp4", "-o", "out.avi"], "unknown output suffix '.avi'"),
         (["clip.mp4", "-o", "out.png"], "one picture cannot hold 12 frames"),
         (["clip.mp4", "-o", "./clip.mp4"], "is the input itself"),

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import torch
 
-from stc.training.losses.masks import dice_loss, focal_loss, giou_loss
+from stc.training.losses.masks import box_iou, dice_loss, focal_loss, giou_loss, projection_loss
 
 # The statements run in float64 on both sides; what is left is rounding of a few operations.
 EXACT = 1e-12
@@ -64,3 +64,27 @@ def test_dice_loss_follows_its_definition() -> None:
         bottom = sum(float(a * a + b * b) for a, b in zip(x.flat, y.flat, strict=True))
         assert abs(loss - (1 - 2 * top / (bottom + 1e-5))) < EXACT
     assert found[3] == 1
+
+
+def test_box_iou_is_that_of_boxes_around_the_origin() -> None:
+    rng = np.random.default_rng(5)
+    predicted, target = rng.uniform(0, 9, (2, 50, 4))
+    found = box_iou(torch.tensor(predicted), torch.tensor(target))
+    for index, (p, t) in enumerate(zip(predicted, target, strict=True)):
+        shared = (min(p[0], t[0]) + min(p[2], t[2])) * (min(p[1], t[1]) + min(p[3], t[3]))
+        whole = sum((box[0] + box[2]) * (box[1] + box[3]) for box in (p, t)) - shared
+        assert abs(float(found[index]) - shared / whole) < EXACT
+
+
+def test_projection_loss_compares_shadows_alone() -> None:
+    """A cross and a diagonal throw the shadows of their box; half of the box does not."""
+    box = torch.zeros(1, 9, 9, dtype=torch.float64)
+    box[0, 2:7, 2:7] = 1
+    diagonal, cross, half = torch.zeros_like(box), torch.zeros_like(box), box.clone()
+    diagonal[0, range(2, 7), range(2, 7)] = 1
+    cross[0, 4, 2:7] = cross[0, 2:7, 4] = 1
+    half[0, 5:] = 0
+    assert projection_loss(diagonal, box) < 1e-5
+    assert projection_loss(cross, box) < 1e-5
+    # Rows 2 to 4 of 2 to 6 are seen: 1 - 2 * 3 / (3 + 5).
+    assert abs(float(projection_loss(half, box)) - 0.25) < 1e-5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -151,3 +152,47 @@ def test_collate_looks_up_labels_and_identities_and_keeps_empty_views() -> None:
     assert (batch.identities[~positive] == -1).all()
     assert [tuple(m.shape) for m in batch.masks] == [(1, 64, 112), (0, 64, 112)]
     assert batch.frames.dtype == torch.uint8
+
+
+def test_every_object_has_a_location_or_is_unknown() -> None:
+    """Objects of 3 to 12 pixels anywhere: many lie between the locations, 8 pixels apart."""
+    rng = np.random.default_rng(0)
+    grid = make_grid(MODEL, CONFIG.range_factor)
+    placed = unknown = 0
+    for _ in range(40):
+        mask = np.zeros(MODEL.input_size, dtype=bool)
+        (height, width), (y, x) = rng.integers(3, 13, 2), rng.integers(0, 240, 2)
+        mask[y : y + height, x : x + width] = True
+        before = assign(_view([mask]), grid, CONFIG.centre_radius)
+        after = assign(_view([mask]), grid, CONFIG.centre_radius, every_object=True)
+        if (before.instance >= 0).any():
+            assert (after.instance == before.instance).all()
+            assert (after.known == before.known).all()
+            continue
+        left, top = grid.points[:, 0] - x, grid.points[:, 1] - y
+        inside = (left > 0) & (left < width) & (top > 0) & (top < height) & (grid.strides == 8)
+        if inside.any():
+            (location,) = np.flatnonzero(after.instance >= 0)
+            assert inside[location]
+            assert np.allclose(
+                after.ltrb[location] * 8,
+                [left[location], top[location], width - left[location], height - top[location]],
+            )
+            placed += 1
+        else:
+            half = grid.strides / 2
+            around = (left > -half) & (left < width + half) & (top > -half) & (top < height + half)
+            assert (after.instance < 0).all()
+            assert (after.known == ~around).all()
+            unknown += 1
+    assert unknown > 3
+
+
+def test_classes_that_are_annotated_in_part_are_marked_and_give_no_background() -> None:
+    masks = _random_masks(0)
+    whole, part = _view(masks), replace(_view(masks), incomplete=frozenset({1}))
+    batch = collate([(whole, part)], MODEL, CONFIG)
+    assert batch.complete.tolist() == [[True, True, True], [True, False, True]]
+    assert batch.clear[0].any()
+    assert not batch.clear[1].any()  # anything there may be an object of class 1
+    assert (batch.known[0] == batch.known[1]).all()

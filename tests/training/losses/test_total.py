@@ -10,6 +10,7 @@ from torch import Tensor
 
 from stc.model.decode import RawOutputs
 from stc.training.config import TrainConfig
+from stc.training.losses.masks import box_iou
 from stc.training.losses.total import Losses, compute_losses
 from tests.training.losses.batches import MODEL, leaves, pair_batch, random_outputs
 
@@ -105,3 +106,41 @@ def test_free_predictions_reach_the_minimum_of_every_loss(variant: str) -> None:
     for name in TERMS:
         # Adam ends in small oscillations; masks share one set of features between two views' objects.
         assert abs(getattr(losses, name).item() - minima[name]) < 0.03, name
+
+
+def test_background_of_classes_annotated_in_part_does_not_count() -> None:
+    raw, batch = random_outputs(), pair_batch(CONFIG)
+    part = replace(batch, complete=torch.tensor([[True, True], [True, False]]))
+    compute_losses(raw, part, MODEL, CONFIG, torch.Generator().manual_seed(3)).cls.backward()
+    gradient = torch.cat([level.grad.flatten(2) for level in raw.logits if level.grad is not None], dim=2)  # (M, C, L)
+    background = batch.instance < 0
+    assert (gradient[1, 1][background[1]] == 0).all()
+    assert (gradient[1, 0][background[1]] != 0).all()
+    assert (gradient[0][:, background[0]] != 0).all()
+    assert (gradient[1][:, ~background[1]] != 0).all()  # what an object is, it is for all classes
+
+
+def test_the_quality_may_be_the_overlap_of_the_predicted_box() -> None:
+    config, batch, raw = replace(CONFIG, quality="iou"), pair_batch(CONFIG), random_outputs()
+    loss = compute_losses(raw, batch, MODEL, config, torch.Generator().manual_seed(3)).centerness
+    positive = batch.instance >= 0
+    flat = [torch.cat([level.flatten(2) for level in levels], 2) for levels in (raw.ltrb, raw.centerness)]
+    predicted, logits = flat[0].transpose(1, 2)[positive], flat[1][:, 0][positive]
+    overlap = box_iou(predicted, batch.ltrb[positive].double())
+    expected = -(overlap * logits.sigmoid().log() + (1 - overlap) * (1 - logits.sigmoid()).log()).sum() / positive.sum()
+    assert abs(float(loss.detach()) - float(expected.detach())) < 1e-9
+    loss.backward()
+    assert all(level.grad is None for level in raw.ltrb)  # it judges the box, and does not move it
+
+
+def test_masks_of_objects_with_a_box_alone_are_held_to_their_shadows() -> None:
+    batch, config = pair_batch(CONFIG), replace(CONFIG, max_masks=10_000)
+    boxed = replace(batch, outlined=[torch.zeros(len(masks), dtype=torch.bool) for masks in batch.masks])
+    whole, shadows = (
+        float(compute_losses(random_outputs(), b, MODEL, config, torch.Generator().manual_seed(3)).mask.detach())
+        for b in (batch, boxed)
+    )
+    assert whole != shadows
+    part = replace(batch, outlined=[boxed.outlined[0], batch.outlined[1]])
+    mixed = compute_losses(random_outputs(), part, MODEL, config, torch.Generator().manual_seed(3)).mask
+    assert min(whole, shadows) < float(mixed.detach()) < max(whole, shadows)

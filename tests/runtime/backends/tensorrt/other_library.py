@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.runtime.backends.tensorrt.device_array import CUDA, DeviceArray
+from stc.runtime.backends.tensorrt.device_array import DeviceArray
+from stc.runtime.backends.tensorrt.dlpack import CUDA
 from tests.runtime.backends.fake_cuda import FakeCuda
 
 

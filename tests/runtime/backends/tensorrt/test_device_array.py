@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from stc.errors import InputError
-from stc.runtime.backends.tensorrt.device_array import CPU, CUDA, DeviceArray, wrap
+from stc.runtime.backends.tensorrt.device_array import DeviceArray, wrap
+from stc.runtime.backends.tensorrt.dlpack import CPU, CUDA
 from stc.runtime.backends.tensorrt.readers import LEGACY, PER_THREAD, UNSYNCHRONISED, Readers
 
 VALUES = np.arange(24, dtype=np.float32).reshape(2, 3, 4)

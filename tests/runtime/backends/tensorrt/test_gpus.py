@@ -13,7 +13,7 @@ import pytest
 
 from stc.errors import IncompatibleError, InputError
 from stc.runtime import Session
-from stc.runtime.backends.tensorrt.device_array import CUDA
+from stc.runtime.backends.tensorrt.dlpack import CUDA
 from stc.runtime.machine.machine import Gpu
 from tests.runtime import tiny_model
 from tests.runtime.backends import engine_bundle
@@ -110,7 +110,7 @@ def test_a_gpu_that_is_not_there_is_refused_with_their_number(three: Gpus, engin
         Session(engine / model, device=name)
 
 
-@pytest.mark.parametrize("name", ["", "gpu", "cuda:", "cuda:-1", "cuda:x", "CUDA", "cuda:1:2", "cuda: 1", "cuda:99999"])
+@pytest.mark.parametrize("name", ["", "tpu", "cuda:", "cuda:-1", "cuda:x", "CUDA", "cuda:1:2", "cuda: 1", "cuda:99999"])
 def test_what_is_no_device_is_an_input_error(engine: Path, name: str) -> None:
     with pytest.raises(InputError, match=r"unknown device .*known: cpu, cuda"):
         Session(engine, device=name)

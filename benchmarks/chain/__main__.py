@@ -1,0 +1,163 @@
+"""`python -m stc.benchmarks.chain`: what surrounds the engine, at 1080p: resize, masks, tracker, RLE; and decoding.
+
+Beside the chain of an earlier round, re-enacted (OpenCV resizes, all masks become float32, nothing overlaps); and
+overlapped beside serial, with an engine that sleeps off the CPU. All take turns in one process, one thread each.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from stc.benchmarks.timing.intervals import Interval, ratio
+from stc.benchmarks.timing.turns import in_turns
+from stc.cli import Parser, run
+from stc.errors import InputError, Missing, MissingDependencyError
+from stc.files import check_outputs, messages, write_text
+
+WAITS = (1, 5, 20)  # milliseconds of the stand-in engine
+WARM_UP = 2  # rounds
+CHAIN_BUDGET = 0.33  # of the chain before
+OVERLAP_BUDGET = 1.1  # of the slower of engine and chain
+
+
+@dataclass(frozen=True)
+class Row:
+    """Median milliseconds a frame, its ratio to what it is compared with (`beside`), and what the ratio may be."""
+
+    name: str
+    median_ms: float
+    beside: str
+    ratio: Interval
+    budget: float | None
+
+    @property
+    def holds(self) -> bool | None:
+        return None if self.budget is None else self.ratio.value <= self.budget
+
+
+def rows(seconds: dict[str, Any], frames: int) -> list[Row]:
+    """seconds: of each way's turns of so many frames, float64 (rounds,), by its name."""
+
+    def median(name: str) -> float:
+        return 1e3 * float(np.median(seconds[name])) / frames
+
+    def row(name: str, beside: str, budget: float | None, at_least: float = 0.0) -> Row:
+        """at_least: seconds of a turn below which what is beside does not count."""
+        compared = np.maximum(seconds[beside], at_least)
+        found = ratio([np.array([s]) for s in seconds[name]], [np.array([s]) for s in compared])
+        return Row(name, median(name), beside, found, budget)
+
+    found = [
+        row("chain", "chain before", CHAIN_BUDGET),
+        row("decode and chain", "decode and chain before", None),
+    ]
+    for wait in WAITS:
+        name = f"overlapped, engine of {wait} ms"
+        found.append(row(name, f"serial, engine of {wait} ms", None))
+        # The slower of both bounds what can overlap.
+        slower = row(name, "chain", OVERLAP_BUDGET, at_least=1e-3 * wait * frames)
+        found.append(Row(name, slower.median_ms, f"the slower of {wait} ms and the chain", slower.ratio, slower.budget))
+    return found
+
+
+def measure(
+    objects: int, frames: int, rounds: int, folder: Path, progress: Callable[[], object] = lambda: None
+) -> dict[str, Any]:
+    """Seconds of every turn of `frames` frames, float64 (rounds,), by the name of the way.
+
+    folder: takes a video. Raises MissingDependencyError without the native library, PyAV or OpenCV.
+    """
+    from stc.benchmarks.chain import ways
+    from stc.opencv import cv2
+    from stc.runtime.native.library import find
+    from stc.runtime.session import IN_FLIGHT
+
+    if isinstance(library := find(), Missing):
+        raise MissingDependencyError(library.reason)
+    library = library.with_threads(1)
+    cv2.setNumThreads(1)
+    pictures = ways.pictures(frames)
+    ways.encode(video := folder / "chain.mp4", pictures)
+    read = partial(iter, pictures)
+    chains = []
+
+    def chain(seconds: float, in_flight: int = 1) -> ways.Chain:
+        chains.append(ways.Chain(objects, seconds, library, in_flight))
+        return chains[-1]
+
+    calls: dict[str, Callable[[], object]] = {
+        "chain before": partial(chain(0).before, read),
+        "chain": partial(chain(0).serial, read),
+        "decode and chain before": partial(chain(0).before, partial(ways.decoded, video, planes=False)),
+        "decode and chain": partial(chain(0).serial, partial(ways.decoded, video, planes=True)),
+    }
+    for wait in WAITS:
+        calls[f"serial, engine of {wait} ms"] = partial(chain(1e-3 * wait).serial, read)
+        calls[f"overlapped, engine of {wait} ms"] = partial(chain(1e-3 * wait, IN_FLIGHT).overlapped, read)
+    try:
+        return in_turns({name: _unnumbered(call) for name, call in calls.items()}, rounds, WARM_UP, progress)
+    finally:
+        for each in chains:
+            each.close()
+
+
+def _unnumbered(call: Callable[[], object]) -> Callable[[int], object]:
+    return lambda _: call()
+
+
+def lines(found: Sequence[Row]) -> list[str]:
+    text = [f"{'':32s}  {'ms a frame':>10s}  {'ratio':>6s} {'[99 %]':14s}  of what"]
+    for row in found:
+        held = "" if row.budget is None else f"; at most {row.budget:g}: {'holds' if row.holds else 'missed'}"
+        span = f"[{row.ratio.low:.2f}, {row.ratio.high:.2f}]"
+        text.append(f"{row.name:32s}  {row.median_ms:10.3f}  {row.ratio.value:6.2f} {span:14s}  {row.beside}{held}")
+    return text
+
+
+def main(argv: Sequence[str]) -> int:
+    arguments = _parse(argv)
+    check_outputs([arguments.json], [])
+    from stc.progress import bar
+    from stc.runtime.native.library import find
+
+    with TemporaryDirectory() as folder, bar("measuring", arguments.rounds + WARM_UP) as advance:
+        seconds = measure(arguments.objects, arguments.frames, arguments.rounds, Path(folder), advance)
+    found, library = rows(seconds, arguments.frames), find()
+    kernels = "" if isinstance(library, Missing) else library.kernels
+    head = f"1920x1080, {arguments.objects} objects, COCO RLE; {kernels} kernels, one thread; medians"
+    print("\n".join([head, *lines(found)]), file=messages(arguments.json))
+    if arguments.json:
+        plain = {
+            "objects": arguments.objects,
+            "kernels": kernels,
+            "frames": arguments.frames,
+            "rows": [asdict(row) for row in found],
+            "seconds": {name: list(values) for name, values in seconds.items()},
+        }
+        write_text(arguments.json, json.dumps(plain, indent=1) + "\n")
+    return 0
+
+
+def _parse(argv: Sequence[str]) -> Any:
+    parser = Parser(prog="python -m stc.benchmarks.chain", description=__doc__)
+    parser.add_argument("--objects", type=int, default=10, metavar="N", help="in every frame (default 10; 1 to 50)")
+    parser.add_argument("--frames", type=int, default=24, metavar="N", help="of a turn (default 24)")
+    parser.add_argument("--rounds", type=int, default=15, metavar="N", help="turns of every way (default 15)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples")
+    arguments = parser.parse_args(argv)
+    if not 1 <= arguments.objects <= 50 or arguments.frames < 1 or arguments.rounds < 1:
+        raise InputError("--objects must be from 1 to 50, --frames and --rounds at least 1")
+    return arguments
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

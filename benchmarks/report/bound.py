@@ -1,0 +1,65 @@
+"""Which part of a frame bounds the box, and what overlapping the parts can gain at most.
+
+Parts are what can work on different frames at the same time: `Stream.submit` has a thread for each of the inner three,
+and a program another for decoding and its own for the masks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stc.runtime.stages import DOWNLOAD, ENGINE, MASKING, PREPROCESS, TRACK, UPLOAD
+
+DECODE = "decode"
+PARTS = {
+    DECODE: (DECODE,),
+    PREPROCESS: (PREPROCESS,),
+    ENGINE: (UPLOAD, ENGINE, DOWNLOAD),  # one call, copies included
+    TRACK: (TRACK,),
+    MASKING: (MASKING,),
+}
+IN_WORDS = {
+    DECODE: "decoding",
+    PREPROCESS: "the resize",
+    ENGINE: "the engine",
+    TRACK: "the tracker",
+    MASKING: "the masks",
+}
+
+
+@dataclass(frozen=True)
+class Bound:
+    """part: the slowest. share: of all parts, 0..1. parts_ms: mean milliseconds of a frame in each. overlapped_fps:
+    what the slowest part alone would give; None where the parts were not measured one after the other.
+    """
+
+    part: str
+    share: float
+    parts_ms: dict[str, float]
+    overlapped_fps: float | None
+
+    @classmethod
+    def of(cls, stages: Mapping[str, float], *, serial: bool) -> Bound:
+        """stages: mean milliseconds of each, with decoding where it was timed; others than those of PARTS do not count,
+        such as the wait for a camera. serial: nothing of a frame overlapped.
+        """
+        parts = {
+            part: sum(stages.get(name, 0.0) for name in names)
+            for part, names in PARTS.items()
+            if any(name in stages for name in names)
+        }
+        slowest = max(parts, key=lambda part: parts[part])
+        longest, whole = parts[slowest], sum(parts.values())
+        fps = 1e3 / longest if serial and longest > 0 else None
+        return cls(slowest, longest / whole if whole > 0 else 1.0, parts, fps)
+
+    def in_words(self, device: str) -> str:
+        """device: where the engine runs."""
+        text = f"bound by {IN_WORDS[self.part]}: {self.share:.0%} of a frame"
+        others = ", ".join(f"{IN_WORDS[part]} {ms:.2f}" for part, ms in self.parts_ms.items() if part != self.part)
+        text += f" ({self.parts_ms[self.part]:.2f} ms; {others})" if others else ""
+        if self.overlapped_fps is None:
+            return text
+        free = ", with processors that the engine leaves free" if device == "cpu" else ""
+        return f"{text}; overlapped at most {self.overlapped_fps:.1f} FPS{free}"

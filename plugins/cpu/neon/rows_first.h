@@ -1,0 +1,15 @@
+// Rows first with NEON.
+#pragma once
+
+#include "../resize.h"
+
+namespace stc::cpu {
+
+void blend_rows_neon(const int16_t* weights, int taps, int bits, const uint8_t* const* rows, int64_t bytes,
+                     int16_t* target);
+
+void blend_pixels_neon(const ShortAxis& x, const int16_t* row, Spacing spacing, uint8_t* target);
+
+void dots_neon(const Dots& dots, const int16_t* row, int32_t* target);
+
+}  // namespace stc::cpu

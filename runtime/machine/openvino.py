@@ -1,0 +1,72 @@
+"""OpenVINO itself: the package, its devices, and what a CPU computes in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stc.boundary import foreign
+from stc.errors import IncompatibleError, MissingDependencyError
+from stc.runtime.machine.device import Device
+
+INSTALL = "pip install 'stc-trt[openvino]'"
+DOCTOR = "see: stc-doctor"
+COMPUTES = frozenset({"FP32", "FP16", "BF16", "INT8"})  # of what a device says that it can do
+
+
+def load() -> Any:
+    """The module. Raises MissingDependencyError when it is not installed, IncompatibleError when it does not load.
+
+    Its telemetry belongs to its converter, which is not used here: nothing is sent.
+    """
+    try:
+        with foreign("OpenVINO", "this machine", f"fix: {INSTALL} --force-reinstall", IncompatibleError):
+            import openvino
+    except ImportError as error:
+        raise MissingDependencyError(f"openvino is not installed ({error}); fix: {INSTALL}") from error
+    return openvino
+
+
+def version(openvino: Any) -> str:
+    """As its package says, without the build."""
+    return str(openvino.__version__).partition("-")[0]
+
+
+def name_of(device: Device) -> str:
+    """OpenVINO's name of a device: "CPU", "GPU", "GPU.1", "NPU"."""
+    return device.kind.upper() + (f".{device.index}" if device.index else "")
+
+
+def core(openvino: Any, device: Device) -> Any:
+    """OpenVINO's core, which knows the device. Raises IncompatibleError where it does not."""
+    name = name_of(device)
+    with foreign("OpenVINO", device, DOCTOR, IncompatibleError):
+        made = openvino.Core()
+        found = list(made.available_devices)
+    if not any(each == name or each.partition(".")[0] == name for each in found):
+        raise IncompatibleError(
+            f"device {device}: OpenVINO finds no {name} here (it finds {', '.join(found) or 'nothing'}), which needs "
+            "Intel's driver; fix: install that, or run with device='cpu' (for a GPU of NVIDIA's: device='cuda')"
+        )
+    return made
+
+
+def devices() -> tuple[str, ...]:
+    """What OpenVINO finds here, by its own names. Raises as `load` does."""
+    openvino = load()
+    with foreign("OpenVINO", "this machine", DOCTOR, IncompatibleError):
+        return tuple(map(str, openvino.Core().available_devices))
+
+
+def capabilities() -> tuple[str, ...]:
+    """What the CPU computes in: "FP32", "BF16" (only where it has instructions for it), "INT8", … Raises as `load` and
+    `core` do.
+    """
+    cpu = Device("cpu")
+    return supported(core(load(), cpu), cpu)
+
+
+def supported(made: Any, device: Device) -> tuple[str, ...]:
+    """`capabilities` of any device of a core."""
+    with foreign("OpenVINO", device, DOCTOR, IncompatibleError):
+        found = [str(each) for each in made.get_property(name_of(device), "OPTIMIZATION_CAPABILITIES")]
+    return tuple(sorted(set(found) & COMPUTES))

@@ -1,0 +1,1 @@
+"""Frames that stay in GPU memory, from the camera to the masks."""
