@@ -26,7 +26,9 @@ def native_library(asked: bool, threads: int | None) -> Library | Missing:
     return found.with_threads(threads) if isinstance(found, Library) else found
 
 
-def load(file: OnnxFile | EngineFile, threads: int | None, native: Library | Missing) -> tuple[Backend, Passport]:
+def load(
+    file: OnnxFile | EngineFile, threads: int | None, native: Library | Missing, spin: bool = False
+) -> tuple[Backend, Passport]:
     """What runs a verified file, and the passport that says how to feed it. Raises as `Session` does."""
     if isinstance(file, EngineFile):
         return TensorRtBackend(file), file.passport
@@ -44,7 +46,9 @@ def load(file: OnnxFile | EngineFile, threads: int | None, native: Library | Mis
             cut_record=file.cut,
         )
     else:
-        backend = OnnxRuntimeBackend(file.path, device=device, threads=threads, native=native, cut_record=file.cut)
+        backend = OnnxRuntimeBackend(
+            file.path, device=device, threads=threads, native=native, cut_record=file.cut, spin=spin
+        )
     return backend, file.passport or backend.embedded_passport()
 
 
