@@ -5,6 +5,7 @@ one process; and instructions of the library on Arm.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path

@@ -177,9 +177,7 @@ def _cut(
     return Whole(kernels.reason) if isinstance(kernels, Missing) else cut(path, kernels, record)
 
 
-def _load(
-    path: Path, model: bytes | Path, device: Device, threads: int | None, spin: bool
-) -> tuple[Any, str]:
+def _load(path: Path, model: bytes | Path, device: Device, threads: int | None, spin: bool) -> tuple[Any, str]:
     """ONNX Runtime's session and its version. `model` is what to load, `path` where it came from."""
     provider = PROVIDERS[device.kind]
     try:
