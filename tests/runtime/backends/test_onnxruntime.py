@@ -16,6 +16,7 @@ from stc.errors import IncompatibleError, InputError, MissingDependencyError
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from stc.runtime.bundle.contract import output_specs
 from stc.runtime.processors import processors
+from stc.runtime.session import Session
 from tests.runtime import tiny_model
 
 
@@ -94,6 +95,26 @@ def test_threads_reach_the_engine(bundle: Path, monkeypatch: pytest.MonkeyPatch)
     assert options(None).intra_op_num_threads == 0  # ONNX Runtime's "physical cores"
     monkeypatch.setattr("stc.runtime.processors.os.cpu_count", lambda: 1000)
     assert options(None).intra_op_num_threads == processors() and options(2).intra_op_num_threads == 2
+
+
+@pytest.mark.parametrize(("spin", "microseconds"), [(False, "50"), (True, None)])
+def test_threads_that_wait_sleep_soon_unless_they_are_to_spin(
+    spin: bool, microseconds: str | None, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    class Watched(onnxruntime.InferenceSession):
+        def __init__(self, model: Any, options: Any, **others: Any) -> None:
+            super().__init__(model, options, **others)
+            asked.append(options)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Watched)
+    Session(bundle, engine="onnxruntime", spin=spin).close()
+    try:
+        found = asked[-1].get_session_config_entry("session.intra_op.spin_duration_us")
+    except RuntimeError:  # none was made
+        found = None
+    assert found == microseconds
 
 
 @pytest.mark.parametrize(
