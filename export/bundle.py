@@ -13,6 +13,7 @@ from typing import Any
 
 from stc import __version__
 from stc.benchmarks import reference as reference_file
+from stc.benchmarks.reference import Reference
 from stc.errors import InputError, Missing
 from stc.export import folder
 from stc.export.engine import build as describe
@@ -25,6 +26,7 @@ from stc.export.graph.graph import Graph, trace, with_passport
 from stc.export.graph.precision import FILES, OPSETS, Precision, fp32_islands
 from stc.export.graph.quantise import quantise
 from stc.export.proof import frames as reference
+from stc.export.proof import other_engine
 from stc.export.proof.frames import calibration_frames, reference_frames
 from stc.export.proof.verification import Verification
 from stc.export.proof.verify import compare_speed, load_onnxruntime, runs, verify
@@ -36,6 +38,7 @@ from stc.model.checkpoint.options import AS_THE_FILE_SAYS, Reading
 from stc.model.checkpoint.passport import passport_of
 from stc.model.function_body import DOMAIN, OP, OP_VERSION
 from stc.runtime.backends.cut_graph import beside, file_of
+from stc.runtime.bundle import engines
 from stc.runtime.bundle.engine_record import ENGINE_FILE
 from stc.runtime.bundle.passport import FILE_NAME, Passport
 
@@ -127,14 +130,21 @@ def export(
     else:
         built = flavour
     with into.filled(last=FILE_NAME) as temporary:
-        for name, content in files.items():
-            (temporary / name).write_bytes(content)
-        if isinstance(built, Engine):
-            (temporary / ENGINE_FILE).write_bytes(built.plan)
-        expected.write(temporary / reference_file.FILE_NAME)
-        passport, names = replace(passport, cuts=cuts), names - folder.ALWAYS
+        _fill(temporary, files, built, expected)
+        step("asking OpenVINO")
+        others = other_engine.verdicts(temporary, passport, expected, engine.batch, engines.here())
+        passport = replace(passport, cuts=cuts, agreement={**passport.agreement, **others})
+        names -= folder.ALWAYS
         passport = finish(temporary, passport, names, verifications, sentence := describe.sentence(built))
     return Export(target, passport, tuple(verifications), sentence)
+
+
+def _fill(folder: Path, files: dict[str, bytes], built: Engine | Missing, expected: Reference) -> None:
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    if isinstance(built, Engine):
+        (folder / ENGINE_FILE).write_bytes(built.plan)
+    expected.write(folder / reference_file.FILE_NAME)
 
 
 def _with_cuts(models: dict[str, bytes]) -> tuple[dict[str, bytes], dict[str, Any]]:

@@ -59,7 +59,7 @@ def checked(folder: Folder, names: Set[str], path: Path, option: str, *, overwri
 class Export:
     """A finished bundle and what it was compared with.
 
-    `verdict` is the worst of all precisions, `engine` a sentence.
+    `verdict` is the worst of all files, in ONNX Runtime; `engine` a sentence.
     """
 
     path: Path
@@ -69,7 +69,8 @@ class Export:
 
     @property
     def verdict(self) -> str:
-        verdicts = {agreement.get("verdict") for agreement in self.passport.agreement.values()}
+        agreement, files = self.passport.agreement, self.passport.precision["files"]
+        verdicts = {agreement[name].get("verdict") for name in files if name in agreement}
         return next((v for v in _VERDICTS if v in verdicts), "unproven")
 
 

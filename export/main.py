@@ -161,9 +161,19 @@ def _print(result: Export) -> None:
             table.add_row(stage.name, f"{stage.max_error:.2e}", f"{stage.relative:.2e}", f"{stage.magnitude:.3g}")
         console.print(table)
         console.print(_summary(verification), highlight=False)
+    files = result.passport.precision["files"]
+    for name, agreement in result.passport.agreement.items():
+        if name not in files:
+            print(f"{name}: {agreement['verdict']}{_why(agreement)}")
     _print_origins(result.passport.checkpoint["assumed"], result.passport.checkpoint.get("read", {}))
     print(f"{result.path}: {result.verdict}")
     print(result.engine)
+
+
+def _why(agreement: Mapping[str, Any]) -> str:
+    """What came of a model in another engine, which a session takes by itself where it passed."""
+    reasons = [*agreement.get("failures", ()), *([agreement["reason"]] if "reason" in agreement else [])]
+    return f" ({'; '.join(reasons)})" if reasons else ""
 
 
 def _print_origins(assumed: Mapping[str, str], read: Mapping[str, str]) -> None:

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from stc.errors import Missing
+from stc.runtime.backends import cut
 from stc.runtime.backends.backend import Backend
 from stc.runtime.backends.onnxruntime import OnnxRuntimeBackend
 from stc.runtime.backends.openvino import OpenVinoBackend
@@ -25,25 +26,37 @@ def native_library(asked: bool, threads: int | None) -> Library | Missing:
     return found.with_threads(threads) if isinstance(found, Library) else found
 
 
-def load(file: OnnxFile | EngineFile, threads: int | None, native: Library | Missing) -> tuple[Backend, Passport]:
+def load(
+    file: OnnxFile | EngineFile, threads: int | None, native: Library | Missing, spin: bool = False
+) -> tuple[Backend, Passport]:
     """What runs a verified file, and the passport that says how to feed it. Raises as `Session` does."""
     if isinstance(file, EngineFile):
         return TensorRtBackend(file), file.passport
     device = str(file.device)
     backend: OnnxRuntimeBackend | OpenVinoBackend
-    if file.engine == "openvino":
-        kind = "fp32" if file.passport is None else model_files.precision(file.passport, file.path)
+    if file.choice.engine == "openvino":
+        if file.passport is None:
+            cut.check(file.path)
         backend = OpenVinoBackend(
-            file.path, device=device, threads=threads, native=native, precision=kind, cut_record=file.cut
+            file.path,
+            device=device,
+            threads=threads,
+            native=native,
+            numbers=file.choice.numbers,
+            cut_record=file.cut,
         )
     else:
-        backend = OnnxRuntimeBackend(file.path, device=device, threads=threads, native=native, cut_record=file.cut)
+        backend = OnnxRuntimeBackend(
+            file.path, device=device, threads=threads, native=native, cut_record=file.cut, spin=spin
+        )
     return backend, file.passport or backend.embedded_passport()
 
 
 def precision(path: Path, passport: Passport, backend: Backend) -> str:
     """Of which numbers the outputs are: "fp32", "fp16", … Warns where float32 may be computed in fewer bits."""
     found = model_files.precision(passport, path)
+    if found == "fp32" and isinstance(backend, OpenVinoBackend) and backend.numbers == "bf16":
+        return "bf16"
     if found != "fp32" or not isinstance(backend, OnnxRuntimeBackend) or not backend.tf32:
         return found
     logger.warning(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from stc.errors import InputError, ProcessBoundError, SkippedError
 
@@ -45,6 +45,9 @@ class Handle(Generic[R]):
             self._told()
             raise self._error
         return self._value  # type: ignore[return-value]  # set where there is no error
+
+    def __reduce__(self) -> NoReturn:
+        raise ProcessBoundError("a handle belongs to its process, as its stream does; pass on what its result() gives")
 
     def answer(self, value: R | None, error: BaseException | None) -> None:
         self._value, self._error = value, error

@@ -53,6 +53,7 @@ class Session:
         device: str | None = None,
         engine: EngineName | None = None,
         threads: int | None = None,
+        spin: bool = False,
         score_threshold: float | None = None,
         classes: Iterable[str] | None = None,
         tracker: TrackerConfig | None = None,
@@ -69,11 +70,14 @@ class Session:
                 this process may use runs the bundle's engine.plan, or where there is none ONNX Runtime's CUDA provider
                 its model-fp16.onnx or model.onnx; "cuda" is the first. "gpu", "gpu:N", "npu": Intel's, by OpenVINO
                 (never executed). None: "cuda" for a plan, else "cpu".
-            engine: "onnxruntime" or "openvino", and no other is tried. None: the fastest that is installed and that the
-                bundle's passport says finds what the model should (`stc.runtime.engines` has the rule); `engine` and
-                `file` of the session say which it is.
+            engine: "onnxruntime" or "openvino", and no other is tried; "openvino:fp32", "openvino:bf16" or
+                "openvino:int8" in these numbers. What is left open is the fastest that is installed and that the
+                bundle's passport says finds what the model should (`stc.runtime.bundle.engines` has the rule); `engine`
+                and `file` of the session say which it is.
             threads: CPU threads of the engine and of the native library; None: one per physical core of the machine,
                 or per processor that this process may use (affinity, a container's quota) where those are fewer.
+            spin: ONNX Runtime's threads that wait for work take their processors' time all the while, and not for 50
+                microseconds: a few percent faster on a machine that does nothing else, twice as slow on one that does.
             score_threshold: least score to keep, 0..1, not below the one baked into the model; None: that one.
             classes: names of the classes to keep; None: all.
             tracker: rule and settings of new streams; None: the passport's.
@@ -96,7 +100,7 @@ class Session:
         self._spare: int | None  # processors that the engine leaves to others; None: it takes none
         self.file: Path | None
         self.precision: str
-        self._backend, self.passport = loading.load(file, threads, found)
+        self._backend, self.passport = loading.load(file, threads, found, spin)
         # An engine on the CPU computes on as many processors as it has threads (None: on all), and what runs beside it
         # on those takes them from it.
         self._spare = None if self._backend.device != "cpu" else max(0, processors() - (threads or processors()))

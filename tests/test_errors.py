@@ -375,7 +375,17 @@ def engine_elsewhere(place: Place) -> None:
 @case
 def no_bfloat16(place: Place) -> None:
     place.monkeypatch.setattr(openvino, "supported", lambda *_: ("FP32", "INT8"))
-    OpenVinoBackend(place.bundle / "model.onnx", precision="bf16")
+    OpenVinoBackend(place.bundle / "model.onnx", numbers="bf16")
+
+
+@case
+def no_int8_file(place: Place) -> None:
+    Session(place.bundle, engine="openvino:int8", device="cpu")
+
+
+@case
+def other_numbers(place: Place) -> None:
+    place.load("model.onnx", engine="openvino:int8")
 
 
 @case

@@ -1,8 +1,11 @@
-"""`python -m stc.benchmarks.kernels`: the native CPU library against what others do, side by side in one process."""
+"""`python -m stc.benchmarks.kernels`: the native CPU library and the tracker against what others do, side by side in
+one process; and instructions of the library on Arm.
+"""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from stc.benchmarks.kernels import arm
 from stc.benchmarks.timing.turns import order, seconds
 from stc.cli import command
 from stc.errors import InputError, Missing, MissingDependencyError
@@ -93,11 +97,13 @@ def frame_masks(library: Library) -> list[Comparison]:
             size = f"{width}x{height} N={len(case)} {form}"
             found += compare(name, size, case.native(library, form.lower()), {baseline: peer(case)})
     case, one = baselines.at_4k(), library.with_threads(1)
-    for form, peers in (("dense", {}), ("polygons", {"OpenCV's outlines": baselines.opencv_outlines(case)})):
-        beside = {"our RLE": baselines.rle(case), **peers}
-        found += compare(
-            "float16 masks", f"3840x2160 N={len(case)} {form}", case.native(one, form), beside, thread_time
-        )
+    runs = {"our RLE": baselines.rle(case)}
+    for form, call, beside in (
+        ("dense, fresh memory", case.native(one, "dense"), runs),
+        ("dense, memory of before", baselines.used_again(case, one), runs),
+        ("polygons", case.native(one, "polygons"), {**runs, "OpenCV's outlines": baselines.opencv_outlines(case)}),
+    ):
+        found += compare("float16 masks", f"4K N={len(case)} {form}", call, beside, thread_time)
     return found
 
 
@@ -118,34 +124,62 @@ def resizes(library: Library) -> list[Comparison]:
     return found + compare("float16 masks, not asked", size, ours, {"NumPy to float32": conversion}, thread_time)
 
 
-KINDS = {"mask-heads": mask_heads, "frame-masks": frame_masks, "resizes": resizes}
+def trackers(_: Library) -> list[Comparison]:
+    """By NumPy, one thread: what stands between the engine and the ids."""
+    import torch
+
+    from stc.benchmarks.kernels import tracker_baselines as baselines
+
+    torch.set_num_threads(1)
+    crowd = baselines.Crowd()
+    size = f"{baselines.SEEN} of {baselines.TRACKS}, D={baselines.LENGTH}"
+    return compare("tracker", size, crowd.native(), {"QDTrack's matching in PyTorch": crowd.qdtrack()}, thread_time)
+
+
+KINDS = {"mask-heads": mask_heads, "frame-masks": frame_masks, "resizes": resizes, "trackers": trackers}
+ARM = "arm"  # instructions, no times
+
+
+def counted(asked: bool) -> list[arm.Counted]:
+    """What there is to count; where that is not possible a line that says so, and an error if it was asked for."""
+    if (reason := arm.missing()) and not asked:
+        print(f"{ARM}: not counted: {reason}", file=sys.stderr)
+        return []
+    return arm.count()
 
 
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m stc.benchmarks.kernels", description=__doc__)
-    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)} (default: all)")
+    known = (*KINDS, ARM)
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(known)} (default: all)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the comparisons as JSON")
     arguments = parser.parse_args(argv)
-    if strangers := set(arguments.kinds) - set(KINDS):
-        raise InputError(f"no kind of kernel: {', '.join(sorted(strangers))}; known: {', '.join(KINDS)}")
+    if strangers := set(arguments.kinds) - set(known):
+        raise InputError(f"no kind of kernel: {', '.join(sorted(strangers))}; known: {', '.join(known)}")
     check_outputs([arguments.json])
     library = find()
     if isinstance(library, Missing):
         raise MissingDependencyError(library.reason)
-    kinds = arguments.kinds or list(KINDS)
-    if kinds != ["resizes"]:
+    kinds = arguments.kinds or list(known)
+    if {"mask-heads", "frame-masks"} & set(kinds):
         import torch
 
         torch.set_num_threads(THREADS)
-    found = [row for kind in kinds for row in KINDS[kind](library.with_threads(THREADS))]
+    found = [row for kind in kinds if kind in KINDS for row in KINDS[kind](library.with_threads(THREADS))]
     for row in found:
         print(
-            f"{row.name:28} {row.size:22} {row.ours_ms:8.3f} ms  {row.baseline:38} {row.baseline_ms:8.2f} ms  "
+            f"{row.name:28} {row.size:29} {row.ours_ms:8.3f} ms  {row.baseline:38} {row.baseline_ms:8.2f} ms  "
             f"{row.ratio:6.1f}x +-{row.spread / 2:.1f}",
             file=messages(arguments.json),
         )
+    instructions = counted(ARM in arguments.kinds) if ARM in kinds else []
+    for one in instructions:
+        print(
+            f"{one.name:34} NEON {one.neon:11,} instructions, portable {one.portable:11,}: {one.ratio:.1f}x",
+            file=messages(arguments.json),
+        )
     if arguments.json:
-        write_json(arguments.json, [asdict(row) for row in found])
+        write_json(arguments.json, [*map(asdict, found), *map(asdict, instructions)])
     return 0
 
 

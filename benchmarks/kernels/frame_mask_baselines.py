@@ -18,6 +18,7 @@ from stc.model.network import STCDeploy
 from stc.runtime.letterbox import Letterbox
 from stc.runtime.masks.axis import MASK_THRESHOLD
 from stc.runtime.masks.masks import Masks
+from stc.runtime.masks.pixel_buffer import PixelBuffer
 from stc.runtime.native.library import Library, available
 from stc.runtime.video.pictures import read_picture
 
@@ -91,6 +92,12 @@ def opencv_outlines(case: FrameMaskCase) -> Callable[[], Any]:
 
     native = available(threads=1)
     return lambda: [outlines(mask) for mask in Masks(case.probabilities, case.letterbox, case.stride, native).dense()]
+
+
+def used_again(case: FrameMaskCase, library: Library) -> Callable[[], Any]:
+    """Dense masks into memory that holds those of the frame before."""
+    buffer = PixelBuffer()
+    return lambda: Masks(case.probabilities, case.letterbox, case.stride, library).dense(into=buffer)
 
 
 def rle(case: FrameMaskCase) -> Callable[[], Any]:

@@ -1,4 +1,6 @@
-"""int8 by explicit quantise and dequantise nodes, on the convolutions that bear it."""
+"""int8 by explicit quantise and dequantise nodes, on the convolutions that bear it: one file for TensorRT, OpenVINO and
+ONNX Runtime.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,10 @@ Array = NDArray[Any]
 Run = Callable[[bytes, Array], Iterator[dict[str, Array]]]
 PERCENTILE = 99.999
 LARGEST = 127  # of an int8, what a scale stands for; only an activation beyond its calibration can become -128
-_PLACES = ("backbone.", "fpn.")
 
 
 def quantise(graph: Graph, frames: Array, run: Run) -> Graph:
-    """A float32 graph with int8 convolutions in backbone and pyramid, calibrated on `frames` (T, H, W, 3) uint8.
+    """A float32 graph with int8 convolutions, calibrated on `frames` (T, H, W, 3) uint8.
 
     run: executes a serialised model on the frames, one dictionary of outputs per run. Weights have a scale per output
     channel, activations one per tensor; both are symmetric, as TensorRT needs them. What such a convolution reads is
@@ -50,12 +51,13 @@ def quantise(graph: Graph, frames: Array, run: Run) -> Graph:
 
 
 def quantised_nodes(model: onnx.ModelProto) -> list[str]:
-    """Names of the convolutions that int8 is for: dense ones of backbone and pyramid.
+    """Names of the convolutions that int8 is for: dense ones.
 
     The first convolution, on pixels, and depthwise ones stay float32: they are a few percent of the multiply-adds, and
-    most of the error of stc-lite came from them.
+    most of the error of stc-lite came from them. Those of the heads are a third of the work and cost no accuracy that
+    ground truth shows (docs/building-engines.md).
     """
-    convolutions = [node for node in model.graph.node if node.op_type == "Conv" and node.name.startswith(_PLACES)]
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
     return [node.name for node in convolutions[1:] if _groups(node) == 1]
 
 

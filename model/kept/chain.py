@@ -31,8 +31,12 @@ class ConvLayer:
 
     @classmethod
     def of_tower(cls, tower: Tower) -> list[ConvLayer]:
-        pairs = zip(tower.convs, tower.norms, strict=True)
-        return [cls(conv, norm, relu=True) for conv, norm in pairs if isinstance(conv, nn.Conv2d)]
+        """Of a tower of dense convolutions whose norms are not folded."""
+        layers = []
+        for conv, norm in zip(tower.convs, tower.norms, strict=True):
+            assert isinstance(conv, nn.Conv2d), conv
+            layers.append(cls(conv, norm, relu=True))
+        return layers
 
 
 class KeptChain(nn.Module):

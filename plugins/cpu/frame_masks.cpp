@@ -134,7 +134,7 @@ void bit_masks(const FrameMasks& op, Storage storage, uint8_t* words, int thread
   });
 }
 
-void dense_masks(const FrameMasks& op, Storage storage, uint8_t* pixels, int threads) {
+void dense_masks(const FrameMasks& op, Storage storage, uint8_t* pixels, int32_t* written, int threads) {
   Work work(op, storage, threads);
   const Share share(op.instances, op.y.size, threads);
   const int64_t pitch = work.pitch(), frame_bytes = op.y.size * pitch, width = op.x.size;
@@ -143,6 +143,10 @@ void dense_masks(const FrameMasks& op, Storage storage, uint8_t* pixels, int thr
     const int i = share.instance(task), begin = share.begin(task), end = share.end(task);
     const Window window = work.window(i, lane);
     const int right = std::min(window.x1, op.x.size);
+    if (written && begin == 0) {  // of an instance's tasks the first
+      const int32_t edges[] = {window.y0, window.y1, window.x0, right};
+      std::copy_n(edges, 4, written + int64_t{4} * i);
+    }
     uint8_t* bits = frames.data() + lane * frame_bytes;
     work.bits(i, window, begin, end, lane, bits, pitch);
     for (int y = std::max(begin, window.y0); y < std::min(end, window.y1); ++y) {
@@ -239,9 +243,10 @@ int64_t checked(const stc_frame_masks* masks, int32_t storage, int threads, Form
 using stc::FrameMasks;
 using stc::Storage;
 
-int32_t stc_cpu_dense_masks(const stc_frame_masks* masks, int32_t storage, uint8_t* pixels, int32_t threads) {
+int32_t stc_cpu_dense_masks(const stc_frame_masks* masks, int32_t storage, uint8_t* pixels, int32_t* written,
+                            int32_t threads) {
   const auto form = [&](const FrameMasks& op, Storage type, int most) {
-    stc::cpu::dense_masks(op, type, pixels, most);
+    stc::cpu::dense_masks(op, type, pixels, written, most);
     return STC_OK;
   };
   return static_cast<int32_t>(stc::cpu::checked(masks, storage, threads, form));

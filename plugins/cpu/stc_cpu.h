@@ -50,8 +50,11 @@ STC_API int32_t stc_cpu_dynamic_mask_head(const stc_dynamic_mask_head* op, int32
 /* Masks at frame size; storage of the probabilities 0: float32, 1: IEEE half, which gives what its floats would.
 
    pixels (instances, H, W): 0 or 1. They are 0 when the call begins: it writes only the part of the frame that a mask
-   can reach, and memory fresh from the system, which is 0, costs nothing where it is not written to. */
-STC_API int32_t stc_cpu_dense_masks(const stc_frame_masks* masks, int32_t storage, uint8_t* pixels, int32_t threads);
+   can reach, and memory fresh from the system, which is 0, costs nothing where it is not written to.
+   written: out, (instances, 4), or null: the part of each, rows [0] to before [1], columns [2] to before [3]. Who sets
+   it to 0 again can use the same memory for other masks, which costs a fraction of what fresh memory does. */
+STC_API int32_t stc_cpu_dense_masks(const stc_frame_masks* masks, int32_t storage, uint8_t* pixels, int32_t* written,
+                                    int32_t threads);
 
 /* words (instances, H, ceil(W / 32)): pixel x is bit x % 32 of word x / 32; bits beyond the frame are 0. */
 STC_API int32_t stc_cpu_bit_masks(const stc_frame_masks* masks, int32_t storage, uint32_t* words, int32_t threads);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "../cpu/stc_cpu.h"
+#include "cpu_axes.h"
 #include "cpu_inputs.h"
 #include "reference.h"
 
@@ -99,22 +100,6 @@ void mask_head(Random& random, int threads) {
   }
 }
 
-struct Axis {
-  Buffer<int32_t> cells;
-  Buffer<float> shares;
-  stc_frame_axis axis;
-
-  Axis(int grid, int stride, int resized, int frame) : cells(buffer<int32_t>(frame)), shares(buffer<float>(frame)) {
-    for (int o = 0; o < frame; ++o) {
-      const double position = reference::frame_position(grid, stride, resized, frame, o);
-      cells[o] = static_cast<int32_t>(position);
-      shares[o] = static_cast<float>(position - cells[o]);
-      if (cells[o] == grid - 1) shares[o] = 0;
-    }
-    axis = {cells.get(), shares.get(), frame};
-  }
-};
-
 /// The pixels of a text of COCO's, down the columns.
 std::string decoded(const char* text, const char* end, int64_t pixels) {
   std::string found;
@@ -149,10 +134,10 @@ void halves(stc_frame_masks op, int threads) {
   std::vector<uint8_t> masks[2];
   for (std::vector<uint8_t>& mask : masks) mask.resize(op.instances * pixels);
   op.probabilities = wide.get();
-  require(stc_cpu_dense_masks(&op, 0, masks[0].data(), threads) == STC_OK, "floats: status");
+  require(stc_cpu_dense_masks(&op, 0, masks[0].data(), nullptr, threads) == STC_OK, "floats: status");
   Shifted<uint16_t> own(narrow.get(), cells);
   op.probabilities = own.get();
-  require(stc_cpu_dense_masks(&op, 1, masks[1].data(), threads) == STC_OK, "halves: status");
+  require(stc_cpu_dense_masks(&op, 1, masks[1].data(), nullptr, threads) == STC_OK, "halves: status");
   require(op.instances == 0 || std::memcmp(masks[0].data(), masks[1].data(), op.instances * pixels) == 0,
           "halves: pixels");
 }
@@ -203,7 +188,8 @@ void frame_masks(Random& random, int threads) {
   const int words = (frame[1] + 31) / 32;
   Buffer<uint32_t> bits = buffer<uint32_t>(int64_t{n} * frame[0] * words);
   Buffer<int64_t> ends = buffer<int64_t>(n), areas = buffer<int64_t>(n);
-  require(stc_cpu_dense_masks(&op, 0, dense.get(), threads) == STC_OK, "dense: status");
+  Buffer<int32_t> written = buffer<int32_t>(4 * n);
+  require(stc_cpu_dense_masks(&op, 0, dense.get(), written.get(), threads) == STC_OK, "dense: status");
   add_to_digest(dense.get(), n * pixels);
   halves(op, threads);
   outlines(op, dense.get(), threads);
@@ -222,6 +208,9 @@ void frame_masks(Random& random, int threads) {
         const double value =
             reference::frame_pixel(probabilities.get() + i * cells, grid, stride, resized, frame, row, col);
         area += found;
+        const int32_t* part = written.get() + 4 * i;
+        const bool inside = row >= part[0] && row < part[1] && col >= part[2] && col < part[3];
+        require(inside || !found, "dense: written", row, col);
         // float32 rounding of a convex combination.
         require(std::fabs(value - 0.5) < 1e-6 || found == (value > 0.5), "dense: pixel", found, value);
         const uint32_t word = bits[(int64_t{i} * frame[0] + row) * words + col / 32];
@@ -234,87 +223,6 @@ void frame_masks(Random& random, int threads) {
     require(areas[i] == area, "runs: area", areas[i], area);
   }
 }
-
-struct Triangle {
-  Buffer<int32_t> first, weights;
-  int taps;
-
-  Triangle(int source, int target) : first(buffer<int32_t>(target)) {
-    const double scale = 1.0 * source / target, reach = std::max(scale, 1.0);
-    taps = 2 * static_cast<int>(std::ceil(reach)) + 1;
-    weights = buffer<int32_t>(int64_t{target} * taps);
-    for (int o = 0; o < target; ++o) {
-      const double centre = (o + 0.5) * scale;
-      first[o] = std::max(0, static_cast<int>(centre - reach + 0.5));
-      reference::Numbers values;
-      double sum = 0;
-      for (int t = 0; t < taps; ++t) {
-        const int pixel = first[o] + t;
-        values.push_back(pixel < source ? std::max(0.0, 1 - std::fabs((pixel + 0.5 - centre) / reach)) : 0.0);
-        sum += values.back();
-      }
-      for (int t = 0; t < taps; ++t) weights[o * taps + t] = static_cast<int32_t>(values[t] / sum * (1 << 22) + 0.5);
-    }
-  }
-  /// The weighted mean of what `pixel` gives, rounded, halves up.
-  double mean(int o, int source, const reference::Line& pixel) const {
-    double sum = 0;
-    for (int t = 0; t < taps && first[o] + t < source; ++t) sum += weights[o * taps + t] * pixel(first[o] + t);
-    return std::min(255.0, std::floor(sum / (1 << 22) + 0.5));
-  }
-};
-
-/// What of the source every target pixel covers, as shares that add up to 1: the average of areas.
-struct Area {
-  Buffer<int32_t> first, weights;
-  int taps;
-
-  Area(int source, int target) : first(buffer<int32_t>(target)) {
-    taps = source / target + 2;
-    weights = buffer<int32_t>(int64_t{target} * taps);
-    for (int o = 0; o < target; ++o) {
-      first[o] = o * source / target;
-      int32_t before = 0;
-      for (int t = 0; t < taps; ++t) {
-        // In 1/target of a source pixel.
-        const int64_t end = std::clamp<int64_t>(int64_t{first[o] + t + 1} * target - int64_t{o} * source, 0, source);
-        const int32_t edge = static_cast<int32_t>((end << 22) / source);
-        weights[o * taps + t] = edge - before;
-        before = edge;
-      }
-    }
-  }
-};
-
-/// Two neighbours blended, or only the first where it is the last.
-struct Neighbours {
-  Buffer<int32_t> first, weights;
-  int taps = 2;
-
-  Neighbours(Random& random, int source, int target)
-      : first(buffer<int32_t>(target)), weights(buffer<int32_t>(2 * target)) {
-    for (int o = 0; o < target; ++o) {
-      first[o] = o * source / target;
-      weights[2 * o + 1] = first[o] + 1 < source ? between(random, 0, 1 << 22) : 0;
-      weights[2 * o] = (1 << 22) - weights[2 * o + 1];
-    }
-  }
-};
-
-/// Where the two source pixels of a target pixel lie, beyond either end too, and their weights of 11 bits.
-struct Interpolation {
-  Buffer<int32_t> first, weights;
-  int taps = 2;
-
-  Interpolation(Random& random, int source, int target)
-      : first(buffer<int32_t>(target)), weights(buffer<int32_t>(2 * target)) {
-    for (int o = 0; o < target; ++o) {
-      first[o] = std::max((2 * o + 1) * source / target - 1, 0) / 2 - (o == 0 ? between(random, 0, 1) : 0);
-      weights[2 * o + 1] = between(random, 0, 1 << 11) << 11;
-      weights[2 * o] = (1 << 22) - weights[2 * o + 1];
-    }
-  }
-};
 
 /// A linear interpolation with OpenCV's roundings, as published: 11 bits times 8, 4 dropped; times 11, 16 dropped; and
 /// the sum's last two rounded.

@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from stc.boundary import foreign
-from stc.errors import InputError, Missing
+from stc.errors import InputError, Missing, MissingDependencyError
 from stc.runtime.backends import cut_graph
 from stc.runtime.backends.cuda_library import CudaLibrary
 from stc.runtime.bundle.contract import MASKS, TensorSpec
@@ -80,8 +80,8 @@ def cut(path: Path, library: Library | CudaLibrary, record: CutRecord | None = N
 
 
 def whole(path: Path) -> bytes | Path:
-    """A graph for an engine that takes no functions: that of an ONNX file with them expanded, or the file where it has
-    none.
+    """A graph for an engine that takes no functions, and would read weights wherever a file says that they are: that of
+    an ONNX file with both in it, or the file where it has neither.
 
     Raises InputError as `cut`.
     """
@@ -92,10 +92,27 @@ def whole(path: Path) -> bytes | Path:
         return path  # of the engine's errors the user can make something
     with foreign("the onnx package", path, FIX):
         model = onnx.load(path, load_external_data=False)
-        if not model.functions:
+        if not model.functions and not any(map(onnx.external_data_helper.uses_external_data, model.graph.initializer)):
             return path
+        # It refuses what is no file in the model's folder.
         onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
         return bytes(inliner.inline_local_functions(model).SerializeToString())
+
+
+def check(path: Path) -> None:
+    """Raise InputError unless the onnx package finds a file sound, MissingDependencyError without the package.
+
+    For an engine that damaged files send into endless loops, or worse, where no hash vouches for the file.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{path}: stands alone, and OpenVINO is only given what the package onnx finds sound ({error}); "
+            "fix: pip install 'stc-trt[openvino]'"
+        ) from error
+    with foreign("the onnx package", path, FIX):
+        onnx.checker.check_model(str(path), full_check=True)
 
 
 def _cut_now(path: Path, library: Library | CudaLibrary, onnx: Any) -> Cut | Whole:

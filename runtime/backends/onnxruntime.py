@@ -37,6 +37,9 @@ from stc.runtime.stages import MASK_HEAD
 
 logger = logging.getLogger(__name__)
 
+# How long a thread that waits for work keeps its processor before it sleeps. Between two operators it waits for a few;
+# ONNX Runtime's own default, of milliseconds, takes the time of whatever else runs on the machine, and of itself.
+SPIN_MICROSECONDS = 50
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _DTYPES = {"float": "float32", "double": "float64"}  # ONNX Runtime's names that are not NumPy's
 
@@ -61,10 +64,12 @@ class OnnxRuntimeBackend:
         threads: int | None = None,
         native: Library | Missing = NOT_ASKED,
         cut_record: CutRecord | None = None,
+        spin: bool = False,
     ) -> None:
         """Load `path` on `device` ("cpu", "cuda" or "cuda:N") with `threads` CPU threads (None: one per physical core).
 
         cut_record: of the file beside it that holds the graph without the op; None: the onnx package makes that now.
+        spin: as long as ONNX Runtime does by itself, and not for SPIN_MICROSECONDS.
 
         Raises MissingDependencyError without onnxruntime, IncompatibleError when ONNX Runtime cannot or does not use
         the device asked for, InputError for an unknown device, a bad thread count or a file that ONNX Runtime or the
@@ -82,7 +87,7 @@ class OnnxRuntimeBackend:
         self.mask_head = str(rest)
         self._cut = rest if isinstance(rest, Cut) else None
         model = self._cut.model if self._cut else path
-        self._session, self._version = _load(path, model, place, threads)
+        self._session, self._version = _load(path, model, place, threads, spin)
         with foreign("ONNX Runtime", path, passports.FIX):  # names may be no text, and types no tensors
             self.inputs = {arg.name: _spec(arg) for arg in self._session.get_inputs()}
             outputs = {arg.name: _spec(arg) for arg in self._session.get_outputs()}
@@ -172,7 +177,7 @@ def _cut(
     return Whole(kernels.reason) if isinstance(kernels, Missing) else cut(path, kernels, record)
 
 
-def _load(path: Path, model: bytes | Path, device: Device, threads: int | None) -> tuple[Any, str]:
+def _load(path: Path, model: bytes | Path, device: Device, threads: int | None, spin: bool) -> tuple[Any, str]:
     """ONNX Runtime's session and its version. `model` is what to load, `path` where it came from."""
     provider = PROVIDERS[device.kind]
     try:
@@ -196,6 +201,8 @@ def _load(path: Path, model: bytes | Path, device: Device, threads: int | None) 
     options.inter_op_num_threads = 1
     # Its threads spin within a run, not after it, when the cores are the tracker's and the native library's.
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    if not spin:
+        options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_MICROSECONDS))
     # 0: ONNX Runtime's own default, the physical cores of the machine. It knows neither a quota nor all ways to bind a
     # process to some of them.
     options.intra_op_num_threads = threads_to_ask_for(threads) or 0

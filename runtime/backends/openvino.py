@@ -23,6 +23,7 @@ from stc.runtime.bundle import contract
 from stc.runtime.bundle import passport as passports
 from stc.runtime.bundle.contract import TensorSpec
 from stc.runtime.bundle.cut_record import CutRecord
+from stc.runtime.bundle.engines import Numbers
 from stc.runtime.bundle.passport import METADATA_KEY, Passport
 from stc.runtime.machine import device as devices
 from stc.runtime.machine import openvino
@@ -40,9 +41,11 @@ class OpenVinoBackend:
     The graph is cut at the dynamic mask head as in ONNX Runtime: with `native` the native library computes the masks,
     on the host, of the valid rows; otherwise the op's function body does, for all rows.
 
-    On a CPU a float32 file is computed in float32, also where OpenVINO would take bfloat16 by itself; an int8 one has
-    integers where its graph says so and float32 elsewhere. Calls of several threads take turns: a compiled model has
-    one stream, which has all its threads. Never executed on another device than a CPU.
+    It computes in the numbers that are asked for, also where OpenVINO would take bfloat16 by itself, and with integers
+    where the graph is quantised. In bfloat16 that is the network; what is decoded of it stays float32.
+
+    Calls of several threads take turns: a compiled model has one stream, which has all its threads. Never executed on
+    another device than a CPU.
     """
 
     def __init__(
@@ -52,13 +55,13 @@ class OpenVinoBackend:
         device: str = "cpu",
         threads: int | None = None,
         native: Library | Missing = NOT_ASKED,
-        precision: str = "fp32",
+        numbers: Numbers = "f32",
         cut_record: CutRecord | None = None,
     ) -> None:
         """Load `path` on `device` ("cpu", or OpenVINO's "gpu", "gpu:N" or "npu") with `threads` CPU threads.
 
         threads: None: one per physical core, or per processor that this process may use where those are fewer.
-        precision: of the file, as its passport has it. cut_record: as in ONNX Runtime's backend.
+        numbers: in which what the graph does not quantise is computed. cut_record: as in ONNX Runtime's backend.
 
         Raises MissingDependencyError without openvino, IncompatibleError where it has no such device, or bfloat16 is
         asked of a CPU that has no instructions for it, InputError for an unknown device, a bad thread count or a file
@@ -72,11 +75,12 @@ class OpenVinoBackend:
         package = openvino.load()
         self._version = openvino.version(package)
         self._core = openvino.core(package, place)
-        _check_precision(self._core, place, precision, path)
+        self.numbers = numbers
+        _check_numbers(self._core, place, numbers, path)
         rest = cut(path, native, cut_record) if isinstance(native, Library) else Whole(native.reason)
         self.mask_head = str(rest)
         self._cut = rest if isinstance(rest, Cut) else None
-        self._compiled = self._load(place, _settings(place, threads, precision), precision)
+        self._compiled = self._load(place, _settings(place, threads, numbers))
         with foreign("OpenVINO", path, passports.FIX):
             self.inputs = _specs(self._compiled.inputs, {contract.INPUT})
             outputs = _specs(self._compiled.outputs, {*contract.OUTPUTS, *(self._cut.tensors if self._cut else ())})
@@ -150,14 +154,14 @@ class OpenVinoBackend:
     def _source(self) -> Any:
         return whole(self.path) if self._cut is None else self._cut.model
 
-    def _load(self, place: Device, settings: dict[str, Any], precision: str) -> Any:
+    def _load(self, place: Device, settings: dict[str, Any]) -> Any:
         """The compiled model: on a CPU the one in the user's cache, where there is one."""
         name = openvino.name_of(place)
         kept = None
         if place.kind == "cpu":
             with foreign("OpenVINO", self.path, openvino.DOCTOR, IncompatibleError):
                 cpu = self._core.get_property(name, "FULL_DEVICE_NAME"), openvino.supported(self._core, place)
-            parts = (sha256(self.path), self._cut is None, __version__, self._version, cpu, precision)
+            parts = (sha256(self.path), self._cut is None, __version__, self._version, cpu, self.numbers)
             kept = compiled_models.file_of(*parts)
             if (found := compiled_models.load(self._core, kept, name, settings)) is not None:
                 return found
@@ -168,30 +172,26 @@ class OpenVinoBackend:
         return compiled
 
 
-def _check_precision(core: Any, device: Device, precision: str, path: Path) -> None:
-    """Where a CPU has no bfloat16 OpenVINO would compute in float32 without a word, and slower than with the float32
-    file.
-    """
-    if precision != "bf16" or device.kind != "cpu":
+def _check_numbers(core: Any, device: Device, numbers: Numbers, path: Path) -> None:
+    """Where a CPU has no bfloat16 OpenVINO would compute in float32 without a word."""
+    if numbers != "bf16" or device.kind != "cpu":
         return
     found = openvino.supported(core, device)
     if "BF16" not in found:
         raise IncompatibleError(
             f"{path}: bfloat16, and this CPU has no instructions for it (OpenVINO finds {', '.join(found)}); "
-            f"use {path.with_name(passports.MODEL_FILE)}"
+            f"use {path.with_name(passports.MODEL_FILE)} in float32: engine='openvino:fp32'"
         )
 
 
-def _settings(device: Device, threads: int | None, precision: str) -> dict[str, Any]:
+def _settings(device: Device, threads: int | None, numbers: Numbers) -> dict[str, Any]:
     """What the model is compiled with. float32 is asked for: OpenVINO's own choice may have fewer bits."""
     if device.kind == "npu":  # it has one precision
         return {"PERFORMANCE_HINT": "LATENCY"}
-    hints = {"bf16": "bf16", "fp16": "f16"} if device.kind == "gpu" else {"bf16": "bf16"}
-    computed_in = {"INFERENCE_PRECISION_HINT": hints.get(precision, "f32")}
     if device.kind == "gpu":
-        return {**computed_in, "PERFORMANCE_HINT": "LATENCY"}
+        return {"INFERENCE_PRECISION_HINT": numbers, "PERFORMANCE_HINT": "LATENCY"}
     return {
-        **computed_in,
+        "INFERENCE_PRECISION_HINT": numbers,
         "INFERENCE_NUM_THREADS": threads_to_ask_for(threads) or 0,  # 0: its own default, the physical cores
         "NUM_STREAMS": 1,
         # Threads that are bound to processors stand still there while others, of the decoder or the mask head, run.

@@ -11,6 +11,7 @@ from stc.errors import IncompatibleError, InputError, StcError
 from stc.runtime.bundle import cut_record, engine_check, engine_record, engines, passport
 from stc.runtime.bundle.cut_record import CutRecord
 from stc.runtime.bundle.engine_record import ENGINE_FILE, EngineRecord
+from stc.runtime.bundle.engines import Choice
 from stc.runtime.bundle.passport import MODEL_FILE, Passport
 from stc.runtime.machine import device as devices
 from stc.runtime.machine import machine
@@ -36,7 +37,7 @@ class OnnxFile:
     path: Path
     device: Device
     passport: Passport | None
-    engine: EngineName = "onnxruntime"
+    choice: Choice
     cut: CutRecord | None = None
 
 
@@ -78,23 +79,29 @@ def find(
     Raises InputError or IncompatibleError as `Session` says.
     """
     asked = None if device is None else devices.parse(device)
-    engines.of_device(asked or Device("cpu"), engine)
+    engines.check(asked or Device("cpu"), engine)
     if not model.exists():
         raise InputError(f"{model}: no such model; make one with: stc-export --ckpt FILE")
-    path = model
+    path, choice = model, None
     if model.is_dir():
-        path = model / (_of_gpu(model) if asked is not None and asked.kind == "cuda" else _of_cpu(model, asked, engine))
+        if asked is not None and asked.kind == "cuda":
+            path = model / _of_gpu(model, engine)
+        elif (model / passport.FILE_NAME).is_file():
+            choice = engines.choose(passport.read(model), asked or Device("cpu"), engine, engines.here())
+            path = model / choice.file
+        else:
+            path = model / MODEL_FILE
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: no regular file; give a bundle of stc-export, its {ENGINE_FILE} or a .onnx file")
     if path.suffix in PLAN_SUFFIXES:
-        if engine is not None and not model.is_dir():
+        if engine is not None:
             raise InputError(f"{path}: TensorRT runs it, not {engine}; leave out the engine, or give {MODEL_FILE}")
         return _engine(path, asked or FIRST_GPU, trust)
     if path.suffix != ".onnx":
         raise InputError(f"{path}: not a model; give a bundle of stc-export, its {ENGINE_FILE} or a .onnx file")
     if not (path.parent / passport.FILE_NAME).is_file():
         if not model.is_dir():
-            return _onnx(path, asked, engine, None)
+            return _onnx(path, asked, engine, None, None)
         if path.is_file():
             raise InputError(
                 f"{model}: no {passport.FILE_NAME}, so not a bundle; its {MODEL_FILE} runs alone where stc-export made "
@@ -102,7 +109,7 @@ def find(
             )
     beside = passport.read(path.parent)
     passport.verify_file(beside, path)
-    return _onnx(path, asked, engine, beside)
+    return _onnx(path, asked, engine, beside, choice)
 
 
 def precision(known: Passport, path: Path) -> str:
@@ -120,8 +127,8 @@ def of_precision(known: Passport, precision: str) -> str | None:
     return next((name for name, kind in known.precision.get("files", {}).items() if kind == precision), None)
 
 
-def _of_gpu(folder: Path) -> str:
-    if (folder / ENGINE_FILE).is_file():
+def _of_gpu(folder: Path, engine: EngineName | None) -> str:
+    if engine is None and (folder / ENGINE_FILE).is_file():
         return ENGINE_FILE
     if not (folder / passport.FILE_NAME).is_file():
         return MODEL_FILE
@@ -129,20 +136,14 @@ def _of_gpu(folder: Path) -> str:
     return half if half is not None and (folder / half).is_file() else MODEL_FILE
 
 
-def _of_cpu(folder: Path, device: Device | None, engine: EngineName | None) -> str:
-    if not (folder / passport.FILE_NAME).is_file():
-        return MODEL_FILE
-    return engines.choose(passport.read(folder), device or Device("cpu"), engine, engines.here())[1]
-
-
-def _onnx(path: Path, device: Device | None, engine: EngineName | None, beside: Passport | None) -> OnnxFile:
+def _onnx(
+    path: Path, device: Device | None, engine: EngineName | None, beside: Passport | None, choice: Choice | None
+) -> OnnxFile:
     place = device or Device("cpu")
     if place.kind == "cuda":
         engine_check.check_gpu(machine.gather(), place)
-    kind = "fp32" if beside is None else precision(beside, path)
-    passed = beside is not None and engines.verified(beside, path.name, "openvino")
-    chosen = engines.of_file(kind, place, engine, passed)
-    return OnnxFile(path, place, beside, chosen, None if beside is None else _cut(path, beside))
+    choice = choice or engines.of_file(path.name, beside, place, engine, engines.here())
+    return OnnxFile(path, place, beside, choice, None if beside is None else _cut(path, beside))
 
 
 def _cut(path: Path, beside: Passport) -> CutRecord | None:

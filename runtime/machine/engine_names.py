@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 if TYPE_CHECKING:
     import argparse
 
-EngineName = Literal["onnxruntime", "openvino"]  # as their packages are called
+# As their packages are called; behind the colon, in which numbers.
+EngineName = Literal["onnxruntime", "openvino", "openvino:fp32", "openvino:bf16", "openvino:int8"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 
 
@@ -16,6 +17,6 @@ def add_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engine",
         choices=ENGINES,
-        help="what runs an ONNX file (default: the fastest that is installed and that the bundle's passport says keeps "
-        "what is found)",
+        help="what runs an ONNX file, and in which numbers (default: the fastest that is installed and that the "
+        "bundle's passport says keeps what is found)",
     )

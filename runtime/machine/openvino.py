@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from stc.boundary import foreign
@@ -9,21 +12,36 @@ from stc.errors import IncompatibleError, MissingDependencyError
 from stc.runtime.machine.device import Device
 
 INSTALL = "pip install 'stc-trt[openvino]'"
+_TELEMETRY = "openvino_telemetry"
 DOCTOR = "see: stc-doctor"
 COMPUTES = frozenset({"FP32", "FP16", "BF16", "INT8"})  # of what a device says that it can do
 
 
 def load() -> Any:
-    """The module. Raises MissingDependencyError when it is not installed, IncompatibleError when it does not load.
-
-    Its telemetry belongs to its converter, which is not used here: nothing is sent.
-    """
+    """The module. Raises MissingDependencyError when it is not installed, IncompatibleError when it does not load."""
     try:
         with foreign("OpenVINO", "this machine", f"fix: {INSTALL} --force-reinstall", IncompatibleError):
-            import openvino
+            with _without_telemetry():
+                import openvino
     except ImportError as error:
         raise MissingDependencyError(f"openvino is not installed ({error}); fix: {INSTALL}") from error
     return openvino
+
+
+@contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """Importing OpenVINO would start that of its converter, which is not used here: it makes files in the user's home,
+    forks, and sends. Where the package is not there OpenVINO does without.
+    """
+    if _TELEMETRY in sys.modules:  # somebody else's
+        yield
+        return
+    modules: dict[str, Any] = sys.modules
+    modules[_TELEMETRY] = None  # importing it fails
+    try:
+        yield
+    finally:
+        del modules[_TELEMETRY]
 
 
 def version(openvino: Any) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.runtime.masks.pixel_buffer import PixelBuffer
 from stc.runtime.masks.plain import column_runs, encoded, packed
 
 WORD = 32  # pixels
@@ -42,12 +43,15 @@ class BoxBits:
         offsets = np.cumsum([0, *map(len, parts)], dtype=np.int64)[:-1]
         return replace(self, offsets=offsets, words=np.concatenate([np.empty(0, np.uint32), *parts]))
 
-    def dense(self) -> NDArray[np.bool_]:
-        """All pixels: bool (n, H0, W0)."""
-        pixels = np.zeros((len(self), *self.size), np.bool_)
-        for target, index in zip(pixels, range(len(self)), strict=True):
+    def dense(self, into: PixelBuffer | None = None) -> NDArray[np.bool_]:
+        """All pixels: bool (n, H0, W0). into: memory that is used again, as in `Masks.dense`."""
+        blank, written = (into or PixelBuffer()).blank(len(self), self.size)
+        pixels = blank.view(np.bool_)
+        for index, target in enumerate(pixels):
             x0, y0, x1, y1 = self.boxes[index].tolist()
+            written[index] = y0, y1, x0, x1
             target[y0:y1, x0:x1] = self._window(index)
+        pixels.flags.writeable = into is None
         return pixels
 
     def bits(self) -> NDArray[np.uint32]:

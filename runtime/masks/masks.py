@@ -16,6 +16,7 @@ from stc.runtime.masks.axis import composed_axis
 from stc.runtime.masks.box_bits import tight_boxes
 from stc.runtime.masks.native import NativeComposer
 from stc.runtime.masks.outlines import outlines, polygons
+from stc.runtime.masks.pixel_buffer import PixelBuffer
 from stc.runtime.masks.plain import NumpyComposer, packed
 from stc.runtime.native.library import Library
 
@@ -86,11 +87,15 @@ class Masks:
     def __iter__(self) -> Iterator[Masks]:
         return (self[index] for index in range(len(self)))
 
-    def dense(self) -> NDArray[np.bool_]:
-        """All pixels: bool (n, H0, W0)."""
-        if self._composer is None:
-            return self._decoded()
-        return self._composer.dense(self.probabilities)
+    def dense(self, into: PixelBuffer | None = None) -> NDArray[np.bool_]:
+        """All pixels: bool (n, H0, W0).
+
+        into: memory that is used again, of large frames several times as fast; the array is then read-only, and valid
+        until the buffer's next use.
+        """
+        pixels = self._decoded(into) if self._composer is None else self._composer.dense(self.probabilities, into)
+        pixels.flags.writeable = into is None
+        return pixels
 
     def bits(self, *, device: bool = False) -> Any:
         """All pixels, one bit each: uint32 (n, H0, ceil(W0 / 32)); pixel x is bit x % 32 of word x // 32.
@@ -133,11 +138,13 @@ class Masks:
             for mask, known in zip(self, found, strict=True)
         ]
 
-    def _decoded(self) -> NDArray[np.bool_]:
-        pixels = np.zeros((len(self), *self.letterbox.frame_size), np.bool_)
+    def _decoded(self, buffer: PixelBuffer | None = None) -> NDArray[np.bool_]:
+        height, width = size = self.letterbox.frame_size
+        pixels, written = (buffer or PixelBuffer()).blank(len(self), size)
+        written[:] = 0, height, 0, width
         for target, rle in zip(pixels, self.rle(), strict=True):
             target[:] = decode(rle)
-        return pixels
+        return pixels.view(np.bool_)
 
     @cached_property
     def _encoded(self) -> tuple[list[str], NDArray[np.int64]]:

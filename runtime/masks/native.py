@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from stc.errors import InputError
 from stc.runtime.masks.axis import Axis
 from stc.runtime.masks.outlines import Part
+from stc.runtime.masks.pixel_buffer import PixelBuffer
 from stc.runtime.native.interface import NO_ROOM, FrameAxis, FrameMasks, Outlines
 from stc.runtime.native.library import FAILURES, STORAGE, Library
 
@@ -24,11 +25,10 @@ class NativeComposer:
     y: Axis
     x: Axis
 
-    def dense(self, probabilities: NDArray[Any]) -> NDArray[np.bool_]:
-        """All pixels: bool (n, H0, W0)."""
-        # Memory fresh from the system is zero and costs nothing until it is written to; most of a frame never is.
-        pixels = np.zeros((len(probabilities), *self._size), np.uint8)
-        self._call("stc_cpu_dense_masks", probabilities, pixels.ctypes.data)
+    def dense(self, probabilities: NDArray[Any], buffer: PixelBuffer | None = None) -> NDArray[np.bool_]:
+        """All pixels: bool (n, H0, W0), in `buffer` where it is given."""
+        pixels, written = (buffer or PixelBuffer()).blank(len(probabilities), self._size)
+        self._call("stc_cpu_dense_masks", probabilities, pixels.ctypes.data, written.ctypes.data)
         return pixels.view(np.bool_)
 
     def bits(self, probabilities: NDArray[Any]) -> NDArray[np.uint32]:

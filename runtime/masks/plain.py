@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stc.annotations.masks import runs_to_rle
 from stc.runtime.masks.axis import MASK_THRESHOLD, Axis
+from stc.runtime.masks.pixel_buffer import PixelBuffer
 
 
 class _Window(NamedTuple):
@@ -27,13 +28,14 @@ class NumpyComposer:
     y: Axis
     x: Axis
 
-    def dense(self, probabilities: NDArray[Any]) -> NDArray[np.bool_]:
-        """All pixels: bool (n, H0, W0)."""
-        pixels = np.zeros((len(probabilities), *self._size), np.bool_)
-        for target, cells, window in zip(pixels, probabilities, self._windows(probabilities), strict=True):
+    def dense(self, probabilities: NDArray[Any], buffer: PixelBuffer | None = None) -> NDArray[np.bool_]:
+        """All pixels: bool (n, H0, W0), in `buffer` where it is given."""
+        pixels, written = (buffer or PixelBuffer()).blank(len(probabilities), self._size)
+        for index, (cells, window) in enumerate(zip(probabilities, self._windows(probabilities), strict=True)):
             if window is not None:
-                target[window.y, window.x] = self._columns(cells, window).T
-        return pixels
+                pixels[index, window.y, window.x] = self._columns(cells, window).T
+                written[index] = window.y.start, window.y.stop, window.x.start, window.x.stop
+        return pixels.view(np.bool_)
 
     def bits(self, probabilities: NDArray[Any]) -> NDArray[np.uint32]:
         """uint32 (n, H0, ceil(W0 / 32)): pixel x is bit x % 32 of word x // 32."""

@@ -101,7 +101,7 @@ FUNCTIONS: Functions = {
     "stc_cpu_struct_size": (c_int32, (c_int32,)),
     "stc_cpu_kernels": (c_char_p, ()),
     "stc_cpu_dynamic_mask_head": (c_int32, (POINTER(Op), c_int32)),
-    "stc_cpu_dense_masks": (c_int32, (POINTER(FrameMasks), c_int32, c_void_p, c_int32)),
+    "stc_cpu_dense_masks": (c_int32, (POINTER(FrameMasks), c_int32, c_void_p, c_void_p, c_int32)),
     "stc_cpu_bit_masks": (c_int32, (POINTER(FrameMasks), c_int32, c_void_p, c_int32)),
     "stc_cpu_rle_masks": (c_int64, (POINTER(FrameMasks), c_int32, c_void_p, c_int64, c_void_p, c_void_p, c_int32)),
     "stc_cpu_outline_masks": (c_int32, (POINTER(FrameMasks), c_int32, POINTER(Outlines), c_int32)),

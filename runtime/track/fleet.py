@@ -84,7 +84,9 @@ class Job:
 
 @dataclass(frozen=True)
 class Record:
-    """A finished video: what it was made from, what it gave, the SHA-256 of its files, and what damage took."""
+    """A finished video: what it was made from, what it gave, the SHA-256 of its files, what damage took, and what ran
+    the model.
+    """
 
     fingerprint: str
     frames: int
@@ -93,6 +95,7 @@ class Record:
     worker: str
     files: dict[str, str]
     loss: str = ""
+    engine: str = ""
 
 
 @dataclass(frozen=True)
@@ -185,20 +188,20 @@ def _run(job: Job) -> Outcome:
             return Outcome("resumed", record)
         # A record of anything else must not outlive the first file that is written now.
         job.record.unlink(missing_ok=True)
-        summary, loss = compute(job)
+        summary, loss, engine = compute(job)
     except (FatalError, OutputError):
         raise
     except StcError as error:
         return Outcome("failed", reason=str(error))
     worker = f"{socket.gethostname()}:{os.getpid()}"
     seconds, hashes = round(summary.seconds, 3), _hashes(job.outputs)
-    record = Record(expected, summary.frames, summary.tracks, seconds, worker, hashes, loss)
+    record = Record(expected, summary.frames, summary.tracks, seconds, worker, hashes, loss, engine)
     write_text(job.record, json.dumps(asdict(record), indent=1) + "\n")
     return Outcome("done", record)
 
 
-def compute(job: Job) -> tuple[Summary, str]:
-    """And what damage took from the video."""
+def compute(job: Job) -> tuple[Summary, str, str]:
+    """And what damage took from the video, and what ran the model."""
     from stc.runtime.video import open_source
 
     session, summary = _session(job.settings), Summary()
@@ -210,7 +213,7 @@ def compute(job: Job) -> tuple[Summary, str]:
         loss = source.loss
     if error is not None:
         raise error
-    return summary, loss
+    return summary, loss, session.engine
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import math
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -174,6 +175,7 @@ def _run_many(args: argparse.Namespace, folders: Outputs, open_: Open) -> int:
         outputs.check(read)
         runs.append(Run(spec, shown_spec(spec), is_live(spec), outputs))
     with _session(args) as session:
+        print(session.engine, file=sys.stderr)  # stdout is the table's
         return 0 if track_many(runs, session, _tracker(session, args), open_) else 1
 
 

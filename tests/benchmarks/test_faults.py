@@ -99,7 +99,7 @@ def test_masks_at_frame_size_that_are_one_pixel_off_fail(
 ) -> None:
     """The model's own output is right: only the way to the frame's pixels is wrong."""
     dense = NativeComposer.dense
-    monkeypatch.setattr(NativeComposer, "dense", lambda self, p: np.roll(dense(self, p), 1, axis=2))
+    monkeypatch.setattr(NativeComposer, "dense", lambda self, p, _=None: np.roll(dense(self, p), 1, axis=2))
     code, report = bench(proven_bundle, tmp_path)
     assert code == 3
     assert [failure.partition(" ")[0] for failure in report["failures"]] == ["frame_masks_off"]

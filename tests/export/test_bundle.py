@@ -24,7 +24,7 @@ from stc.model.config import STC_LITE
 from stc.model.network import STC
 from stc.runtime import Session
 from stc.runtime.bundle import passport
-from stc.runtime.machine.engine_names import ENGINES
+from stc.runtime.machine import openvino
 from tests.seeded import stc_lite_model
 
 pytestmark = pytest.mark.slow  # one export of stc-lite, about fifteen seconds, serves most of these
@@ -103,13 +103,18 @@ def test_both_engines_find_the_same_without_the_onnx_package(
     frames = reference.read(lite_bundle.path / reference.FILE_NAME).frames[:1]
     expected = Session(lite_bundle.path, native=False, engine="onnxruntime").infer(frames)
     monkeypatch.setitem(sys.modules, "onnx", None)  # importing it fails
-    for engine in ENGINES:
+    for engine in ("onnxruntime", "openvino"):
         session = Session(lite_bundle.path, engine=engine)
         assert session.mask_head.startswith("native op")
         found = session.infer(frames)
         assert found["num_detections"] == expected["num_detections"] > 0
         for name, value in expected.items():
             np.testing.assert_allclose(found[name], value, rtol=1e-3, atol=1e-3, err_msg=f"{engine} {name}")
+    if "BF16" in openvino.capabilities():  # what is decoded has more than its eight bits
+        found = Session(lite_bundle.path, engine="openvino:bf16").infer(frames)
+        for name in ("boxes", "scores"):
+            valid = found[name][0, : found["num_detections"][0]].astype(np.float32)
+            assert (valid.view(np.uint32) & 0xFFFF).any(), name
 
 
 def test_a_model_that_finds_nothing_is_unproven_and_runs(tmp_path: Path) -> None:

@@ -39,13 +39,14 @@ def compile_host(output: Path, sources: Sequence[Path], *options: str) -> Path:
 
 
 def emulated(factory: pytest.TempPathFactory) -> Path:
-    """All kernels on the host, behind the C interface of plugins/cuda/stc_cuda.h; compiled once in a run."""
+    """`compile_emulated`, once in a run."""
+    return once(factory, "libstc_emulated.so", compile_emulated)
 
-    def make(output: Path) -> Path:
-        sources = [*KERNELS, *RESIDENT, PLUGINS / "tests" / "emulated.cpp", FIBERS]
-        return compile_host(output, sources, "-shared", "-fPIC", "-O2")
 
-    return once(factory, "libstc_emulated.so", make)
+def compile_emulated(output: Path) -> Path:
+    """All kernels on the host, behind the C interface of plugins/cuda/stc_cuda.h."""
+    sources = [*KERNELS, *RESIDENT, PLUGINS / "tests" / "emulated.cpp", FIBERS]
+    return compile_host(output, sources, "-shared", "-fPIC", "-O2")
 
 
 def cmake() -> str:

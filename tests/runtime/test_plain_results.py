@@ -151,6 +151,7 @@ def test_what_belongs_to_its_process_says_what_to_do(session: Session) -> None:
     array = DeviceArray(0, (1,), np.dtype(np.uint8))
     for value, advice in (
         (session, r"a session belongs to its process; make one in each: Session\(path\)"),
+        (session.stream(in_flight=1).submit(tiny_model.frame()), "a handle belongs to its process, .* its result"),
         (session.stream(), r"a stream belongs to its process, .* Session\(path\)\.stream\(name\)"),
         (array, r"memory of a GPU in this process; .*Session\.infer"),
         (DeviceFrame(array), r"memory of a GPU in this process; pass on a NumPy array"),

@@ -12,32 +12,36 @@
 namespace stc::cpu {
 namespace {
 
-constexpr int kBlock = 16;  // bytes of a row at a time
+constexpr int kBlock = 32;  // bytes of a row at a time
 
 /// Bytes [at, at + kBlock) of the rows.
-void blend_block(const int16_t* weights, int taps, int shift, const uint8_t* const* rows, int64_t at, int16_t* target) {
-  int32x4_t sums[4];
+inline void blend_block(const int16_t* weights, int taps, int shift, const uint8_t* const* rows, int64_t at,
+                        int16_t* target) {
+  int32x4_t sums[8];
   for (int32x4_t& sum : sums) sum = vdupq_n_s32(1 << shift >> 1);
   for (int t = 0; t < taps; ++t) {
-    const uint8x16_t bytes = vld1q_u8(rows[t] + at);
-    const int16x8_t low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(bytes)));
-    const int16x8_t high = vreinterpretq_s16_u16(vmovl_high_u8(bytes));
-    sums[0] = vmlal_n_s16(sums[0], vget_low_s16(low), weights[t]);
-    sums[1] = vmlal_high_n_s16(sums[1], low, weights[t]);
-    sums[2] = vmlal_n_s16(sums[2], vget_low_s16(high), weights[t]);
-    sums[3] = vmlal_high_n_s16(sums[3], high, weights[t]);
+    const int16x4_t weight = vdup_n_s16(weights[t]);
+    const uint8x16_t bytes[2] = {vld1q_u8(rows[t] + at), vld1q_u8(rows[t] + at + 16)};
+    for (int i = 0; i < 2; ++i) {
+      const int16x8_t low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(bytes[i])));
+      const int16x8_t high = vreinterpretq_s16_u16(vmovl_high_u8(bytes[i]));
+      sums[4 * i] = vmlal_lane_s16(sums[4 * i], vget_low_s16(low), weight, 0);
+      sums[4 * i + 1] = vmlal_high_lane_s16(sums[4 * i + 1], low, weight, 0);
+      sums[4 * i + 2] = vmlal_lane_s16(sums[4 * i + 2], vget_low_s16(high), weight, 0);
+      sums[4 * i + 3] = vmlal_high_lane_s16(sums[4 * i + 3], high, weight, 0);
+    }
   }
   const int32x4_t by = vdupq_n_s32(-shift);
-  for (int32x4_t& sum : sums) sum = vshlq_s32(sum, by);
-  vst1q_s16(target + at, vcombine_s16(vmovn_s32(sums[0]), vmovn_s32(sums[1])));
-  vst1q_s16(target + at + 8, vcombine_s16(vmovn_s32(sums[2]), vmovn_s32(sums[3])));
+  for (int i = 0; i < 8; i += 2) {
+    const int16x4_t low = vmovn_s32(vshlq_s32(sums[i], by));
+    vst1q_s16(target + at + 4 * i, vmovn_high_s32(low, vshlq_s32(sums[i + 1], by)));
+  }
 }
 
-/// Three levels, and one that does not count, as bytes: the next pixel overwrites the last, unless there is none.
-void put(int32x4_t levels, bool last, uint8_t* target) {
+/// Three levels, and one that does not count, as bytes.
+inline uint32_t bytes_of(int32x4_t levels) {
   const uint16x4_t words = vqmovun_s32(levels);
-  const uint32_t four = vget_lane_u32(vreinterpret_u32_u8(vqmovn_u16(vcombine_u16(words, words))), 0);
-  std::memcpy(target, &four, last ? 3 : 4);
+  return vget_lane_u32(vreinterpret_u32_u8(vqmovn_u16(vcombine_u16(words, words))), 0);
 }
 
 }  // namespace
@@ -60,23 +64,31 @@ void blend_pixels_neon(const ShortAxis& x, const int16_t* row, Spacing spacing, 
     for (int i = 0; i < 4; ++i) order[4 * c + i] = static_cast<uint8_t>(4 * (c * spacing.channel - begin) + i);
   }
   const uint8x16_t channels = vld1q_u8(order);
-  const int shift = x.bits + kBetween;
+  const ShortAxis axis = x;  // a copy: bytes that are written might lie in the one that was given
+  const int shift = axis.bits + kBetween;
   const int32x4_t half = vdupq_n_s32(1 << shift >> 1), by = vdupq_n_s32(-shift);
+  const int64_t step = spacing.pixel;
+  const int16_t* weights = axis.weights;
   row += begin;
-  for (int pixel = 0; pixel < x.size; ++pixel, target += kChannels) {
-    const int16_t* weights = x.weights + int64_t{pixel} * x.taps;
-    const int16_t* from = row + int64_t{x.first[pixel]} * spacing.pixel;
+  const auto next = [&](int pixel) {
+    const int16_t* from = row + axis.first[pixel] * step;
     int32x4_t even = half, odd = vdupq_n_s32(0);
-    for (int t = 0; t < x.taps; t += 4, from += 4 * spacing.pixel) {
-      const int16x4_t four = vld1_s16(weights + t);
+    for (int t = 0; t < axis.taps; t += 4, from += 4 * step, weights += 4) {
+      const int16x4_t four = vld1_s16(weights);
       even = vmlal_lane_s16(even, vld1_s16(from), four, 0);
-      odd = vmlal_lane_s16(odd, vld1_s16(from + spacing.pixel), four, 1);
-      even = vmlal_lane_s16(even, vld1_s16(from + 2 * spacing.pixel), four, 2);
-      odd = vmlal_lane_s16(odd, vld1_s16(from + 3 * spacing.pixel), four, 3);
+      odd = vmlal_lane_s16(odd, vld1_s16(from + step), four, 1);
+      even = vmlal_lane_s16(even, vld1_s16(from + 2 * step), four, 2);
+      odd = vmlal_lane_s16(odd, vld1_s16(from + 3 * step), four, 3);
     }
     const int32x4_t levels = vshlq_s32(vaddq_s32(even, odd), by);
-    put(vreinterpretq_s32_u8(vqtbl1q_u8(vreinterpretq_u8_s32(levels), channels)), pixel + 1 == x.size, target);
+    return bytes_of(vreinterpretq_s32_u8(vqtbl1q_u8(vreinterpretq_u8_s32(levels), channels)));
+  };
+  for (int pixel = 0; pixel + 1 < axis.size; ++pixel, target += kChannels) {
+    const uint32_t four = next(pixel);
+    std::memcpy(target, &four, sizeof four);  // the next pixel overwrites the last byte
   }
+  const uint32_t last = next(axis.size - 1);
+  std::memcpy(target, &last, kChannels);
 }
 
 void dots_neon(const Dots& dots, const int16_t* row, int32_t* target) {

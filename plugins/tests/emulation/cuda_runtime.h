@@ -54,11 +54,22 @@ void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, void** argumen
   run(grid, block, shared, [&] { kernel(*static_cast<std::decay_t<Parameters>*>(arguments[Index])...); });
 }
 
+/// Takes launches in the place of the host: the kernel, (x, y, z) of the grid, threads, bytes of shared memory.
+using Recorder = void (*)(const void* kernel, const unsigned* grid, unsigned threads, unsigned shared,
+                          void** arguments);
+inline Recorder recorder = nullptr;
+
 }  // namespace emulation
 
 template <class... Parameters>
 cudaError_t cudaLaunchKernel(void (*kernel)(Parameters...), dim3 grid, dim3 block, void** arguments, size_t shared,
                              cudaStream_t) {
+  if (emulation::recorder) {
+    const unsigned blocks[] = {grid.x, grid.y, grid.z};
+    emulation::recorder(reinterpret_cast<const void*>(kernel), blocks, block.x, static_cast<unsigned>(shared),
+                        arguments);
+    return cudaSuccess;
+  }
   emulation::launch(kernel, grid, block, arguments, shared, std::index_sequence_for<Parameters...>{});
   return cudaSuccess;
 }

@@ -27,6 +27,7 @@ from stc.runtime.bundle import passport
 
 Array = np.ndarray[Any, Any]
 NAMES = ("backbone.stem/conv0", "backbone.a/conv1", "backbone.b/conv2", "fpn.p3/conv3", "head.cls/conv4")
+DENSE = ("w1", "w3", "w4")  # behind the first
 
 
 def execute(content: bytes, frames: Array) -> Iterator[dict[str, Array]]:
@@ -64,8 +65,8 @@ def rounded(values: Array, scale: Array | float) -> Array:
 FRAMES = np.random.default_rng(1).normal(size=(3, 3, 2, 2)).astype(np.float32)
 
 
-def test_only_dense_convolutions_of_backbone_and_pyramid_after_the_first() -> None:
-    assert quantised_nodes(tiny().staged) == [NAMES[1], NAMES[3]]
+def test_only_dense_convolutions_after_the_first() -> None:
+    assert quantised_nodes(tiny().staged) == [NAMES[1], NAMES[3], NAMES[4]]
 
 
 def test_equals_the_arithmetic_written_out() -> None:
@@ -75,8 +76,9 @@ def test_equals_the_arithmetic_written_out() -> None:
     x0 = [np.einsum("oi,ihw->ohw", weights["w0"], frame) for frame in FRAMES]
     # With so few numbers the percentile is the largest one.
     scales = {"x0": max(np.abs(x).max() for x in x0) / 127, "x2": max(np.abs(o["x2"]).max() for o in float32) / 127}
+    scales["x3"] = max(np.abs(o[STAGE + "x3"]).max() for o in float32) / 127
     for frame, found in zip(x0, execute(graph.staged.SerializeToString(), FRAMES), strict=True):
-        w1, w3 = (rounded(w, np.abs(w).max(axis=1, keepdims=True) / 127) for w in (weights["w1"], weights["w3"]))
+        w1, w3, w4 = (rounded(w, np.abs(w).max(axis=1, keepdims=True) / 127) for w in map(weights.get, DENSE))
         x1 = np.einsum("oi,ihw->ohw", w1, rounded(frame, scales["x0"]))
         x2 = weights["w2"][:, 0, None, None] * x1
         # From the graph's own x2: a value near the edge between two integers must not decide.
@@ -84,16 +86,16 @@ def test_equals_the_arithmetic_written_out() -> None:
         # float32 in another order
         np.testing.assert_allclose(found["x2"][0], x2, atol=1e-5)  # what others read of it is not quantised
         np.testing.assert_allclose(found[STAGE + "x3"][0], x3, atol=1e-5)
-        np.testing.assert_allclose(found["x4"][0], np.einsum("oi,ihw->ohw", weights["w4"], x3), atol=1e-5)
+        x4 = np.einsum("oi,ihw->ohw", w4, rounded(found[STAGE + "x3"][0], np.float32(scales["x3"])))
+        np.testing.assert_allclose(found["x4"][0], x4, atol=1e-5)
 
 
 def test_weights_are_stored_as_int8_and_the_original_is_gone() -> None:
     before = tiny()
     graph = quantise(before, FRAMES, execute).deployed.graph
     stored = {weight.name: weight.data_type for weight in graph.initializer}
-    assert stored["w1_quantised"] == stored["w3_quantised"] == TensorProto.INT8
-    assert "w1" not in stored
-    assert stored["w0"] == stored["w2"] == stored["w4"] == TensorProto.FLOAT
+    assert all(stored[f"{name}_quantised"] == TensorProto.INT8 and name not in stored for name in DENSE)
+    assert stored["w0"] == stored["w2"] == TensorProto.FLOAT
     assert len(before.staged.graph.node) == 6  # the float32 graph is left as it was
 
 
@@ -114,19 +116,20 @@ def test_calibration_is_the_percentile_of_a_run_and_the_largest_of_the_runs() ->
 
 @pytest.mark.slow
 def test_int8_is_held_to_its_budget_and_timed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """stc-lite misses it (docs/building-engines.md). The engine has every convolution that was asked for."""
+    """Whether stc-lite meets it depends on the frames (docs/building-engines.md) and on the CPU's rounding."""
     (tmp_path / "clip").mkdir()
     for index, frame in enumerate(default_frames()):
         cv2.imwrite(str(tmp_path / "clip" / f"{index:02}.png"), frame)
     arguments = ["--ckpt", "assets/stc-lite.safetensors", "--int8", "--calib", str(tmp_path / "clip"), "--trt", "none"]
-    assert run(main, [*arguments, "-o", str(tmp_path / "out")]) == 3
+    code = run(main, [*arguments, "-o", str(tmp_path / "out")])
     printed = " ".join(capsys.readouterr().out.split())
-    assert "missed budget: detections_matched" in printed
     assert "times as fast; medians of 15 runs in turns" in printed
     found = passport.read(tmp_path / "out")
     assert found.agreement["model.onnx"]["verdict"] == "pass"
-    assert found.agreement["model-int8.onnx"]["verdict"] == "fail"
+    assert found.agreement["model-int8.onnx"]["verdict"] == {0: "pass", 3: "fail"}[code]
+    assert ("missed budget: " in printed) == (code == 3)
     # What it finds is right all the same: a wrong scale or a wrong axis would leave nothing of it.
+    assert found.agreement["model-int8.onnx"]["detections_matched"] > 0.95
     assert found.agreement["model-int8.onnx"]["ids_equal"] > 0.95
     assert found.agreement["model-int8.onnx"]["mask_iou_p1"] > 0.8
     assert found.precision["files"] == {"model.onnx": "fp32", "model-int8.onnx": "int8"}
@@ -143,7 +146,7 @@ def test_tensorrt_sees_as_many_int8_convolutions_as_were_quantised(rtx: Toolchai
     content = quantise(graph, frames, execute).deployed.SerializeToString()
     parsed = parse(content, "model-int8.onnx", rtx, None)
     audit = count(network_layers.read(rtx.module, parsed.network), "int8")
-    assert audit.layers_asked == len(quantised_nodes(graph.staged)) == 39
+    assert audit.layers_asked == len(quantised_nodes(graph.staged)) == 100
 
 
 @pytest.mark.parametrize("options", [["--int8"], ["--calib", "clip.mp4"], ["--fp16", "--calib", "clip.mp4"]])

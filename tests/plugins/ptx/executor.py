@@ -20,7 +20,7 @@ from tests.plugins.compiler import compiler
 from tests.plugins.ptx.translate import Kernel, translate
 
 Memory = NDArray[Any]
-Argument = Memory | int | ctypes.Structure
+Argument = Memory | int | ctypes.Structure | bytes
 MACHINE = Path(__file__).parent
 # No contraction: a product and a sum that the compiler left apart stay apart. Not optimised: few pixels of many kernels
 # are run, and compiling is what takes time.
@@ -69,6 +69,10 @@ class Executor:
         self._library.machine_fault.restype = ctypes.c_char_p
         self._library.machine_executed.restype = ctypes.POINTER(ctypes.c_uint64)
         self._library.machine_transactions.restype = ctypes.c_uint64
+
+    def sizes(self, name: str) -> list[int]:
+        """Of a kernel's parameters, in bytes."""
+        return [size for _, _, size in self._kernels[name].parameters]
 
     def run(
         self,

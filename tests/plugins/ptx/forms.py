@@ -41,6 +41,8 @@ class Operands:
             return f"({type_})({text}ll)"
         if text in self.shared and kind[1:] in ("32", "64"):
             return f"({type_})0"  # the one array of dynamic shared memory starts at 0
+        if text in self.places and kind[1:] == "64":
+            return f"({type_}){self.places[text]}"  # a parameter's address
         return place(text, kind)
 
     def write(self, kind: str, expression: str) -> str:
@@ -48,11 +50,11 @@ class Operands:
 
     def address(self, index: int, space: str) -> str:
         base, offset = re.fullmatch(r"\[\s*([\w$%]+)\s*(?:\+\s*(-?\d+))?\s*\]", self.texts[index]).groups()  # type: ignore[union-attr]
-        if space == "param":
+        if space == "param" and base in self.places:
             return f"{self.places[base] + int(offset or 0)}"
         if base in self.shared:
             return offset or "0"
-        return f"{place(base, 'u64' if space == 'global' else 'u32')} + ({offset or 0})"
+        return f"{place(base, 'u32' if space == 'shared' else 'u64')} + ({offset or 0})"
 
     def vector(self, index: int) -> list[str]:
         return [part.strip() for part in self.texts[index].strip("{}").split(",")]

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -17,13 +19,18 @@ import numpy as np
 import pytest
 
 from stc.runtime.mask_head_op import Attributes
+from tests.plugins import toolchain
+from tests.plugins.frame_cases import FrameResize
 from tests.plugins.kernel_cases import FRAME_FORMS, NETWORKS, STORAGE, FrameCase, HeadCase
+from tests.plugins.object_cases import ObjectCase
 from tests.plugins.ptx.executor import Executor
 from tests.plugins.ptx.launches import run_embedded, run_frame_masks, run_library
-from tests.plugins.ptx.source import compile_ptx, release
+from tests.plugins.ptx.recorded import Device
+from tests.plugins.ptx.source import OLDEST, compile_ptx, release
 
 FILE = Path(__file__).with_suffix(".json")
 COMMAND = "python -m tests.plugins.ptx.instructions"
+SECTOR = 32  # bytes
 TOLERANCE = 0.05  # of a figure; smaller changes are the compiler's own
 Figures = dict[str, float]
 
@@ -56,6 +63,40 @@ def frame_masks(executor: Executor) -> Figures:
     return figures
 
 
+def resize(device: Device) -> Figures:
+    """Instructions per pixel of the target; bytes of the sectors that warps touch, against source and target once."""
+    figures = {}
+    for layout, rule in product(("bgr", "rgba", "nv12"), ("area", "linear")):
+        case = FrameResize.random(np.random.default_rng(2), layout, rule, (180, 480), (42, 112), (42, 112))
+        function, op = getattr(device.library, f"stc_cuda_{case.function}"), case.op()
+        (run,) = device.run(partial(function, ctypes.byref(op), None), case.inputs, [case.slot])
+        once = sum(plane.size for plane in case.planes) + case.slot.size
+        figures[f"{layout}, {rule}"] = run.instructions / (case.slot.size // 3)
+        figures[f"{layout}, {rule}, bytes/once"] = SECTOR * run.transactions / once
+    return figures
+
+
+def box_bits(device: Device) -> Figures:
+    """Of one mask as large as the frame, as in `frame_masks`: instructions, and transactions, per pixel."""
+    figures = {}
+    for storage in STORAGE:
+        frame = FrameCase.random(np.random.default_rng(2), storage, (1, 16, 28), (90, 160))
+        case = ObjectCase.random(np.random.default_rng(2), storage, 1, (16, 28), (90, 160), count=1)
+        case = replace(case, masks=frame, threshold=0.0, labels=np.zeros_like(case.labels))
+        for name, arguments in case.calls()[:4]:
+            function = getattr(device.library, f"stc_cuda_{name}")
+            runs = device.run(partial(function, *arguments, None), case.inputs, case.outputs)
+        figures[f"words, {storage}"] = runs[0].instructions / frame.pixels[0].size
+        figures[f"words, {storage}, transactions"] = runs[0].transactions / frame.pixels[0].size
+    return figures
+
+
+RESIDENT: dict[str, tuple[str, Callable[[Device], Figures]]] = {
+    "resident resize": ("resident/resize.cu", resize),
+    "resident bits": ("resident/objects.cu", box_bits),
+}
+
+
 @dataclass(frozen=True)
 class Count:
     """What of `source`, compiled for which architectures, is counted how."""
@@ -80,10 +121,14 @@ def recorded() -> dict[str, dict[str, Figures]]:
 
 def check(name: str, architecture: int, executor: Executor) -> None:
     """Compare with what is recorded; skips where nothing is recorded for the nvcc that is here."""
+    compare(title(name, architecture), COUNTS[name].of(executor))
+
+
+def compare(name: str, found: Figures) -> None:
     known = recorded().get(release())
     if known is None:
         pytest.skip(f"nothing is recorded for nvcc {release()}; record it with: {COMMAND}")
-    expected, found = known[title(name, architecture)], COUNTS[name].of(executor)
+    expected = known[name]
     changed = {key: (expected[key], found[key]) for key in expected if abs(found[key] / expected[key] - 1) > TOLERANCE}
     assert found.keys() == expected.keys()
     assert not changed, f"instructions per pixel changed (from, to): {changed}; if that is meant: {COMMAND}"
@@ -100,6 +145,14 @@ def main() -> int:
             with tempfile.TemporaryDirectory() as folder:
                 executor = Executor(compile_ptx(count.source, Path(folder), architecture), Path(folder))
             figures[title(name, architecture)] = {key: round(value, 1) for key, value in count.of(executor).items()}
+    with tempfile.TemporaryDirectory() as folder:
+        library = ctypes.CDLL(str(toolchain.compile_emulated(Path(folder) / "emulated.so")))
+        for name, (source, of) in RESIDENT.items():
+            own = Path(folder) / name
+            (own / source).parent.mkdir(parents=True)
+            executor = Executor(compile_ptx(source, own), own)
+            found = of(Device(library, executor, count=True))
+            figures[title(name, OLDEST)] = {key: round(value, 3) for key, value in found.items()}
     known = recorded() if FILE.is_file() else {}
     FILE.write_text(json.dumps({**known, release(): figures}, indent=1) + "\n")
     return 0

@@ -82,7 +82,7 @@ struct Range {
 inline std::vector<Range> ranges;
 inline std::vector<std::string> faults;
 
-struct Cell {  // four bytes of shared memory
+struct Cell {  // a byte of shared memory
   bool written = false;
   unsigned write_epoch = 0, read_epoch = 0;  // between which barriers it was last written and read
   int writer = -1, reader = -1;              // by which thread; several readers: -2
@@ -177,7 +177,7 @@ struct Thread {
       return false;
     }
     const int self = int(tid);
-    for (unsigned i = address / 4; i < (address + size + 3) / 4; ++i) {
+    for (unsigned i = address; i < address + size; ++i) {
       Cell& cell = block->cells[i];
       const bool fresh = cell.write_epoch == block->epoch && cell.writer != self;
       if (writes) {
@@ -267,7 +267,7 @@ inline void launch(void (*body)(Thread&), const unsigned char* parameters, const
       for (unsigned x = 0; x < grid[0]; ++x) {
         Block block{{x, y, z}, {grid[0], grid[1], grid[2]}, {}, {}, 1, {}};
         block.memory.assign(shared, 0xFF);  // NaN
-        block.cells.assign(shared / 4 + 1, {});
+        block.cells.assign(shared, {});
         for (unsigned i = 0; i < threads; ++i) {
           Thread& t = team[i];
           t.tid = i, t.threads = threads, t.parameters = parameters, t.block = &block, t.body = body;

@@ -12,6 +12,7 @@ from typing import Any
 import onnx
 
 from stc.runtime import Session
+from stc.runtime.machine.engine_names import EngineName
 from tests.mutations import EXTREMES, damaged, odd_json
 from tests.runtime import op_model, tiny_model
 
@@ -29,7 +30,7 @@ PLACES = (
 )
 
 
-def cases(folder: Path) -> Callable[[random.Random], object]:
+def cases(folder: Path, engine: EngineName = "onnxruntime") -> Callable[[random.Random], object]:
     place = folder / "model"
     place.mkdir()
     (place / "weights.data").write_bytes(bytes(4096))
@@ -47,7 +48,7 @@ def cases(folder: Path) -> Callable[[random.Random], object]:
             for _ in range(r.choice((1, 1, 2, 3))):
                 r.choice(MUTATIONS)(r, model)
             path.write_bytes(model.SerializeToString())
-        with Session(path, threads=1, native=r.random() < 0.7) as session:
+        with Session(path, threads=1, engine=engine, native=r.random() < 0.7) as session:
             stream = session.stream()
             for frame in FRAMES:
                 stream(frame).masks.rle()

@@ -13,8 +13,9 @@ from stc.errors import InputError
 from stc.runtime import Session
 from stc.runtime.bundle import engines
 from stc.runtime.bundle import passport as passports
-from stc.runtime.bundle.engines import Here, choose, of_file
+from stc.runtime.bundle.engines import Choice, Here, choose, of_file
 from stc.runtime.bundle.files import OnnxFile, find
+from stc.runtime.bundle.passport import Passport
 from stc.runtime.machine import engine_names
 from stc.runtime.machine.device import parse
 from tests.runtime import tiny_model
@@ -22,18 +23,18 @@ from tests.runtime import tiny_model
 FILES = {"model.onnx": "fp32", "model-bf16.onnx": "bf16", "model-int8.onnx": "int8"}
 PASSED, FAILED = {"verdict": "pass"}, {"verdict": "fail"}
 CPU = parse("cpu")
+BF16, INT8 = "model.onnx, openvino bf16", "model-int8.onnx, openvino bf16"
+INT8_FP32 = "model-int8.onnx, openvino f32"
 
 
-def passport(**verdicts: dict[str, str]) -> Any:
-    """Of a bundle with all three files; verdicts of OpenVINO by precision."""
-    agreement = {
-        engines.record_of(name, "openvino"): verdicts[kind] for name, kind in FILES.items() if kind in verdicts
-    }
+def passport(*passed: str, files: Any = FILES) -> Passport:
+    """Of a bundle with all three files; a passed verdict under each name, a failed one under OpenVINO's others."""
+    verdicts = {name: PASSED if name in passed else FAILED for name in (BF16, INT8, INT8_FP32)} if passed else {}
     return replace(
         tiny_model.PASSPORT,
-        precision={"fp32_islands": {}, "files": FILES},
-        agreement={**agreement, "model-int8.onnx": PASSED, "model-bf16.onnx": PASSED},  # ONNX Runtime's own
-        files=dict.fromkeys(FILES, "0" * 64),
+        precision={"fp32_islands": {}, "files": files},
+        agreement={**dict.fromkeys(files, PASSED), **verdicts},  # ONNX Runtime's own are under the files' names
+        files=dict.fromkeys(files, "0" * 64),
     )
 
 
@@ -42,56 +43,74 @@ def here(*installed: Any, bf16: bool = True) -> Here:
 
 
 BOTH = ("onnxruntime", "openvino")
+ORT = Choice("onnxruntime", "model.onnx")
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "machine", "asked", "expected"),
+    ("passed", "machine", "asked", "expected"),
     [
-        # Nobody named one: a verdict on this very engine counts, and no other.
-        ({}, here(*BOTH), None, ("onnxruntime", "model.onnx")),
-        ({"bf16": FAILED, "int8": FAILED}, here(*BOTH), None, ("onnxruntime", "model.onnx")),
-        ({"bf16": PASSED}, here(*BOTH), None, ("openvino", "model-bf16.onnx")),
-        ({"bf16": PASSED, "int8": PASSED}, here(*BOTH), None, ("openvino", "model-int8.onnx")),
-        ({"bf16": PASSED}, here(*BOTH, bf16=False), None, ("onnxruntime", "model.onnx")),
-        ({"bf16": PASSED}, here("onnxruntime"), None, ("onnxruntime", "model.onnx")),
-        ({}, here("openvino"), None, ("openvino", "model.onnx")),
-        ({}, here(), None, ("onnxruntime", "model.onnx")),  # whose error names the extra
+        # Nobody named one: a verdict on these very numbers in this engine counts, or on fewer bits, and no other.
+        ((), here(*BOTH), None, ORT),
+        (("nothing",), here(*BOTH), None, ORT),
+        ((BF16,), here(*BOTH), None, Choice("openvino", "model.onnx", "bf16")),
+        ((BF16, INT8), here(*BOTH), None, Choice("openvino", "model-int8.onnx", "bf16")),
+        ((INT8_FP32, BF16), here(*BOTH), None, Choice("openvino", "model.onnx", "bf16")),
+        ((INT8,), here(*BOTH, bf16=False), None, Choice("openvino", "model-int8.onnx", "f32")),
+        ((BF16,), here(*BOTH, bf16=False), None, ORT),
+        ((BF16, INT8), here("onnxruntime"), None, ORT),
+        ((), here("openvino"), None, Choice("openvino", "model.onnx")),
+        ((), here(), None, ORT),  # whose error names the extra
         # Named: that one, in the fastest numbers that are verified.
-        ({"int8": PASSED}, here(*BOTH), "onnxruntime", ("onnxruntime", "model.onnx")),
-        ({}, here(*BOTH), "openvino", ("openvino", "model.onnx")),
-        ({"bf16": PASSED}, here(*BOTH), "openvino", ("openvino", "model-bf16.onnx")),
-        ({}, here("onnxruntime"), "openvino", ("openvino", "model.onnx")),
+        ((INT8,), here(*BOTH), "onnxruntime", ORT),
+        ((), here(*BOTH), "openvino", Choice("openvino", "model.onnx")),
+        ((BF16,), here(*BOTH), "openvino", Choice("openvino", "model.onnx", "bf16")),
+        ((), here("onnxruntime"), "openvino", Choice("openvino", "model.onnx")),
+        # Named with its numbers: those, verified or not.
+        ((BF16, INT8), here(*BOTH), "openvino:fp32", Choice("openvino", "model.onnx")),
+        ((), here(*BOTH), "openvino:bf16", Choice("openvino", "model.onnx", "bf16")),
+        ((), here(*BOTH, bf16=False), "openvino:bf16", Choice("openvino", "model.onnx", "bf16")),  # the backend refuses
+        ((), here(*BOTH), "openvino:int8", Choice("openvino", "model-int8.onnx", "bf16")),
+        ((), here(*BOTH, bf16=False), "openvino:int8", Choice("openvino", "model-int8.onnx", "f32")),
     ],
 )
-def test_the_fastest_verified_engine_is_taken(verdicts: Any, machine: Here, asked: Any, expected: Any) -> None:
-    assert choose(passport(**verdicts), CPU, asked, machine) == expected
+def test_the_fastest_verified_engine_is_taken(passed: Any, machine: Here, asked: Any, expected: Choice) -> None:
+    assert choose(passport(*passed), CPU, asked, machine) == expected
 
 
 @pytest.mark.parametrize(
-    ("kind", "device", "asked", "passed", "installed", "expected"),
+    ("file", "device", "asked", "passed", "installed", "expected"),
     [
-        ("fp32", "cpu", None, True, BOTH, "onnxruntime"),
-        ("fp32", "cpu", None, True, ("openvino",), "openvino"),
-        ("bf16", "cpu", None, False, BOTH, "openvino"),
-        ("bf16", "cpu", None, False, ("onnxruntime",), "onnxruntime"),
-        ("int8", "cpu", None, False, BOTH, "onnxruntime"),
-        ("int8", "cpu", None, True, BOTH, "openvino"),
-        ("int8", "cpu", "onnxruntime", True, BOTH, "onnxruntime"),
-        ("fp16", "cuda", None, False, BOTH, "onnxruntime"),
-        ("fp32", "gpu", None, False, BOTH, "openvino"),
-        ("fp32", "npu", "openvino", False, (), "openvino"),
+        ("model.onnx", "cpu", None, (BF16, INT8), BOTH, ("onnxruntime", "f32")),
+        ("model.onnx", "cpu", None, (), ("openvino",), ("openvino", "f32")),
+        ("model.onnx", "cpu", "openvino:bf16", (), BOTH, ("openvino", "bf16")),
+        ("model-bf16.onnx", "cpu", None, (), BOTH, ("openvino", "bf16")),
+        ("model-bf16.onnx", "cpu", None, (), ("onnxruntime",), ("onnxruntime", "f32")),
+        ("model-int8.onnx", "cpu", None, (), BOTH, ("onnxruntime", "f32")),
+        ("model-int8.onnx", "cpu", None, (INT8,), BOTH, ("openvino", "bf16")),
+        ("model-int8.onnx", "cpu", "onnxruntime", (INT8,), BOTH, ("onnxruntime", "f32")),
+        ("model.onnx", "cuda", None, (), BOTH, ("onnxruntime", "f32")),
+        ("model.onnx", "gpu", None, (), BOTH, ("openvino", "f32")),
+        ("model.onnx", "npu", "openvino", (), (), ("openvino", "f32")),
     ],
 )
 def test_a_file_that_was_named_has_the_first_engine_that_can(
-    kind: str, device: str, asked: Any, passed: bool, installed: Any, expected: str
+    file: str, device: str, asked: Any, passed: Any, installed: Any, expected: Any
 ) -> None:
-    assert of_file(kind, parse(device), asked, passed, here(*installed)) == expected
+    engine, numbers = expected
+    assert of_file(file, passport(*passed), parse(device), asked, here(*installed)) == Choice(engine, file, numbers)
+
+
+def test_other_numbers_than_a_files_are_refused() -> None:
+    with pytest.raises(InputError, match=r"model-int8\.onnx: its numbers are int8, not fp32; give the bundle"):
+        of_file("model-int8.onnx", passport(), CPU, "openvino:fp32", here(*BOTH))
+    with pytest.raises(InputError, match=r"no int8 file; make one with: stc-export .*--int8 --calib VIDEO"):
+        choose(passport(files={"model.onnx": "fp32"}), CPU, "openvino:int8", here(*BOTH))
 
 
 @pytest.mark.parametrize(
     ("device", "asked", "message"),
     [
-        ("cpu", "tensorrt", "unknown engine 'tensorrt'; known: onnxruntime, openvino"),
+        ("cpu", "tensorrt", "unknown engine 'tensorrt'; known: onnxruntime, openvino, openvino:fp32"),
         ("cuda", "openvino", "openvino does not run on the device cuda"),
         ("npu", "onnxruntime", "onnxruntime does not run on the device npu"),
     ],
@@ -112,15 +131,13 @@ def test_a_plan_is_run_by_none_of_them(tmp_path: Path) -> None:
 def test_of_a_bundle_the_rule_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "here", lambda: here(*BOTH))
     folder = tiny_model.write_bundle(tmp_path / "bundle")
-    assert isinstance(file := find(folder), OnnxFile) and (file.engine, file.path.name) == ("onnxruntime", "model.onnx")
-    (folder / "model-bf16.onnx").write_bytes((folder / "model.onnx").read_bytes())
-    listed = passports.read(folder).files
-    replace(passport(bf16=PASSED), files=dict.fromkeys(("model.onnx", "model-bf16.onnx"), listed["model.onnx"])).write(
-        folder
-    )
+    assert isinstance(file := find(folder), OnnxFile) and file.choice == ORT
+    (folder / "model-int8.onnx").write_bytes((folder / "model.onnx").read_bytes())
+    hashed = passports.read(folder).files["model.onnx"]
+    replace(passport(INT8), files={"model.onnx": hashed, "model-int8.onnx": hashed}).write(folder)
     assert isinstance(file := find(folder), OnnxFile)
-    assert (file.engine, file.path.name) == ("openvino", "model-bf16.onnx")
-    assert isinstance(file := find(folder / "model.onnx"), OnnxFile) and file.engine == "onnxruntime"
+    assert (file.path.name, file.choice) == ("model-int8.onnx", Choice("openvino", "model-int8.onnx", "bf16"))
+    assert isinstance(file := find(folder / "model.onnx"), OnnxFile) and file.choice == ORT
 
 
 def test_the_choice_is_told(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,4 +150,4 @@ def test_a_command_knows_the_names() -> None:
     parser = argparse.ArgumentParser()
     engine_names.add_option(parser)
     assert parser.parse_args([]).engine is None
-    assert parser.parse_args(["--engine", "openvino"]).engine == "openvino"
+    assert parser.parse_args(["--engine", "openvino:bf16"]).engine == "openvino:bf16"

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from stc.annotations.masks import decode
 from stc.runtime.masks.box_bits import BoxBits, boxed, tight_boxes
+from stc.runtime.masks.pixel_buffer import PixelBuffer
 from stc.runtime.masks.plain import packed
 
 
@@ -60,3 +61,12 @@ def test_objects_are_taken_in_any_order_and_none_too() -> None:
         np.testing.assert_array_equal(found.dense(), pixels[rows])
         np.testing.assert_array_equal(found.tight, tight_boxes(pixels[rows]))
         assert len(found.rle()[0]) == len(rows) and found.bits().shape == (len(rows), 20, 2)
+
+
+def test_memory_that_is_used_again_holds_the_last_masks_alone() -> None:
+    buffer = PixelBuffer()
+    for seed in range(4):
+        pixels = masks((33, 100), seed)[: 6 - seed]
+        found = boxed(pixels).dense(into=buffer)
+        np.testing.assert_array_equal(found, pixels)
+        assert not found.flags.writeable

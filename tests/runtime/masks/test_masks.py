@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -21,6 +22,7 @@ from stc.errors import InputError
 from stc.runtime import Letterbox, Masks
 from stc.runtime.masks.axis import composed_axis
 from stc.runtime.masks.outlines import outlines
+from stc.runtime.masks.pixel_buffer import PixelBuffer
 from stc.runtime.native.library import Library, find
 from stc.runtime.serial_blas import LIMIT, inner_products
 
@@ -215,6 +217,22 @@ def test_half_precision_stays_and_gives_what_its_floats_give(
         np.testing.assert_array_equal(masks.bits(), wide.bits())
         assert masks.rle() == wide.rle() and masks.areas().tolist() == wide.areas().tolist()
         assert masks[[2, 0]].rle() == wide[[2, 0]].rle()
+
+
+def test_a_buffer_used_again_and_again_gives_what_fresh_memory_gives(masks_of: MasksOf) -> None:
+    """Of masks that come and go, of frames that change their size, and of copies."""
+    rng = np.random.default_rng(3)
+    buffer = PixelBuffer()
+    for number in range(60):
+        frame = ((50, 70), (90, 40))[number // 12 % 2]
+        shown = rng.random((rng.integers(0, 6), 16, 24), np.float32) < rng.choice((0.02, 0.3))
+        masks = masks_of(shown.astype(np.float32), _letterbox(frame, (64, 96)), STRIDE)
+        masks = pickle.loads(pickle.dumps(masks)) if number % 7 == 3 else masks
+        found = masks.dense(into=buffer)
+        np.testing.assert_array_equal(found, masks.dense())
+        assert found.dtype == np.bool_ and masks.dense().flags.writeable
+        with pytest.raises(ValueError, match="read-only"):
+            found[...] = True
 
 
 def test_other_types_become_float32(masks_of: MasksOf) -> None:

@@ -198,7 +198,9 @@ def _storage(r: random.Random, library: Library) -> None:
     masks = FrameMasks(cells.ctypes.data, frame, frame, *cells.shape)
     pixels = np.zeros((2, len(axis), len(axis)), np.uint8)
     storage = r.choice((0, 1, 2, -1, 2**31 - 1, -(2**31)))
-    status = library.handle.stc_cpu_dense_masks(ctypes.byref(masks), storage, pixels.ctypes.data, r.choice((1, 3)))
+    status = library.handle.stc_cpu_dense_masks(
+        ctypes.byref(masks), storage, pixels.ctypes.data, None, r.choice((1, 3))
+    )
     assert status == (0 if storage in (0, 1) else -1) and pixels.max() <= 1
     rooms = r.choice((0, 1, 4, 1000)), r.choice((0, 1, 1000))
     corners, rings = np.full((rooms[0], 2), -1, np.int32), np.full((rooms[1], 3), -1, np.int64)

@@ -16,6 +16,7 @@ from stc.runtime.letterbox import Letterbox
 from stc.runtime.masks.box_bits import BoxBits
 from stc.runtime.masks.masks import Masks
 from stc.runtime.masks.outlines import outlines
+from stc.runtime.masks.pixel_buffer import PixelBuffer
 
 
 class Engine(Protocol):
@@ -100,8 +101,8 @@ class KeptMasks(Masks):
         kept = KeptRows(self._kept.bits.alone(), self._kept.rows, None, self._kept.given)
         return self.__dict__ | {"_kept": kept}
 
-    def dense(self) -> NDArray[np.bool_]:
-        return self._kept.bits.dense()
+    def dense(self, into: PixelBuffer | None = None) -> NDArray[np.bool_]:
+        return self._kept.bits.dense(into)
 
     def bits(self, *, device: bool = False) -> Any:
         """As `Masks.bits`. device: in GPU memory, a `DeviceArray` that is the caller's. Raises StaleError there."""
