@@ -102,7 +102,7 @@ class OpenVinoBackend:
         """
         if os.getpid() != self._process:
             raise ProcessBoundError(
-                "OpenVINO's threads stay in the process that loaded it; make a Session in each, started with spawn, not fork"
+                "OpenVINO's threads stay in the process that loaded it; make a Session in each, spawned and not forked"
             )
         with self._request() as request:
             with foreign("OpenVINO", self.path, passports.FIX):
