@@ -101,7 +101,9 @@ class OpenVinoBackend:
         its threads.
         """
         if os.getpid() != self._process:
-            raise ProcessBoundError("OpenVINO's threads stay in the process that loaded it; make a Session in each")
+            raise ProcessBoundError(
+                "OpenVINO's threads stay in the process that loaded it; make a Session in each, spawned and not forked"
+            )
         with self._request() as request:
             with foreign("OpenVINO", self.path, passports.FIX):
                 request.infer({contract.INPUT: np.ascontiguousarray(frames)})

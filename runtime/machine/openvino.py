@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from stc.boundary import foreign
@@ -54,11 +56,19 @@ def name_of(device: Device) -> str:
     return device.kind.upper() + (f".{device.index}" if device.index else "")
 
 
+@cache
+def _core(openvino: Any, process: int) -> Any:
+    """One for each process, and for ever. Each Core gives the thread a stack for signals and takes it away when it
+    goes: of two, the one that goes first leaves the thread without, and the next Ctrl-C is a segmentation fault.
+    """
+    return openvino.Core()
+
+
 def core(openvino: Any, device: Device) -> Any:
     """OpenVINO's core, which knows the device. Raises IncompatibleError where it does not."""
     name = name_of(device)
     with foreign("OpenVINO", device, DOCTOR, IncompatibleError):
-        made = openvino.Core()
+        made = _core(openvino, os.getpid())
         found = list(made.available_devices)
     if not any(each == name or each.partition(".")[0] == name for each in found):
         raise IncompatibleError(
@@ -72,7 +82,7 @@ def devices() -> tuple[str, ...]:
     """What OpenVINO finds here, by its own names. Raises as `load` does."""
     openvino = load()
     with foreign("OpenVINO", "this machine", DOCTOR, IncompatibleError):
-        return tuple(map(str, openvino.Core().available_devices))
+        return tuple(map(str, _core(openvino, os.getpid()).available_devices))
 
 
 def capabilities() -> tuple[str, ...]:

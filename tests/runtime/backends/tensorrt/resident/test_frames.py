@@ -413,6 +413,14 @@ def test_a_frame_of_the_gpu_needs_an_engine_that_takes_it(engine: Path, gpus: Gp
                     session.stream()(given)
 
 
+def test_masks_on_the_host_have_no_bits_in_gpu_memory(engine: Path) -> None:
+    with Session(engine / "model.onnx") as session:
+        masks = session.stream()(clip((60, 96))[2]).masks
+    with pytest.raises(InputError, match="in the CPU's memory, so their bits are too"):
+        masks.bits(device=True)
+    assert masks.boxes().shape == (4, 4) and masks[:0].boxes().shape == (0, 4)
+
+
 def test_a_refused_launch_is_a_device_error_and_a_broken_gpu_fatal(whole: Path, gpus: Gpus, fake: FakeKernels) -> None:
     with Session(whole, device="cuda") as session:
         fake.refuse = {"stc_cuda_box_bits"}
