@@ -93,6 +93,7 @@ EXTRAS = {
         "matplotlib>=3.7",
         "pandas>=2",
         "polars>=1",
+        "scipy>=1.11",  # whose assignment ours is compared with
         "supervision>=0.25",
         "tensorboard>=2.14",
         "cmake>=3.22",

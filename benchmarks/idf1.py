@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.runtime.tracking.assignment import best_assignment
+
 
 def most_shared(frames: NDArray[np.int64]) -> int:
     """The most frames, (g, d), that a one-to-one assignment can collect."""
-    from scipy.optimize import linear_sum_assignment
-
-    rows, columns = linear_sum_assignment(frames, maximize=True)
+    rows, columns = best_assignment(frames)
     return int(frames[rows, columns].sum())
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.benchmarks.evaluation.overlap import Overlap
+from stc.runtime.tracking.assignment import best_assignment
 
 FOUND = 0.5  # IoU from which an object counts as found in a frame
 
@@ -36,11 +37,9 @@ class ClipScore:
 
 def clip_score(name: str, video: Overlap) -> ClipScore:
     """Score one clip; only frames that show an object count for it."""
-    from scipy.optimize import linear_sum_assignment
-
     annotated = video.object_areas > 0
     pairs = int(annotated.sum())
-    rows, columns = linear_sum_assignment(video.whole, maximize=True)
+    rows, columns = best_assignment(video.whole)
     total = float(video.iou[:, rows, columns].sum())
     best = video.iou.max(axis=2, initial=0.0)
     found = best >= FOUND

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from stc.benchmarks.evaluation.overlap import Overlap
 from stc.benchmarks.idf1 import idf1, most_shared
+from stc.runtime.tracking.assignment import best_assignment
 
 ALPHAS = np.arange(0.05, 0.99, 0.05)  # IoU thresholds of HOTA
 FOUND = 0.5  # IoU from which an object counts as found in a frame, for IDF1 and switches
@@ -99,9 +100,7 @@ def _assign(
     """The one-to-one assignment of the greatest worth, (g, d), among what is in the frame: absent rows would change
     which of several equal ones is taken.
     """
-    from scipy.optimize import linear_sum_assignment
-
-    rows, columns = linear_sum_assignment(worth[np.ix_(objects, tracks)], maximize=True)
+    rows, columns = best_assignment(worth[np.ix_(objects, tracks)])
     return np.flatnonzero(objects)[rows], np.flatnonzero(tracks)[columns]
 
 

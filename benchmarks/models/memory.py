@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 from stc.errors import StcError
 from stc.runtime.backends.tensorrt.cuda import Cuda, import_cudart
-
-SAMPLES = 20
 
 
 def resident() -> int | None:
@@ -32,16 +27,6 @@ def peak() -> int | None:
         return None
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024  # Linux counts in KiB
-
-
-def growth(resident: Sequence[int]) -> float | None:
-    """Median of the slopes between any two samples (Theil-Sen), in bytes per sample: a single step does not move it.
-
-    None for fewer than 20 samples: an allocator's ups and downs would be all of it.
-    """
-    sizes = np.asarray(resident, np.float64)
-    earlier, later = np.triu_indices(len(sizes), 1)
-    return float(np.median((sizes[later] - sizes[earlier]) / (later - earlier))) if len(sizes) >= SAMPLES else None
 
 
 def on_gpu(index: int) -> int | None:

@@ -6,7 +6,7 @@ All take turns on the same frames with the same tracker; ratios are kept in a fi
 
 from __future__ import annotations
 
-import json
+import shlex
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stc.benchmarks.paths import regression
 from stc.benchmarks.timing.scenarios import MASKS, MaskMaker, SingleStream, Turn, serve, turn_of
 from stc.cli import Parser, command
 from stc.errors import InputError
-from stc.files import check_outputs, write_json
+from stc.files import check_outputs
 from stc.runtime.bundle.files import of_precision
 from stc.runtime.bundle.passport import read
 from stc.runtime.stages import END_TO_END, ENGINE, MASKING
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from stc.runtime.session import Session
 
 FIRST = "native op"
-SLOWER = 0.85  # a ratio below this fraction of the recorded one is a regression
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,24 @@ class Paths(SingleStream):
 
 def main(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
-    known = _known(arguments)
-    if arguments.update and arguments.regression is not None:
-        check_outputs([arguments.regression])
+    from stc.benchmarks.timing import environment
+
+    file, here = arguments.regression, environment.describe(arguments.threads)
+    known = {} if file is None else regression.read(file)
+    before = None
+    if file is not None and arguments.update:
+        check_outputs([file])
+    elif file is not None:
+        before = regression.recorded(known, _name(arguments), regression.machine(here), file)
+        if before is None:
+            print(
+                f"{file}: no ratios of {_name(arguments)} on this machine ({regression.machine(here)}), and those of "
+                f"others say nothing about it. Nothing was measured; record this one with: "
+                f"python -m stc.benchmarks.paths {shlex.join(argv)} --update"
+            )
+            return 0
     from stc.benchmarks.report.structure import ratios
-    from stc.benchmarks.timing import environment, source
+    from stc.benchmarks.timing import source
     from stc.benchmarks.timing.schedule import measure, planned
     from stc.progress import bar
 
@@ -66,30 +79,13 @@ def main(argv: Sequence[str]) -> int:
     if not measured.stable:
         print("unstable: no three windows agreed for every path")
     ratio_values = {label: [interval.value, interval.low, interval.high] for label, interval in found.items()}
-    recorded = {
-        "environment": environment.describe(arguments.threads),
-        "frames": measured.samples[0].frames,
-        "ratios": ratio_values,
-    }
-    if known is None:
-        return 0
-    if arguments.update:
-        write_json(arguments.regression, known | {_name(arguments): recorded})
-        return 0
-    lost = slower(ratio_values, known[_name(arguments)]["ratios"])
+    if file is not None and arguments.update:
+        record = {"environment": here, "frames": measured.samples[0].frames, "ratios": ratio_values}
+        regression.write(file, known, _name(arguments), regression.machine(here), record)
+    lost = [] if before is None else regression.slower(ratio_values, before)
     for line in lost:
         print(f"slower than recorded: {line}")
     return 4 if lost else 0
-
-
-def slower(now: dict[str, list[float]], before: dict[str, list[float]]) -> list[str]:
-    """Paths beside which the native op lost ground: even the upper end of the ratio's interval is below 0.85 of what
-    was recorded. Absolute times are not compared: machines differ. Paths that only one of both has are left out."""
-    return [
-        f"{label}: {now[label][0]:.2f}x [{now[label][1]:.2f}, {now[label][2]:.2f}], recorded {before[label][0]:.2f}x"
-        for label in now.keys() & before.keys()
-        if now[label][2] < SLOWER * before[label][0]
-    ]
 
 
 def _open(arguments: Namespace, stack: ExitStack) -> tuple[dict[str, Session], tuple[tuple[Session, MaskMaker], ...]]:
@@ -138,20 +134,6 @@ def _print(label: str, samples: Any, ratio: Interval | None) -> None:
     print(f"{label:18s} end to end {whole:8.2f} ms  engine {engine:8.2f}  masks {masks:6.2f}{beside}")
 
 
-def _known(arguments: Namespace) -> dict[str, Any] | None:
-    """The regression file, read before the slow part; None where none was named."""
-    if arguments.regression is None:
-        return None
-    path = arguments.regression
-    try:
-        known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error}); write it anew with: --update") from error
-    if not arguments.update and _name(arguments) not in known:
-        raise InputError(f"{path}: knows nothing of {_name(arguments)}; record it with: --update")
-    return known
-
-
 def _name(arguments: Namespace) -> str:
     return arguments.name or Path(arguments.ckpt).stem
 
@@ -165,7 +147,7 @@ def _parser() -> Parser:
     parser.add_argument("--frames", type=int, default=200, metavar="N", help="of each path (default 200)")
     parser.add_argument("--threads", type=int, metavar="N", help="threads of every engine (default: all cores)")
     parser.add_argument(
-        "--regression", type=Path, metavar="FILE", help="compare the ratios with those in this file; 4 when slower"
+        "--regression", type=Path, metavar="FILE", help="compare with this machine's ratios there; 4 when slower"
     )
     parser.add_argument("--name", metavar="NAME", help="of the model in that file (default: the checkpoint's name)")
     parser.add_argument("--update", action="store_true", help="write the ratios there instead of comparing")

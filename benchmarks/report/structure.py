@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from stc.benchmarks.agreement.metrics import METRICS
 from stc.benchmarks.agreement.proof import Proof
 from stc.benchmarks.models.candidates import Candidate
-from stc.benchmarks.models.memory import growth
 from stc.benchmarks.report.bound import DECODE, Bound
+from stc.benchmarks.timing.growth import growth
 from stc.benchmarks.timing.intervals import Interval, Percentiles, percentile, ratio, variation
 from stc.benchmarks.timing.schedule import Samples
 from stc.runtime.bundle.passport import Passport
@@ -33,16 +33,19 @@ def outer_stages(stages: Iterable[str]) -> list[str]:
 @dataclass(frozen=True)
 class Memory:
     """MiB of the whole process; None where the system does not tell. peak: the most it ever held. growth: of resident
-    memory per 1,000 frames of every model, after the warm-up."""
+    memory per 1,000 frames of every model, None also where none is found; one that was not found is below
+    `growth_below`."""
 
     peak: float | None
     growth: float | None
+    growth_below: float | None
 
     @classmethod
     def of(cls, resident: Sequence[int], peak: int | None, frames: int) -> Memory:
         """resident: bytes after each round; frames: of one model in a round."""
-        slope = growth(resident)
-        return cls(_mib(peak), None if slope is None else _mib(1000 * slope / frames))
+        seen = growth(resident)
+        found, below = (None, None) if seen is None else (seen.found, seen.below)
+        return cls(_mib(peak), *(None if slope is None else _mib(1000 * slope / frames) for slope in (found, below)))
 
 
 @dataclass(frozen=True)

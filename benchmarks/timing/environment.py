@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -24,17 +25,21 @@ PACKAGES = (
     "numpy",
     "opencv-python-headless",
 )
+# What kernels of convolutions and matrix products choose by, as Linux names them.
+X86 = "sse4_2 avx avx2 fma avx_vnni avx512f avx512_vnni avx512_bf16 avx512_fp16 amx_int8 amx_bf16"
+ARM = "asimd asimdhp asimddp i8mm bf16 sve sve2"
 TIMEOUT = 5.0  # seconds that nvidia-smi may take
 # As nvidia-smi names them; older drivers know clocks_throttle_reasons instead, and are then not asked again.
 GPU_FIELDS = ("name", "driver_version", "clocks.sm", "clocks.max.sm", "clocks_event_reasons.active", "power.limit")
 
 
 def describe(threads: int | None = None) -> dict[str, str]:
-    """Processor, cores that this process may use, its threads, operating system, GPU and versions; names as the system
-    prints them."""
+    """Processor, its instruction sets, cores that this process may use, its threads, operating system, GPU and
+    versions; names as the system prints them."""
     facts = {
         "measured": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "processor": _processor(),
+        "instructions": instruction_sets(lines("/proc/cpuinfo")) or "not told by the system",
         "cores": str(processors()),
         "clock": _clock(),
         "threads": "one per core" if threads is None else str(threads),
@@ -101,6 +106,15 @@ def _processor() -> str:
         if line.startswith(("model name", "Model", "Hardware")):
             return line.split(":", 1)[1].strip()
     return platform.processor() or "unknown"
+
+
+def instruction_sets(cpuinfo: Sequence[str]) -> str:
+    """Those of `X86` and `ARM` that the processor has, in their order. cpuinfo: lines of /proc/cpuinfo."""
+    for line in cpuinfo:
+        if line.startswith(("flags", "Features")):
+            has = set(line.split(":", 1)[-1].split())
+            return " ".join(name for name in f"{X86} {ARM}".split() if name in has)
+    return ""
 
 
 def _clock() -> str:

@@ -47,8 +47,8 @@ class Samples:
 
 @dataclass(frozen=True)
 class Measurement:
-    """resident: bytes that the process held after each round; empty where the system does not tell. stable: the last
-    three windows of every model agree. interrupted: ended before that was known."""
+    """resident: bytes that the process held after each round, less those of these samples; empty where the system does
+    not tell. stable: the last three windows of every model agree. interrupted: ended before that was known."""
 
     samples: tuple[Samples, ...]
     resident: tuple[int, ...]
@@ -75,14 +75,17 @@ def measure(
     course = _Course(lanes, cycle(pictures), scenario, asked, progress)
     rounds = _rounds(scenario, frames)
     resident: list[int] = []
+    held = 0
     try:
         for _ in range(-(-WARM_UP // scenario.frames)):
             course.round()
         for window in range(MOST_WINDOWS):
             for _ in range(rounds):
                 for own, turn in zip(samples, course.round(), strict=True):
-                    own.turns += [turn] if turn and turn.frames else []
-                resident += [] if (size := memory.resident()) is None else [size]
+                    if turn and turn.frames:
+                        own.turns.append(turn)
+                        held += turn.held
+                resident += [] if (size := memory.resident()) is None else [size - held]
                 if asked():
                     return Measurement(samples, tuple(resident), stable=False, interrupted=True)
             for own in samples:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.runtime.serial_blas import inner_products
+from stc.runtime.tracking.assignment import best_assignment
 from stc.runtime.tracking.bank import NO_TRACK, TrackBank, norms
 from stc.runtime.tracking.detections import Detections
 
@@ -152,12 +153,10 @@ def greedy(affinity: Floats, threshold: float) -> NDArray[np.int64]:
 
 def linear(affinity: Floats, threshold: float) -> NDArray[np.int64]:
     """The assignment of greatest total affinity among pairs above `threshold`: int64 (n,), -1 for none."""
-    from scipy.optimize import linear_sum_assignment
-
     slots = np.full(len(affinity), NO_TRACK, np.int64)
     # Pairs that must not match are worth nothing, so they only fill up the assignment and are dropped from it.
     gain = np.where(affinity > threshold, affinity, 0)
-    rows, columns = linear_sum_assignment(gain, maximize=True)
+    rows, columns = best_assignment(gain)
     real = gain[rows, columns] > 0
     slots[rows[real]] = columns[real]
     return slots

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from stc.benchmarks.models import memory
+from stc.benchmarks.timing.growth import theil_sen
 from stc.runtime import Result, Session, Tracker, TrackerConfig
 from stc.runtime.letterbox import Letterbox
 from stc.runtime.tracking.detections import select
@@ -57,9 +58,7 @@ class Watch:
 
     def slope(self) -> float:
         """Bytes per frame."""
-        growth = memory.growth(self.resident)
-        assert growth is not None
-        return growth / self.step
+        return theil_sen(self.resident).value / self.step
 
     def check(self) -> None:
         print(f"\n{self.frames} frames: {self.slope():+.1f} bytes a frame, files {self.files}, threads {self.threads}")  # noqa: T201

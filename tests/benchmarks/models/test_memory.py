@@ -5,21 +5,7 @@ import sys
 
 import pytest
 
-from stc.benchmarks.models import memory
-
 MIB = 2**20
-
-
-def test_growth_is_the_slope_and_ignores_a_step() -> None:
-    steady = [100 * MIB + 5 * i for i in range(40)]
-    stepped = [size + (50 * MIB if i > 30 else 0) for i, size in enumerate(steady)]
-    assert memory.growth(steady) == pytest.approx(5)
-    assert memory.growth(stepped) == pytest.approx(5, abs=1e-6)
-    assert memory.growth([100 * MIB] * 40) == 0
-
-
-def test_a_few_samples_say_nothing() -> None:
-    assert memory.growth([1, 2, 3]) is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

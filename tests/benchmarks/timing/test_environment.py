@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stc.benchmarks.timing import environment
-from stc.benchmarks.timing.environment import GPU_FIELDS, Disturbance, describe, gpu
+from stc.benchmarks.timing.environment import GPU_FIELDS, Disturbance, describe, gpu, instruction_sets
 
 
 def pretend_nvidia_smi(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,6 +33,21 @@ def test_a_driver_that_does_not_answer_is_none(script: str, tmp_path: Path, monk
     monkeypatch.setattr(environment, "TIMEOUT", 0.2)
     pretend_nvidia_smi(tmp_path, script, monkeypatch)
     assert gpu() is None
+
+
+@pytest.mark.parametrize(
+    ("line", "sets"),
+    [
+        (
+            "flags\t\t: fpu sse4_2 avx512f avx2 fma avx amx_bf16 avx512_bf16",
+            "sse4_2 avx avx2 fma avx512f avx512_bf16 amx_bf16",
+        ),
+        ("Features\t: fp asimd evtstrm aes asimddp sve i8mm bf16", "asimd asimddp i8mm bf16 sve"),
+        ("isa\t\t: rv64imafdc", ""),
+    ],
+)
+def test_instruction_sets_are_those_that_kernels_choose_by(line: str, sets: str) -> None:
+    assert instruction_sets(["processor\t: 0", line, line]) == sets
 
 
 def test_the_machine_is_described_in_words() -> None:
