@@ -12,7 +12,7 @@ from stc.export.proof.verification import NotCompared, Verification
 from stc.export.report import write_report
 from stc.files import sha256
 from stc.folders import Folder, find, is_empty
-from stc.runtime.bundle import passport
+from stc.runtime.bundle import engines, passport
 from stc.runtime.bundle.passport import Passport
 
 OPTION = "-o DIR"
@@ -69,8 +69,8 @@ class Export:
 
     @property
     def verdict(self) -> str:
-        agreement, files = self.passport.agreement, self.passport.precision["files"]
-        verdicts = {agreement[name].get("verdict") for name in files if name in agreement}
+        agreement = self.passport.agreement
+        verdicts = {values.get("verdict") for name, values in agreement.items() if not engines.is_record(name)}
         return next((v for v in _VERDICTS if v in verdicts), "unproven")
 
 

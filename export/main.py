@@ -148,6 +148,7 @@ def _print(result: Export) -> None:
     from rich.table import Table
 
     from stc.export.proof.verification import NotCompared
+    from stc.runtime.bundle.engines import is_record
 
     console = Console()
     for verification in result.verifications:
@@ -161,9 +162,8 @@ def _print(result: Export) -> None:
             table.add_row(stage.name, f"{stage.max_error:.2e}", f"{stage.relative:.2e}", f"{stage.magnitude:.3g}")
         console.print(table)
         console.print(_summary(verification), highlight=False)
-    files = result.passport.precision["files"]
     for name, agreement in result.passport.agreement.items():
-        if name not in files:
+        if is_record(name):
             print(f"{name}: {agreement['verdict']}{_why(agreement)}")
     _print_origins(result.passport.checkpoint["assumed"], result.passport.checkpoint.get("read", {}))
     print(f"{result.path}: {result.verdict}")

@@ -104,9 +104,13 @@ def _open(arguments: Namespace, stack: ExitStack) -> tuple[dict[str, Session], t
         return Session.from_backend(backend, passport, f"{path} ({form})")
 
     sessions = {
-        FIRST: Session(arguments.bundle, threads=threads),
-        "function body": Session(arguments.bundle, threads=threads, native=False),
-        **({} if arguments.int8 is None else {"int8": Session(_int8(Path(arguments.int8)), threads=threads)}),
+        FIRST: Session(arguments.bundle, engine="onnxruntime", threads=threads),
+        "function body": Session(arguments.bundle, engine="onnxruntime", threads=threads, native=False),
+        **(
+            {}
+            if arguments.int8 is None
+            else {"int8": Session(_int8(Path(arguments.int8)), engine="onnxruntime", threads=threads)}
+        ),
         "PyTorch eager": pytorch("eager"),
         "PyTorch compiled": pytorch("compiled", pytorch_forms.compiled(source.model)),
         "AdelaiDet's form": pytorch("AdelaiDet's", pytorch_forms.adelaidet(source.model)),

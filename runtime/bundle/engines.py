@@ -65,6 +65,11 @@ def record_of(file: str, numbers: Numbers) -> str:
     return f"{file}, openvino {numbers}"
 
 
+def is_record(name: str) -> bool:
+    """Whether a name in a passport's `agreement` is one of `record_of`, and not a file's own."""
+    return ", openvino " in name
+
+
 def verified(passport: Passport, file: str, numbers: Numbers) -> bool:
     """Whether the passport says that OpenVINO in these `numbers` finds with the bundle's `file` what it should."""
     if _kind(passport, file) == "fp32" and numbers == "f32":
@@ -143,7 +148,7 @@ def _faster(passport: Passport, file: str, kind: str, machine: Here) -> bool:
 
 def _any(passport: Passport) -> bool:
     """Whether any verdict is OpenVINO's: nothing need be asked of the machine where there is none."""
-    return any(", openvino " in name for name in passport.agreement)
+    return any(map(is_record, passport.agreement))
 
 
 def _first(machine: Here) -> Package:

@@ -40,6 +40,8 @@ def test_report_has_the_names_others_rely_on(proven_bundle: Path, tmp_path: Path
         "mask_iou_p1": 1.0,
         "embedding_cos_min": pytest.approx(1.0),
         "ids_equal": 1.0,
+        "tracks_recall": 1.0,
+        "tracks_iou": 1.0,
     }
 
 

@@ -19,6 +19,8 @@ from stc.runtime.bundle.engines import Here
 from stc.runtime.loading import native_library
 from stc.runtime.machine.device import Device
 
+# All of these take the export that the slow tests share.
+pytestmark = pytest.mark.slow
 RECORD = "model.onnx, openvino bf16"
 
 
@@ -42,7 +44,6 @@ def verdict(bundle: Export, truth: Reference, machine: Here) -> dict[str, Any]:
     return other_engine.verdicts(bundle.path, bundle.passport, truth, Batch(), machine)[RECORD]
 
 
-@pytest.mark.slow
 def test_masks_that_lie_apart_by_a_cell_keep_openvino_from_being_chosen(
     lite_bundle: Export, truth: Reference, machine: Here
 ) -> None:
