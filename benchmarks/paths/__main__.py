@@ -99,18 +99,17 @@ def _open(arguments: Namespace, stack: ExitStack) -> tuple[dict[str, Session], t
     source = load(path)
     passport = passport_of(source, path.name, path.stem)
 
+    def onnx(model: str | Path, native: bool = True) -> Session:
+        return Session(model, engine="onnxruntime", threads=threads, native=native)
+
     def pytorch(form: str, network: Any = None) -> Session:
         backend = TorchBackend(source.model, passport, threads, network, form)
         return Session.from_backend(backend, passport, f"{path} ({form})")
 
     sessions = {
-        FIRST: Session(arguments.bundle, engine="onnxruntime", threads=threads),
-        "function body": Session(arguments.bundle, engine="onnxruntime", threads=threads, native=False),
-        **(
-            {}
-            if arguments.int8 is None
-            else {"int8": Session(_int8(Path(arguments.int8)), engine="onnxruntime", threads=threads)}
-        ),
+        FIRST: onnx(arguments.bundle),
+        "function body": onnx(arguments.bundle, native=False),
+        **({} if arguments.int8 is None else {"int8": onnx(_int8(Path(arguments.int8)))}),
         "PyTorch eager": pytorch("eager"),
         "PyTorch compiled": pytorch("compiled", pytorch_forms.compiled(source.model)),
         "AdelaiDet's form": pytorch("AdelaiDet's", pytorch_forms.adelaidet(source.model)),
