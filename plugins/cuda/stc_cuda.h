@@ -136,8 +136,8 @@ typedef struct {
 
 /* Everything about the objects in one block, for one copy to the host: int64 objects, words, bytes of the whole, 0;
    then the objects' rows of each part, then offsets[most] words of bits (`words` NULL: none), each beginning at a
-   multiple of 16 bytes. What lies beyond `capacity` bytes is not written, and words of it are not read. block: out, a multiple of 16; device memory,
-   or the host's where the device can write it. */
+   multiple of 16 bytes. What lies beyond `capacity` bytes is not written, and words of it are not read. block: out, a
+   multiple of 16; device memory, or the host's where the device can write it. */
 STC_CUDA_API int32_t stc_cuda_pack(const stc_part* parts, int32_t count, const stc_rows* objects,
                                    const int64_t* offsets, const uint32_t* words, void* block, int64_t capacity,
                                    void* stream);
