@@ -86,6 +86,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="bgr0")))
         container.mux(stream.encode(None))
     options = ["--model", str(folder / "model"), "--json", str(folder / "expected.json")]
+    options += ["--engine", "onnxruntime"]  # which is what is installed there
     assert cli.run(track.main, [str(folder / "clip.mkv"), *options]) == 0
     assert tracks(folder / "expected.json")
     return folder

@@ -23,7 +23,7 @@ from importlib.util import find_spec
 from typing import Literal
 
 from stc.errors import InputError
-from stc.runtime.bundle.passport import MODEL_FILE, Passport
+from stc.runtime.bundle.passport import ELSEWHERE, MODEL_FILE, Passport
 from stc.runtime.machine.device import Device
 from stc.runtime.machine.engine_names import ENGINES, EngineName
 
@@ -62,12 +62,12 @@ def here() -> Here:
 
 def record_of(file: str, numbers: Numbers) -> str:
     """The name in a passport's `agreement` of a verdict on `file` in OpenVINO: "model.onnx, openvino bf16"."""
-    return f"{file}, openvino {numbers}"
+    return f"{file}{ELSEWHERE}{numbers}"
 
 
 def is_record(name: str) -> bool:
     """Whether a name in a passport's `agreement` is one of `record_of`, and not a file's own."""
-    return ", openvino " in name
+    return ELSEWHERE in name
 
 
 def verified(passport: Passport, file: str, numbers: Numbers) -> bool:

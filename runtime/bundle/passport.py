@@ -21,6 +21,7 @@ FILE_NAME = "passport.json"
 MODEL_FILE = "model.onnx"  # fp32: what a CPU runs, and the reference of all other files of a bundle
 METADATA_KEY = "stc.passport"  # of the ONNX file
 MAX_BYTES = 16 << 20
+ELSEWHERE = ", openvino "  # in the name of a verdict on a file in another engine (`engines.record_of`)
 FIX = "re-export with: stc-export --ckpt FILE"
 ALONE = (
     "{}: no passport.json beside it and none in its metadata, so not a model of stc-export; "
@@ -123,6 +124,7 @@ class Passport:
         """What the ONNX metadata holds: everything but what was made of that file, and the files' hashes."""
         values = asdict(self)
         del values["engine"], values["cuts"], values["files"]
+        values["agreement"] = {name: verdict for name, verdict in values["agreement"].items() if ELSEWHERE not in name}
         return values
 
     def to_json(self) -> str:

@@ -44,15 +44,15 @@ class Five(BackboneNetwork):
         inputs = (3, *WIDTHS[:-1])
         self.steps = nn.ModuleList(nn.Conv2d(i, o, 3, stride=2, padding=1) for i, o in zip(inputs, WIDTHS, strict=True))
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         features = []
         for step in self.steps:
             x = step(x).relu()
             features.append(x)
-        return features[2], features[3], features[4]
+        return features[1], features[2], features[3], features[4]
 
 
-FIVE = Backbone("five", lambda config: Five(), channels=WIDTHS[2:], parts=("steps",), mark=r"steps\.")
+FIVE = Backbone("five", lambda config: Five(), channels=WIDTHS[1:], parts=("steps",), mark=r"steps\.")
 EDGES = (360, 640)
 SHAPES = [(720, 1280), (480, 640), (1280, 720), (480, 854), (300, 1000)]
 # A small network with what makes borders matter: group norm. ResNet's mean and order of the colours.

@@ -13,7 +13,7 @@ import numpy as np
 from stc.runtime.native import cuda_interface as cuda
 from stc.runtime.native import filters
 from stc.runtime.native import resize as native
-from stc.runtime.native.interface import YuvColours
+from stc.runtime.native.interface import Resize, ResizeAxis, YuvColours
 from stc.runtime.native.library import Library
 from stc.runtime.yuv import YuvFrame
 from tests.plugins.kernel_cases import Address, Array, on_host, placed
@@ -119,12 +119,24 @@ class FrameResize:
         return np.lib.stride_tricks.as_strided(pixels, (*self.size, 3), (pixels.strides[0], pixel, channel))
 
     def expected(self, library: Library) -> Array:
-        """The slot by the CPU library."""
+        """The slot by the CPU library; of "linear" in rows first with the kernels' weights, within a grey level of
+        OpenCV's, which the host's pictures get.
+        """
         picture = np.empty_like(self.slot)
         picture[...] = self.border
         target = picture[: self.resized[0], : self.resized[1]]
         if self.layout == "nv12":
             native.resize_yuv(library, self._yuv(), target, self.rule)
+        elif self.rule == "linear":
+            self._rows_first(library, target)
         else:
             native.resize(library, self.bgr(), target, self.rule)
         return picture
+
+    def _rows_first(self, library: Library, target: Array) -> None:
+        pixels = self.bgr()
+        kept = filters.axes(self.rule, self.size, self.resized)  # its arrays are read below
+        axes = [ResizeAxis(first.ctypes.data, weights.ctypes.data, *weights.shape) for first, weights in kept]
+        at, pitch = (pixels.ctypes.data, target.ctypes.data), target.strides[0]
+        op = Resize(*at, *pixels.strides, pitch, *self.size, native.ROWS_FIRST, *axes)
+        assert library.handle.stc_cpu_resize(ctypes.byref(op), 1) == 0

@@ -54,7 +54,8 @@ def test_masks_that_lie_apart_by_a_cell_keep_openvino_from_being_chosen(
     backend = OpenVinoBackend(bundle.path / "model.onnx", native=native_library(True, None), numbers="bf16")
     own = [valid_rows(backend.run(frame[None])) for frame in truth.frames]
     right = verdict(bundle, Reference(truth.frames, tuple(own)), machine)
-    assert right["tracks_iou"] == 1
+    assert right["masks_shift"] < 0.2
+    assert right["tracks_iou"] > 0.9  # bfloat16 in threads: not the same to the bit from run to run
     moved = tuple(replace(o, masks=np.roll(o.masks, 1, axis=2)) for o in own)
     wrong = verdict(bundle, Reference(truth.frames, moved), machine)
     assert wrong["verdict"] == "fail"

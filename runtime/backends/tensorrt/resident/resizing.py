@@ -1,7 +1,7 @@
 """A frame in GPU memory into a picture of the model's input: the tables of its axes, and the launch.
 
-"area" and "linear" are the CPU library's to the bit. "pil-bilinear" goes rows first here, where Pillow 12 goes columns
-first: within a grey level of it.
+"area" is the CPU library's to the bit. "pil-bilinear" goes rows first here, where Pillow 12 goes columns first, and
+"linear" has other weights than OpenCV's: within a grey level of them.
 """
 
 from __future__ import annotations
