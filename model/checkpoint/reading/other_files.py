@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stc.errors import CheckpointError
-from stc.json_values import shown
 from stc.model.checkpoint.reading import shards
 from stc.runtime.bundle.files import CHECKPOINT_SUFFIXES
 
@@ -54,8 +53,9 @@ def refuse_archive(path: Path, names: Iterable[str]) -> None:
             "save its state_dict() instead (torch.save)"
         )
     if not any(name.rpartition("/")[2] == "data.pkl" for name in members):
+        first = ", ".join(name[:60] for name in members[:3])
         raise CheckpointError(
-            f"{path}: a zip archive of {len(members)} files that torch.save did not write ({shown(members[:3])}, "
+            f"{path}: a zip archive of {len(members)} files that torch.save did not write ({first}, "
             "...); if the weights are one of them, unpack it, else save model.state_dict() with torch.save"
         )
 
