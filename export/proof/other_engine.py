@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from stc.benchmarks.agreement.parity import compare
-from stc.benchmarks.reference import Reference, valid_rows
+from stc.benchmarks.reference import Reference
 from stc.errors import IncompatibleError, InputError
-from stc.export.sizes import Batch, batches
+from stc.export.proof.verify import rows_of
+from stc.export.sizes import Batch
 from stc.runtime.backends.openvino import OpenVinoBackend
 from stc.runtime.bundle import engines
 from stc.runtime.bundle.engines import Here, Numbers
@@ -48,12 +49,7 @@ def _verdict(
 ) -> dict[str, Any]:
     try:
         backend = OpenVinoBackend(path, native=native_library(True, None), numbers=numbers)
-        outputs = [
-            valid_rows(found, image)
-            for pictures, count in batches(reference.frames, batch)
-            for found in [backend.run(pictures)]
-            for image in range(count)
-        ]
+        outputs = rows_of(backend.run, reference.frames, batch)
     except (IncompatibleError, InputError) as error:
         return {"verdict": "not compared", "reason": str(error)[:900]}
     return compare(reference, outputs, passport, precision).to_dict()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stc.benchmarks.agreement.divergence import comparable, on_cpu, run
 from stc.benchmarks.agreement.parity import compare
-from stc.benchmarks.reference import Reference, valid_rows
+from stc.benchmarks.reference import FrameOutputs, Reference, valid_rows
 from stc.errors import MissingDependencyError
 from stc.export.graph.graph import Graph
 from stc.export.graph.precision import Precision
@@ -50,12 +50,7 @@ def verify(
     stages = tuple(_stage(name, *pair) for name, *pair in comparable(expected_stages, values))
 
     deployed = on_cpu(graph.deployed.SerializeToString())
-    outputs = [
-        valid_rows(found, image)
-        for pictures, count in batches(reference.frames, batch)
-        for found in [run(deployed, pictures)]
-        for image in range(count)
-    ]
+    outputs = rows_of(lambda pictures: run(deployed, pictures), reference.frames, batch)
     agreement = compare(reference, outputs, passport, precision)
     settled = None
     if model is not None and agreement.verdict == "fail" and not agreement.not_finite:
@@ -67,6 +62,16 @@ def verify(
     if ranges.failures:
         agreement = replace(agreement, verdict="fail", failures=(*agreement.failures, *ranges.failures))
     return Verification(precision, stages, ranges, agreement, settled=None if settled is None else settled.reference)
+
+
+def rows_of(execute: Callable[[Array], dict[str, Array]], frames: Array, batch: Batch) -> list[FrameOutputs]:
+    """Of each frame the valid rows of what `execute` gives for the pictures of the batch that it is in."""
+    return [
+        valid_rows(found, image)
+        for pictures, count in batches(frames, batch)
+        for found in [execute(pictures)]
+        for image in range(count)
+    ]
 
 
 def runs(model: bytes, frames: Array, batch: Batch) -> Iterator[dict[str, Array]]:

@@ -82,10 +82,10 @@ class PairSource:
         kind = rng.choice(3, p=self.shares)
         # Composites are made of stills, whose labels tend to be complete, of clips only without stills.
         if kind == 1 or not self.stills:
-            clip = self.clips[int(rng.integers(len(self.clips)))]
+            clip = self._clip(rng)
             views = self._clip_views(rng, clip, number)
         else:
-            clip = self.stills[int(rng.choice(len(self.stills), p=self.still_weights))]
+            clip = self._still(rng)
             views = self._still_views(rng, clip, number)
         if kind != 2:
             return views
@@ -98,15 +98,21 @@ class PairSource:
                 views = occlude(rng, views, texture, self.config)
         return views
 
+    def _still(self, rng: np.random.Generator) -> Clip:
+        return self.stills[int(rng.choice(len(self.stills), p=self.still_weights))]
+
+    def _clip(self, rng: np.random.Generator) -> Clip:
+        return self.clips[int(rng.integers(len(self.clips)))]
+
     def _mosaic(self, rng: np.random.Generator) -> View:
         """Stills, or frames where there are none."""
         tiles, places = [], []
         for corner, size in corners(rng, self.target):
             if self.stills:
-                clip = self.stills[int(rng.choice(len(self.stills), p=self.still_weights))]
+                clip = self._still(rng)
                 frame = clip.frames[0]
             else:
-                clip = self.clips[int(rng.integers(len(self.clips)))]
+                clip = self._clip(rng)
                 frame = clip.frames[int(rng.integers(len(clip.frames)))]
             matrix = moved_to(corner, self._random_view(rng, frame), self.target, size)
             tiles.append(self._render(frame, matrix, clip))
