@@ -159,6 +159,8 @@ def unsupported(bindings: Bindings) -> str:
     """Why the kernels cannot take an engine's outputs; "" where they can."""
     needed = {"scores": np.float32, "labels": np.int32}
     rows = {tensor.name: tensor for tensor in bindings.rows}
+    if absent := sorted({*needed, MASKS} - set(rows)):
+        return "it gives no " + ", no ".join(absent)
     wrong = [f"{name} is not {np.dtype(kind)}" for name, kind in needed.items() if rows[name].dtype != kind]
     wrong += [f"a row of {t.name} is no multiple of 4 bytes" for t in rows.values() if t.nbytes(1) // t.row[0] % 4]
     if rows[MASKS].dtype not in STORAGE:
