@@ -70,8 +70,8 @@ def end(
     """Send the signal after `seconds`, unless the command is done before; `ready`: after its first line, that is.
 
     unheard: the reader of its stdout has left. What the tests' caller ignores (SIGHUP under `nohup`) the command does
-    not: it would rightly stay ignored, and the command run to its end. Fails when it does not end, and, but for SIGKILL,
-    when it ends with a traceback.
+    not: it would rightly stay ignored, and the command run to its end.
+    Fails when it does not end, and, but for SIGKILL, when it ends with a traceback.
     """
     stdout = _closed_pipe() if unheard else subprocess.PIPE
     with subprocess.Popen(
