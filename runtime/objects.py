@@ -22,6 +22,7 @@ class TrackedObject:
         label: index of its class in this frame's opinion; `name`: that class's name.
         track_id: from 1; -1 while the track is not confirmed.
         handle: of its tracklet from the first detection on; -1 for none.
+        age: seconds since that first detection.
         embedding: float32 (D,), not normalised.
         masks: its mask as `Masks` of length one, computed when asked for.
     """
@@ -32,6 +33,7 @@ class TrackedObject:
     name: str
     track_id: int
     handle: int
+    age: float
     embedding: NDArray[np.float32]
     masks: Masks
 

@@ -35,11 +35,13 @@ class Result:
     Attributes:
         boxes: float32 (n, 4), xyxy frame pixels, inside the frame, never empty.
         scores: float32 (n,), 0..1.
-        labels: int64 (n,), indices into `classes`: this frame's opinion; vote over a track for a steady one.
+        labels: int64 (n,), indices into `classes`: this frame's opinion.
         track_ids: int64 (n,), from 1, unique in a frame; -1 while the track is not confirmed.
         handles: int64 (n,), name of the tracklet from its first detection on, confirmed or not; -1 for a detection
             that belongs to none (its score is too low to start one, or it is a duplicate of a better detection). An
             unconfirmed handle that is absent from one result never comes back.
+        ages: float64 (n,), seconds since the tracklet's first detection; 0 for a detection that belongs to none.
+        voted: int64 (n,), indices into `classes`: what most frames of the tracklet say, weighted by their scores.
         embeddings: float32 (n, D), not normalised; D = 0 without tracking head.
         masks: the masks of the n objects, computed when asked for.
         classes: names of all classes of the model.
@@ -54,6 +56,8 @@ class Result:
     labels: NDArray[np.int64]
     track_ids: NDArray[np.int64]
     handles: NDArray[np.int64]
+    ages: NDArray[np.float64]
+    voted: NDArray[np.int64]
     embeddings: NDArray[np.float32]
     masks: Masks
     classes: tuple[str, ...]
@@ -75,6 +79,8 @@ class Result:
             labels=self.labels[chosen],
             track_ids=self.track_ids[chosen],
             handles=self.handles[chosen],
+            ages=self.ages[chosen],
+            voted=self.voted[chosen],
             embeddings=self.embeddings[chosen],
             masks=self.masks[chosen],
         )
@@ -88,6 +94,7 @@ class Result:
                 name=self.classes[self.labels[i]],
                 track_id=int(self.track_ids[i]),
                 handle=int(self.handles[i]),
+                age=float(self.ages[i]),
                 embedding=self.embeddings[i],
                 masks=self.masks[i],
             )
@@ -95,6 +102,14 @@ class Result:
     def __repr__(self) -> str:
         height, width = self.frame_size
         return f"<Result at {self.time:.3f} s, {width}x{height}: {', '.join(map(repr, self)) or 'no objects'}>"
+
+    def tracks(self) -> Result:
+        """The confirmed objects, each of the class that its track has been voted to be: ids and names for a screen.
+
+        for track in result.tracks():
+            print(track.track_id, track.name, f"{track.age:.1f} s")
+        """
+        return replace(self, labels=self.voted)[self.track_ids >= 0]
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from stc.runtime.result import Result
 from stc.runtime.step import Found, Passage, SessionView, step
 from stc.runtime.tracking.config import TrackerConfig
 from stc.runtime.tracking.detections import select
+from stc.runtime.tracking.history import Histories
 from stc.runtime.tracking.tracker import Tracker, TrackEvent
 
 log = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ class Stream:
         self.threads = threads
         self.timings: dict[str, float] = {}
         self._tracker = Tracker(tracker)
+        self._histories = Histories()
         self._closed = False
         self._warned = False
         self._lock = threading.Lock()
@@ -233,12 +235,15 @@ class Stream:
         """Give ids to what was found in the frame shown at `time`; the caller holds the stream (`exclusive`)."""
         detections, letterbox, passport = found.detections, found.letterbox, self.session.passport
         update = self._tracker.update(detections, time)
+        ages, voted = self._histories.update(update, detections.labels, detections.scores, time)
         return Result(
             boxes=detections.boxes,
             scores=detections.scores,
             labels=detections.labels,
             track_ids=update.track_ids,
             handles=update.handles,
+            ages=ages,
+            voted=voted,
             embeddings=detections.embeddings,
             masks=self._masks(found),
             classes=passport.classes,

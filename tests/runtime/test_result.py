@@ -93,6 +93,8 @@ def _result(count: int = 3) -> Result:
         labels=np.arange(count) % 3,
         track_ids=np.array([4, -1, 7][:count]),
         handles=np.array([5, 6, 8][:count]),
+        ages=np.arange(count) / 2,
+        voted=np.array([2, 1, 1][:count]),
         embeddings=np.zeros((count, 5), np.float32),
         masks=Masks(probabilities, LETTERBOX, 4),
         classes=("person", "animal", "vehicle"),
@@ -112,6 +114,15 @@ def test_indexing_takes_the_same_objects_of_everything() -> None:
         assert part.time == result.time and part.classes == result.classes
     with pytest.raises(IndexError):
         result[3]
+
+
+def test_tracks_are_the_confirmed_objects_by_their_voted_class() -> None:
+    result = _result()
+    tracks = result.tracks()
+    assert [(item.track_id, item.name, item.age) for item in tracks] == [(4, "vehicle", 0.0), (7, "animal", 1.0)]
+    assert [item.name for item in result] == ["person", "animal", "vehicle"]
+    np.testing.assert_array_equal(tracks.boxes, result.boxes[[0, 2]])
+    assert len(_result(0).tracks()) == 0
 
 
 @pytest.mark.parametrize("count", [0, 3])

@@ -88,6 +88,8 @@ def make_result(
         labels=np.array([0] * count if labels is None else labels, np.int64),
         track_ids=np.array(track_ids, np.int64),
         handles=np.array(handles, np.int64),
+        ages=np.arange(count) / 2,
+        voted=np.array([0] * count if labels is None else labels, np.int64),
         embeddings=np.zeros((count, 0), np.float32),
         masks=Masks(masks.astype(np.float32), letterbox, 1),
         classes=CLASSES,

@@ -40,6 +40,8 @@ def result(boxes: NDArray[np.float32], ids: Sequence[int], time: float, ended: S
         labels=np.zeros(count, np.int64),
         track_ids=np.array(ids, np.int64),
         handles=np.array(ids, np.int64),
+        ages=np.arange(count) / 2,
+        voted=np.zeros(count, np.int64),
         embeddings=np.zeros((count, 0), np.float32),
         masks=Masks(np.zeros((count, 10, 15), np.float32), LETTERBOX, 4),
         classes=("person",),
