@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from stc.errors import InputError, MissingDependencyError
 from stc.runtime.masks.masks import Masks
 from stc.runtime.objects import TrackedObject, number
+from stc.runtime.pillow import as_bgr
 from stc.runtime.tracking.tracker import TrackEvent
 
 if TYPE_CHECKING:
@@ -216,6 +217,7 @@ class Result:
 
     def _picture(self, frame: NDArray[np.uint8] | HasImage) -> NDArray[np.uint8]:
         """The pixels of `frame`. Raises InputError unless they are of the size that this result is of."""
+        frame = as_bgr(frame)
         picture = frame if isinstance(frame, np.ndarray) else getattr(frame, "image", None)
         if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.shape != (*self.frame_size, 3):
             found = f"{picture.dtype} {picture.shape}" if isinstance(picture, np.ndarray) else type(frame).__name__

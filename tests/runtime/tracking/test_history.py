@@ -75,7 +75,7 @@ def test_what_has_ended_is_forgotten() -> None:
         histories.update(update, found.labels, found.scores, time)
         most = max(most, len(histories))
         handles |= set(update.handles.tolist())
-    assert most < 15 < 100 < len(handles)
+    assert most < 15 and len(handles) > 100
     nothing: Any = found[np.zeros(0, np.int64)]
     histories.update(tracker.update(nothing, time + 1), nothing.labels, nothing.scores, time + 1)
     histories.update(tracker.update(nothing, time + 2), nothing.labels, nothing.scores, time + 2)
