@@ -35,6 +35,7 @@ STUDIES = [
     "stc.benchmarks.paths",
     "stc.benchmarks.startup",
     "stc.benchmarks.streams",
+    "stc.benchmarks.threads",
     "stc.benchmarks.trackers",
     "stc.training.ablation",
     "stc.training.shapes",

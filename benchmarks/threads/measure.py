@@ -1,0 +1,75 @@
+"""Sessions of several settings in turns, in one of the places that a process can be in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from stc.benchmarks.threads.places import bound, company, quota
+from stc.benchmarks.timing.turns import in_turns
+
+if TYPE_CHECKING:
+    from stc.runtime.machine.engine_names import EngineName
+
+WARM_UP = 3  # rounds
+ALONE, BOUND, QUOTA, COMPANY, VIDEOS = "alone", "one processor", "a quota of one", "a competing process", "videos"
+DEFAULT, ONE = "default", "threads=1"
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is measured in each place. model: a bundle; videos: how many at once."""
+
+    model: str
+    engine: EngineName | None
+    rounds: int
+    videos: int
+    processor: int
+
+    def place(self, name: str) -> AbstractContextManager[None]:
+        if name == BOUND:
+            return bound(self.processor)
+        if name == QUOTA:
+            return quota(1)
+        return company() if name == COMPANY else nullcontext()
+
+
+def measure(task: Task, place: str) -> dict[str, Array]:
+    """Seconds a frame of every round, float64 (rounds,), by the setting.
+
+    To be called in a process of its own, whose processors it takes. Raises InputError where there is no such place.
+    """
+    from stc.benchmarks import reference
+    from stc.runtime.processors import cores
+    from stc.runtime.session import Session
+
+    with ExitStack() as stack:
+        stack.enter_context(task.place(place))
+        several = place == VIDEOS
+        settings: dict[str, dict[str, Any]] = {DEFAULT: {}}
+        if several:
+            settings[f"workers={min(cores(), task.videos)}"] = {"workers": min(cores(), task.videos)}
+        else:
+            settings |= {f"threads={n}": {"threads": n} for n in sorted({1, 2, cores()})} | {"spin": {"spin": True}}
+        pictures = reference.read(Path(task.model, reference.FILE_NAME)).frames
+        calls = {}
+        for name, options in settings.items():
+            session = stack.enter_context(Session(task.model, device="cpu", engine=task.engine, **options))
+            calls[name] = partial(_serve, [session.stream() for _ in range(task.videos if several else 1)], pictures)
+        seconds = in_turns(calls, task.rounds, WARM_UP)
+        return {name: values / (task.videos if several else 1) for name, values in seconds.items()}
+
+
+def _serve(streams: Sequence[Any], pictures: Array, number: int) -> None:
+    """A frame of each stream, which are as many callers."""
+    from stc.runtime.workers import at_once
+
+    shown = [(stream, pictures[(number + 7 * i) % len(pictures)]) for i, stream in enumerate(streams)]
+    at_once(lambda job: job[0](job[1]), shown, len(shown))
