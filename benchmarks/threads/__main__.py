@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stc.benchmarks.threads.measure import ALONE, BOUND, COMPANY, DEFAULT, ONE, QUOTA, VIDEOS, Task, measure
+from stc.benchmarks.threads.measure import ALONE, BOUND, COMPANY, DEFAULT, ONE, QUOTA, VIDEOS, Taken, Task, measure
 from stc.benchmarks.timing.intervals import Interval, ratio
 from stc.cli import Parser, command
 from stc.errors import InputError
@@ -29,16 +28,16 @@ ANY = "the best"
 # What the default is held to: beside which setting, and how many times its time it may take.
 BUDGETS = {BOUND: (ONE, 1.05), QUOTA: (ONE, 1.05), COMPANY: (ANY, 1.10)}
 SHARING = 1.0  # of workers beside threads that share one picture
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Row:
-    """Median milliseconds a frame, its ratio to the median of `beside`, and what the ratio may be."""
+    """Medians of a frame, wall and processors; the wall's ratio to that of `beside`, and what it may be."""
 
     place: str
     name: str
     median_ms: float
+    processor_ms: float
     beside: str
     ratio: Interval
     budget: float | None
@@ -48,27 +47,30 @@ class Row:
         return None if self.budget is None else self.ratio.value <= self.budget
 
 
-def rows(place: str, seconds: dict[str, Array]) -> list[Row]:
-    medians = {name: float(np.median(values)) for name, values in seconds.items()}
+def rows(place: str, taken: dict[str, Taken]) -> list[Row]:
+    medians = {name: float(np.median(each.wall)) for name, each in taken.items()}
     beside, budget = BUDGETS.get(place, (ONE, None))
     if place == VIDEOS:
         beside = DEFAULT
     elif beside == ANY:
         beside = min((name for name in medians if name != DEFAULT), key=lambda name: medians[name])
-    turns = {name: [np.array([value]) for value in values] for name, values in seconds.items()}
-    judged = {name: SHARING for name in seconds if name != DEFAULT} if place == VIDEOS else {DEFAULT: budget}
+    turns = {name: list(each.wall[:, None]) for name, each in taken.items()}
+    judged = {name: SHARING for name in taken if name != DEFAULT} if place == VIDEOS else {DEFAULT: budget}
     return [
-        Row(place, name, 1e3 * medians[name], beside, ratio(turns[name], turns[beside]), judged.get(name))
-        for name in seconds
-    ]
+        Row(
+            place, name, 1e3 * medians[name], 1e3 * float(np.median(each.cpu)), beside,
+            ratio(turns[name], turns[beside]), judged.get(name),
+        )
+        for name, each in taken.items()
+    ]  # fmt: skip
 
 
 def lines(found: Sequence[Row]) -> list[str]:
-    text = [f"{'':20s}  {'':10s}  {'ms a frame':>10s}  {'ratio':>6s} {'[99 %]':14s}  of what"]
+    text = [f"{'':20s}  {'':10s}  {'ms a frame':>10s}  {'of CPU':>8s}  {'ratio':>6s} {'[99 %]':14s}  of what"]
     for row in found:
         held = "" if row.budget is None else f"; at most {row.budget:g}: {'holds' if row.holds else 'MISSED'}"
         span = f"[{row.ratio.low:.2f}, {row.ratio.high:.2f}]"
-        numbers = f"{row.median_ms:10.2f}  {row.ratio.value:6.2f} {span:14s}"
+        numbers = f"{row.median_ms:10.2f}  {row.processor_ms:8.2f}  {row.ratio.value:6.2f} {span:14s}"
         text.append(f"{row.place:20s}  {row.name:10s}  {numbers}  {row.beside}{held}")
     return text
 
@@ -88,24 +90,24 @@ def main(argv: Sequence[str]) -> int:
     from stc.progress import bar
 
     task = Task(arguments.model, arguments.engine, arguments.rounds, arguments.videos, arguments.processor)
-    head, found, notes, seconds = machine(), [], [], {}
+    head, found, notes, taken = machine(), list[Row](), list[str](), dict[str, dict[str, Taken]]()
     chosen = arguments.places or [ALONE, BOUND, QUOTA, COMPANY, VIDEOS]
     with bar("measuring", len(chosen)) as advance:
         for place in chosen:
             # Spawned: no pool of threads comes along, and none was made for other processors.
             with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
                 try:
-                    seconds[place] = pool.submit(measure, task, place).result()
+                    taken[place] = pool.submit(measure, task, place).result()
                 except InputError as error:
                     if place != QUOTA:
                         raise
                     notes.append(f"{place}: {error}")
                 else:
-                    found += rows(place, seconds[place])
+                    found += rows(place, taken[place])
             advance()
     print("\n".join([head, *lines(found), *notes]), file=messages(arguments.json))
     if arguments.json:
-        plain = {place: {name: list(s) for name, s in of.items()} for place, of in seconds.items()}
+        plain = {place: {name: list(each.wall) for name, each in of.items()} for place, of in taken.items()}
         write_json(arguments.json, {"machine": head, "rows": [asdict(row) for row in found], "seconds": plain})
     return MISSED if any(row.holds is False for row in found) else 0
 

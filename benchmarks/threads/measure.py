@@ -7,8 +7,10 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from time import process_time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from stc.benchmarks.threads.places import bound, company, quota
@@ -41,8 +43,16 @@ class Task:
         return company() if name == COMPANY else nullcontext()
 
 
-def measure(task: Task, place: str) -> dict[str, Array]:
-    """Seconds a frame of every round, float64 (rounds,), by the setting.
+@dataclass(frozen=True)
+class Taken:
+    """Seconds a frame of every round, float64 (rounds,): the wall's, and the processors' own, in all threads."""
+
+    wall: Array
+    cpu: Array
+
+
+def measure(task: Task, place: str) -> dict[str, Taken]:
+    """What every round of each setting took, by its name.
 
     To be called in a process of its own, whose processors it takes. Raises InputError where there is no such place.
     """
@@ -59,17 +69,22 @@ def measure(task: Task, place: str) -> dict[str, Array]:
         else:
             settings |= {f"threads={n}": {"threads": n} for n in sorted({1, 2, cores()})} | {"spin": {"spin": True}}
         pictures = reference.read(Path(task.model, reference.FILE_NAME)).frames
-        calls = {}
+        calls, processor = {}, {}
         for name, options in settings.items():
             session = stack.enter_context(Session(task.model, device="cpu", engine=task.engine, **options))
-            calls[name] = partial(_serve, [session.stream() for _ in range(task.videos if several else 1)], pictures)
-        seconds = in_turns(calls, task.rounds, WARM_UP)
-        return {name: values / (task.videos if several else 1) for name, values in seconds.items()}
+            streams = [session.stream() for _ in range(task.videos if several else 1)]
+            processor[name] = list[float]()
+            calls[name] = partial(_serve, streams, pictures, processor[name])
+        wall = in_turns(calls, task.rounds, WARM_UP)
+        frames = task.videos if several else 1
+        return {name: Taken(wall[name] / frames, np.array(processor[name][WARM_UP:]) / frames) for name in calls}
 
 
-def _serve(streams: Sequence[Any], pictures: Array, number: int) -> None:
-    """A frame of each stream, which are as many callers."""
+def _serve(streams: Sequence[Any], pictures: Array, processor: list[float], number: int) -> None:
+    """A frame of each stream, which are as many callers. processor: takes the seconds of the process."""
     from stc.runtime.workers import at_once
 
+    start = process_time()
     shown = [(stream, pictures[(number + 7 * i) % len(pictures)]) for i, stream in enumerate(streams)]
     at_once(lambda job: job[0](job[1]), shown, len(shown))
+    processor.append(process_time() - start)
