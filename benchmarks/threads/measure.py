@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stc.runtime.machine.engine_names import EngineName
 
 WARM_UP = 3  # rounds
+LENGTH = 4  # frames that a video goes on by itself in a round, where there are several
 ALONE, BOUND, QUOTA, COMPANY, VIDEOS = "alone", "one processor", "a quota of one", "a competing process", "videos"
 DEFAULT, ONE = "default", "threads=1"
 Array = NDArray[Any]
@@ -76,15 +77,20 @@ def measure(task: Task, place: str) -> dict[str, Taken]:
             processor[name] = list[float]()
             calls[name] = partial(_serve, streams, pictures, processor[name])
         wall = in_turns(calls, task.rounds, WARM_UP)
-        frames = task.videos if several else 1
+        frames = task.videos * LENGTH if several else 1
         return {name: Taken(wall[name] / frames, np.array(processor[name][WARM_UP:]) / frames) for name in calls}
 
 
 def _serve(streams: Sequence[Any], pictures: Array, processor: list[float], number: int) -> None:
-    """A frame of each stream, which are as many callers. processor: takes the seconds of the process."""
+    """A frame of the only stream, or a few of each of several, in threads. processor: takes the process's seconds."""
     from stc.runtime.workers import at_once
 
     start = process_time()
-    shown = [(stream, pictures[(number + 7 * i) % len(pictures)]) for i, stream in enumerate(streams)]
-    at_once(lambda job: job[0](job[1]), shown, len(shown))
+    frames = range(1 if len(streams) == 1 else LENGTH)
+
+    def show(place: int) -> None:
+        for frame in frames:
+            streams[place](pictures[(number * len(frames) + frame + 7 * place) % len(pictures)])
+
+    at_once(show, range(len(streams)), len(streams))
     processor.append(process_time() - start)
