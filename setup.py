@@ -35,6 +35,7 @@ STUDIES = [
     "stc.benchmarks.paths",
     "stc.benchmarks.startup",
     "stc.benchmarks.streams",
+    "stc.benchmarks.threads",
     "stc.benchmarks.trackers",
     "stc.training.ablation",
     "stc.training.shapes",
@@ -43,7 +44,7 @@ CPU = Path("plugins/cpu")
 
 
 def opencv() -> list[str]:
-    """The OpenCV that the extras bring: none where there is one of another make already.
+    """The OpenCV that training needs: none where there is one of another make already.
 
     All of them write into the same folder cv2/, and the last one wins: the user's window functions, GStreamer or CUDA
     would be gone. A wheel cannot look around, so a wheel for others is built where there is none (`python -m build`).
@@ -66,39 +67,42 @@ def description() -> str:
 
 HOME = os.environ.get("STC_HOME", "")  # scripts/release.sh
 OPENCV = opencv()
+# What stands in for the native library, which is not built there.
+INSTEAD = [f"{package}; sys_platform == 'win32'" for package in OPENCV]
 ON_NVIDIA = "sys_platform == 'linux' or sys_platform == 'win32'"
 CUDA_BINDINGS = f"cuda-bindings>=12.8; {ON_NVIDIA}"
 EXTRAS = {
     "headless": ["opencv-python-headless>=4.8"],
     # [cpu] or [gpu], never both: the two packages overwrite each other.
-    "cpu": ["onnxruntime>=1.20", "onnx>=1.16", *OPENCV],
-    "gpu": ["onnxruntime-gpu>=1.20", *OPENCV],
+    "cpu": ["onnxruntime>=1.20", "onnx>=1.16", *INSTEAD],
+    "gpu": ["onnxruntime-gpu>=1.20", *INSTEAD],
     # A second engine of the CPU, beside onnxruntime or alone. Older ones were not tried.
-    "openvino": ["openvino>=2026.0", "onnx>=1.16", *OPENCV],
+    "openvino": ["openvino>=2026.0", "onnx>=1.16", *INSTEAD],
     # Also needs one onnxruntime.
-    "export": ["torch>=2.9", "onnx>=1.18", "onnxscript>=0.5", "safetensors>=0.4", "pyyaml>=6", *OPENCV],
+    "export": ["torch>=2.9", "onnx>=1.18", "onnxscript>=0.5", "safetensors>=0.4", "pyyaml>=6", *INSTEAD],
     # Curves of a training, beside its log.csv.
     "tensorboard": ["tensorboard>=2.14"],
     "train": ["torch>=2.9", "safetensors>=0.4", "pyyaml>=6", "matplotlib>=3.7", *OPENCV],
     # The engine. TensorRT has no wheel beyond x86-64 and arm64 servers: a Jetson's comes with JetPack (docs/deploy.md).
     # Running one needs no more; rebuilding one from a bundle (stc-export --onnx) needs the package onnx, no PyTorch.
-    "tensorrt": [f"tensorrt>=10.3; {ON_NVIDIA}", CUDA_BINDINGS, *OPENCV],
+    "tensorrt": [f"tensorrt>=10.3; {ON_NVIDIA}", CUDA_BINDINGS, *INSTEAD],
     "rtx": [
         "tensorrt-rtx>=1.5; (sys_platform == 'linux' and platform_machine == 'x86_64') or sys_platform == 'win32'",
         CUDA_BINDINGS,
-        *OPENCV,
+        *INSTEAD,
     ],
     # To hand frames from and to PyCUDA; it compiles when it is installed and needs a CUDA toolkit. stc does not use it.
     "pycuda": ["pycuda>=2024.1"],
     "supervision": ["supervision>=0.25"],
     # To be a client of a Triton server that runs the model (docs/scale-out.md).
-    "triton": ["tritonclient[grpc,http]>=2.40", *OPENCV],
+    "triton": ["tritonclient[grpc,http]>=2.40", *INSTEAD],
     # Many videos over many machines: stc-track --ray. Needs one onnxruntime or TensorRT too, as on any machine.
     "ray": ["ray>=2.31"],
     "test": [
         "pytest>=8",
         "pytest-xdist>=3.7",
         "hypothesis>=6",
+        "opencv-python-headless>=4.8",  # what drawing, resizing and outlines are compared with
         "imageio-ffmpeg>=0.5",  # what decoded videos are compared with
         "matplotlib>=3.7",
         "pandas>=2",
@@ -208,7 +212,8 @@ setup(
     package_data={
         "stc": ["py.typed"],
         "stc.benchmarks.report": ["*.css"],
-        "stc.assets": ["*.jpg", "*.safetensors", "*.md"],
+        # Without the demo model's weights, seven times as large as all else: they are in the checkout and the sdist.
+        "stc.assets": ["*.jpg", "*.md"],
     },
     ext_modules=[
         Extension(

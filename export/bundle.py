@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 import platform
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from stc.benchmarks.reference import Reference
 from stc.errors import InputError, Missing
 from stc.export import folder
 from stc.export.engine import build as describe
-from stc.export.engine.build import Engine, build, check
+from stc.export.engine.apart import build_apart
+from stc.export.engine.build import Engine, check
 from stc.export.engine.options import EngineOptions, for_sizes
 from stc.export.engine.progress import Display, Silent, Step
 from stc.export.engine.toolchain import Toolchain, choose
@@ -25,10 +26,11 @@ from stc.export.folder import Export, finish
 from stc.export.graph.graph import Graph, trace, with_passport
 from stc.export.graph.precision import FILES, OPSETS, Precision, fp32_islands
 from stc.export.graph.quantise import quantise
+from stc.export.memory import give_back
 from stc.export.proof import frames as reference
 from stc.export.proof import other_engine
 from stc.export.proof.frames import calibration_frames, reference_frames
-from stc.export.proof.verification import Verification
+from stc.export.proof.verification import NotCompared, Verification
 from stc.export.proof.verify import compare_speed, load_onnxruntime, runs, verify
 from stc.export.sizes import configured
 from stc.folders import Folder
@@ -87,6 +89,49 @@ def export(
     flavour = _flavour(engine)
     names = _names(precision, flavour)
     into = _folder(target, names, overwrite)
+    proven = _proven(ckpt, precision, frames, calib, reading, size, max_detections, engine, step)
+    give_back()
+    engine, passport, expected, files = proven.engine, proven.passport, proven.expected, proven.files
+    built: Engine | Missing
+    if isinstance(flavour, Toolchain):
+        step(f"building {ENGINE_FILE} with {flavour.title}")
+        built = build_apart(files[FILES[precision]], FILES[precision], flavour, engine, precision, display)
+        passport = replace(passport, engine=built.record.to_dict())
+    else:
+        built = flavour
+    with into.filled(last=FILE_NAME) as temporary:
+        _fill(temporary, files, built, expected)
+        step("asking OpenVINO")
+        others = other_engine.verdicts(temporary, passport, expected, engine.batch, engines.here())
+        passport = replace(passport, agreement={**passport.agreement, **others})
+        names -= folder.ALWAYS
+        passport = finish(temporary, passport, names, proven.verifications, sentence := describe.sentence(built))
+    return Export(target, passport, proven.verifications, sentence)
+
+
+@dataclass(frozen=True)
+class _Proven:
+    """What is left of the model and its graphs once they have been compared. files: of the bundle, by name."""
+
+    engine: EngineOptions
+    passport: Passport
+    verifications: tuple[Verification | NotCompared, ...]
+    expected: Reference
+    files: dict[str, bytes]
+
+
+def _proven(
+    ckpt: Path,
+    precision: Precision,
+    frames: str | Path | None,
+    calib: str | Path | None,
+    reading: Reading,
+    size: tuple[int, int] | None,
+    max_detections: int | None,
+    engine: EngineOptions,
+    step: Step,
+) -> _Proven:
+    """The part that needs PyTorch and ONNX Runtime: the model and all graphs are gone when it returns."""
     step("reading the checkpoint")
     source = configured(checkpoint.load(ckpt, reading), size, max_detections)
     pictures = reference_frames(source.config, None if frames is None else Path(frames))
@@ -97,13 +142,14 @@ def export(
 
     passport = _passport(source, ckpt, precision, frames, calib, engine)
     graphs: dict[Precision, Graph] = {}
-    verifications = []
+    verifications: list[Verification | NotCompared] = []
     for kind in _precisions(precision):
         step(f"exporting {FILES[kind]}")
         if kind == "int8":
             graphs[kind] = quantise(graphs["fp32"], calibration, lambda model, x: runs(model, x, engine.batch))
         else:
             graphs[kind] = trace(source.model, kind, engine.batch)
+        give_back()
         step(f"comparing {FILES[kind]} with PyTorch")
         model = source.model if kind == "fp32" else None
         found = verify(graphs[kind], expected, stages, passport, kind, engine.batch, model)
@@ -122,21 +168,7 @@ def export(
     files, cuts = _with_cuts(
         {FILES[kind]: with_passport(graph.deployed, passport).SerializeToString() for kind, graph in graphs.items()}
     )
-    built: Engine | Missing
-    if isinstance(flavour, Toolchain):
-        step(f"building {ENGINE_FILE} with {flavour.title}")
-        built = build(files[FILES[precision]], FILES[precision], flavour, engine, precision, display)
-        passport = replace(passport, engine=built.record.to_dict())
-    else:
-        built = flavour
-    with into.filled(last=FILE_NAME) as temporary:
-        _fill(temporary, files, built, expected)
-        step("asking OpenVINO")
-        others = other_engine.verdicts(temporary, passport, expected, engine.batch, engines.here())
-        passport = replace(passport, cuts=cuts, agreement={**passport.agreement, **others})
-        names -= folder.ALWAYS
-        passport = finish(temporary, passport, names, verifications, sentence := describe.sentence(built))
-    return Export(target, passport, tuple(verifications), sentence)
+    return _Proven(engine, replace(passport, cuts=cuts), tuple(verifications), expected, files)
 
 
 def _fill(folder: Path, files: dict[str, bytes], built: Engine | Missing, expected: Reference) -> None:

@@ -27,7 +27,7 @@ def native_library(asked: bool, threads: int | None) -> Library | Missing:
 
 
 def load(
-    file: OnnxFile | EngineFile, threads: int | None, native: Library | Missing, spin: bool = False
+    file: OnnxFile | EngineFile, threads: int | None, native: Library | Missing, spin: bool = False, workers: int = 1
 ) -> tuple[Backend, Passport]:
     """What runs a verified file, and the passport that says how to feed it. Raises as `Session` does."""
     if isinstance(file, EngineFile):
@@ -41,6 +41,7 @@ def load(
             file.path,
             device=device,
             threads=threads,
+            workers=workers,
             native=native,
             numbers=file.choice.numbers,
             cut_record=file.cut,

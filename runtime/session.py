@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakSet
 
@@ -36,7 +38,8 @@ IN_FLIGHT = 3  # frames: one is prepared, one in the engine, one with the tracke
 class Session:
     """A model that is ready to run. It holds no state of any video: that is a `Stream`'s.
 
-    file: what was loaded; None for a model that somebody else runs. precision: "fp32", "fp16", …: of which numbers its
+    file: what was loaded; None for a model that somebody else runs. workers: how many pictures its engine has at once,
+    where that was asked for and it is on the CPU; else 1. precision: "fp32", "fp16", …: of which numbers its
     outputs are, which decides how far they may be from PyTorch's.
 
     An engine holds GPU memory until `close()`; a session is also a context manager that closes at its end.
@@ -53,6 +56,7 @@ class Session:
         device: str | None = None,
         engine: EngineName | None = None,
         threads: int | None = None,
+        workers: int | None = None,
         spin: bool = False,
         score_threshold: float | None = None,
         classes: Iterable[str] | None = None,
@@ -76,6 +80,9 @@ class Session:
                 and `file` of the session say which it is.
             threads: CPU threads of the engine and of the native library; None: one per physical core of the machine,
                 or per processor that this process may use (affinity, a container's quota) where those are fewer.
+            workers: of an engine on the CPU, for many videos: it computes so many pictures at once, each on `threads`
+                threads, of which one is then what None means. More callers wait for their turn, and a step shares its
+                pictures out. None: a picture has all threads, and ONNX Runtime begins another for whoever calls.
             spin: ONNX Runtime's threads that wait for work take their processors' time all the while, and not for 50
                 microseconds: a few percent faster on a machine that does nothing else, twice as slow on one that does.
             score_threshold: least score to keep, 0..1, not below the one baked into the model; None: that one.
@@ -91,19 +98,29 @@ class Session:
             InputError: the model is missing or unreadable, or an argument is out of range.
             IncompatibleError: the model was altered, is not what its passport says, or needs another engine or device.
             MissingDependencyError: the engine's package is not installed.
+            ProcessBoundError: OpenVINO, in a process that was forked from one which uses it.
             DeviceError: the GPU has too little memory for the engine.
         """
+        if workers is not None and workers < 1:
+            raise InputError(f"workers must be at least 1; got {workers}")
         file = model_files.find(Path(model), device, engine=engine, trust=trust)
+        if not isinstance(file, model_files.OnnxFile) or file.device.kind != "cpu":
+            workers = None
+        elif workers is not None:
+            threads = 1 if threads is None else threads
         found = loading.native_library(native, threads)
         self.native = found if isinstance(found, Library) else None
         self._backend: Backend
         self._spare: int | None  # processors that the engine leaves to others; None: it takes none
         self.file: Path | None
         self.precision: str
-        self._backend, self.passport = loading.load(file, threads, found, spin)
+        self._backend, self.passport = loading.load(file, threads, found, spin, workers or 1)
+        self.workers = workers or 1
+        self._turns = None if workers is None else BoundedSemaphore(workers)
         # An engine on the CPU computes on as many processors as it has threads (None: on all), and what runs beside it
         # on those takes them from it.
-        self._spare = None if self._backend.device != "cpu" else max(0, processors() - (threads or processors()))
+        busy = self.workers * (threads or processors())
+        self._spare = None if self._backend.device != "cpu" else max(0, processors() - busy)
         self.file, self.precision = file.path, loading.precision(file.path, self.passport, self._backend)
         self._adjust(str(file.path), score_threshold, classes, tracker)
 
@@ -118,6 +135,7 @@ class Session:
         found = loading.native_library(native, None)
         self.native = found if isinstance(found, Library) else None
         self._backend, self.passport, self._spare = backend, passport, None
+        self.workers, self._turns = 1, None
         self.file, self.precision = None, str(passport.precision.get("type", "fp32"))
         self._adjust(name, None, None, None)
         return self
@@ -277,7 +295,8 @@ class Session:
         is not what the passport says, InputError when ONNX Runtime fails.
         """
         frames = self._checked(inputs)
-        outputs = self._backend.run(frames, timings)
+        with self._turns or nullcontext():
+            outputs = self._backend.run(frames, timings)
         contract.check_answer(self.passport, outputs, frames.shape[0], frames.shape[1:3], self._where)
         return outputs
 

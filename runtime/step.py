@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
@@ -21,6 +23,7 @@ from stc.runtime.native.library import Library
 from stc.runtime.result import Result
 from stc.runtime.stages import PREPROCESS, TRACK, of_call
 from stc.runtime.tracking.detections import Detections
+from stc.runtime.workers import at_once
 
 FREE_BATCH = 8  # pictures at once where the model sets no limit: bounds the memory of a step of any number of streams
 
@@ -42,6 +45,9 @@ class SessionView(Protocol):
 
     @property
     def batches(self) -> tuple[int, int | None]: ...
+
+    @property
+    def workers(self) -> int: ...
 
     @property
     def takes_frames(self) -> TakesFrames | None: ...
@@ -100,8 +106,9 @@ def step(session: SessionView, frames: Mapping[V, AnyFrame], times: Mapping[V, f
         for stream, frame in frames.items():
             shown[stream] = _time(stream, times.get(stream))
             jobs.append(prepare(stream, frame))
-        for batch in _batches(jobs, session.batches[1] or FREE_BATCH):
-            infer(session, batch)
+        least, most = session.batches
+        largest = min(most or FREE_BATCH, max(least, math.ceil(len(jobs) / session.workers)))
+        at_once(partial(infer, session), list(_batches(jobs, largest)), session.workers)
         found = [select(job) for job in jobs]
         for stream, what in zip(frames, found, strict=True):
             stream.check(what, shown[stream])

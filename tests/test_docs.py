@@ -180,6 +180,14 @@ def _surface(_: pytest.FixtureRequest) -> Iterator[Namespace]:
     assert names["frame"].layout == "nv12"
 
 
+def _workers(_: pytest.FixtureRequest) -> Iterator[Namespace]:
+    from stc.runtime import Session
+
+    names: Namespace = {"Session": Session, "names": ["gate-1", "gate-2"]}
+    yield names
+    assert names["session"].workers == 4 and [stream.name for stream in names["streams"]] == names["names"]
+
+
 # How each block is prepared and what must be true after it, or why it cannot run here. Numbers count a page's blocks.
 PYTHON: dict[str, Callable[[pytest.FixtureRequest], Iterator[Namespace]] | str] = {
     "README.md 1": _streams,
@@ -194,6 +202,7 @@ PYTHON: dict[str, Callable[[pytest.FixtureRequest], Iterator[Namespace]] | str] 
     "docs/running-engines.md 4": _surface,
     "docs/tracking.md 1": _tracking,
     "docs/tracking.md 2": _in_flight,
+    "docs/threads.md 1": _workers,
 }
 BY_OTHER_TESTS = {"CONTRIBUTING.md"}  # tests/test_contributing.py
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import importlib
 import json
 import os
 import pickle
@@ -705,10 +704,11 @@ def ray_track(place: Place, video: str, address: str = "local") -> None:
 
 @case
 def no_opencv(place: Place) -> None:
-    for name in ("stc.opencv", "stc.runtime.drawing.draw"):
-        place.monkeypatch.delitem(sys.modules, name, raising=False)
+    from stc.runtime.masks.outlines import outlines
+
+    place.monkeypatch.delitem(sys.modules, "stc.opencv", raising=False)
     place.monkeypatch.setitem(sys.modules, "cv2", None)
-    importlib.import_module("stc.runtime.drawing.draw")
+    outlines(np.ones((4, 4), np.bool_))
 
 
 @case

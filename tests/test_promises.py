@@ -55,6 +55,7 @@ MODULES = [
     "stc.benchmarks.paths",
     "stc.benchmarks.startup",
     "stc.benchmarks.streams",
+    "stc.benchmarks.threads",
     "stc.benchmarks.trackers",
     "stc.training.ablation",
     "stc.training.calibrate",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
 
 import numpy as np
 
@@ -142,13 +143,13 @@ def _inside(model: ModelReport) -> str:
 
 
 def _pictures(pictures: Mapping[str, Sequence[Picture]]) -> str:
-    import cv2
+    from stc.runtime.drawing.encode import encoded
 
     parts = []
     for label, drawn in pictures.items():
         shown = "".join(
             f'<figure><img alt="{escape(p.caption)}" src="data:image/jpeg;base64,'
-            f'{b64encode(cv2.imencode(".jpg", p.pixels, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()).decode()}">'
+            f'{b64encode(encoded(p.pixels, Path("shown.jpg"), quality=85)).decode()}">'
             f"<figcaption>{escape(p.caption)}</figcaption></figure>"
             for p in drawn
         )

@@ -109,13 +109,14 @@ def write(pictures: dict[str, list[Picture]], folder: Path) -> None:
 
     Raises InputError when the folder cannot be written.
     """
-    import cv2
+    from stc.runtime.drawing.encode import encoded
 
     made.remove(folder, NAMED)
     for label, drawn in pictures.items():
         for rank, picture in enumerate(drawn, 1):
             name = re.sub(r"[^\w.-]+", "_", f"{label}-{rank}-{picture.name}")
-            write_bytes(folder / f"{name}.png", made.marked(cv2.imencode(".png", picture.pixels)[1].tobytes()))
+            path = folder / f"{name}.png"
+            write_bytes(path, made.marked(encoded(picture.pixels, path)))
 
 
 Row = tuple[int, float, Array, Array]
@@ -132,11 +133,12 @@ def _enlarged(row: Row | None, frame: Array) -> Array:
     height, width = frame.shape[:2]
     if row is None:
         return np.zeros((height, width), np.bool_)
-    import cv2
+    from PIL import Image
 
     cells = np.nan_to_num(row[3]).astype(np.float32)
     stride = round(width / cells.shape[1]) or 1
-    large = cv2.resize(cells, (cells.shape[1] * stride, cells.shape[0] * stride), interpolation=cv2.INTER_LINEAR)
+    size = (cells.shape[1] * stride, cells.shape[0] * stride)
+    large = np.asarray(Image.fromarray(cells).resize(size, Image.Resampling.BILINEAR))
     mask = np.zeros((height, width), np.bool_)
     part = large[:height, :width] > MASK_THRESHOLD
     mask[: part.shape[0], : part.shape[1]] = part
@@ -156,7 +158,7 @@ def _blend(frame: Array, expected: Array, found: Array) -> Array:
 
 def _crop(pixels: Array, box: Array) -> Array:
     """Around `box`, enlarged so that the longer side has `SIDE` pixels; the whole picture for a box that is no box."""
-    import cv2
+    from PIL import Image
 
     height, width = pixels.shape[:2]
     if np.isfinite(box).all() and box[2] > box[0] and box[3] > box[1]:
@@ -167,5 +169,4 @@ def _crop(pixels: Array, box: Array) -> Array:
             pixels = pixels[y1:y2, x1:x2]
     scale = SIDE / max(pixels.shape[:2])
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-    enlarged: Array = cv2.resize(np.ascontiguousarray(pixels), size, interpolation=cv2.INTER_NEAREST)
-    return enlarged
+    return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).resize(size, Image.Resampling.NEAREST))

@@ -37,8 +37,15 @@ class Graph:
     """
 
     staged: onnx.ModelProto
-    deployed: onnx.ModelProto
     islands: dict[Island, int]
+
+    @property
+    def deployed(self) -> onnx.ModelProto:
+        """A copy: all weights, so not kept."""
+        deployed = copy.deepcopy(self.staged)
+        del deployed.graph.output[:]
+        deployed.graph.output.extend(o for o in self.staged.graph.output if not o.name.startswith(STAGE))
+        return deployed
 
 
 def trace(model: STC, precision: Precision = "fp32", batch: Batch = Batch()) -> Graph:  # noqa: B008  (frozen)
@@ -64,12 +71,10 @@ def trace(model: STC, precision: Precision = "fp32", batch: Batch = Batch()) -> 
 
 
 def graph_of(staged: onnx.ModelProto, islands: Mapping[Island, int] | None = None) -> Graph:
-    """Both forms of a graph, from the one with all outputs."""
-    deployed = copy.deepcopy(staged)
-    del deployed.graph.output[:]
-    deployed.graph.output.extend(o for o in staged.graph.output if not o.name.startswith(STAGE))
-    onnx.checker.check_model(deployed, full_check=True)
-    return Graph(staged, deployed, dict(islands or {}))
+    """Both forms of a graph, checked, from the one with all outputs."""
+    graph = Graph(staged, dict(islands or {}))
+    onnx.checker.check_model(graph.deployed, full_check=True)
+    return graph
 
 
 def with_passport(model: onnx.ModelProto, passport: Passport) -> onnx.ModelProto:

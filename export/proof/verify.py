@@ -15,6 +15,7 @@ from stc.benchmarks.reference import FrameOutputs, Reference, valid_rows
 from stc.errors import MissingDependencyError
 from stc.export.graph.graph import Graph
 from stc.export.graph.precision import Precision
+from stc.export.memory import give_back
 from stc.export.proof import verification
 from stc.export.proof.float32 import settle
 from stc.export.proof.ranges import measure
@@ -43,25 +44,34 @@ def verify(
     the model is measured, and decides.
     """
     try:
-        staged = on_cpu(graph.staged.SerializeToString())
+        stages = _stages(graph, expected_stages, next(batches(reference.frames[:1], batch))[0])
     except load_onnxruntime().capi.onnxruntime_pybind11_state.NotImplemented as error:
         return NotCompared(precision, f"ONNX Runtime cannot run it on a CPU: {str(error).rpartition(' : ')[2]}")
-    values = run(staged, next(batches(reference.frames[:1], batch))[0])
-    stages = tuple(_stage(name, *pair) for name, *pair in comparable(expected_stages, values))
-
-    deployed = on_cpu(graph.deployed.SerializeToString())
-    outputs = rows_of(lambda pictures: run(deployed, pictures), reference.frames, batch)
+    give_back()
+    outputs = _outputs(graph, reference.frames, batch)
+    give_back()
     agreement = compare(reference, outputs, passport, precision)
     settled = None
     if model is not None and agreement.verdict == "fail" and not agreement.not_finite:
         settled = settle(model, reference, outputs, passport)
         agreement = compare(settled.reference, outputs, passport, precision, floor=settled.floor)
 
+    give_back()
     some = reference.frames[:: -(-len(reference.frames) // RANGE_FRAMES)]
-    ranges = measure(graph.deployed, some, lambda model, frames: runs(model, frames, batch))
+    ranges = measure(graph.deployed, some, lambda model, frames: runs(model, frames, batch, soon=True))
     if ranges.failures:
         agreement = replace(agreement, verdict="fail", failures=(*agreement.failures, *ranges.failures))
     return Verification(precision, stages, ranges, agreement, settled=None if settled is None else settled.reference)
+
+
+def _stages(graph: Graph, expected: dict[str, Array], pictures: Array) -> tuple[Stage, ...]:
+    values = run(on_cpu(graph.staged.SerializeToString()), pictures)
+    return tuple(_stage(name, *pair) for name, *pair in comparable(expected, values))
+
+
+def _outputs(graph: Graph, frames: Array, batch: Batch) -> list[FrameOutputs]:
+    deployed = on_cpu(graph.deployed.SerializeToString())
+    return rows_of(lambda pictures: run(deployed, pictures), frames, batch)
 
 
 def rows_of(execute: Callable[[Array], dict[str, Array]], frames: Array, batch: Batch) -> list[FrameOutputs]:
@@ -74,9 +84,10 @@ def rows_of(execute: Callable[[Array], dict[str, Array]], frames: Array, batch: 
     ]
 
 
-def runs(model: bytes, frames: Array, batch: Batch) -> Iterator[dict[str, Array]]:
-    """The outputs of a serialised model, one run after the other."""
-    session = on_cpu(model)
+def runs(model: bytes, frames: Array, batch: Batch, *, soon: bool = False) -> Iterator[dict[str, Array]]:
+    """The outputs of a serialised model, one run after the other. soon: see `on_cpu`."""
+    session = on_cpu(model, soon=soon)
+    del model
     for pictures, _ in batches(frames, batch):
         yield run(session, pictures)
 

@@ -44,7 +44,7 @@ class OpenVinoBackend:
     It computes in the numbers that are asked for, also where OpenVINO would take bfloat16 by itself, and with integers
     where the graph is quantised. In bfloat16 that is the network; what is decoded of it stays float32.
 
-    Calls of several threads take turns: a compiled model has one stream, which has all its threads. Never executed on
+    Calls of several threads take turns, as many at once as there are workers. Never executed on
     another device than a CPU.
     """
 
@@ -54,16 +54,19 @@ class OpenVinoBackend:
         *,
         device: str = "cpu",
         threads: int | None = None,
+        workers: int = 1,
         native: Library | Missing = NOT_ASKED,
         numbers: Numbers = "f32",
         cut_record: CutRecord | None = None,
     ) -> None:
-        """Load `path` on `device` ("cpu", or OpenVINO's "gpu", "gpu:N" or "npu") with `threads` CPU threads.
+        """Load `path` on `device` ("cpu", or OpenVINO's "gpu", "gpu:N" or "npu") with `threads` CPU threads for each of
+        `workers`, which OpenVINO calls streams.
 
         threads: None: one per physical core, or per processor that this process may use where those are fewer.
         numbers: in which what the graph does not quantise is computed. cut_record: as in ONNX Runtime's backend.
 
-        Raises MissingDependencyError without openvino, IncompatibleError where it has no such device, or bfloat16 is
+        Raises MissingDependencyError without openvino, ProcessBoundError in a process that was forked from one which
+        has loaded a model, IncompatibleError where it has no such device, or bfloat16 is
         asked of a CPU that has no instructions for it, InputError for an unknown device, a bad thread count or a file
         that OpenVINO or the onnx package cannot use.
         """
@@ -72,6 +75,7 @@ class OpenVinoBackend:
             raise InputError(f"threads must be at least 1; got {threads}")
         self.path = path
         self.device = str(place)
+        openvino.claim()
         package = openvino.load()
         self._version = openvino.version(package)
         self._core = openvino.core(package, place)
@@ -80,7 +84,7 @@ class OpenVinoBackend:
         rest = cut(path, native, cut_record) if isinstance(native, Library) else Whole(native.reason)
         self.mask_head = str(rest)
         self._cut = rest if isinstance(rest, Cut) else None
-        self._compiled = self._load(place, _settings(place, threads, numbers))
+        self._compiled = self._load(place, _settings(place, threads, workers, numbers))
         with foreign("OpenVINO", path, passports.FIX):
             self.inputs = _specs(self._compiled.inputs, {contract.INPUT})
             outputs = _specs(self._compiled.outputs, {*contract.OUTPUTS, *(self._cut.tensors if self._cut else ())})
@@ -186,7 +190,7 @@ def _check_numbers(core: Any, device: Device, numbers: Numbers, path: Path) -> N
         )
 
 
-def _settings(device: Device, threads: int | None, numbers: Numbers) -> dict[str, Any]:
+def _settings(device: Device, threads: int | None, workers: int, numbers: Numbers) -> dict[str, Any]:
     """What the model is compiled with. float32 is asked for: OpenVINO's own choice may have fewer bits."""
     if device.kind == "npu":  # it has one precision
         return {"PERFORMANCE_HINT": "LATENCY"}
@@ -194,8 +198,8 @@ def _settings(device: Device, threads: int | None, numbers: Numbers) -> dict[str
         return {"INFERENCE_PRECISION_HINT": numbers, "PERFORMANCE_HINT": "LATENCY"}
     return {
         "INFERENCE_PRECISION_HINT": numbers,
-        "INFERENCE_NUM_THREADS": threads_to_ask_for(threads) or 0,  # 0: its own default, the physical cores
-        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": workers * (threads_to_ask_for(threads) or 0),  # 0: its own default, the physical cores
+        "NUM_STREAMS": workers,
         # Threads that are bound to processors stand still there while others, of the decoder or the mask head, run.
         "ENABLE_CPU_PINNING": False,
     }

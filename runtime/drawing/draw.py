@@ -8,21 +8,21 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from stc.opencv import cv2
+from stc.annotations.masks import tight_box
+from stc.runtime.drawing import strokes
+from stc.runtime.drawing.strokes import Colour, Image
 from stc.runtime.drawing.style import Style
 from stc.runtime.masks.masks import Masks
 from stc.runtime.zones.count import ZoneReport
 
 GOLDEN_RATIO = 0.618033988749895
-FONT = cv2.FONT_HERSHEY_SIMPLEX
 # Of the same hue ring, neighbours in hue differ in depth too: (lightness, saturation) by track id modulo 3.
 SHADES = ((0.55, 0.90), (0.70, 0.85), (0.42, 0.80))
 
 ZONE = (255, 255, 255)  # the colour of zones, which no track has
-FAR = 1 << 14  # pixels: what OpenCV draws without an overflow
+FAR = 1 << 14  # pixels: beyond that no frame reaches
+LETTERS = 30  # pixels of a font at scale 1
 
-Image = npt.NDArray[np.uint8]
-Colour = tuple[int, int, int]
 Rectangle = tuple[int, int, int, int]  # x0, y0, x1, y1
 
 
@@ -69,7 +69,7 @@ def annotate(image: Image, result: Drawable, style: Style = Style()) -> Image:  
     for i, colour in zip(shown, colours, strict=True):
         x0, y0, x1, y1 = (round(float(v)) for v in result.boxes[i])
         if style.boxes and thickness:
-            cv2.rectangle(canvas, (x0, y0), (x1 - 1, y1 - 1), colour, thickness)
+            _draw_box(canvas, (x0, y0, x1, y1), colour, thickness)
         if not style.labels:
             continue
         text = f"#{result.track_ids[i]} {result.names[i]} {result.scores[i]:.2f}"
@@ -87,25 +87,35 @@ def track_colour(track_id: int) -> Colour:
 
 
 def _draw_mask(canvas: Image, mask: npt.NDArray[np.bool_], colour: Colour, alpha: float, thickness: int) -> None:
-    pixels = mask.view(np.uint8)
-    x, y, width, height = cv2.boundingRect(pixels)
-    if width == 0:
+    if not mask.any():
         return
-    area = slice(y, y + height), slice(x, x + width)
-    region = canvas[area]
-    tinted = cv2.addWeighted(region, 1 - alpha, np.full_like(region, colour), alpha, 0)
-    cv2.copyTo(tinted, pixels[area], region)  # into the canvas: OpenCV writes through the view
-    if thickness == 0:
-        return
-    outlines, _ = cv2.findContours(pixels[area], cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y))
-    cv2.drawContours(canvas, outlines, -1, colour, thickness, cv2.LINE_AA)
+    left, top, right, bottom = tight_box(mask)
+    area = slice(top, bottom), slice(left, right)
+    strokes.tint(canvas[area], mask[area], colour, alpha)
+    if thickness:
+        coverage, margin = strokes.outline(mask[area], thickness)
+        strokes.lay(canvas, coverage, left - margin, top - margin, colour)
+
+
+def _draw_box(canvas: Image, box: Rectangle, colour: Colour, thickness: int) -> None:
+    """Half of the thickness inside."""
+    x0, y0, x1, y1 = box
+    out, inside = thickness // 2, thickness - thickness // 2
+    for top, bottom, left, right in (
+        (y0 - out, y0 + inside, x0 - out, x1 + out),
+        (y1 - inside, y1 + out, x0 - out, x1 + out),
+        (y0 - out, y1 + out, x0 - out, x0 + inside),
+        (y0 - out, y1 + out, x1 - inside, x1 + out),
+    ):
+        canvas[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = colour
 
 
 def _draw_zone(canvas: Image, report: ZoneReport, thickness: int, taken: list[Rectangle]) -> None:
     """Its outline, and a chip that says how many came and went: beside a line's middle, at an area's first point."""
     zone = report.zone
     points = np.rint(zone.points).clip(-FAR, FAR).astype(np.int32)
-    cv2.polylines(canvas, [points], not zone.is_line, ZONE, thickness, cv2.LINE_AA)
+    corners = tuple((int(x), int(y)) for x, y in points)
+    strokes.line(canvas, corners, not zone.is_line, ZONE, thickness)
     x, y = (int(v) for v in (points.mean(axis=0) if zone.is_line else points[0]))
     inside = "" if zone.is_line else f", {report.inside} inside"
     text = f"{zone.name}: {report.entered} in, {report.left} out{inside}"
@@ -116,8 +126,9 @@ def _draw_label(canvas: Image, text: str, box: Rectangle, colour: Colour, taken:
     """Draw a filled chip with `text` beside `box` where no other chip is, and return where it lies."""
     height, width = canvas.shape[:2]
     scale = max(0.4, min(height, width) / 900)
-    (text_width, text_height), _ = cv2.getTextSize(text, FONT, scale, 1)
-    pad = max(3, round(text_height * 0.4))
+    letters = strokes.text(text, round(LETTERS * scale))
+    text_height, text_width = letters.shape
+    pad = max(3, round(text_height * 0.2))
     chip_width, chip_height = text_width + 2 * pad, text_height + 2 * pad
     x0, y0, _, y1 = box
     left = int(np.clip(x0, 0, max(0, width - chip_width)))
@@ -125,12 +136,10 @@ def _draw_label(canvas: Image, text: str, box: Rectangle, colour: Colour, taken:
     tops = (int(np.clip(top, 0, lowest)) for top in (y0 - chip_height, y0, y1 - chip_height, y1))
     places = [(left, top, left + chip_width, top + chip_height) for top in tops]
     place = next((p for p in places if not any(_overlap(p, other) for other in taken)), places[0])
-    cv2.rectangle(canvas, place[:2], (place[2] - 1, place[3] - 1), colour, cv2.FILLED)
+    canvas[place[1] : place[3], place[0] : place[2]] = colour
     luminance = 0.114 * colour[0] + 0.587 * colour[1] + 0.299 * colour[2]
     ink = (20, 20, 20) if luminance > 120 else (255, 255, 255)
-    cv2.putText(
-        canvas, text, (place[0] + pad, place[3] - pad), FONT, scale, ink, max(1, round(scale * 1.6)), cv2.LINE_AA
-    )
+    strokes.lay(canvas, letters, place[0] + pad, place[1] + pad, ink)
     return place
 
 

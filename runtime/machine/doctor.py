@@ -257,9 +257,8 @@ def opencv(places: dict[Path, tuple[str, ...]], importer: Importer) -> Finding:
     """`places` is what `opencvs` finds."""
     name = "OpenCV"
     if not places:
-        return Finding(
-            name, "missing", "not installed; drawing and training need it", "pip install opencv-python-headless"
-        )
+        needed = "not installed; training needs it, and so does running without the native library"
+        return Finding(name, "missing", needed, "pip install opencv-python-headless")
     (place, packages), *hidden = places.items()
     if len(packages) > 1:
         keep = next((package for package in OPENCV_PACKAGES if package in packages), packages[0])

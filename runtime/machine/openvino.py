@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from stc.boundary import foreign
-from stc.errors import IncompatibleError, MissingDependencyError
+from stc.errors import IncompatibleError, MissingDependencyError, ProcessBoundError
 from stc.runtime.machine.device import Device
 
 INSTALL = "pip install 'stc-trt[openvino]'"
@@ -62,6 +62,23 @@ def _core(openvino: Any, process: int) -> Any:
     goes: of two, the one that goes first leaves the thread without, and the next Ctrl-C is a segmentation fault.
     """
     return openvino.Core()
+
+
+@cache
+def _first() -> int:
+    """The process in which a model was first loaded; one that is forked from it inherits the answer."""
+    return os.getpid()
+
+
+def claim() -> None:
+    """Before a model is loaded. Raises ProcessBoundError in a process that was forked from one that has done so: what
+    OpenVINO knows of its threads came along and they did not, so it may wait for them for ever.
+    """
+    if _first() != os.getpid():
+        raise ProcessBoundError(
+            "this process was forked from one that uses OpenVINO, whose threads it lacks; start it with "
+            "multiprocessing.get_context('spawn'), or choose engine='onnxruntime' in it"
+        )
 
 
 def core(openvino: Any, device: Device) -> Any:

@@ -85,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--tracker", choices=RULE_NAMES, help="tracking rule (model's: its own)")
     devices.add_option(p)
     engine_names.add_option(p)
-    p.add_argument("--threads", type=int, metavar="N", help="CPU threads of the engine")
+    p.add_argument("--threads", type=int, metavar="N", help="CPU threads of the engine; several inputs share them out")
     p.add_argument(
         "--ray", metavar="ADDRESS",
         help="a video per task of a Ray cluster (HOST:PORT, or local to start one); finished videos are not computed "
@@ -139,7 +139,7 @@ def _chosen(outputs: Outputs, inputs: Sequence[str], folder: Path) -> Outputs:
 def _run_one(args: argparse.Namespace, outputs: Outputs, open_: Open) -> int:
     with open_(args.input[0]) as source:
         writers = outputs.writers(source)
-        with _session(args) as session, bar(source.name, source.length) as advance:
+        with _session(args, args.threads) as session, bar(source.name, source.length) as advance:
             summary, tracker = Summary(), _tracker(session, args)
             stopped = track(source, session, tracker, outputs, writers, summary, advance)
         print(_sentence(summary, tracker.rule, session.engine, source, outputs), file=messages(*outputs.paths))
@@ -162,7 +162,7 @@ def _sentence(summary: Summary, rule: str, engine: str, source: Source, outputs:
 
 def _run_many(args: argparse.Namespace, folders: Outputs, open_: Open) -> int:
     from stc.runtime.bundle.files import read_with
-    from stc.runtime.track.many import Run, track_many
+    from stc.runtime.track.many import Run, shared, track_many
     from stc.runtime.video.shown import shown_spec
     from stc.runtime.video.sources import is_live, is_picture
 
@@ -174,7 +174,8 @@ def _run_many(args: argparse.Namespace, folders: Outputs, open_: Open) -> int:
         outputs = folders.of_input(name, number, picture=is_picture(Path(spec)))
         outputs.check(read)
         runs.append(Run(spec, shown_spec(spec), is_live(spec), outputs))
-    with _session(args) as session:
+    workers, threads = shared(args.threads, runs)
+    with _session(args, threads, workers) as session:
         print(session.engine, file=sys.stderr)  # stdout is the table's
         return 0 if track_many(runs, session, _tracker(session, args), open_) else 1
 
@@ -198,12 +199,12 @@ def _run_fleet(args: argparse.Namespace, folders: Outputs) -> int:
     return 1 if report.failed else 0
 
 
-def _session(args: argparse.Namespace) -> Session:
+def _session(args: argparse.Namespace, threads: int | None, workers: int | None = None) -> Session:
     from stc.runtime.session import Session
 
     return Session(
-        args.model, device=args.device, engine=args.engine, threads=args.threads, score_threshold=args.score,
-        classes=_classes(args), trust=args.trust,
+        args.model, device=args.device, engine=args.engine, threads=threads, workers=workers,
+        score_threshold=args.score, classes=_classes(args), trust=args.trust,
     )  # fmt: skip
 
 

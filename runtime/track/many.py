@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from stc.errors import InputError, StcError
 from stc.progress import bars
-from stc.runtime.processors import processors
+from stc.runtime.processors import cores, processors
 from stc.runtime.track.one import Summary, track
 from stc.runtime.track.outputs import Outputs
 
@@ -173,6 +173,16 @@ def _reporting(run: Run) -> Iterator[None]:
 
 def _at_a_time() -> int:
     return max(2, min(processors(), RECORDED))
+
+
+def shared(threads: int | None, runs: Sequence[Run]) -> tuple[int, int]:
+    """Workers of the engine, and threads of each: `threads` of the engine (None: one per core) shared among the inputs
+    that run at a time. Of a picture's work on several threads a part is waiting for each other; videos never wait.
+    """
+    total = cores() if threads is None else threads
+    live = sum(run.live for run in runs)
+    workers = max(1, min(total, live + min(len(runs) - live, _at_a_time())))
+    return workers, total // workers
 
 
 def _watch(runs: Sequence[Run]) -> None:

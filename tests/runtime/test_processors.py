@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stc.runtime import processors as module
-from stc.runtime.processors import processors, threads_to_ask_for
+from stc.runtime.processors import cores, processors, threads_to_ask_for
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +106,7 @@ BOUND = """
 import os
 os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[0]})
 from stc.runtime.native.library import find
-from stc.runtime.processors import processors, threads_to_ask_for
+from stc.runtime.processors import cores, processors, threads_to_ask_for
 told = 1 if os.cpu_count() > 1 else None
 print(processors(), find().threads, find().with_threads(None).threads, threads_to_ask_for(None) == told)
 """
@@ -116,3 +116,21 @@ print(processors(), find().threads, find().with_threads(None).threads, threads_t
 def test_a_process_that_is_bound_to_one_processor_uses_one() -> None:
     done = subprocess.run([sys.executable, "-c", BOUND], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1", "1", "1", "True"]
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, 16),
+        (
+            {f"sys/devices/system/cpu/cpu{n}/topology/thread_siblings_list": f"{n % 8},{n % 8 + 8}" for n in range(16)},
+            8,
+        ),
+        ({f"sys/devices/system/cpu/cpu{n}/topology/thread_siblings_list": f"{n}" for n in range(16)}, 16),
+    ],
+    ids=["nothing is told", "two processors a core", "one processor a core"],
+)
+def test_processors_of_one_core_count_once(tmp_path: Path, files: dict[str, str], expected: int) -> None:
+    assert cores(tree(tmp_path, files)) == expected
+    tree(tmp_path, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "300000 100000\n"})
+    assert cores(tmp_path) == 3, "and a quota of three processors is one of three"

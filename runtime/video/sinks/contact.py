@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from stc.errors import InputError
-from stc.opencv import cv2
+from stc.runtime.drawing import strokes
+from stc.runtime.letterbox import resize_frame
 from stc.runtime.video.frame import Frame, Image, Writer
 from stc.runtime.video.sinks.pictures import write_picture
 
@@ -18,6 +19,7 @@ CELL_WIDTH = 640
 CELL_HEIGHT = 1280  # at most: of pictures that are taller, a cell is narrower
 GAP = 6
 BACKGROUND = 24
+LETTERS = 15  # pixels of the font
 
 
 @contextmanager
@@ -65,9 +67,9 @@ def _cell(picture: Image, time: float) -> Image:
     """A copy as large as a cell with its time in the lower left corner."""
     height, width = picture.shape[:2]
     scale = min(CELL_WIDTH / width, CELL_HEIGHT / height)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    cell = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    place = 8, size[1] - 8
-    for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-        cv2.putText(cell, f"{time:.2f} s", place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, thickness, cv2.LINE_AA)
-    return np.asarray(cell, np.uint8)
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    cell = resize_frame(picture, size, "pil-bilinear")
+    for colour, stroke in (((0, 0, 0), 1), ((255, 255, 255), 0)):
+        letters = strokes.text(f"{time:.2f} s", LETTERS, stroke)
+        strokes.lay(cell, letters, 8 - stroke, size[0] - 8 - letters.shape[0] + stroke, colour)
+    return cell

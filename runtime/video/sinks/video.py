@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from stc.errors import InputError
 from stc.files import atomic_path
-from stc.opencv import cv2
+from stc.runtime.letterbox import resize_frame
 from stc.runtime.processors import threads_to_ask_for
 from stc.runtime.video.frame import Frame, Image, Writer
 from stc.runtime.video.sinks.lines import is_regular, set_aside
@@ -136,8 +136,9 @@ class _Encoder:
         if (width, height) != self._size:
             picture = self._fitted(picture, frame)
             width, height = self._size
-        even = cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-        converted = av.VideoFrame.from_ndarray(np.asarray(even, np.uint8), format="bgr24").reformat(
+        if height % 2 or width % 2:
+            picture = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
+        converted = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="bgr24").reformat(
             format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
         )
         time = self._time(frame)
@@ -178,10 +179,10 @@ class _Encoder:
                 self._path, width, height, frame.index, picture.shape[1], picture.shape[0],
             )  # fmt: skip
         scale = min(width / picture.shape[1], height / picture.shape[0])
-        size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
-        scaled = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-        bottom, right = height - size[1], width - size[0]
-        return np.asarray(cv2.copyMakeBorder(scaled, 0, bottom, 0, right, cv2.BORDER_CONSTANT), np.uint8)
+        size = (max(1, round(picture.shape[0] * scale)), max(1, round(picture.shape[1] * scale)))
+        fitted = np.zeros((height, width, 3), np.uint8)
+        resize_frame(picture, size, "pil-bilinear", into=fitted[: size[0], : size[1]])
+        return fitted
 
     def _open_stream(self) -> VideoStream:
         if "libx264" in av.codecs_available:

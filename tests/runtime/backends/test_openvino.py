@@ -221,6 +221,30 @@ def test_a_forked_process_is_told_to_make_its_own(bundle: Path) -> None:
         process.kill()
 
 
+def test_a_session_in_a_process_that_was_forked_is_refused(bundle: Path) -> None:
+    """It could wait for threads that stayed behind. What was forked before any model was loaded has nothing of them."""
+    code = (
+        "import os, sys\n"
+        "from stc.errors import ProcessBoundError\n"
+        "from stc.runtime import Session\n"
+        "from stc.runtime.machine import openvino\n"
+        "assert openvino.capabilities()\n"
+        f"make = lambda: Session({str(bundle)!r}, engine='openvino', threads=2)\n"
+        "for expected in ('made', 'refused'):\n"
+        "    if child := os.fork():\n"
+        "        assert os.waitpid(child, 0)[1] == 0, expected\n"
+        "        kept = make()\n"
+        "        continue\n"
+        "    try:\n"
+        "        made = make()\n"
+        "    except ProcessBoundError as error:\n"
+        "        os._exit(not (expected == 'refused' and 'spawn' in str(error)))\n"
+        "    os._exit(expected != 'made')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_signal_after_sessions_came_and_went_is_an_interruption(bundle: Path) -> None:
     code = (
         "import os, signal, time\n"

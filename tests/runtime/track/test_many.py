@@ -44,11 +44,12 @@ def test_every_input_gets_its_files_and_a_line(
     tmp_path: Path, inputs: list[Path], track: Track, capsys: pytest.CaptureFixture[str], sessions: list[BrightSession]
 ) -> None:
     out = tmp_path / "out"
-    assert track(*inputs, "-o", out, "--json", out, "--jsonl", out, "--contact", out) == 0
+    assert track(*inputs, "-o", out, "--json", out, "--jsonl", out, "--contact", out, "--threads", 2) == 0
     kinds = ("-contact.png", ".json", ".jsonl", ".mp4")
     expected = [f"a{k}" for k in kinds] + [f"pictures{k}" for k in kinds]
     assert written(out) == sorted([*expected, "one-contact.png", "one.json", "one.jsonl", "one.png"])
     assert len(sessions) == 1 and sessions[0].closed, "one model for all"
+    assert (sessions[0].options["workers"], sessions[0].options["threads"]) == (2, 1), "two pictures at once"
     shown = table(capsys.readouterr().out)
     assert [cells[:2] for cells in shown.values()] == [["ended", "12"], ["ended", "5"], ["ended", "1"]]
     assert all(cells[3:6] == ["1", "0", "0"] for cells in shown.values()), "tracks, drops, gaps"

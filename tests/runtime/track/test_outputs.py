@@ -86,8 +86,8 @@ def test_options_reach_the_session(tmp_path: Path, clip: Path, track: Track, ses
     assert track(clip, "--jsonl", tmp_path / "t.jsonl") == 0
     given = {"score_threshold": 0.4, "classes": ("person", "animal"), "threads": 2, "trust": True, "engine": "openvino"}
     assert [s.options for s in sessions] == [
-        {"device": None, **given},
-        {"device": None, **dict.fromkeys(given), "trust": False},
+        {"device": None, "workers": None, **given},
+        {"device": None, "workers": None, **dict.fromkeys(given), "trust": False},
     ]
     assert [config.rule for s in sessions for config in s.stream_configs] == ["crossvis", "default"]
     assert all(s.model == "bundle" and s.closed for s in sessions)
