@@ -65,7 +65,8 @@ class Ours:
         backend, passport = loading.load(file, threads, library)
         if passport.shortest_edge is not None:
             raise InputError(f"{model}: takes frames of any size; compare a model of one size (stc-export --size)")
-        self.name, self._frames = engine, frames
+        self.name: str = engine
+        self._frames = frames
         self._crafting, self._head = Crafting(backend, rest.head, library), rest.head
         self._session = Session.from_backend(self._crafting, passport, str(model))
         self.engine = self._session.engine
@@ -100,7 +101,7 @@ def load(model: Path, threads: int, frames: Sequence[Array]) -> tuple[list[Ours]
     """One for each engine that runs here, and why the others do not. Raises InputError where none does."""
     tried = {engine: _tried(model, engine, threads, frames) for engine in ENGINES}
     runs = [found for found in tried.values() if isinstance(found, Ours)]
-    without = {engine: str(found) for engine, found in tried.items() if not isinstance(found, Ours)}
+    without: dict[str, str] = {engine: str(found) for engine, found in tried.items() if not isinstance(found, Ours)}
     if not runs:
         raise InputError("; ".join(without.values()))
     return runs, without
