@@ -20,6 +20,7 @@ from stc.runtime.yuv import YuvFrame
 
 SIZE = (1080, 1920)  # (H, W)
 Picture = NDArray[np.uint8]
+_NOTHING = np.zeros((1, *PASSPORT.input_size, 3), np.uint8)
 Frames = Callable[[], Iterator[AnyFrame]]
 
 
@@ -70,6 +71,12 @@ class Chain:
 
     def close(self) -> None:
         self.stream.close()
+
+
+def alone(engine: StandIn, frames: int) -> None:
+    """The engine alone, frame after frame: how long it really waits. Nothing overlapped can be faster."""
+    for _ in range(frames):
+        engine.run(_NOTHING)
 
 
 def pictures(count: int) -> list[Picture]:
