@@ -187,8 +187,8 @@ def main(argv: Sequence[str]) -> int:
 def _parse(argv: Sequence[str]) -> Any:
     parser = Parser(prog="python -m stc.benchmarks.chain", description=__doc__)
     parser.add_argument("--objects", type=int, default=10, metavar="N", help="in every frame (default 10; 1 to 50)")
-    parser.add_argument("--frames", type=int, default=32, metavar="N", help="of a turn (default 32)")
-    parser.add_argument("--rounds", type=int, default=15, metavar="N", help="turns of every way (default 15)")
+    parser.add_argument("--frames", type=int, default=96, metavar="N", help="of a turn (default 96)")
+    parser.add_argument("--rounds", type=int, default=9, metavar="N", help="turns of every way (default 9)")
     parser.add_argument("--model", type=Path, metavar="BUNDLE", help="overlap beside this model on the CPU, too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples")
     arguments = parser.parse_args(argv)
