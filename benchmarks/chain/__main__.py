@@ -83,7 +83,7 @@ def measure(
     """
     from stc.benchmarks.chain import ways
     from stc.benchmarks.chain.stand_in import StandIn
-    from stc.benchmarks.timing.instruction_sets import libraries
+    from stc.benchmarks.kernels.instruction_sets import libraries
     from stc.opencv import cv2
     from stc.runtime.session import IN_FLIGHT
 

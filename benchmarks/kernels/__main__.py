@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from stc.benchmarks.kernels import arm
-from stc.benchmarks.timing.instruction_sets import libraries
+from stc.benchmarks.kernels.instruction_sets import libraries
 from stc.benchmarks.timing.turns import order, seconds
 from stc.cli import command
 from stc.errors import InputError

@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from stc.benchmarks.timing.instruction_sets import libraries
+from stc.benchmarks.kernels.instruction_sets import libraries
 from stc.runtime.letterbox import resize_frame
 
 
