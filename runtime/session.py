@@ -145,6 +145,8 @@ class Session:
     ) -> None:
         self._where = where
         self._streams: WeakSet[Stream] = WeakSet()
+        # Asked once: to hold an object against a protocol takes as long as some frames are tracked.
+        self._takes_frames = self._backend if isinstance(self._backend, TakesFrames) else None
         try:
             contract.check(self.passport, self._backend.inputs, self._backend.outputs, where)
             self.score_threshold = selection.threshold(self.passport, score_threshold)
@@ -274,8 +276,8 @@ class Session:
     @property
     def takes_frames(self) -> TakesFrames | None:
         """The engine, where it takes whole frames, of the host or on its GPU, and resizes them there; else None."""
-        engine = self._backend
-        return engine if isinstance(engine, TakesFrames) and not engine.frames_refused else None
+        engine = self._takes_frames
+        return engine if engine is not None and not engine.frames_refused else None
 
     @property
     def batches(self) -> tuple[int, int | None]:
@@ -334,16 +336,15 @@ class Session:
 
     def _checked(self, inputs: Any) -> Any:
         expected = contract.input_spec(self.passport)
-        takes = f"this model takes {expected}"
         if not isinstance(inputs, np.ndarray):
             if not isinstance(self._backend, OnDevice):
-                raise InputError(f"{takes} as a NumPy array; got {type(inputs).__name__}")
+                raise InputError(f"this model takes {expected} as a NumPy array; got {type(inputs).__name__}")
             try:
                 inputs = self._backend.adopt(inputs)
             except InputError as error:
-                raise InputError(f"{takes}; {error}") from error
+                raise InputError(f"this model takes {expected}; {error}") from error
         if not expected.admits(inputs.dtype, inputs.shape):
-            raise InputError(f"{takes}; got {inputs.dtype} {inputs.shape}")
+            raise InputError(f"this model takes {expected}; got {inputs.dtype} {inputs.shape}")
         least, largest = self._backend.batches
         if not least <= inputs.shape[0] <= (largest or inputs.shape[0]):
             span = f"{least}" if least == largest else f"{least} to {largest}" if largest else "one or more"

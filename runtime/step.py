@@ -219,5 +219,8 @@ def _outputs(
     resized = [picture for picture in pictures if isinstance(picture, np.ndarray)]
     # Black ones, whose outputs nobody reads, fill up what a fixed batch size wants.
     padding = [np.zeros_like(resized[0])] * (session.batches[0] - len(resized))
-    outputs = session.infer(np.stack([*resized, *padding]), parts)
+    together = [*resized, *padding]
+    # One alone is not copied: the engine waits meanwhile.
+    batch = np.ascontiguousarray(together[0])[None] if len(together) == 1 else np.stack(together)
+    outputs = session.infer(batch, parts)
     return [(outputs, index) for index in range(len(resized))]

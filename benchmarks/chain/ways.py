@@ -19,7 +19,9 @@ from stc.runtime.session import IN_FLIGHT, Session
 from stc.runtime.yuv import YuvFrame
 
 SIZE = (1080, 1920)  # (H, W)
+DIFFERENT = 32  # pictures, 0.2 GB
 Picture = NDArray[np.uint8]
+_NOTHING = np.zeros((1, *PASSPORT.input_size, 3), np.uint8)
 Frames = Callable[[], Iterator[AnyFrame]]
 
 
@@ -72,14 +74,22 @@ class Chain:
         self.stream.close()
 
 
+def alone(engine: StandIn, frames: int) -> None:
+    """The engine alone, frame after frame: how long it really waits. Nothing overlapped can be faster."""
+    for _ in range(frames):
+        engine.run(_NOTHING)
+
+
 def pictures(count: int) -> list[Picture]:
-    """Frames BGR as cameras give them: smooth, with grain, and moving."""
+    """Frames BGR as cameras give them: smooth, with grain, and moving; `DIFFERENT` ones, again and again."""
     random = np.random.default_rng(0)
     height, width = SIZE
     coarse = random.integers(40, 216, (height // 40, width // 40, 3), np.uint8)
     smooth = np.kron(coarse, np.ones((40, 40, 1), np.uint8))
     grain = random.integers(0, 8, (height, width, 3), np.uint8)
-    return [np.ascontiguousarray(np.roll(smooth + grain, 7 * number, axis=1)) for number in range(count)]
+    different = min(count, DIFFERENT)
+    moved = [np.ascontiguousarray(np.roll(smooth + grain, 7 * number, axis=1)) for number in range(different)]
+    return [moved[number % different] for number in range(count)]
 
 
 def encode(path: Path, frames: Sequence[Picture]) -> None:

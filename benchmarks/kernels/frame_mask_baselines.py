@@ -100,11 +100,6 @@ def used_again(case: FrameMaskCase, library: Library) -> Callable[[], Any]:
     return lambda: Masks(case.probabilities, case.letterbox, case.stride, library).dense(into=buffer)
 
 
-def rle(case: FrameMaskCase) -> Callable[[], Any]:
-    """Our own, to compare other forms with."""
-    return case.native(available(threads=1), "rle")
-
-
 def adelaidet(case: FrameMaskCase) -> Callable[[], torch.Tensor]:
     """Its post-process as released: enlarge by the stride, crop, resize to the frame, threshold."""
     probabilities = torch.from_numpy(case.probabilities)[:, None]

@@ -26,21 +26,29 @@ IN_WORDS = {
     TRACK: "the tracker",
     MASKING: "the masks",
 }
+# An engine that takes whole frames: what the host does before is a copy, and what it would do after is done there.
+IN_WORDS_OF_WHOLE_FRAMES = IN_WORDS | {
+    PREPROCESS: "the copy into pinned memory",
+    ENGINE: "the engine with resize and masks",
+    MASKING: "encoding the masks",
+}
 
 
 @dataclass(frozen=True)
 class Bound:
     """part: the slowest. share: of all parts, 0..1. parts_ms: mean milliseconds of a frame in each. overlapped_fps:
-    what the slowest part alone would give; None where the parts were not measured one after the other.
+    what the slowest part alone would give; None where the parts were not measured one after the other. whole_frames:
+    the engine took them, and resized and composed the masks in the same call.
     """
 
     part: str
     share: float
     parts_ms: dict[str, float]
     overlapped_fps: float | None
+    whole_frames: bool = False
 
     @classmethod
-    def of(cls, stages: Mapping[str, float], *, serial: bool) -> Bound:
+    def of(cls, stages: Mapping[str, float], *, serial: bool, whole_frames: bool = False) -> Bound:
         """stages: mean milliseconds of each, with decoding where it was timed; others than those of PARTS do not count,
         such as the wait for a camera. serial: nothing of a frame overlapped.
         """
@@ -52,12 +60,13 @@ class Bound:
         slowest = max(parts, key=lambda part: parts[part])
         longest, whole = parts[slowest], sum(parts.values())
         fps = 1e3 / longest if serial and longest > 0 else None
-        return cls(slowest, longest / whole if whole > 0 else 1.0, parts, fps)
+        return cls(slowest, longest / whole if whole > 0 else 1.0, parts, fps, whole_frames)
 
     def in_words(self, device: str) -> str:
         """device: where the engine runs."""
-        text = f"bound by {IN_WORDS[self.part]}: {self.share:.0%} of a frame"
-        others = ", ".join(f"{IN_WORDS[part]} {ms:.2f}" for part, ms in self.parts_ms.items() if part != self.part)
+        words = IN_WORDS_OF_WHOLE_FRAMES if self.whole_frames else IN_WORDS
+        text = f"bound by {words[self.part]}: {self.share:.0%} of a frame"
+        others = ", ".join(f"{words[part]} {ms:.2f}" for part, ms in self.parts_ms.items() if part != self.part)
         text += f" ({self.parts_ms[self.part]:.2f} ms; {others})" if others else ""
         if self.overlapped_fps is None:
             return text

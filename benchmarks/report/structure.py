@@ -208,7 +208,11 @@ def model_report(
         },
         variation=variation(stages[END_TO_END]),
         unaccounted=float(1 - sum(stages[name].mean() for name in outer_stages(stages)) / whole) if serial else None,
-        bound=Bound.of(means | ({} if decode is None else {DECODE: decode.mean_ms}), serial=serial),
+        bound=Bound.of(
+            means | ({} if decode is None else {DECODE: decode.mean_ms}),
+            serial=serial,
+            whole_frames=session.takes_frames is not None,
+        ),
         late=sum(turn.late for turn in samples.turns),
         dropped=sum(turn.dropped for turn in samples.turns),
         load_mib=_mib(candidate.resident),

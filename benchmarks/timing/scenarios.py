@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from stc.errors import InputError
 from stc.runtime.result import Result
 from stc.runtime.session import Session
-from stc.runtime.stages import END_TO_END, MASKING, PREPROCESS, TRACK, WAIT, of_call
+from stc.runtime.stages import END_TO_END, MASKING, TRACK, WAIT
+from stc.runtime.step import Job, infer, prepare
 from stc.runtime.stream import Stream
 
 Array = NDArray[Any]
@@ -194,30 +195,26 @@ def serve(stream: Stream, pictures: Sequence[Array], masks: MaskMaker, asked: As
     return frames
 
 
-def _prepare(stream: Stream, pictures: Sequence[Array]) -> tuple[list[Any], Array | None, float]:
-    start = perf_counter()
-    prepared = [stream.prepare(picture) for picture in pictures]
-    if len(sizes := {letterbox.input_size for letterbox, _ in prepared}) > 1:
+def _prepare(stream: Stream, pictures: Sequence[Array]) -> list[Job]:
+    """As the stream itself does it: resized here, or on its way to an engine that takes whole frames."""
+    jobs = [prepare(stream, picture) for picture in pictures]
+    if len(sizes := {job.letterbox.input_size for job in jobs}) > 1:
         raise InputError(
             f"frames that come to {len(sizes)} input sizes, and a batch has one; give a --source of one shape, or time "
             "another scenario"
         )
-    inputs = np.stack([picture for _, picture in prepared]) if prepared else None
-    return [letterbox for letterbox, _ in prepared], inputs, perf_counter() - start
+    return jobs
 
 
-def _infer(session: Session, stream: Stream, prepared: Any, masks: MaskMaker) -> tuple[Stages, list[int]]:
+def _infer(session: Session, stream: Stream, jobs: Sequence[Job], masks: MaskMaker) -> tuple[Stages, list[int]]:
     """Of one batch: its stages in seconds, and how many objects each picture has."""
-    letterboxes, inputs, seconds = prepared
-    parts: Stages = {}
-    start = perf_counter()
-    outputs = session.infer(inputs, parts)
+    infer(session, jobs)
     inferred = perf_counter()
-    results = [stream.finish(outputs, image, letterbox) for image, letterbox in enumerate(letterboxes)]
+    results = [stream.finish(job.outputs, job.index, job.letterbox) for job in jobs]
     tracked = perf_counter()
     for result in results:
         masks(result)
-    stages = {PREPROCESS: seconds, **of_call(inferred - start, parts)}
+    stages = {name: sum(job.timings[name] for job in jobs) for name in jobs[0].timings}
     return stages | {TRACK: tracked - inferred, MASKING: perf_counter() - tracked}, [len(r) for r in results]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ class TensorSpec:
     def admits(self, dtype: Any, shape: Sequence[int]) -> bool:
         """Whether an array of this type and shape is such a tensor."""
         return (
-            np.dtype(dtype).name in self.dtypes
+            type_name(np.dtype(dtype)) in self.dtypes
             and len(shape) == len(self.shape)
             and all(want is None or size == want for size, want in zip(shape, self.shape, strict=True))
             and 0 not in shape[1:]
@@ -41,6 +42,12 @@ class TensorSpec:
         free = ("B", *("any" for _ in self.shape[1:]))
         sizes = (name if size is None else str(size) for size, name in zip(self.shape, free, strict=False))
         return f"{'|'.join(self.dtypes)} ({', '.join(sizes)})"
+
+
+@lru_cache(64)
+def type_name(dtype: np.dtype[Any]) -> str:
+    """NumPy's name of it, which NumPy puts together anew each time: in every frame, between two runs of the engine."""
+    return str(dtype.name)
 
 
 def input_spec(passport: Passport) -> TensorSpec:
@@ -54,9 +61,13 @@ def output_specs(passport: Passport, input_size: tuple[int, int] | None = None) 
 
     input_size: (H, W) of the input, on which the size of masks depends in a model that takes any; None: not known.
     """
-    k = passport.max_detections
     known = passport.input_size if passport.shortest_edge is None else input_size
     cells = (None, None) if known is None else passport.mask_cells(known)
+    return dict(_output_specs(passport.max_detections, cells, passport.embedding_dim))
+
+
+@lru_cache(64)
+def _output_specs(k: int, cells: tuple[int | None, int | None], embedding_dim: int) -> Mapping[str, TensorSpec]:
     specs = {
         COUNT: TensorSpec(("int32",), (None,)),
         "boxes": TensorSpec(("float32",), (None, k, 4)),
@@ -64,8 +75,8 @@ def output_specs(passport: Passport, input_size: tuple[int, int] | None = None) 
         "labels": TensorSpec(("int32",), (None, k)),
         MASKS: TensorSpec(("float32", "float16"), (None, k, *cells)),
     }
-    if passport.has_tracking_head:
-        specs["embeddings"] = TensorSpec(("float32",), (None, k, passport.embedding_dim))
+    if embedding_dim:
+        specs["embeddings"] = TensorSpec(("float32",), (None, k, embedding_dim))
     return specs
 
 
@@ -99,7 +110,7 @@ def check_answer(
         value = outputs.get(name)
         if value is None:
             wrong.append(f"no {name}")
-        elif value.dtype.name not in spec.dtypes or value.shape != (batch, *spec.shape[1:]):
+        elif type_name(value.dtype) not in spec.dtypes or value.shape != (batch, *spec.shape[1:]):
             wrong.append(f"{name} {value.dtype} {value.shape} instead of {spec} for {batch} pictures")
     if not wrong:
         counts = outputs[COUNT]

@@ -127,6 +127,15 @@ def halved(axis: Axis) -> Axis:
     return first // 2, merged
 
 
+@lru_cache(maxsize=8)
+def of_planes(
+    rule: str, source: tuple[int, int], target: tuple[int, int]
+) -> tuple[tuple[Axis, Axis], tuple[Axis, Axis]]:
+    """Of luma, and of chroma of half the size."""
+    y, x = map(capped, axes(rule, source, target))
+    return (y, x), (halved(y), halved(x))
+
+
 def shortened(axis: Axis, most_bits: int) -> tuple[NDArray[np.int16], int]:
     """The weights in 16 bits, int16 (taps, target), and of how many of them are the fraction: as many as fit, at most
     `most_bits`. As the CPU library uses those of STC_ROWS_FIRST: at most 22 bits along y, 16 along x.

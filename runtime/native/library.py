@@ -57,8 +57,13 @@ def find() -> Library | Missing:
             "the native library was not built when stc was installed; with a C++ compiler: "
             "pip install --force-reinstall --no-deps stc-trt, or pip install -e . in a checkout"
         )
+    return load(FILE)
+
+
+def load(file: Path) -> Library | Missing:
+    """The library in `file`, for one thread per processor."""
     try:
-        handle = ctypes.CDLL(str(FILE))
+        handle = ctypes.CDLL(str(file))
     except OSError as error:
         return Missing(f"{FILE.name} does not load ({error}); reinstall stc-trt on this machine")
     if reason := interface.mismatch(handle):

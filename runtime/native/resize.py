@@ -61,8 +61,7 @@ def resize_yuv(library: Library, frame: YuvFrame, target: NDArray[np.uint8], rul
     Equal to converting first, within two grey levels, but where pixels of the frame are no colours: a conversion clips
     each of them, and here what they are averaged to is clipped.
     """
-    axes = tuple(map(filters.capped, filters.axes(rule, frame.size, target.shape[:2])))
-    chroma = tuple(map(filters.halved, axes))
+    axes, chroma = filters.of_planes(rule, frame.size, (target.shape[0], target.shape[1]))
     # NV12's chroma is read as it is; pixels that lie any other way are copied.
     planes = [p if p.strides[1] in (1, 2) else np.ascontiguousarray(p) for p in (frame.y, frame.u, frame.v)]
     black, *factors = frame.colours

@@ -57,6 +57,19 @@ def test_planes_first_is_within_two_levels_of_converting_first(
     assert np.abs(resized(library, frame, target, rule).astype(int) - expected).max() <= 2
 
 
+@given(source=sizes, target=sizes, seed=st.integers(0, 2**32 - 1), swapped=st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_colours_that_lie_between_each_other_give_the_bytes_of_planes(
+    library: Library, source: Any, target: Any, seed: int, swapped: bool
+) -> None:
+    """NV12, and NV21, whose colours are the other way round."""
+    half = (source[0] + 1) // 2, (source[1] + 1) // 2
+    y, uv = (np.random.default_rng(seed).integers(0, 256, size, np.uint8) for size in (source, (*half, 2)))
+    u, v = (uv[..., 1], uv[..., 0]) if swapped else (uv[..., 0], uv[..., 1])
+    expected = resized(library, YuvFrame(y, u.copy(), v.copy()), target, "area")
+    assert np.array_equal(resized(library, YuvFrame(y, u, v), target, "area"), expected)
+
+
 @pytest.mark.parametrize("nv12", [True, False])
 def test_the_conversion_is_ffmpeg_s_within_four_levels(library: Library, nv12: bool) -> None:
     """FFmpeg's of planes, which rounds each part to whole levels before it adds them: 3 levels are seen. (Of NV12 it

@@ -65,3 +65,11 @@ def test_the_wait_for_a_camera_is_no_part() -> None:
 
 def test_stages_of_no_time_are_bound_by_one_of_them() -> None:
     assert Bound.of({"preprocess": 0.0, "engine": 0.0}, serial=True).overlapped_fps is None
+
+
+def test_of_an_engine_that_takes_whole_frames_the_parts_are_called_what_they_are() -> None:
+    told = Bound.of(GPU | {"engine": 3.0}, serial=True, whole_frames=True).in_words("cuda")
+    assert told == (
+        "bound by the engine with resize and masks: 57% of a frame (4.00 ms; the copy into pinned memory 2.00, "
+        "the tracker 0.25, encoding the masks 0.75); overlapped at most 250.0 FPS"
+    )
