@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stc.runtime.backends.tensorrt.resident.frame import DeviceFrame as DeviceFrame
     from stc.runtime.bundle.passport import Passport as Passport
     from stc.runtime.drawing.style import Style as Style
+    from stc.runtime.frames.yuv import YuvFrame as YuvFrame
     from stc.runtime.letterbox import Letterbox as Letterbox
     from stc.runtime.masks.masks import Masks as Masks
     from stc.runtime.objects import TrackedObject as TrackedObject
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from stc.runtime.tracking.tracker import Tracker as Tracker
     from stc.runtime.tracking.tracker import TrackEvent as TrackEvent
     from stc.runtime.tracking.tracker import TrackUpdate as TrackUpdate
-    from stc.runtime.yuv import YuvFrame as YuvFrame
 
 # A library is silent unless its user configures logging.
 logging.getLogger("stc").addHandler(logging.NullHandler())

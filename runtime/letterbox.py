@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError
+from stc.runtime.frames.yuv import YuvFrame
 from stc.runtime.native.library import Library
 from stc.runtime.native.resize import resize, resize_yuv
-from stc.runtime.yuv import YuvFrame
 
 Resize = Literal["pil-bilinear", "linear", "area"]
 RESIZE_RULES: tuple[Resize, ...] = get_args(Resize)

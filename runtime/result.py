@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError, MissingDependencyError
+from stc.runtime.frames.pillow import as_bgr
 from stc.runtime.masks.masks import Masks
 from stc.runtime.objects import TrackedObject, number
-from stc.runtime.pillow import as_bgr
 from stc.runtime.tracking.tracker import TrackEvent
 
 if TYPE_CHECKING:

@@ -19,11 +19,11 @@ from stc.runtime.backends.tensorrt.resident.frame import DeviceFrame
 from stc.runtime.backends.tensorrt.resident.masks import KeptMasks, KeptRows, probabilities_of
 from stc.runtime.backends.tensorrt.resident.objects import Wish
 from stc.runtime.backends.tensorrt.resident.path import Unresized
+from stc.runtime.frames.pillow import as_bgr
 from stc.runtime.letterbox import AnyFrame, Letterbox, check_frame
 from stc.runtime.masks.masks import Masks
 from stc.runtime.native.library import Library
 from stc.runtime.overlap import Handle, Overlap
-from stc.runtime.pillow import as_bgr
 from stc.runtime.result import Result
 from stc.runtime.step import Found, Passage, SessionView, step
 from stc.runtime.tracking.config import TrackerConfig

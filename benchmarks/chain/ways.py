@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.benchmarks.chain.stand_in import PASSPORT, StandIn
+from stc.runtime.frames.yuv import YuvFrame
 from stc.runtime.letterbox import AnyFrame
 from stc.runtime.native.library import Library
 from stc.runtime.overlap import Handle
 from stc.runtime.result import Result
 from stc.runtime.session import IN_FLIGHT, Session
-from stc.runtime.yuv import YuvFrame
 
 SIZE = (1080, 1920)  # (H, W)
 DIFFERENT = 32  # pictures, 0.2 GB

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stc.runtime.frames.yuv import YuvFrame
 from stc.runtime.letterbox import Letterbox, resize_frame
 from stc.runtime.masks.masks import Masks
 from stc.runtime.native.library import Library
-from stc.runtime.yuv import YuvFrame
 
 INPUT = (256, 448)  # (H, W)
 FRAMES = {"720p": (720, 1280), "1080p": (1080, 1920), "4K": (2160, 3840)}

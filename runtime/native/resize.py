@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError
+from stc.runtime.frames.yuv import YuvFrame
 from stc.runtime.native import filters
 from stc.runtime.native.interface import Plane, Resize, ResizeAxis, ResizeYuv, YuvColours
 from stc.runtime.native.library import FAILURES, Library
-from stc.runtime.yuv import YuvFrame
 
 COLUMNS_FIRST, ROWS_FIRST, LINEAR = 0, 1, 2  # STC_COLUMNS_FIRST, STC_ROWS_FIRST, STC_LINEAR
 COLOUR_BITS = 13  # of the factors of stc_yuv_colours

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stc.runtime.frames.yuv import YuvFrame
 from stc.runtime.native import cuda_interface as cuda
 from stc.runtime.native import filters
 from stc.runtime.native import resize as native
 from stc.runtime.native.interface import Resize, ResizeAxis, YuvColours
 from stc.runtime.native.library import Library
-from stc.runtime.yuv import YuvFrame
 from tests.plugins.kernel_cases import Address, Array, on_host, placed
 
 LAYOUTS = {"bgr": (3, 0, 1), "rgb": (3, 2, -1), "bgra": (4, 0, 1), "rgba": (4, 2, -1), "gray": (1, 0, 0)}

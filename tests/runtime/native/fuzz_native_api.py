@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from stc.runtime import Detections, Letterbox, Masks, Session, Tracker, TrackerConfig
+from stc.runtime.frames.yuv import YuvFrame
 from stc.runtime.letterbox import RESIZE_RULES
 from stc.runtime.masks.axis import composed_axis
 from stc.runtime.native import filters
@@ -24,7 +25,6 @@ from stc.runtime.native.interface import FrameAxis, FrameMasks, Outlines, Resize
 from stc.runtime.native.library import Library, find
 from stc.runtime.native.mask_head import MaskHead
 from stc.runtime.tracking.detections import select
-from stc.runtime.yuv import YuvFrame
 from tests.runtime import tiny_model
 
 NUMBERS = (0.0, 1.0, 0.5, -1.0, 1e-45, 1e38, float("nan"), float("inf"), float("-inf"))

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from stc.errors import InputError
 from stc.runtime import Letterbox
+from stc.runtime.frames.yuv import YuvFrame
 from stc.runtime.native import filters
 from stc.runtime.native.library import Library, find
 from stc.runtime.native.resize import resize, resize_yuv
-from stc.runtime.yuv import YuvFrame
 
 ROOT = Path(__file__).parents[3]
 Picture = NDArray[np.uint8]

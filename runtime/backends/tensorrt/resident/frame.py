@@ -10,7 +10,7 @@ import numpy as np
 
 from stc.errors import InputError, ProcessBoundError
 from stc.runtime.backends.tensorrt.strided import Strided, receive
-from stc.runtime.yuv import MATRICES, Colours, colours
+from stc.runtime.frames.yuv import MATRICES, Colours, colours
 
 Layout = Literal["bgr", "rgb", "bgra", "rgba", "gray", "nv12"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)

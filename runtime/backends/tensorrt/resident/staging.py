@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from stc.runtime.backends.tensorrt.cuda import Cuda
 from stc.runtime.backends.tensorrt.resident.frame import Placed, Plane
 from stc.runtime.backends.tensorrt.resident.memory import Buffer, aligned, close_all
+from stc.runtime.frames.yuv import Colours, YuvFrame
 from stc.runtime.letterbox import AnyFrame
-from stc.runtime.yuv import Colours, YuvFrame
 
 
 class Staging:

@@ -15,7 +15,7 @@ from stc.errors import InputError
 from stc.runtime.backends.tensorrt.dlpack import CUDA
 from stc.runtime.backends.tensorrt.readers import LEGACY
 from stc.runtime.backends.tensorrt.resident.frame import DeviceFrame, Placed, Plane, on_device, place
-from stc.runtime.yuv import YuvFrame
+from stc.runtime.frames.yuv import YuvFrame
 
 RNG = np.random.default_rng(7)
 
