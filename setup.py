@@ -33,6 +33,7 @@ STUDIES = [
     "stc.benchmarks.kernels",
     "stc.benchmarks.originals",
     "stc.benchmarks.paths",
+    "stc.benchmarks.speed",
     "stc.benchmarks.startup",
     "stc.benchmarks.streams",
     "stc.benchmarks.trackers",

@@ -113,7 +113,8 @@ def _loss(name: str, float32: Score, candidate: Score) -> Loss:
     before, after = float32.values[name], candidate.values[name]
     draws = sign * (float32.draws[name] - candidate.draws[name])
     known = draws[~np.isnan(draws)]
-    return Loss(name, before, after, interval(sign * (before - after), known, CONFIDENCE))
+    # + 0.0: no loss is not -0
+    return Loss(name, before, after, interval(sign * (before - after) + 0.0, known + 0.0, CONFIDENCE))
 
 
 def _sums(clips: Sequence[ClipScore]) -> dict[str, NDArray[Any]]:
