@@ -34,6 +34,7 @@ STUDIES = [
     "stc.benchmarks.originals",
     "stc.benchmarks.paths",
     "stc.benchmarks.peers",
+    "stc.benchmarks.speed",
     "stc.benchmarks.startup",
     "stc.benchmarks.streams",
     "stc.benchmarks.threads",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stc.benchmarks.evaluation import annotated
 from stc.cli import Parser
 from stc.errors import InputError
 from stc.runtime.machine import device as devices
@@ -83,6 +84,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--masks", choices=("rle", "dense", "compact"), default="rle", help="masks at frame size (default rle)"
     )
+    annotated.add_options(parser)
     devices.add_option(parser)
     engine_names.add_option(parser)
     parser.add_argument("--threads", type=int, metavar="N", help="threads of the engine (default: all cores)")

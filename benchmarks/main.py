@@ -13,6 +13,7 @@ from stc.cli import command
 
 if TYPE_CHECKING:
     from stc.benchmarks.agreement.proof import Proof, Truth
+    from stc.benchmarks.evaluation.loss import GroundTruth
     from stc.benchmarks.models.candidates import Candidate
     from stc.benchmarks.report.structure import Report
     from stc.benchmarks.timing.scenarios import Scenario
@@ -29,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
     from stc.runtime.bundle.files import read_with
 
     read = [name for model in arguments.models for name in read_with(model)]
-    check_outputs([arguments.json, arguments.html], [*read, arguments.source, arguments.reference])
+    check_outputs([arguments.json, arguments.html], [*read, arguments.source, arguments.reference, arguments.data])
     if arguments.explain is not None:
         from stc.benchmarks.report import pictures
 
@@ -54,22 +55,28 @@ entry = command(main)
 
 def compare(arguments: Namespace, scenario: Scenario, close: Callable[[Callable[[], None]], object]) -> Report | None:
     from stc.benchmarks.agreement import proof
+    from stc.benchmarks.evaluation import beside_float32
+    from stc.benchmarks.evaluation.annotated import Annotated
     from stc.benchmarks.models.candidates import open_all
     from stc.benchmarks.timing import environment, source
     from stc.benchmarks.timing.schedule import measure, planned
     from stc.progress import bar
     from stc.signals import Hold
 
+    data = Annotated.of(arguments)
     candidates = open_all(
         arguments.models, arguments.threads, arguments.trust, close, arguments.device, arguments.engine
     )
     _check_batches(candidates, scenario)
+    if data is not None:
+        beside_float32.check(candidates, data)
     pictures = source.load(candidates, arguments.source, arguments.reference, arguments.frames)
     truths = proof.find(candidates, arguments.reference, pictures.frames, arguments.threads)
     sessions = [candidate.session for candidate in candidates]
     if (plain := _without_native(candidates, arguments)) is not None:
         sessions.append(plain)
     proofs: list[Proof | None] = [None] * len(candidates)
+    scores: list[GroundTruth | None] = [None] * len(candidates)
     with Hold() as stop:
         before = environment.disturbance()
         with bar("measuring", planned(scenario, len(sessions), arguments.frames)) as advance:
@@ -77,10 +84,12 @@ def compare(arguments: Namespace, scenario: Scenario, close: Callable[[Callable[
         during = environment.disturbance() - before
         if not measured.interrupted:
             proofs = _prove(candidates, truths, pictures, lambda: stop.asked)
+            if data is not None:
+                scores = beside_float32.score(candidates, data, arguments.threads, lambda: stop.asked)
         interrupted = stop.asked
     if not any(samples.turns for samples in measured.samples):
         return None
-    return _report(arguments, scenario, pictures, candidates, measured, proofs, during, interrupted)
+    return _report(arguments, scenario, pictures, candidates, measured, proofs, scores, during, interrupted)
 
 
 def _check_batches(candidates: Sequence[Candidate], scenario: Scenario) -> None:
@@ -125,6 +134,7 @@ def _report(
     candidates: Sequence[Candidate],
     measured: Measurement,
     proofs: Sequence[Proof | None],
+    scores: Sequence[GroundTruth | None],
     during: Any,
     interrupted: bool,
 ) -> Report:
@@ -136,10 +146,10 @@ def _report(
     from stc.runtime.processors import processors
 
     serial = scenario.name in {"single-stream", "paced"}
-    seen = [group for group in zip(candidates, measured.samples, proofs, strict=False) if group[1].turns]
+    seen = [group for group in zip(candidates, measured.samples, proofs, scores, strict=False) if group[1].turns]
     models = tuple(
-        model_report(candidate, samples, proof, pictures.size, pictures.decode, serial=serial)
-        for candidate, samples, proof in seen
+        model_report(candidate, samples, proof, pictures.size, pictures.decode, truth, serial=serial)
+        for candidate, samples, proof, truth in seen
     )
     fps = getattr(scenario, "fps", None)
     run_wide = cautions.of_run(
@@ -157,7 +167,7 @@ def _report(
         mask_form=MASKS[arguments.masks][0],
         decode=pictures.decode,
         models=models,
-        ratios=ratios([model.label for model in models], [samples for _, samples, _ in seen]),
+        ratios=ratios([model.label for model in models], [samples for _, samples, *_ in seen]),
         function_body=function_body(measured.samples[0], twin[0]) if twin and twin[0].turns else None,
         memory=Memory.of(measured.resident, memory.peak(), scenario.frames * scenario.streams),
         environment=environment.describe(arguments.threads),

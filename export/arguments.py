@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stc.benchmarks.evaluation import annotated
 from stc.cli import Parser
 from stc.errors import InputError
 from stc.model.backbone_styles import BACKBONE_STYLES
@@ -33,7 +34,7 @@ _READING: dict[str, dict[str, Any]] = {
     "key_map": {"metavar": "FILE", "help": "names of another code base: lines of a regular expression and our name"},
 }
 # Baked into an ONNX file: only an export can change them.
-_OF_THE_EXPORT = ("fp16", "bf16", "int8", "calib", "frames", "size", "max_detections", *_READING)
+_OF_THE_EXPORT = ("fp16", "bf16", "int8", "calib", "frames", "size", "max_detections", *annotated.OPTIONS, *_READING)
 
 
 def parser() -> Parser:
@@ -69,6 +70,7 @@ def parser() -> Parser:
     )
     p.add_argument("--batch", metavar="N|MIN:OPT:MAX", help="pictures per run: fixed, or a range (default 1)")
     p.add_argument("--max-detections", type=int, metavar="K", help="capacity of the outputs (default: the model's)")
+    annotated.add_options(p)
     instead = p.add_argument_group("instead of an export")
     what = instead.add_mutually_exclusive_group()
     what.add_argument("--inspect", action="store_true", help="say what the checkpoint is, and write nothing")

@@ -13,6 +13,7 @@ from typing import Any
 
 from stc import __version__
 from stc.benchmarks import reference as reference_file
+from stc.benchmarks.evaluation.annotated import Annotated
 from stc.benchmarks.reference import Reference
 from stc.errors import InputError, Missing
 from stc.export import folder
@@ -28,7 +29,7 @@ from stc.export.graph.precision import FILES, OPSETS, Precision, fp32_islands
 from stc.export.graph.quantise import quantise
 from stc.export.memory import give_back
 from stc.export.proof import frames as reference
-from stc.export.proof import other_engine
+from stc.export.proof import ground_truth, other_engine
 from stc.export.proof.frames import calibration_frames, reference_frames
 from stc.export.proof.verification import NotCompared, Verification
 from stc.export.proof.verify import compare_speed, load_onnxruntime, runs, verify
@@ -54,6 +55,7 @@ def export(
     precision: Precision = "fp32",
     frames: str | Path | None = None,
     calib: str | Path | None = None,
+    data: Annotated | None = None,
     reading: Reading = AS_THE_FILE_SAYS,
     size: tuple[int, int] | None = None,
     max_detections: int | None = None,
@@ -68,11 +70,12 @@ def export(
 
     precision: of the engine, and of a second ONNX file beside the float32 one. frames: a video whose first frames the
     proof uses; None takes the photographs that ship with stc. calib: a video to calibrate int8 on, needed for it and
-    for nothing else. reading, or its fields as `options` (`classes="coco"`): what a weight file cannot tell, see
-    `stc.model.checkpoint.load`. size: (H, W) of the input in pixels, max_detections: the capacity K; None: the
-    model's. engine: which TensorRT builds the engine and how, and the batch sizes, also of the ONNX files. overwrite:
-    replace what no export wrote too, where a file of the bundle has its name; all else in the folder stays in any case.
-    step: called with a line per step; display: told of the engine build's phases.
+    for nothing else. data: annotated clips or pictures, on which files of fewer bits must score as float32 does.
+    reading, or its fields as `options` (`classes="coco"`): what a weight file cannot tell, see
+    `stc.model.checkpoint.load`. size: (H, W) of the input in pixels, max_detections: the capacity K; None: the model's.
+    engine: which TensorRT builds the engine and how, and the batch sizes, also of the ONNX files. overwrite: replace
+    what no export wrote too, where a file of the bundle has its name; all else in the folder stays in any case. step:
+    called with a line per step; display: told of the engine build's phases.
 
     A missed budget does not raise: see `Export.verdict`. Raises CheckpointError or InputError for unusable files and
     options, MissingDependencyError without onnxruntime or the TensorRT asked for, IncompatibleError when it cannot
@@ -82,14 +85,14 @@ def export(
         raise InputError(
             "--int8 and --calib VIDEO go together: int8 needs frames to calibrate on, and nothing else does"
         )
-    reading = replace(reading, **options)
     ckpt = Path(ckpt)
     target = Path(output) if output else Path(ckpt.stem if precision == "fp32" else f"{ckpt.stem}-{precision}")
     load_onnxruntime()
     flavour = _flavour(engine)
     names = _names(precision, flavour)
     into = _folder(target, names, overwrite)
-    proven = _proven(ckpt, precision, frames, calib, reading, size, max_detections, engine, step)
+    reading = replace(reading, **options)
+    proven = _proven(ckpt, precision, frames, calib, data, reading, size, max_detections, engine, step)
     give_back()
     engine, passport, expected, files = proven.engine, proven.passport, proven.expected, proven.files
     built: Engine | Missing
@@ -102,11 +105,12 @@ def export(
     with into.filled(last=FILE_NAME) as temporary:
         _fill(temporary, files, built, expected)
         step("asking OpenVINO")
-        others = other_engine.verdicts(temporary, passport, expected, engine.batch, engines.here())
+        float32 = proven.scored.float32
+        others = other_engine.verdicts(temporary, passport, expected, engine.batch, engines.here(), float32)
         passport = replace(passport, agreement={**passport.agreement, **others})
-        names -= folder.ALWAYS
-        passport = finish(temporary, passport, names, proven.verifications, sentence := describe.sentence(built))
-    return Export(target, passport, proven.verifications, sentence)
+        verifications, sentence = tuple(proven.scored.verifications), describe.sentence(built)
+        passport = finish(temporary, passport, names - folder.ALWAYS, verifications, sentence)
+    return Export(target, passport, verifications, sentence)
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ class _Proven:
 
     engine: EngineOptions
     passport: Passport
-    verifications: tuple[Verification | NotCompared, ...]
+    scored: ground_truth.Judged
     expected: Reference
     files: dict[str, bytes]
 
@@ -125,6 +129,7 @@ def _proven(
     precision: Precision,
     frames: str | Path | None,
     calib: str | Path | None,
+    data: Annotated | None,
     reading: Reading,
     size: tuple[int, int] | None,
     max_detections: int | None,
@@ -134,6 +139,7 @@ def _proven(
     """The part that needs PyTorch and ONNX Runtime: the model and all graphs are gone when it returns."""
     step("reading the checkpoint")
     source = configured(checkpoint.load(ckpt, reading), size, max_detections)
+    ground_truth.check(data, source.config.classes, engine.batch)
     pictures = reference_frames(source.config, None if frames is None else Path(frames))
     calibration = pictures if calib is None else calibration_frames(source.config, Path(calib))
     engine = for_sizes(engine, source.config.shortest_edge is None, source.config.letterbox, pictures.shape[1:3])
@@ -151,24 +157,26 @@ def _proven(
             graphs[kind] = trace(source.model, kind, engine.batch)
         give_back()
         step(f"comparing {FILES[kind]} with PyTorch")
-        model = source.model if kind == "fp32" else None
-        found = verify(graphs[kind], expected, stages, passport, kind, engine.batch, model)
+        found = verify(
+            graphs[kind], expected, stages, passport, kind, engine.batch, source.model if kind == "fp32" else None
+        )
         if isinstance(found, Verification) and found.settled is not None:
             expected = found.settled
         if kind == "int8" and isinstance(found, Verification):
             step(f"timing {FILES[kind]}")
             found = replace(found, speed=compare_speed(graphs[kind], graphs["fp32"], pictures, engine.batch))
         verifications.append(found)
+    scored = ground_truth.judge(data, passport, graphs, verifications)
 
     passport = replace(
         passport,
         precision={**passport.precision, "fp32_islands": fp32_islands(graphs[precision].islands, precision)},
-        agreement={FILES[v.precision]: v.to_dict() for v in verifications},
+        agreement=scored.records(),
     )
     files, cuts = _with_cuts(
         {FILES[kind]: with_passport(graph.deployed, passport).SerializeToString() for kind, graph in graphs.items()}
     )
-    return _Proven(engine, replace(passport, cuts=cuts), tuple(verifications), expected, files)
+    return _Proven(engine, replace(passport, cuts=cuts), scored, expected, files)
 
 
 def _fill(folder: Path, files: dict[str, bytes], built: Engine | Missing, expected: Reference) -> None:

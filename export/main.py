@@ -53,7 +53,7 @@ def _check_timing_cache(arguments: argparse.Namespace) -> None:
     from stc.files import check_outputs
     from stc.runtime.bundle.files import read_with
 
-    read = [arguments.ckpt, arguments.frames, arguments.calib, arguments.classes, arguments.key_map]
+    read = [arguments.ckpt, arguments.frames, arguments.calib, arguments.data, arguments.classes, arguments.key_map]
     check_outputs([arguments.timing_cache], [*read, *(read_with(arguments.onnx) if arguments.onnx else [])])
 
 
@@ -109,6 +109,7 @@ def export_checkpoint(arguments: argparse.Namespace, progress: Any) -> Export:
             display=display,
         )
 
+    from stc.benchmarks.evaluation.annotated import Annotated
     from stc.export.bundle import export
 
     return export(
@@ -117,6 +118,7 @@ def export_checkpoint(arguments: argparse.Namespace, progress: Any) -> Export:
         precision=options.precision(arguments),
         frames=arguments.frames,
         calib=arguments.calib,
+        data=Annotated.of(arguments),
         reading=options.reading(arguments),
         size=arguments.size,
         max_detections=arguments.max_detections,
@@ -147,6 +149,7 @@ def _print(result: Export) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from stc.export.graph.precision import FILES
     from stc.export.proof.verification import NotCompared
     from stc.runtime.bundle.engines import is_record
 
@@ -162,9 +165,11 @@ def _print(result: Export) -> None:
             table.add_row(stage.name, f"{stage.max_error:.2e}", f"{stage.relative:.2e}", f"{stage.magnitude:.3g}")
         console.print(table)
         console.print(_summary(verification), highlight=False)
+        _print_ground_truth(result.passport.agreement[FILES[verification.precision]])
     for name, agreement in result.passport.agreement.items():
         if is_record(name):
             print(f"{name}: {agreement['verdict']}{_why(agreement)}")
+            _print_ground_truth(agreement)
     _print_origins(result.passport.checkpoint["assumed"], result.passport.checkpoint.get("read", {}))
     print(f"{result.path}: {result.verdict}")
     print(result.engine)
@@ -174,6 +179,11 @@ def _why(agreement: Mapping[str, Any]) -> str:
     """What came of a model in another engine, which a session takes by itself where it passed."""
     reasons = [*agreement.get("failures", ()), *([agreement["reason"]] if "reason" in agreement else [])]
     return f" ({'; '.join(reasons)})" if reasons else ""
+
+
+def _print_ground_truth(agreement: Mapping[str, Any]) -> None:
+    if "ground_truth" in agreement:
+        print(f"  {agreement['ground_truth']['summary']}")
 
 
 def _print_origins(assumed: Mapping[str, str], read: Mapping[str, str]) -> None:

@@ -60,6 +60,10 @@ def _page(passport: Passport, verifications: Sequence[Verified], engine: str) ->
     overview = table((), [(name, str(value)) for name, value in facts.items()])
     parts = [f"<header><h1>Export of {escape(passport.name)}</h1></header>", overview]
     parts += [_verified(v) for v in verifications]
+    if scored := [
+        (name, v["ground_truth"]["summary"]) for name, v in passport.agreement.items() if "ground_truth" in v
+    ]:
+        parts.append(section("Against ground truth, beside float32", table((), scored)))
     if passport.engine is not None:
         audit = table((), _audit_rows(passport.engine["precision"]))
         parts.append(section("Precision of the engine's network", audit))

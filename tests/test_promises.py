@@ -53,6 +53,7 @@ MODULES = [
     "stc.benchmarks.kernels.report",
     "stc.benchmarks.originals",
     "stc.benchmarks.paths",
+    "stc.benchmarks.speed",
     "stc.benchmarks.startup",
     "stc.benchmarks.streams",
     "stc.benchmarks.threads",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stc.benchmarks.evaluation.average_precision import ClassMatches, accumulate
 from stc.benchmarks.timing.intervals import CONFIDENCE, RESAMPLES, Interval, interval, picks
@@ -19,15 +21,23 @@ def mean_intervals(classes: Sequence[Mapping[int, ClassMatches]], videos: int) -
     classes: of each class, the matches by number of the video (0 to `videos`). A class without an object in a resample
     is left out of its mean, as in the report.
     """
+    value, draws = mean_draws(classes, videos)
+    known = draws[~np.isnan(draws).any(axis=1)]
+    return {name: interval(float(value[i]), known[:, i], CONFIDENCE) for i, name in enumerate(THRESHOLDS)}
+
+
+def mean_draws(classes: Sequence[Mapping[int, ClassMatches]], videos: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Values (2,), in the order of THRESHOLDS, and those of every resample of `picks(videos)`, (RESAMPLES, 2).
+
+    NaN where none of the videos has an object. Two models on the same videos have the same resamples, row by row.
+    """
     everything = [{number: _range_all(matches) for number, matches in one.items()} for one in classes]
-    value = _means(everything, range(videos))
     draws = np.empty((RESAMPLES, len(THRESHOLDS)))
     with bar("resampling", RESAMPLES) as advance:
         for row, pick in zip(draws, picks(videos), strict=True):
             row[:] = _means(everything, pick.tolist())
             advance()
-    known = draws[~np.isnan(draws).any(axis=1)]
-    return {name: interval(float(value[i]), known[:, i], CONFIDENCE) for i, name in enumerate(THRESHOLDS)}
+    return np.array(_means(everything, range(videos))), draws
 
 
 def _means(classes: Sequence[Mapping[int, ClassMatches]], pick: Sequence[int]) -> list[float]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stc.annotations.videos import Track, Video, VideoAnnotations
 from stc.benchmarks.evaluation.average_precision import ClassMatches, accumulate, match, occlusion_score
-from stc.benchmarks.evaluation.bootstrap import mean_intervals
+from stc.benchmarks.evaluation.bootstrap import mean_draws, mean_intervals
 from stc.benchmarks.evaluation.clip_score import ClipScore, clip_score, overall
 from stc.benchmarks.evaluation.hota import Identity, identity
 from stc.benchmarks.evaluation.overlap import Overlap, overlap
@@ -83,8 +85,14 @@ class Evaluation:
 
     def intervals(self) -> dict[str, Interval]:
         """AP and AP50 of the mean over classes, with their bootstrap intervals over videos."""
-        scored = [matches for category, matches in self._matches.items() if self._objects[category]]
-        return mean_intervals(scored, len(self._clips))
+        return mean_intervals(self._scored(), len(self._clips))
+
+    def draws(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The same with every resample, for the difference of two models: see `mean_draws`."""
+        return mean_draws(self._scored(), len(self._clips))
+
+    def _scored(self) -> list[dict[int, ClassMatches]]:
+        return [matches for category, matches in self._matches.items() if self._objects[category]]
 
     def _match(self, part: Overlap, objects: Sequence[Track], predictions: Sequence[Prediction]) -> ClassMatches:
         occlusion = np.array([occlusion_score(o.occlusion or ()) for o in objects]) if self._has_occlusion else None

@@ -105,6 +105,7 @@ def _agreement(report: Report) -> str:
             found += [f"{agreement.detections} detections of {agreement.tracks} tracks"]
             found += [f"first diverging stage: {agreement.first_divergence}"] if agreement.first_divergence else []
         parts.append(f"<p><b>{escape(model.label)}</b> {badge(model.verdict)} {escape('; '.join(found))}</p>")
+        parts += [] if model.ground_truth is None else [f"<p>{escape(model.ground_truth.in_words())}</p>"]
         parts += [f'<p class="missed">missed budget: {escape(failure)}</p>' for failure in model.failures]
     proven = [model for model in report.models if model.proof is not None]
     if not proven:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stc.benchmarks.agreement.metrics import METRICS
 from stc.benchmarks.agreement.proof import Proof
+from stc.benchmarks.evaluation.loss import GroundTruth
 from stc.benchmarks.models.candidates import Candidate
 from stc.benchmarks.report.bound import DECODE, Bound
 from stc.benchmarks.timing.growth import growth
@@ -81,6 +82,7 @@ class ModelReport:
     verdict: Verdict
     failures: tuple[str, ...]
     proof: Proof | None
+    ground_truth: GroundTruth | None
     passport: Passport
     samples: Samples
 
@@ -101,6 +103,7 @@ class ModelReport:
             },
             "agreement": None if agreement is None else {m.name: agreement[m.name] for m in METRICS if m.headline},
             "proof": None if self.proof is None else _proof(self.proof),
+            "ground_truth": None if self.ground_truth is None else self.ground_truth.to_dict(),
             "failures": list(self.failures),
             "samples_ms": {
                 name: np.round(np.concatenate(self.samples.stage(name)) * 1e3, 3).tolist()
@@ -180,13 +183,15 @@ def model_report(
     proof: Proof | None,
     frame_size: tuple[int, int],
     decode: Percentiles | None,
+    truth: GroundTruth | None = None,
     *,
     serial: bool,
 ) -> ModelReport:
-    """frame_size: (H, W) of the source. decode: of its frames. serial: nothing of a frame overlaps, so its stages must
-    add up.
+    """frame_size: (H, W) of the source. decode: of its frames. truth: what was lost of float32's score. serial: nothing
+    of a frame overlaps, so its stages must add up.
     """
     session = candidate.session
+    lost = () if truth is None else truth.failures
     stages = {name: np.concatenate(samples.stage(name)) for name in samples.stages}
     whole = stages[END_TO_END].mean()
     means = {name: 1e3 * float(seconds.mean()) for name, seconds in stages.items()}
@@ -217,9 +222,10 @@ def model_report(
         dropped=sum(turn.dropped for turn in samples.turns),
         load_mib=_mib(candidate.resident),
         device_mib=_mib(candidate.device_memory),
-        verdict="unproven" if proof is None else proof.agreement.verdict,
-        failures=() if proof is None else proof.agreement.failures,
+        verdict="fail" if lost else "unproven" if proof is None else proof.agreement.verdict,
+        failures=(() if proof is None else proof.agreement.failures) + lost,
         proof=proof,
+        ground_truth=truth,
         passport=session.passport,
         samples=samples,
     )

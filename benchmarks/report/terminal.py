@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from stc.benchmarks.agreement.divergence import first_diverged
 from stc.benchmarks.report.structure import HEADLINES, Memory, ModelReport, Ratio, Report, outer_stages
+from stc.benchmarks.timing.growth import SAMPLES
 from stc.runtime.stages import END_TO_END, ENGINE, INNER
 
 if TYPE_CHECKING:
@@ -66,8 +67,16 @@ def function_body_sentence(values: dict[str, float]) -> str:
 
 def memory_sentence(memory: Memory) -> str | None:
     """None where the system does not tell."""
-    known = {"at most {:.0f} MiB": memory.peak, "growth {:+.2f} MiB per 1,000 frames of every model": memory.growth}
+    known = {
+        "at most {:.0f} MiB": memory.peak,
+        "growth {:+.2f} MiB per 1,000 frames of every model": memory.growth,
+        "no growth found of {:.2f} MiB per 1,000 frames or more": memory.growth_below
+        if memory.growth is None
+        else None,
+    }
     texts = [text.format(value) for text, value in known.items() if value is not None]
+    if memory.peak is not None and memory.growth_below is None:
+        texts.append(f"growth not told, which takes {SAMPLES} rounds on Linux")
     return f"memory of the whole process: {', '.join(texts)}" if texts else None
 
 
@@ -90,8 +99,10 @@ def stage_rows(model: ModelReport) -> list[tuple[str, ...]]:
 
 
 def agreement_lines(model: ModelReport) -> list[str]:
+    scored = [] if model.ground_truth is None else [model.ground_truth.in_words()]
+    missed = [f"missed budget: {failure}" for failure in model.failures]
     if model.proof is None:
-        return ["agreement with PyTorch: not compared"]
+        return ["agreement with PyTorch: not compared", *scored, *missed]
     found = model.proof.agreement
     lines = [f"agreement with {model.proof.truth.origin}: {found.in_words()}"]
     tolerances = "; ".join(f"{name} [abs={a:.3g}] OR [rel={r:.3g}]" for name, (a, r) in found.required.items())
@@ -102,8 +113,7 @@ def agreement_lines(model: ModelReport) -> list[str]:
         lines.append(
             f"first diverging stage: {found.first_divergence or first}{inside if found.first_divergence else ''}"
         )
-    lines += [f"missed budget: {failure}" for failure in model.failures]
-    return lines
+    return [*lines, *scored, *missed]
 
 
 def _model(console: Console, report: Report, model: ModelReport) -> None:

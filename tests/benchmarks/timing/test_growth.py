@@ -97,8 +97,10 @@ def test_a_single_step_does_not_move_the_slope() -> None:
     assert theil_sen(sizes + (np.arange(40) > 30) * 50 * MIB).value == pytest.approx(5, abs=1e-6)
 
 
-def test_only_a_growth_that_was_found_is_printed() -> None:
-    assert memory_sentence(Memory(300.0, None, 0.2)) == "memory of the whole process: at most 300 MiB"
+def test_a_growth_is_printed_where_found_else_what_it_is_below_or_that_nobody_can_tell() -> None:
+    start = "memory of the whole process: at most 300 MiB, "
+    assert memory_sentence(Memory(300.0, None, 0.2)) == f"{start}no growth found of 0.20 MiB per 1,000 frames or more"
+    assert memory_sentence(Memory(300.0, None, None)) == f"{start}growth not told, which takes 40 rounds on Linux"
     assert "growth +0.05 MiB per 1,000 frames" in str(memory_sentence(Memory(300.0, 0.05, 0.06)))
 
 
