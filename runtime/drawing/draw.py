@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from stc.opencv import cv2
 from stc.runtime.drawing.style import Style
-from stc.runtime.masks.masks import Masks
 from stc.runtime.zones.count import ZoneReport
 
 GOLDEN_RATIO = 0.618033988749895
@@ -24,6 +23,14 @@ FAR = 1 << 14  # pixels: what OpenCV draws without an overflow
 Image = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
 Rectangle = tuple[int, int, int, int]  # x0, y0, x1, y1
+
+
+class Pixels(Protocol):
+    """What is drawn of `Masks`."""
+
+    def __getitem__(self, index: npt.NDArray[np.intp]) -> Pixels: ...
+
+    def dense(self) -> npt.NDArray[np.bool_]: ...
 
 
 class Drawable(Protocol):
@@ -42,7 +49,7 @@ class Drawable(Protocol):
     def track_ids(self) -> npt.NDArray[np.int64]: ...
 
     @property
-    def masks(self) -> Masks: ...
+    def masks(self) -> Pixels: ...
 
     @property
     def zones(self) -> tuple[ZoneReport, ...]: ...

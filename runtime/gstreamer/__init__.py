@@ -1,0 +1,4 @@
+"""Elements for GStreamer pipelines: `stctrack` finds and tracks, `stcoverlay` draws what it found (docs/gstreamer.md).
+
+Files that name `gst` need GStreamer's Python bindings; the others are plain functions of bytes, numbers and text.
+"""
