@@ -81,8 +81,6 @@ EXTRAS = {
     # To hand frames from and to PyCUDA; it compiles when it is installed and needs a CUDA toolkit. stc does not use it.
     "pycuda": ["pycuda>=2024.1"],
     "supervision": ["supervision>=0.25"],
-    # The elements stctrack and stcoverlay. GStreamer itself and gst-python are the system's (docs/gstreamer.md).
-    "gstreamer": ["PyGObject>=3.42", *OPENCV],
     # To be a client of a Triton server that runs the model (docs/scale-out.md).
     "triton": ["tritonclient[grpc,http]>=2.40", *OPENCV],
     # Many videos over many machines: stc-track --ray. Needs one onnxruntime or TensorRT too, as on any machine.
