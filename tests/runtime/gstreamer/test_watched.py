@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,6 @@ from stc.runtime.zones import Zone
 from tests.runtime import tiny_model
 
 AREA = Zone("area", ((0, 0), (48, 0), (48, 60), (0, 60)), "center")
-
-
-@pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    with Session(tiny_model.write_bundle(tmp_path_factory.mktemp("bundle") / "model"), threads=1) as opened:
-        yield opened
 
 
 def walk(step: int) -> NDArray[np.uint8]:
