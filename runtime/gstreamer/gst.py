@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+from contextlib import suppress
 from pathlib import Path
 
 from stc.errors import MissingDependencyError
@@ -12,6 +14,10 @@ OF_THE_SYSTEM = Path("/usr/lib/python3/dist-packages/gi/overrides/Gst.py")
 UNSEEN = "make the virtual environment with: python3 -m venv --system-site-packages"
 NEEDED = (1, 20)  # custom metas
 
+# Debian's GStreamer brings libunwind, which takes libgcc's place for whatever is loaded after it: an exception that one
+# of them began and the other goes on with, such as ONNX Runtime's of a damaged model, ends the process. Now libgcc stays.
+with suppress(OSError):
+    ctypes.CDLL("libgcc_s.so.1", ctypes.RTLD_GLOBAL)
 try:
     import gi
 

@@ -1,4 +1,7 @@
-"""Pipelines that tests run in their own process, with what came over the bus. Imported where there is GStreamer."""
+"""Pipelines with what came over their bus: a plugin of the pytest that runs the files `in_*.py` (test_pipelines.py).
+
+It is imported before all else, see there.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from stc.runtime.gstreamer.gst import Gst
@@ -16,7 +20,7 @@ from stc.runtime.gstreamer.gst_meta import NAME
 from stc.runtime.gstreamer.gst_overlay import Overlay
 from stc.runtime.gstreamer.gst_track import Track
 
-PATIENCE = 30  # seconds: what does not come until then does not come
+PATIENCE = 15  # seconds: what does not come until then does not come
 
 
 @dataclass
@@ -49,6 +53,11 @@ class Pipeline:
         elif message.type == Gst.MessageType.ELEMENT and message.get_structure().get_name() == NAME:
             self.told.append(json.loads(message.get_structure().get_string("json")))
 
+    @property
+    def failed(self) -> bool:
+        """Whether it did not even start."""
+        return bool(self.gst.get_state(0)[0] == Gst.StateChangeReturn.FAILURE)
+
     def play(self) -> Pipeline:
         self.gst.set_state(Gst.State.PLAYING)
         return self
@@ -69,9 +78,16 @@ class Pipeline:
         assert self.gst.seek_simple(Gst.Format.TIME, flags, round(seconds * Gst.SECOND))
         return self
 
-    def pull(self) -> NDArray[np.uint8] | None:
-        """The next picture of the appsink `out`, BGR or RGB as its caps say; None at the end."""
-        sample = self["out"].emit("try-pull-sample", PATIENCE * Gst.SECOND)
+    def flush(self, name: str) -> None:
+        """Send a flush through the element, as a seek does, and the segment that follows it."""
+        segment = Gst.Segment()
+        segment.init(Gst.Format.TIME)
+        for event in (Gst.Event.new_flush_start(), Gst.Event.new_flush_stop(True), Gst.Event.new_segment(segment)):
+            assert self[name].get_static_pad("sink").send_event(event)
+
+    def pull(self, name: str = "out") -> NDArray[np.uint8] | None:
+        """The next picture of an appsink, BGR or RGB as its caps say; None at the end."""
+        sample = self[name].emit("try-pull-sample", PATIENCE * Gst.SECOND)
         if sample is None:
             return None
         caps = sample.get_caps().get_structure(0)
@@ -121,3 +137,8 @@ class Pipelines:
 def has(name: str) -> bool:
     """Whether this GStreamer has such an element."""
     return Gst.ElementFactory.find(name) is not None
+
+
+@pytest.fixture(scope="session")
+def pipelines() -> Pipelines:
+    return Pipelines()
