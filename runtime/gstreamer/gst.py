@@ -14,8 +14,8 @@ OF_THE_SYSTEM = Path("/usr/lib/python3/dist-packages/gi/overrides/Gst.py")
 UNSEEN = "make the virtual environment with: python3 -m venv --system-site-packages"
 NEEDED = (1, 20)  # custom metas
 
-# Debian's GStreamer brings libunwind, which takes libgcc's place for whatever is loaded after it. An exception that began
-# in one of them and goes on in the other, such as ONNX Runtime's of a damaged model, ends the process; so libgcc stays.
+# Debian's GStreamer brings libunwind, which takes libgcc's place for whatever is loaded after it. An exception that one
+# of them began and the other goes on with, such as ONNX Runtime's of a damaged model, ends the process: libgcc stays.
 with suppress(OSError):
     ctypes.CDLL("libgcc_s.so.1", ctypes.RTLD_GLOBAL)
 try:

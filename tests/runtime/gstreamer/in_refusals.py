@@ -37,7 +37,7 @@ def refused(pipelines: Pipelines, elements: str, caps: str = "") -> str:
         ("", "no model; set one: stctrack model=BUNDLE"),
         ("model={place}/none", "{place}/none: no such model"),
         ("model={place}/text.onnx", "{place}/text.onnx"),
-        ("model={bundle} tracker=defualt", "tracker=defualt: unknown (did you mean default?); known: default, "),
+        ("model={bundle} tracker=crossviz", "tracker=crossviz: unknown (did you mean crossvis?); known: default, "),
         ("model={bundle} engine=onnx", "engine=onnx: unknown"),
         ("model={bundle} device=tpu", "unknown device 'tpu'"),
         ("model={bundle} classes=cat,cow", "unknown classes cow; this model knows cat, dog"),

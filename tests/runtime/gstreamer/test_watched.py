@@ -136,7 +136,7 @@ def test_frames_may_change_their_size(session: Session) -> None:
 def test_a_model_that_is_not_named_and_rules_that_are_not_known_are_told(tmp_path: Path) -> None:
     for settings, says in (
         (TrackSettings(), "no model; set one: stctrack model=BUNDLE"),
-        (TrackSettings(model="m", tracker="defualt"), r"tracker=defualt: unknown \(did you mean default\?\)"),
+        (TrackSettings(model="m", tracker="crossviz"), r"tracker=crossviz: unknown \(did you mean crossvis\?\)"),
         (TrackSettings(model="m", engine="tensorflow"), "engine=tensorflow: unknown; known: onnxruntime"),
     ):
         with pytest.raises(InputError, match=says):
