@@ -20,6 +20,7 @@ from stc.runtime import Session, YuvFrame
 from stc.runtime.gstreamer.sessions import Sessions
 from stc.runtime.gstreamer.settings import Loading
 from stc.runtime.track.main import main as stc_track
+from tests.installs import ROOT
 from tests.runtime import tiny_model
 from tests.runtime.gstreamer.streams import FPS, SIZE, raw, walk, walks
 
@@ -275,3 +276,15 @@ def test_a_live_camera_over_rtsp_is_tracked(pipelines: Pipelines, element: str) 
     times = [frame["time"] for frame in told]
     assert all(before < after for before, after in pairwise(times)) and pipeline.errors == []
     assert told[0]["frame_size"] == [96, 192]
+
+
+def test_the_program_of_the_documents_runs(
+    pipelines: Pipelines, clip: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "clip.mov").symlink_to(clip)
+    (tmp_path / "model").symlink_to(bundle)
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "gstreamer.md").read_text()
+    names: dict[str, Any] = {}
+    exec(page.partition("```python\n")[2].partition("```")[0], names)
+    assert names["seen"] == {1, 2} and names["frame"]["index"] == 11
