@@ -20,7 +20,7 @@ from stc.runtime.gstreamer.gst_meta import NAME
 from stc.runtime.gstreamer.gst_overlay import Overlay
 from stc.runtime.gstreamer.gst_track import Track
 
-PATIENCE = 15  # seconds: what does not come until then does not come
+PATIENCE = 30  # seconds: what does not come until then does not come
 
 
 @dataclass
@@ -132,11 +132,6 @@ class Pipelines:
         """To the end or the first error."""
         with self.started(description) as pipeline:
             return pipeline.listen()
-
-
-def has(name: str) -> bool:
-    """Whether this GStreamer has such an element."""
-    return Gst.ElementFactory.find(name) is not None
 
 
 @pytest.fixture(scope="session")
