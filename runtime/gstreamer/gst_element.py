@@ -68,12 +68,20 @@ def explain_caps(element: Any, formats: Sequence[Format]) -> None:
     def look(pad: Any, info: Any) -> Any:
         event = info.get_event()
         if event.type == Gst.EventType.CAPS and not (caps := event.parse_caps()).can_intersect(taken):
-            found = caps.get_structure(0)
-            words = " ".join(filter(None, (found.get_name(), found.get_string("format"))))
-            refuse(element, f"takes raw video as {', '.join(formats)}; got {words}; put before it: videoconvert")
+            refuse(element, f"takes raw video as {', '.join(formats)}; got {_found(caps)}")
         return Gst.PadProbeReturn.OK
 
     element.sinkpad.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, look)
+
+
+def _found(caps: Any) -> str:
+    """What the caps are, and which element makes others of them."""
+    structure, memory = caps.get_structure(0), caps.get_features(0)
+    format = structure.get_string("format")
+    name = structure.get_name() + (f" {format}" if format else "")
+    if memory is not None and not memory.is_equal(Gst.CapsFeatures.from_string("memory:SystemMemory")):
+        return f"{name} in {memory.to_string()}; put before it what brings that to the CPU: cudadownload, vapostproc, …"
+    return f"{name}; put before it: {'videoconvert' if structure.get_name() == 'video/x-raw' else 'decodebin'}"
 
 
 def layout_of(caps: Any) -> tuple[Layout, float]:

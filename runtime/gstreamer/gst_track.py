@@ -80,7 +80,7 @@ class Track(GstBase.BaseTransform):  # type: ignore[misc]  # GStreamer's types a
 
     @guarded(Gst.FlowReturn.ERROR)
     def do_transform_ip(self, buffer: Any) -> Any:
-        text = self._look(buffer)
+        text = self._look(buffer) if self._is_shown(buffer) else None
         if text is not None:
             gst_meta.attach(buffer, text)
             if self._lines is not None:
@@ -94,6 +94,11 @@ class Track(GstBase.BaseTransform):  # type: ignore[misc]  # GStreamer's types a
         layout = placed(self._layout, buffer)
         with buffer.map(Gst.MapFlags.READ) as mapped:
             return self._watched(lambda: layout.frame(mapped.data), self._time_of(buffer))
+
+    def _is_shown(self, buffer: Any) -> bool:
+        """Not so what a decoder needs before the place that was sought."""
+        pts = buffer.pts
+        return bool(pts == NO_TIME or self.segment.clip(Gst.Format.TIME, pts, pts)[0])
 
     def _time_of(self, buffer: Any) -> float | None:
         """Where the frame is in its video, seconds; played backwards, when it is shown: a tracker's time must grow."""

@@ -98,13 +98,21 @@ class Pipeline:
             del rows
         return picture
 
-    def push(self, content: Iterable[tuple[bytes, float | None]], caps: str) -> None:
-        """Buffers, each with its time in seconds, into the appsrc `in`, by which they then have these caps."""
+    def push(self, content: Iterable[tuple[bytes, float | None]], caps: str, start: float | None = None) -> None:
+        """Buffers, each with its time in seconds, into the appsrc `in`, by which they then have these caps.
+
+        start: what is shown begins at this time, seconds; None: with the first buffer.
+        """
+        segment = None
+        if start is not None:
+            segment = Gst.Segment()
+            segment.init(Gst.Format.TIME)
+            segment.start = segment.time = round(start * Gst.SECOND)
         for data, time in content:
             buffer = Gst.Buffer.new_wrapped(data)
             if time is not None:
                 buffer.pts = round(time * Gst.SECOND)
-            sample = Gst.Sample.new(buffer, Gst.Caps.from_string(caps), None, None)
+            sample = Gst.Sample.new(buffer, Gst.Caps.from_string(caps), segment, None)
             assert self["in"].emit("push-sample", sample) == Gst.FlowReturn.OK
 
     def end(self) -> Pipeline:
