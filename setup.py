@@ -214,6 +214,7 @@ setup(
     package_data={
         "stc": ["py.typed"],
         "stc.benchmarks.report": ["*.css"],
+        "stc.runtime.gstreamer": ["python/*.py"],
         # Without the demo model's weights, seven times as large as all else: they are in the checkout and the sdist.
         "stc.assets": ["*.jpg", "*.md"],
     },

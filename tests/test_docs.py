@@ -191,6 +191,7 @@ def _workers(_: pytest.FixtureRequest) -> Iterator[Namespace]:
 # How each block is prepared and what must be true after it, or why it cannot run here. Numbers count a page's blocks.
 PYTHON: dict[str, Callable[[pytest.FixtureRequest], Iterator[Namespace]] | str] = {
     "README.md 1": _streams,
+    "docs/gstreamer.md 1": "needs GStreamer: tests/runtime/gstreamer/in_track.py runs it where that is",
     "docs/pipelines.md 1": _source,
     "docs/pipelines.md 2": _counting,
     "docs/pipelines.md 3": _sinks,

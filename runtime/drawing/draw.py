@@ -12,7 +12,6 @@ from stc.annotations.masks import tight_box
 from stc.runtime.drawing import strokes
 from stc.runtime.drawing.strokes import Colour, Image
 from stc.runtime.drawing.style import Style
-from stc.runtime.masks.masks import Masks
 from stc.runtime.zones.count import ZoneReport
 
 GOLDEN_RATIO = 0.618033988749895
@@ -24,6 +23,14 @@ FAR = 1 << 14  # pixels: beyond that no frame reaches
 LETTERS = 30  # pixels of a font at scale 1
 
 Rectangle = tuple[int, int, int, int]  # x0, y0, x1, y1
+
+
+class Pixels(Protocol):
+    """What is drawn of `Masks`."""
+
+    def __getitem__(self, index: npt.NDArray[np.intp]) -> Pixels: ...
+
+    def dense(self) -> npt.NDArray[np.bool_]: ...
 
 
 class Drawable(Protocol):
@@ -42,7 +49,7 @@ class Drawable(Protocol):
     def track_ids(self) -> npt.NDArray[np.int64]: ...
 
     @property
-    def masks(self) -> Masks: ...
+    def masks(self) -> Pixels: ...
 
     @property
     def zones(self) -> tuple[ZoneReport, ...]: ...

@@ -89,6 +89,7 @@ def examine(importer: Importer = import_apart) -> Diagnosis:
         lambda: onnxruntime(here, installed_of("onnxruntime", "onnxruntime-gpu"), importer),
         lambda: openvino(installed_of("openvino").get("openvino"), importer),
         lambda: opencv(opencvs(), importer),
+        lambda: gstreamer(importer),
         lambda: package("PyAV", "av", "av.__version__", "pip install --force-reinstall av", importer),
         lambda: package("Pillow", "PIL", "PIL.__version__", "pip install --force-reinstall Pillow", importer),
     ]
@@ -280,6 +281,22 @@ def opencv(places: dict[Path, tuple[str, ...]], importer: Importer) -> Finding:
         f"{detail}, which hides {', '.join(str(other) for other, _ in hidden)}",
         f"to use the hidden one: pip uninstall -y {origin}" if packages else None,
     )
+
+
+def gstreamer(importer: Importer) -> Finding:
+    """Whether pipelines find our elements, with the variables as they are set now."""
+    name, module = "GStreamer", "stc.runtime.gstreamer.gst"
+    found = ", ".join(f"bool({module}.Gst.ElementFactory.find({element!r}))" for element in ("stctrack", "stcoverlay"))
+    imported = importer(module, f"[{module}.Gst.version_string(), {found}]")
+    if imported.error:
+        detail, _, fix = imported.error.partition("MissingDependencyError: ")[2].partition("; fix: ")
+        return Finding(name, "missing", detail or imported.error, fix or "docs/gstreamer.md says what it needs")
+    version, *there = imported.value
+    if not all(there):
+        # A loader that once failed is left out until the registry of plugins is made anew.
+        fix = "rm -rf ~/.cache/gstreamer-1.0; export GST_PLUGIN_PATH=$(python -m stc.runtime.gstreamer)"
+        return Finding(name, "missing", f"{version} does not find stctrack and stcoverlay", fix)
+    return Finding(name, "ok", f"{version} finds stctrack and stcoverlay")
 
 
 def package(name: str, module: str, expression: str, fix: str, importer: Importer) -> Finding:

@@ -24,8 +24,8 @@ def check_spec(spec: str) -> None:
     """Raise InputError for what is known to be no input, whatever there is: it says what to do."""
     if _PIPELINE.search(spec) and not Path(spec).exists():
         raise InputError(
-            f"{shown_spec(spec)}: a GStreamer pipeline is not run; end it in an appsink of your own program and give "
-            "its frames to a stream: docs/scale-out.md"
+            f"{shown_spec(spec)}: a GStreamer pipeline is not run here; gst-launch-1.0 runs it, with the element "
+            "stctrack model=BUNDLE in it: docs/gstreamer.md"
         )
     if spec in STDIN or re.fullmatch(r"pipe:\d*", spec):
         raise InputError(f"{spec}: {PIPE}")

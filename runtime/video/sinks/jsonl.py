@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from stc.runtime.objects import number
-from stc.runtime.video.frame import Frame, Sink
+from stc.runtime.video.frame import Gap, Sink
 from stc.runtime.video.sinks.lines import LineFile, Rotation, is_regular
 
 if TYPE_CHECKING:
@@ -32,24 +32,52 @@ def jsonl_sink(
 
     Raises InputError when a line cannot be written: a full disk, or a reader of a pipe that takes nothing.
     """
-    # A file is not begun before there is a line: a run that fails at once leaves an older one as it is. A pipe is
-    # opened now: its reader may have to be waited for.
+    with lines(path, append=append, overwrite=overwrite, rotation=rotation) as write:
+        yield lambda frame, result: write(json.dumps(record(frame, result), allow_nan=False))
+
+
+@contextmanager
+def lines(
+    path: Path, *, append: bool = False, overwrite: bool = False, rotation: Rotation | None = None
+) -> Iterator[Callable[[str], None]]:
+    """A function that writes a line to `path`, as `LineFile.write`.
+
+    A file is not begun before there is a line: a run that fails at once leaves an older one as it is. A pipe is opened
+    now: its reader may have to be waited for.
+    """
     file = None if is_regular(path) else LineFile(path)
 
-    def sink(frame: Frame, result: Result) -> None:
+    def write(line: str) -> None:
         nonlocal file
         if file is None:
             file = LineFile(path, append=append, overwrite=overwrite, rotation=rotation)
-        file.write(json.dumps(record(frame, result), allow_nan=False))
+        file.write(line)
 
     try:
-        yield sink
+        yield write
     finally:
         if file is not None:
             file.close()
 
 
-def record(frame: Frame, result: Result) -> dict[str, object]:
+class Located(Protocol):
+    """What a line says of a `Frame`, but its pixels."""
+
+    @property
+    def time(self) -> float: ...
+
+    @property
+    def index(self) -> int: ...
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]: ...
+
+
+def record(frame: Located, result: Result) -> dict[str, object]:
+    """A frame's line, before it is text."""
     told = result.to_dict()
     record = {"time": number(frame.time, 6), "index": frame.index, "source": frame.source, "objects": told["objects"]}
     if result.zones:

@@ -127,6 +127,20 @@ def fails(module: str, expression: str) -> Imported:
             "pip install av",
         ),
         (doctor.package("PyAV", "av", "x", "pip install av", fails), "broken", "is broken", "pip install av"),
+        (
+            doctor.gstreamer(lambda *_: Imported(error="stc.errors.MissingDependencyError: no gi; fix: apt-get x")),
+            "missing",
+            "no gi",
+            "apt-get x",
+        ),
+        (doctor.gstreamer(fails), "missing", "is broken", "docs/gstreamer.md"),
+        (doctor.gstreamer(lambda *_: Imported(["GStreamer 1.22", True, True])), "ok", "finds stctrack", None),
+        (
+            doctor.gstreamer(lambda *_: Imported(["GStreamer 1.22", True, False])),
+            "missing",
+            "does not find",
+            "export GST_PLUGIN_PATH=$(python -m stc.runtime.gstreamer)",
+        ),
     ],
 )
 def test_findings(finding: Finding, status: str, detail: str, fix: str | None) -> None:

@@ -26,9 +26,9 @@ from tests.runtime.video.clips import encode, steady
         ("clips/clip[0-9].mp4", "leave out the quotes"),
         (
             "v4l2src device=/dev/video0 ! videoconvert ! appsink",
-            "a GStreamer pipeline is not run; end it in an appsink",
+            "a GStreamer pipeline is not run here; gst-launch-1.0 runs it, with the element stctrack",
         ),
-        ("rtspsrc location=rtsp://u:hunter2@cam/1 ! decodebin ! appsink", "a GStreamer pipeline is not run"),
+        ("rtspsrc location=rtsp://u:hunter2@cam/1 ! decodebin ! appsink", "a GStreamer pipeline is not run here"),
         ("-", "video from a pipe is not read; save it as a file: cat > clip.mkv"),
         ("/dev/stdin", "video from a pipe is not read"),
         ("pipe:0", "video from a pipe is not read"),
