@@ -45,6 +45,7 @@ def steps(cases: int, dry: bool) -> Iterator[Step]:
     yield Step("kernels", "kernels", ("--cases", str(cases)))
     yield Step("embedded", "embedded")
     yield Step("frame masks", "frame_masks")
+    yield Step("resident", "resident")
     yield Step("times", "times")
     yield Step("runtime", "runtime")
     yield Step("races", "races")

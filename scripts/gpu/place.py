@@ -10,7 +10,7 @@ from typing import Any
 
 from scripts.gpu.driver import DriverError, Gpu
 from stc.errors import Missing
-from stc.runtime.native import interface, library
+from stc.runtime.native import cuda_interface, interface, library
 from stc.runtime.native.library import Library
 
 ROOT = Path(__file__).parents[2]
@@ -32,10 +32,8 @@ def kernels() -> ctypes.CDLL:
     """The C library of plugins/cuda/stc_cuda.h, in the context of `gpu()`."""
     gpu()
     found = ctypes.CDLL(str(KERNELS))
-    pointer = ctypes.c_void_p
-    for name in ("bit_masks", "dense_masks"):
-        getattr(found, f"stc_cuda_{name}").argtypes = (pointer, ctypes.c_int32, pointer, pointer)
-    found.stc_cuda_dynamic_mask_head.argtypes = (pointer, pointer)
+    if why := cuda_interface.mismatch(found):
+        raise DriverError(f"{KERNELS.name} {why}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Step 7: frames that are still being written when they are handed over, and outputs that are still being read when the
+"""Step 8: frames that are still being written when they are handed over, and outputs that are still being read when the
 next frame comes. A slow kernel on the other side makes a missing wait visible.
 """
 

@@ -1,4 +1,4 @@
-"""Step 6: our TensorRT backend with the real CUDA runtime, over an engine of PyTorch and our kernel: buffers, copies of
+"""Step 7: our TensorRT backend with the real CUDA runtime, over an engine of PyTorch and our kernel: buffers, copies of
 valid rows, captured graphs, arrays that stay on the GPU.
 """
 

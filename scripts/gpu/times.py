@@ -1,4 +1,4 @@
-"""Step 5: how long the kernels take, beside the least that memory, arithmetic and shared memory allow.
+"""Step 6: how long the kernels take, beside the least that memory, arithmetic and shared memory allow.
 
 Many launches in one captured graph, so that the host's rate is not measured; random inputs, as zeros would take other
 paths; once with everything in the L2 cache as far as it fits, once with the cache flushed before every launch.
@@ -18,8 +18,11 @@ from scripts.gpu.bounds import Machine, least_seconds
 from scripts.gpu.driver import L2_BYTES
 from scripts.gpu.frame_masks import op_at as frame_op_at
 from scripts.gpu.kernels import op_at
+from scripts.gpu.resident import objects, on_gpu, resize
 from scripts.gpu.results import run, say
+from tests.plugins.frame_cases import FrameResize
 from tests.plugins.kernel_cases import STORAGE, FrameCase, HeadCase
+from tests.plugins.object_cases import ObjectCase
 
 HOT, COLD = (2, 1) if place.DRY else (200, 20)  # launches in a graph
 SIZES = [(4, 7)] if place.DRY else [(32, 56), (64, 112), (100, 168)]
@@ -65,6 +68,21 @@ def repeated(times: int, *work: Callable[[], None]) -> Callable[[], None]:
     return all_of_it
 
 
+def resident(frame: tuple[int, int], rng: np.random.Generator) -> None:
+    """What surrounds the engine where a frame stays on the GPU: its resize, and all that is made of its objects."""
+    target = (5, 8) if place.DRY else (252, 448)
+    for layout in ("bgr", "nv12"):
+        case = FrameResize.random(rng, layout, "area", frame, target, target)
+        with on_gpu(case.inputs, [case.slot]) as address:
+            row = " ".join(map(shown, hot_and_cold(partial(resize, case, address))))
+        say("time", f"resize {frame[1]}x{frame[0]}, {layout}, area, to {target[1]}x{target[0]}", row)
+    most, cells = (2, (8, 8)) if place.DRY else (10, (96, 160))
+    found = ObjectCase.random(rng, "f16", most, cells, frame, count=most)
+    with on_gpu(found.inputs, found.outputs) as address:
+        row = " ".join(map(shown, hot_and_cold(partial(objects, found, address))))
+    say("time", f"objects {frame[1]}x{frame[0]}, {most} at most, f16, six kernels", row)
+
+
 def shown(seconds: float | None) -> str:
     return f"{seconds * 1e6:8.2f}" if seconds else "       -"
 
@@ -89,6 +107,7 @@ def main() -> int:
         with gpu.memory(*frames.inputs, frames.words) as addresses:
             launch = partial(bit_masks, frame_op_at(frames, addresses), addresses[-1])
             row = " ".join(map(shown, hot_and_cold(launch)))
+        resident(frame, rng)
         say("time", f"frame masks {frame[1]}x{frame[0]}, {len(frames.probabilities)} objects, f16, words", row)
     if place.DRY:
         say("skip", "times", "a dry run has none")

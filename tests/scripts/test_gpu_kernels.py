@@ -15,7 +15,7 @@ from scripts.gpu.bounds import Machine, least_seconds
 from tests.plugins.kernel_cases import HeadCase
 from tests.plugins.toolchain import ROOT
 
-STEPS = ("build", "kernels", "embedded", "frame masks", "times", "runtime", "races")
+STEPS = ("build", "kernels", "embedded", "frame masks", "resident", "times", "runtime", "races")
 CHECKERS = ("memcheck", "racecheck", "synccheck", "initcheck")
 
 
@@ -43,6 +43,14 @@ def test_a_dry_run_makes_every_step_and_prints_the_table(tmp_path: Path) -> None
     assert all(what in table for what in ("masks out, 2 at once", "read too early", "still being read")), table
     figures = [line for line in table.splitlines() if line.strip().startswith("time  mask head")]
     assert figures and all(set(line.split()[8:]) == {"-"} for line in figures), "a dry run has no times"
+    for what in (
+        "resize of bgr,",
+        "resize of nv12,",
+        "objects as bits, f16",
+        "time  resize 33x20, nv12",
+        "time  objects",
+    ):
+        assert what in table, table
 
 
 def test_without_a_driver_one_line_says_how_to_go_on() -> None:

@@ -7,7 +7,7 @@ namespace {
 
 constexpr int64_t kSharedBytes = 40 * 1024;  // of the 48 KiB that every GPU gives without asking
 constexpr int64_t kGridLimit = 65535;        // blocks along y
-constexpr int kLeastColumns = 8;
+constexpr int kLeastColumns = 4;
 constexpr int kMostBits = 22;
 
 bool sound(const stc_short_axis& axis, int source) {
@@ -25,7 +25,7 @@ int64_t reach(const stc_short_axis& axis, int64_t source, int64_t count) {
   return (count * source + axis.size - 1) / axis.size + 1 + axis.taps;
 }
 
-/// With the room that a tile of `columns` takes.
+/// With the rows and bytes of them that a tile of `columns` takes.
 Surface with_room(Surface surface, int columns) {
   const int64_t bytes = reach(surface.x, surface.width, columns - 1) * surface.pixel + kSector;
   surface.rows = static_cast<int32_t>(reach(surface.y, surface.height, kTileRows - 1));
@@ -33,7 +33,7 @@ Surface with_room(Surface surface, int columns) {
   return surface;
 }
 
-int64_t room(const Surface& surface) { return staged_bytes(surface.rows, surface.pitch); }
+int64_t room(const Surface& surface, int columns) { return staged_bytes(with_room(surface, columns), columns); }
 
 /// The most columns, of a power of two, whose tile fits shared memory; 0 where none does.
 template <class Room>
@@ -67,14 +67,14 @@ cudaError_t resize(const stc_device_resize& op, cudaStream_t stream) noexcept {
                       op.x,
                       0,
                       0};
-  int columns = columns_of([&](int count) { return room(with_room(whole, count)); });
+  int columns = columns_of([&](int count) { return room(whole, count); });
   if (columns == 0) return cudaErrorInvalidValue;
   Surface source = with_room(whole, columns);
   stc_slot slot = op.slot;
   int first_channel = low, channel = op.channel;
   void* arguments[] = {&source, &slot, &first_channel, &channel, &columns};
   return cudaLaunchKernel(resize_kernel, grid_of(slot, columns), dim3(kResizeThreads), arguments,
-                          room(source) + kTileRows * columns * kChannels, stream);
+                          room(whole, columns) + kTileRows * columns * kChannels, stream);
 }
 
 cudaError_t resize_yuv(const stc_device_resize_yuv& op, cudaStream_t stream) noexcept {
@@ -90,15 +90,15 @@ cudaError_t resize_yuv(const stc_device_resize_yuv& op, cudaStream_t stream) noe
   }
   const Surface planes[2] = {{op.luma, op.luma_row, op.height, op.width, 1, op.width, op.y, op.x, 0, 0},
                              {op.chroma, op.chroma_row, height, width, 2, 2 * width, op.chroma_y, op.chroma_x, 0, 0}};
-  int columns =
-      columns_of([&](int count) { return room(with_room(planes[0], count)) + room(with_room(planes[1], count)); });
+  const auto both = [&](int count) { return room(planes[0], count) + room(planes[1], count); };
+  int columns = columns_of(both);
   if (columns == 0) return cudaErrorInvalidValue;
   Surface luma = with_room(planes[0], columns), chroma = with_room(planes[1], columns);
   stc_yuv_colours colours = op.colours;
   stc_slot slot = op.slot;
   void* arguments[] = {&luma, &chroma, &colours, &slot, &columns};
   return cudaLaunchKernel(resize_yuv_kernel, grid_of(slot, columns), dim3(kResizeThreads), arguments,
-                          room(luma) + room(chroma) + kTileRows * columns * kChannels, stream);
+                          both(columns) + kTileRows * columns * kChannels, stream);
 }
 
 }  // namespace stc::cuda

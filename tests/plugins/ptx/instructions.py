@@ -1,15 +1,17 @@
 """Instructions that the compiled kernels execute per pixel of their output: what shows a slower source without a GPU.
 
-`python -m tests.plugins.ptx.instructions` records them for the nvcc on this machine in `instructions.json`.
+`python -m tests.plugins.ptx.instructions` records them for the nvcc on this machine in `instructions.json`;
+`--resident` counts those of the resident kernels alone, and prints them beside their budgets.
 """
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -19,6 +21,7 @@ import numpy as np
 import pytest
 
 from stc.runtime.mask_head_op import Attributes
+from stc.runtime.native import cuda_interface
 from tests.plugins import toolchain
 from tests.plugins.frame_cases import FrameResize
 from tests.plugins.kernel_cases import FRAME_FORMS, NETWORKS, STORAGE, FrameCase, HeadCase
@@ -32,6 +35,15 @@ FILE = Path(__file__).with_suffix(".json")
 COMMAND = "python -m tests.plugins.ptx.instructions"
 SECTOR = 32  # bytes
 TOLERANCE = 0.05  # of a figure; smaller changes are the compiler's own
+ONCE = ", bytes/once"  # ends the name of a resize's traffic: against source and target once
+MOST_BYTES = 1.3  # of them
+# Frames of which a strip becomes 16 rows of an input 448 wide: two tiles of rows, as many bytes a pixel as the whole.
+STRIPS = {"180p": ((180, 480), (42, 112))} | {
+    name: ((rows, width), (16, 448))
+    for name, rows, width in (("720p", 45, 1280), ("1080p", 68, 1920), ("4K", 135, 3840))
+}
+FEWER = 4  # times: transactions of masks as bits within boxes, against those of the form without boxes
+WHOLE_FRAME = 0.458  # transactions a pixel of that form, counted once, float16
 Figures = dict[str, float]
 
 
@@ -66,13 +78,16 @@ def frame_masks(executor: Executor) -> Figures:
 def resize(device: Device) -> Figures:
     """Instructions per pixel of the target; bytes of the sectors that warps touch, against source and target once."""
     figures = {}
-    for layout, rule in product(("bgr", "rgba", "nv12"), ("area", "linear")):
-        case = FrameResize.random(np.random.default_rng(2), layout, rule, (180, 480), (42, 112), (42, 112))
+    for (name, (size, target)), layout, rule in product(
+        STRIPS.items(), ("bgr", "rgba", "gray", "nv12"), ("area", "linear")
+    ):
+        case = FrameResize.random(np.random.default_rng(2), layout, rule, size, target, target)
         function, op = getattr(device.library, f"stc_cuda_{case.function}"), case.op()
         (run,) = device.run(partial(function, ctypes.byref(op), None), case.inputs, [case.slot])
+        assert not run.faults, run.faults  # else the figures are those of a kernel that gave up
         once = sum(plane.size for plane in case.planes) + case.slot.size
-        figures[f"{layout}, {rule}"] = run.instructions / (case.slot.size // 3)
-        figures[f"{layout}, {rule}, bytes/once"] = SECTOR * run.transactions / once
+        figures[f"{name}, {layout}, {rule}"] = run.instructions / (case.slot.size // 3)
+        figures[f"{name}, {layout}, {rule}{ONCE}"] = SECTOR * run.transactions / once
     return figures
 
 
@@ -86,6 +101,7 @@ def box_bits(device: Device) -> Figures:
         for name, arguments in case.calls()[:4]:
             function = getattr(device.library, f"stc_cuda_{name}")
             runs = device.run(partial(function, *arguments, None), case.inputs, case.outputs)
+            assert not runs[0].faults, runs[0].faults
         figures[f"words, {storage}"] = runs[0].instructions / frame.pixels[0].size
         figures[f"words, {storage}, transactions"] = runs[0].transactions / frame.pixels[0].size
     return figures
@@ -138,24 +154,51 @@ def title(name: str, architecture: int) -> str:
     return f"{name}, compute_{architecture}"
 
 
+def budget(name: str) -> float | None:
+    """The most that a figure of the resident kernels may be; None where nothing is promised."""
+    if name.endswith(ONCE):
+        return MOST_BYTES
+    return WHOLE_FRAME / FEWER if name.endswith("transactions") else None
+
+
+def missed(figures: Figures) -> list[str]:
+    return [name for name, value in figures.items() if (most := budget(name)) is not None and value > most]
+
+
+def table(figures: Figures) -> Iterator[str]:
+    """A line for each figure of the resident kernels, beside its budget."""
+    late = missed(figures)
+    for name, value in figures.items():
+        most = budget(name)
+        verdict = "" if most is None else f"  <= {most:5.3f}  {'FAIL' if name in late else 'pass'}"
+        yield f"{name:<36} {value:9.3f}{verdict}"
+
+
 def main() -> int:
-    figures = {}
-    for name, count in COUNTS.items():
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
+    parser.add_argument("--resident", action="store_true", help="only the kernels of plugins/cuda/resident")
+    only_resident = parser.parse_args().resident
+    known = recorded() if FILE.is_file() else {}
+    figures = dict(known.get(release(), {})) if only_resident else {}
+    late = []
+    for name, count in () if only_resident else COUNTS.items():
         for architecture in count.architectures:
             with tempfile.TemporaryDirectory() as folder:
                 executor = Executor(compile_ptx(count.source, Path(folder), architecture), Path(folder))
             figures[title(name, architecture)] = {key: round(value, 1) for key, value in count.of(executor).items()}
     with tempfile.TemporaryDirectory() as folder:
         library = ctypes.CDLL(str(toolchain.compile_emulated(Path(folder) / "emulated.so")))
+        assert cuda_interface.mismatch(library) is None  # which declares what its functions take
         for name, (source, of) in RESIDENT.items():
             own = Path(folder) / name
             (own / source).parent.mkdir(parents=True)
             executor = Executor(compile_ptx(source, own), own)
             found = of(Device(library, executor, count=True))
             figures[title(name, OLDEST)] = {key: round(value, 3) for key, value in found.items()}
-    known = recorded() if FILE.is_file() else {}
+            print(title(name, OLDEST), *table(found), sep="\n  ", flush=True)  # noqa: T201
+            late += missed(found)
     FILE.write_text(json.dumps({**known, release(): figures}, indent=1) + "\n")
-    return 0
+    return 3 if late else 0
 
 
 if __name__ == "__main__":

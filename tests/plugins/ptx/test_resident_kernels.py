@@ -95,14 +95,30 @@ def test_objects_are_right_and_nothing_else_is_touched(
 def test_executes_and_moves_as_much_as_recorded(resize: Device, objects: Device) -> None:
     for device, (name, (_, of)) in zip((resize, objects), instructions.RESIDENT.items(), strict=True):
         device.count = True
-        instructions.compare(instructions.title(name, OLDEST), of(device))
+        figures = of(device)
         device.count = False
+        instructions.compare(instructions.title(name, OLDEST), figures)
 
 
-RESIZE_FILE, BITS_FILE = "cuda/resident/resize.cuh", "cuda/resident/box_bits.cuh"
+def test_the_budgets_of_memory_hold_in_what_is_recorded() -> None:
+    """Which the test before compares with what is executed here. A resize moves at most 1.3 times what source and
+    target have; masks as bits within boxes take a quarter of the transactions of those without.
+    """
+    for compiled in instructions.recorded().values():
+        figures = {name: compiled[instructions.title(name, OLDEST)] for name in instructions.RESIDENT}
+        assert not any(map(instructions.missed, figures.values()))
+        lines = "\n".join(line for found in figures.values() for line in instructions.table(found))
+        assert lines.count("pass") == 2 + len(figures["resident resize"]) // 2 and "FAIL" not in lines
+    over = {f"nv12{instructions.ONCE}": 1.31, "words, f16, transactions": 0.115, "nv12": 900.0}
+    assert instructions.missed(over) == list(over)[:2]
+
+
+RESIZE_FILE, TILE_FILE, BITS_FILE = (f"cuda/resident/{name}.cuh" for name in ("resize", "tile", "box_bits"))
 BARRIER, LAST = "    __syncthreads();\n", "    const int line"
 FAULTS = {
-    "no barrier before rows are read": Fault(RESIZE_FILE, "__syncthreads();", "", 1),
+    "no barrier before weights are read": Fault(RESIZE_FILE, "__syncthreads();", "", 1),
+    "no barrier before rows are read": Fault(RESIZE_FILE, "__syncthreads();", "", 2),
+    "a weight of the next row": Fault(TILE_FILE, "+ tap) * kTileRows", "+ tap + 1) * kTileRows"),
     "a plane read beyond its end": Fault(RESIZE_FILE, "if (i < count) bytes", "bytes"),
     "a vote without the warp's last lane": Fault(BITS_FILE, "0xffffffffu", "0x7fffffffu"),
     "an offset one object on": Fault(BITS_FILE, "words + offsets[object] +", "words + offsets[object + 1] +"),
@@ -118,7 +134,7 @@ def test_a_fault_in_the_source_is_found(
     for folder in ("cuda", "include"):
         shutil.copytree(toolchain.PLUGINS / folder, tmp_path / folder)
     FAULTS[what].plant(tmp_path)
-    in_resize = FAULTS[what].file == RESIZE_FILE
+    in_resize = FAULTS[what].file != BITS_FILE
     # Of resizing one kernel is enough to compile.
     source, only = (RESIZE, "13resize_kernel") if in_resize else (OBJECTS, "")
     broken = device(source, tmp_path_factory, tmp_path, only)

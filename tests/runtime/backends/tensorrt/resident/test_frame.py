@@ -139,6 +139,20 @@ def test_the_arrays_live_as_long_as_the_frame_and_may_be_read_only() -> None:
     assert placed(given).owner[0].owner is given
 
 
+def test_one_row_that_stands_for_all_is_read_as_such() -> None:
+    """A picture that a library has broadcast; nothing of it is written."""
+    values = np.broadcast_to(RNG.integers(0, 256, (1, 5, 3), np.uint8), (4, 5, 3))
+    found = placed(WithInterface(values))
+    np.testing.assert_array_equal(read(found, found.planes[0], 3), values)
+
+
+class UnaskedVersion(OnGpu):
+    """Gives DLPack 1.0's capsule to one that has not asked for it."""
+
+    def __dlpack__(self, stream: int | None = None) -> Any:
+        return self.values.__dlpack__(max_version=(1, 0))
+
+
 def frame_with(**changes: Any) -> WithInterface:
     return WithInterface(np.zeros((4, 4, 3), np.uint8), **changes)
 
@@ -155,7 +169,10 @@ def frame_with(**changes: Any) -> WithInterface:
         (OnGpu(np.zeros((0, 4, 3), np.uint8)), "at least one pixel"),
         (frame_with(data=(0, False)), "at address 0"),
         (frame_with(strides=(-12, 3, 1)), "negative strides"),
+        (frame_with(strides=(12, 0, 1)), "at most 4 bytes apart"),
+        (frame_with(strides=(12, 3, 0)), "must lie side by side"),
         (frame_with(strides=(12, 3)), "one for each axis"),
+        (UnaskedVersion(np.zeros((4, 4, 3), np.uint8)), "DLPack"),
         (frame_with(mask=object()), "with a mask"),
         (OnGpu(np.zeros((3, 4, 4), np.uint8).transpose(1, 2, 0)), "must lie side by side.*array.contiguous"),
         (OnGpu(np.zeros((4, 8, 3), np.uint8)[:, ::2]), "at most 4 bytes apart"),
