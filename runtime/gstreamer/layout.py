@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.errors import InputError
+from stc.runtime.frames.yuv import YuvFrame
 from stc.runtime.letterbox import AnyFrame
-from stc.runtime.yuv import YuvFrame
 
 Format = Literal["BGR", "RGB", "NV12", "I420"]
 PACKED: tuple[Format, ...] = ("BGR", "RGB")  # those that can be drawn into
