@@ -55,6 +55,7 @@ def export(
     reading: Reading = AS_THE_FILE_SAYS,
     size: tuple[int, int] | None = None,
     max_detections: int | None = None,
+    appearance: bool | None = None,
     engine: EngineOptions = EngineOptions(),  # noqa: B008  (frozen)
     overwrite: bool = False,
     step: Step = lambda _: None,
@@ -67,9 +68,10 @@ def export(
     precision: of the engine, and of a second ONNX file beside the float32 one. frames: a video whose first frames the
     proof uses; None takes the photographs that ship with stc. calib: a video to calibrate int8 on, needed for it and
     for nothing else. reading, or its fields as `options` (`classes="coco"`): what a weight file cannot tell, see
-    `stc.model.checkpoint.load`. size: (H, W) of the input in pixels, max_detections: the capacity K; None: the
-    model's. engine: which TensorRT builds the engine and how, and the batch sizes, also of the ONNX files. overwrite:
-    replace what no export wrote too, where a file of the bundle has its name; all else in the folder stays in any case.
+    `stc.model.checkpoint.load`. size: (H, W) of the input in pixels, max_detections: the capacity K, appearance:
+    whether objects have the mean of C3 under their mask; None: the model's. engine: which TensorRT builds the engine
+    and how, and the batch sizes, also of the ONNX files. overwrite: replace what no export wrote too, where a file of
+    the bundle has its name; all else in the folder stays in any case.
     step: called with a line per step; display: told of the engine build's phases.
 
     A missed budget does not raise: see `Export.verdict`. Raises CheckpointError or InputError for unusable files and
@@ -88,7 +90,7 @@ def export(
     names = _names(precision, flavour)
     into = _folder(target, names, overwrite)
     step("reading the checkpoint")
-    source = configured(checkpoint.load(ckpt, reading), size, max_detections)
+    source = configured(checkpoint.load(ckpt, reading), size, max_detections, appearance)
     pictures = reference_frames(source.config, None if frames is None else Path(frames))
     calibration = pictures if calib is None else calibration_frames(source.config, Path(calib))
     engine = for_sizes(engine, source.config.shortest_edge is None, source.config.letterbox, pictures.shape[1:3])

@@ -23,6 +23,7 @@ class TrackedObject:
         track_id: from 1; -1 while the track is not confirmed.
         handle: of its tracklet from the first detection on; -1 for none.
         embedding: float32 (D,), not normalised.
+        appearance: float32 (C,), what it looks like; None where the model gives none.
         masks: its mask as `Masks` of length one, computed when asked for.
     """
 
@@ -34,6 +35,7 @@ class TrackedObject:
     handle: int
     embedding: NDArray[np.float32]
     masks: Masks
+    appearance: NDArray[np.float32] | None = None
 
     @property
     def mask(self) -> NDArray[np.bool_]:

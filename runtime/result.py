@@ -46,6 +46,7 @@ class Result:
         frame_size: (H0, W0) of the frame.
         time: presentation time in seconds.
         events: what happened to tracks in this frame.
+        appearance: float32 (n, C), the mean of C3 under the own mask; None where the model gives none.
         zones: lines and areas after this frame, where `stc.runtime.zones` counted.
     """
 
@@ -61,6 +62,7 @@ class Result:
     time: float
     events: tuple[TrackEvent, ...] = ()
     zones: tuple[ZoneReport, ...] = ()
+    appearance: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -77,6 +79,7 @@ class Result:
             handles=self.handles[chosen],
             embeddings=self.embeddings[chosen],
             masks=self.masks[chosen],
+            appearance=None if self.appearance is None else self.appearance[chosen],
         )
 
     def __iter__(self) -> Iterator[TrackedObject]:
@@ -90,6 +93,7 @@ class Result:
                 handle=int(self.handles[i]),
                 embedding=self.embeddings[i],
                 masks=self.masks[i],
+                appearance=None if self.appearance is None else self.appearance[i],
             )
 
     def __repr__(self) -> str:

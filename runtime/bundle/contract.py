@@ -16,7 +16,7 @@ from stc.runtime.bundle.passport import FIX, Passport
 INPUT = "frames"
 COUNT = "num_detections"
 MASKS = "masks"
-OUTPUTS = (COUNT, "boxes", "scores", "labels", MASKS, "embeddings")
+OUTPUTS = (COUNT, "boxes", "scores", "labels", MASKS, "embeddings", "appearance")
 MAX_BATCH = 1024  # pictures at once that a model may insist on
 FILL = {"labels": -1}  # what rows beyond the count hold; other outputs: 0
 
@@ -50,7 +50,8 @@ def input_spec(passport: Passport) -> TensorSpec:
 
 
 def output_specs(passport: Passport, input_size: tuple[int, int] | None = None) -> dict[str, TensorSpec]:
-    """The outputs by name; rows at and beyond `num_detections` are 0 (labels -1). No tracking head, no embeddings.
+    """The outputs by name; rows at and beyond `num_detections` are 0 (labels -1). No tracking head, no embeddings; a
+    model exported without `appearance` has none.
 
     input_size: (H, W) of the input, on which the size of masks depends in a model that takes any; None: not known.
     """
@@ -66,6 +67,8 @@ def output_specs(passport: Passport, input_size: tuple[int, int] | None = None) 
     }
     if passport.has_tracking_head:
         specs["embeddings"] = TensorSpec(("float32",), (None, k, passport.embedding_dim))
+    if passport.appearance_dim:
+        specs["appearance"] = TensorSpec(("float32",), (None, k, passport.appearance_dim))
     return specs
 
 
