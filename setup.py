@@ -28,6 +28,7 @@ PACKAGES = {
 }
 # What only we run, from a checkout: studies of our own choices. No wheel holds them, and nothing else imports them.
 STUDIES = [
+    "stc.benchmarks.association",
     "stc.benchmarks.chain",
     "stc.benchmarks.crossings",
     "stc.benchmarks.kernels",

@@ -31,8 +31,10 @@ class Wanted:
         return f"{self.dtype} ({', '.join('any' if size is None else str(size) for size in self.shape)})"
 
 
-def read(path: Path, wanted: Mapping[str, Wanted], fix: str) -> dict[str, NDArray[Any]]:
-    """The `wanted` arrays of the file at `path`; others are not looked at.
+def read(
+    path: Path, wanted: Mapping[str, Wanted], fix: str, optional: Mapping[str, Wanted] | None = None
+) -> dict[str, NDArray[Any]]:
+    """The `wanted` arrays of the file at `path`, and those of `optional` that it has; others are not looked at.
 
     Raises InputError that ends with `fix` for a file that is missing, damaged or no archive of arrays, for arrays of
     another type or shape, and for more than 4 GiB of them. Nothing in it is run, and no memory is taken for what a
@@ -41,6 +43,8 @@ def read(path: Path, wanted: Mapping[str, Wanted], fix: str) -> dict[str, NDArra
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: no regular file; {fix}")
     with foreign("NumPy", path, fix), zipfile.ZipFile(path) as archive:
+        present = archive.namelist()
+        wanted = {**wanted, **{name: want for name, want in (optional or {}).items() if f"{name}.npy" in present}}
         entries = {name: archive.getinfo(f"{name}.npy") for name in wanted}
         known: dict[str, int] = {}  # sizes by letter
         for name, want in wanted.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ ARRAYS = {
     "embeddings": Wanted("float32", ("N", None)),
     "masks": Wanted("float32", ("N", None, None)),
 }
+APPEARANCE = {"appearance": Wanted("float32", ("N", None))}  # where the model gives it
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class FrameOutputs:
     """Valid rows of the graph's outputs for one frame, n of them.
 
     boxes (n, 4) float32 xyxy in input pixels, scores (n,) float32, labels (n,) int32, embeddings (n, D) float32 (D = 0
-    without tracking head), masks (n, Hm, Wm) float32 probabilities.
+    without tracking head), masks (n, Hm, Wm) float32 probabilities, appearance (n, C) float32 (C = 0 where the
+    model gives none).
     """
 
     boxes: Array
@@ -43,6 +45,11 @@ class FrameOutputs:
     labels: Array
     embeddings: Array
     masks: Array
+    appearance: Array = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+
+    def __post_init__(self) -> None:
+        if not self.appearance.size:
+            object.__setattr__(self, "appearance", np.zeros((len(self.boxes), 0), np.float32))
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -58,6 +65,7 @@ def valid_rows(outputs: dict[str, Array], image: int = 0) -> FrameOutputs:
         labels=outputs["labels"][image, :n],
         embeddings=embeddings,
         masks=outputs["masks"][image, :n].astype(np.float32),
+        appearance=outputs["appearance"][image, :n] if "appearance" in outputs else np.zeros((n, 0), np.float32),
     )
 
 
@@ -75,8 +83,9 @@ class Reference:
 
     def write(self, path: Path) -> None:
         arrays: dict[str, Any] = {"frames": self.frames, "counts": np.array([len(o) for o in self.outputs], np.int64)}
-        for field in fields(FrameOutputs):
-            arrays[field.name] = np.concatenate([getattr(o, field.name) for o in self.outputs])
+        for name in (*ARRAYS, *APPEARANCE):
+            if name not in arrays:
+                arrays[name] = np.concatenate([getattr(o, name) for o in self.outputs])
         with atomic_path(path) as temporary:
             np.savez_compressed(temporary, **arrays)
 
@@ -85,7 +94,7 @@ def read(path: Path) -> Reference:
     """Raises InputError when the file is missing, truncated or not a reference."""
     if not path.exists():
         raise InputError(f"{path}: no reference to compare with; make one with: stc-export --ckpt FILE")
-    values = npz.read(path, ARRAYS, FIX)
+    values = npz.read(path, ARRAYS, FIX, APPEARANCE)
     if not len(values["frames"]):
         raise InputError(f"{path}: a reference without frames; {FIX}")
     rows = len(values["boxes"])
@@ -94,7 +103,7 @@ def read(path: Path) -> Reference:
         raise InputError(f"{path}: an inconsistent reference, of {rows} detections and other counts; {FIX}")
     ends = list(accumulate(counts))
     outputs = tuple(
-        FrameOutputs(**{f.name: values[f.name][end - count : end] for f in fields(FrameOutputs)})
+        FrameOutputs(**{f.name: values[f.name][end - count : end] for f in fields(FrameOutputs) if f.name in values})
         for end, count in zip(ends, counts, strict=True)
     )
     return Reference(values["frames"], outputs)

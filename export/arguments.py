@@ -34,7 +34,11 @@ _READING: dict[str, dict[str, Any]] = {
     "key_map": {"metavar": "FILE", "help": "names of another code base: lines of a regular expression and our name"},
 }
 # Baked into an ONNX file: only an export can change them.
-_OF_THE_EXPORT = ("fp16", "bf16", "int8", "calib", "frames", "size", "max_detections", *annotated.OPTIONS, *_READING)
+_OF_THE_EXPORT = (
+    *("fp16", "bf16", "int8", "calib", "frames", "size", "max_detections", "appearance"),
+    *annotated.OPTIONS,
+    *_READING,
+)
 
 
 def parser() -> Parser:
@@ -71,6 +75,12 @@ def parser() -> Parser:
     p.add_argument("--batch", metavar="N|MIN:OPT:MAX", help="pictures per run: fixed, or a range (default 1)")
     p.add_argument("--max-detections", type=int, metavar="K", help="capacity of the outputs (default: the model's)")
     annotated.add_options(p)
+    p.add_argument(
+        "--appearance",
+        action=argparse.BooleanOptionalAction,
+        help="give each object the mean of the backbone's C3 under its mask, by which the tracker tells objects apart "
+        "(default: the model's)",
+    )
     instead = p.add_argument_group("instead of an export")
     what = instead.add_mutually_exclusive_group()
     what.add_argument("--inspect", action="store_true", help="say what the checkpoint is, and write nothing")
@@ -129,7 +139,8 @@ def check(arguments: argparse.Namespace) -> None:
         _check_reading(arguments)
     if arguments.onnx is None:
         return
-    given = [_flag(name) for name in _OF_THE_EXPORT if getattr(arguments, name) not in {None, False}]
+    defaults = parser()
+    given = [_flag(name) for name in _OF_THE_EXPORT if getattr(arguments, name) != defaults.get_default(name)]
     if given:
         raise InputError(f"{', '.join(given)}: fixed in an ONNX file; re-export with: stc-export --ckpt FILE")
     if arguments.trt == "none":

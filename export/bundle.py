@@ -59,6 +59,7 @@ def export(
     reading: Reading = AS_THE_FILE_SAYS,
     size: tuple[int, int] | None = None,
     max_detections: int | None = None,
+    appearance: bool | None = None,
     engine: EngineOptions = EngineOptions(),  # noqa: B008  (frozen)
     overwrite: bool = False,
     step: Step = lambda _: None,
@@ -72,10 +73,11 @@ def export(
     proof uses; None takes the photographs that ship with stc. calib: a video to calibrate int8 on, needed for it and
     for nothing else. data: annotated clips or pictures, on which files of fewer bits must score as float32 does.
     reading, or its fields as `options` (`classes="coco"`): what a weight file cannot tell, see
-    `stc.model.checkpoint.load`. size: (H, W) of the input in pixels, max_detections: the capacity K; None: the model's.
-    engine: which TensorRT builds the engine and how, and the batch sizes, also of the ONNX files. overwrite: replace
-    what no export wrote too, where a file of the bundle has its name; all else in the folder stays in any case. step:
-    called with a line per step; display: told of the engine build's phases.
+    `stc.model.checkpoint.load`. size: (H, W) of the input in pixels, max_detections: the capacity K, appearance:
+    whether objects have the mean of C3 under their mask; None: the model's. engine: which TensorRT builds the engine
+    and how, and the batch sizes, also of the ONNX files. overwrite: replace what no export wrote too, where a file of
+    the bundle has its name; all else in the folder stays in any case. step: called with a line per step; display: told
+    of the engine build's phases.
 
     A missed budget does not raise: see `Export.verdict`. Raises CheckpointError or InputError for unusable files and
     options, MissingDependencyError without onnxruntime or the TensorRT asked for, IncompatibleError when it cannot
@@ -92,7 +94,7 @@ def export(
     names = _names(precision, flavour)
     into = _folder(target, names, overwrite)
     reading = replace(reading, **options)
-    proven = _proven(ckpt, precision, frames, calib, data, reading, size, max_detections, engine, step)
+    proven = _proven(ckpt, precision, frames, calib, data, reading, (size, max_detections, appearance), engine, step)
     give_back()
     engine, passport, expected, files = proven.engine, proven.passport, proven.expected, proven.files
     built: Engine | Missing
@@ -131,14 +133,16 @@ def _proven(
     calib: str | Path | None,
     data: Annotated | None,
     reading: Reading,
-    size: tuple[int, int] | None,
-    max_detections: int | None,
+    changes: tuple[tuple[int, int] | None, int | None, bool | None],
     engine: EngineOptions,
     step: Step,
 ) -> _Proven:
-    """The part that needs PyTorch and ONNX Runtime: the model and all graphs are gone when it returns."""
+    """The part that needs PyTorch and ONNX Runtime: the model and all graphs are gone when it returns.
+
+    changes: the size, capacity and appearance of `export`.
+    """
     step("reading the checkpoint")
-    source = configured(checkpoint.load(ckpt, reading), size, max_detections)
+    source = configured(checkpoint.load(ckpt, reading), *changes)
     ground_truth.check(data, source.config.classes, engine.batch)
     pictures = reference_frames(source.config, None if frames is None else Path(frames))
     calibration = pictures if calib is None else calibration_frames(source.config, Path(calib))

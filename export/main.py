@@ -122,6 +122,7 @@ def export_checkpoint(arguments: argparse.Namespace, progress: Any) -> Export:
         reading=options.reading(arguments),
         size=arguments.size,
         max_detections=arguments.max_detections,
+        appearance=arguments.appearance,
         engine=engine,
         overwrite=arguments.overwrite,
         step=step,

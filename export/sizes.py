@@ -109,8 +109,11 @@ def batches(frames: NDArray[Any], batch: Batch) -> Iterator[tuple[NDArray[Any], 
         yield np.concatenate([pictures, np.repeat(pictures[-1:], missing, axis=0)]), len(pictures)
 
 
-def configured(source: Checkpoint, size: tuple[int, int] | None, max_detections: int | None) -> Checkpoint:
-    """`source` with a fixed input size (H, W) and another capacity; None: its own. Its model is changed in place.
+def configured(
+    source: Checkpoint, size: tuple[int, int] | None, max_detections: int | None, appearance: bool | None = None
+) -> Checkpoint:
+    """`source` with a fixed input size (H, W), another capacity, and with or without `appearance`; None: its own. Its
+    model is changed in place.
 
     Raises InputError when the capacity exceeds the candidates that the model considers, or that the size has.
     """
@@ -124,6 +127,8 @@ def configured(source: Checkpoint, size: tuple[int, int] | None, max_detections:
                 "model keeps before suppression"
             )
         config = config.with_(max_detections=max_detections)
+    if appearance is not None:
+        config = config.with_(appearance=appearance)
     height, width = config.padded_size
     candidates = sum(-(-height // stride) * -(-width // stride) for stride in config.strides) * config.num_classes
     if config.shortest_edge is None and candidates < config.max_detections:

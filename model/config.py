@@ -74,6 +74,7 @@ class ModelConfig:
     mask_channels: Annotated[int, schema.integer(1, 1024)] = 8  # channels of mask_feats and of the dynamic layers
     mask_layers: Annotated[int, schema.integer(1, 64)] = 3
     mask_feats_stride: Stride = 8  # of mask_feats; 4: the mask branch reads C2, too
+    appearance: bool = False  # also give each object the mean of C3 under its mask; computed, so not in the weights
     sizes_of_interest: LevelSizes = (64, 128, 256, 512, 1024)
     mask_out_stride: Stride = 4  # of `masks`: logits are upsampled to it before the sigmoid
     classes: Annotated[tuple[str, ...], schema.items(schema.text(1000), 0, 10_000)] = ()
@@ -220,6 +221,7 @@ STC_LITE_2 = STC_LITE.with_(
     mask_branch_channels=48,
     mask_branch_convs=1,
     input_size=(288, 512),
+    appearance=True,
 )
 
 PRESETS = {"r50": R50, "r101": R101, "stc-lite": STC_LITE, "stc-lite-2": STC_LITE_2}

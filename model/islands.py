@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Literal, TypeAlias
 
-Island: TypeAlias = Literal["normalise", "group_norm", "decode", "nms", "dynamic_mask_head"]
+Island: TypeAlias = Literal["normalise", "group_norm", "decode", "nms", "dynamic_mask_head", "appearance"]
 REASONS: dict[Island, str] = {
     "normalise": "uint8 pixels minus mean over std, one pass over the input, before the first rounding",
     "group_norm": "sums of squares over a level overflow float16",
     "decode": "scores are compared with each other and with thresholds; boxes need more than 11 bits",
     "nms": "IoU against a threshold",
+    "appearance": "sums over all cells of a map",
     "dynamic_mask_head": "relative coordinates and accumulation; storage is float16 (bfloat16 graph: float32)",
 }
 _entered: ContextVar[Counter[Island] | None] = ContextVar("_entered", default=None)

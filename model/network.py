@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
+from stc.model.appearance import mean_under_mask
 from stc.model.backbones import known as backbones
 from stc.model.config import ModelConfig
 from stc.model.decode import FrameSize, HeadOutputs, RawOutputs, TopK, decode, stable_top_k
@@ -84,8 +86,8 @@ class STCDeploy(nn.Module):
         """frames: uint8 (B, H, W, 3) BGR at the input size.
 
         Returns num_detections (B,) int32, boxes (B, K, 4) and scores (B, K) float32, labels (B, K) int32, masks (B,
-        K, Hm, Wm) in the dtype of the weights, and embeddings (B, K, D) float32 unless the model has no tracking
-        head.
+        K, Hm, Wm) in the dtype of the weights, embeddings (B, K, D) float32 unless the model has no tracking head, and
+        appearance (B, K, C) float32 where the config asks for it.
         """
         return self.trace(frames)[1]
 
@@ -115,5 +117,9 @@ class STCDeploy(nn.Module):
         }
         if found.embeddings is not None:
             outputs["embeddings"] = found.embeddings
+        if config.appearance:
+            means = mean_under_mask(stages["c3"], raw.mask_feats, found.params, found.locations, found.sizes, config)
+            there = torch.arange(means.shape[1], device=means.device) < found.count[:, None]
+            outputs["appearance"] = torch.where(there[..., None], means, 0)
         stages = {"images": images, **stages, "mask_feats": raw.mask_feats}
         return stages | raw.stages(found), outputs

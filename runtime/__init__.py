@@ -52,6 +52,6 @@ __all__, __getattr__, __dir__ = names_of(
         "TrackedObject": "objects",
         "Tracker": "tracking.tracker",
         "TrackerConfig": "tracking.config",
-        "YuvFrame": "yuv",
+        "YuvFrame": "frames.yuv",
     },
 )

@@ -24,6 +24,7 @@ class TrackedObject:
         handle: of its tracklet from the first detection on; -1 for none.
         age: seconds since that first detection.
         embedding: float32 (D,), not normalised.
+        appearance: float32 (C,), what it looks like; None where the model gives none.
         masks: its mask as `Masks` of length one, computed when asked for.
     """
 
@@ -36,6 +37,7 @@ class TrackedObject:
     age: float
     embedding: NDArray[np.float32]
     masks: Masks
+    appearance: NDArray[np.float32] | None = None
 
     @property
     def mask(self) -> NDArray[np.bool_]:

@@ -49,6 +49,7 @@ class Result:
         frame_size: (H0, W0) of the frame.
         time: presentation time in seconds.
         events: what happened to tracks in this frame.
+        appearance: float32 (n, C), the mean of C3 under the own mask; None where the model gives none.
         zones: lines and areas after this frame, where `stc.runtime.zones` counted.
     """
 
@@ -66,6 +67,7 @@ class Result:
     time: float
     events: tuple[TrackEvent, ...] = ()
     zones: tuple[ZoneReport, ...] = ()
+    appearance: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -84,6 +86,7 @@ class Result:
             voted=self.voted[chosen],
             embeddings=self.embeddings[chosen],
             masks=self.masks[chosen],
+            appearance=None if self.appearance is None else self.appearance[chosen],
         )
 
     def __iter__(self) -> Iterator[TrackedObject]:
@@ -98,6 +101,7 @@ class Result:
                 age=float(self.ages[i]),
                 embedding=self.embeddings[i],
                 masks=self.masks[i],
+                appearance=None if self.appearance is None else self.appearance[i],
             )
 
     def __repr__(self) -> str:
@@ -131,7 +135,7 @@ class Result:
     def draw(self, frame: NDArray[np.uint8] | HasImage, style: Style | None = None) -> NDArray[np.uint8]:
         """A copy of `frame`, uint8 (H0, W0, 3) BGR or a `Frame`, with the confirmed objects in their tracks' colours.
 
-        Raises InputError when `frame` is of another size, MissingDependencyError without OpenCV.
+        Raises InputError when `frame` is of another size.
         """
         from stc.runtime.drawing.draw import annotate
         from stc.runtime.drawing.style import Style

@@ -253,6 +253,7 @@ class Stream:
             frame_size=letterbox.frame_size,
             time=time,
             events=update.events,
+            appearance=detections.appearance,
         )
 
     def _masks(self, found: Found) -> Masks:

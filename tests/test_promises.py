@@ -47,6 +47,7 @@ COMMANDS = {
     "stc-train": "stc.training.main:entry",
 }
 MODULES = [
+    "stc.benchmarks.association",
     "stc.benchmarks.chain",
     "stc.benchmarks.crossings",
     "stc.benchmarks.kernels",

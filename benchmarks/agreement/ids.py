@@ -34,7 +34,8 @@ def track(outputs: Sequence[FrameOutputs], passport: Passport, size: tuple[int, 
     for index, o in enumerate(outputs):
         boxes = letterbox.to_frame(o.boxes)
         rows = kept(boxes, o.scores, 0.0)
-        found = Detections(boxes, o.scores, o.labels.astype(np.int64), o.embeddings, o.masks)
+        look = o.appearance if passport.appearance_dim else None
+        found = Detections(boxes, o.scores, o.labels.astype(np.int64), o.embeddings, o.masks, look)
         update = tracker.update(found[rows], index / fps)
         handles.append(scatter(update.handles, rows, len(o)))
     return handles

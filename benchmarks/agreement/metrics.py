@@ -55,6 +55,7 @@ METRICS = (
     Metric("mask_iou_min", "masks", "mask IoU, minimum", "{:.5f}", "least", headline=True),
     Metric("frame_masks_off", "masks at frame size", "outlines at frame size off by", "{:.3%}", "most"),
     Metric("embedding_cos_min", "embeddings", "embeddings, least cosine", "{:.6f}", headline=True),
+    Metric("appearance_cos_min", "appearance", "appearance, least cosine", "{:.6f}"),
     Metric("ids_equal", "ids", "ids equal", "{:.2%}", "least", headline=True),
     Metric("id_switches", "ids", "id switches", "{:d}"),
     Metric("idf1", "ids", "IDF1 between the two runs", "{:.4f}"),

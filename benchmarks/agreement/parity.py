@@ -76,6 +76,7 @@ class Agreement:
     floor: Annotated[Floor, schema.record(FLOOR, tuple(FLOOR))] | None = (
         None  # of float32, where its budget rests on it
     )
+    appearance_cos_min: Measure | None = None  # None: the model gives none
 
     def in_words(self) -> str:
         """What was compared, and every number of it."""
@@ -117,12 +118,12 @@ def compare(
     ids = track(reference.outputs, passport, size)
     candidate_ids = track(candidate, passport, size) if shown is None else [frame.handles for frame in shown]
 
-    ious, cosines = [np.ones(0)], [np.ones(0)]
+    ious, cosines, looks = [np.ones(0)], [np.ones(0)], [np.ones(0)]
     required = dict.fromkeys(("boxes", "scores", "embeddings", "masks"), (0.0, 0.0))
     frame_ids: list[FrameIds] = []
     matched = unmatched = left_out = different = outline = not_finite = 0
     for frame, (expected, found) in enumerate(zip(reference.outputs, candidate, strict=True)):
-        not_finite += sum(int((~np.isfinite(getattr(found, name))).sum()) for name in required)
+        not_finite += sum(int((~np.isfinite(getattr(found, name))).sum()) for name in (*required, "appearance"))
         matches = match(expected, found, limits)
         matched += len(matches.pairs)
         unmatched += len(matches.missed) + len(matches.extra)
@@ -137,6 +138,7 @@ def compare(
             required[name] = _larger(least, _tolerance(getattr(expected, name)[a], getattr(found, name)[b]))
         ious.append(mask_iou(expected.masks[a], found.masks[b], budget.undecided))
         cosines.append(_cosine(expected.embeddings[a], found.embeddings[b]))
+        looks.append(_cosine(expected.appearance[a], found.appearance[b]))
         if shown is not None:
             off, on = shown[frame].differences(expected.masks[a], found.masks[b])
             different, outline = different + off, outline + on
@@ -159,6 +161,7 @@ def compare(
         "mask_iou_p1": float(np.percentile(all_ious, 1)) if len(all_ious) else 1.0,
         "mask_iou_min": float(all_ious.min(initial=1.0)),
         "embedding_cos_min": float(all_cosines.min(initial=1.0)),
+        "appearance_cos_min": float(np.concatenate(looks).min(initial=1.0)) if passport.appearance_dim else None,
         "frame_masks_off": None if shown is None else different / max(outline, 1),
         "ids_equal": id_values.equal,
         "id_switches": id_values.switches,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stc.benchmarks.reference import FrameOutputs
+from stc.model.appearance import mean_under_mask
 from stc.model.config import ModelConfig
 from stc.model.decode import cells, join_levels
 from stc.model.mask_head import dynamic_mask_head
@@ -25,7 +26,7 @@ class Candidates:
     """Of the N cells of all levels and C classes, in the type of the model's weights.
 
     boxes: (N, 4) xyxy in input pixels. scores: (N, C). params: (N, P), locations: (N, 2), sizes: (N,), mask_feats: as
-    the dynamic mask head takes them. embeddings: (N, D).
+    the dynamic mask head takes them. embeddings: (N, D). c3: (1, C, h, w).
     """
 
     config: ModelConfig
@@ -36,12 +37,13 @@ class Candidates:
     locations: Tensor
     sizes: Tensor
     mask_feats: Tensor
+    c3: Tensor
 
     @classmethod
     def of(cls, model: STC, frame: Array) -> Candidates:
         """frame: uint8 (H, W, 3) BGR as it goes into the model."""
         config = model.config
-        raw = model(normalise(torch.from_numpy(np.ascontiguousarray(frame))[None], config))
+        stages, raw = model.trace(normalise(torch.from_numpy(np.ascontiguousarray(frame))[None], config))
         logits, centerness, ltrb, params = (
             join_levels(levels)[0] for levels in (raw.logits, raw.centerness, raw.ltrb, raw.params)
         )
@@ -55,25 +57,21 @@ class Candidates:
         quality = logits.sigmoid() * centerness.sigmoid()
         scores = quality.sqrt() if config.score_form == "sqrt" else quality
         embeddings = join_levels(raw.embeddings)[0] if raw.embeddings else boxes[:, :0]
-        return cls(config, boxes, scores, params, embeddings, points, sizes, raw.mask_feats)
+        return cls(config, boxes, scores, params, embeddings, points, sizes, raw.mask_feats, stages["c3"])
 
     def outputs(self, places: Array, labels: Array) -> FrameOutputs:
         """What the graph gives for the candidates at cells `places` (n,) of classes `labels` (n,)."""
         index = torch.from_numpy(places)
-        masks = dynamic_mask_head(
-            self.mask_feats,
-            self.params[None, index],
-            self.locations[None, index],
-            self.sizes[None, index],
-            torch.tensor([len(places)], dtype=torch.int32),
-            **self.config.mask_head,
-        )
+        head = self.mask_feats, self.params[None, index], self.locations[None, index], self.sizes[None, index]
+        masks = dynamic_mask_head(*head, torch.tensor([len(places)], dtype=torch.int32), **self.config.mask_head)
+        look = mean_under_mask(self.c3, *head, self.config)[0] if self.config.appearance else self.boxes[index, :0]
         return FrameOutputs(
             boxes=self.boxes[index].numpy(),
             scores=self.scores[index, torch.from_numpy(labels.astype(np.int64))].numpy(),
             labels=labels,
             embeddings=self.embeddings[index].numpy(),
             masks=masks[0].numpy(),
+            appearance=look.numpy(),
         )
 
     def places(self, rows: FrameOutputs) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
+from stc.model.appearance import appearance_dim
 from stc.model.checkpoint.load import Checkpoint
 from stc.model.config import DIVISOR
 from stc.model.decode_rules import decode_rule
@@ -30,6 +31,7 @@ def passport_of(source: Checkpoint, file: str, name: str) -> Passport:
         border=config.border_bgr,
         max_detections=config.max_detections,
         embedding_dim=config.track_dim,
+        appearance_dim=appearance_dim(config),
         mask_stride=config.mask_out_stride,
         # A threshold on the class probability alone lets any score through, but decides only about scores below it.
         score_threshold=bound if config.threshold_with_centerness else 0.0,

@@ -17,7 +17,7 @@ from stc.runtime.bundle.passport import FIX, Passport
 INPUT = "frames"
 COUNT = "num_detections"
 MASKS = "masks"
-OUTPUTS = (COUNT, "boxes", "scores", "labels", MASKS, "embeddings")
+OUTPUTS = (COUNT, "boxes", "scores", "labels", MASKS, "embeddings", "appearance")
 MAX_BATCH = 1024  # pictures at once that a model may insist on
 FILL = {"labels": -1}  # what rows beyond the count hold; other outputs: 0
 
@@ -57,17 +57,20 @@ def input_spec(passport: Passport) -> TensorSpec:
 
 
 def output_specs(passport: Passport, input_size: tuple[int, int] | None = None) -> dict[str, TensorSpec]:
-    """The outputs by name; rows at and beyond `num_detections` are 0 (labels -1). No tracking head, no embeddings.
+    """The outputs by name; rows at and beyond `num_detections` are 0 (labels -1). No tracking head, no embeddings; a
+    model exported without `appearance` has none.
 
     input_size: (H, W) of the input, on which the size of masks depends in a model that takes any; None: not known.
     """
     known = passport.input_size if passport.shortest_edge is None else input_size
     cells = (None, None) if known is None else passport.mask_cells(known)
-    return dict(_output_specs(passport.max_detections, cells, passport.embedding_dim))
+    return dict(_output_specs(passport.max_detections, cells, passport.embedding_dim, passport.appearance_dim))
 
 
 @lru_cache(64)
-def _output_specs(k: int, cells: tuple[int | None, int | None], embedding_dim: int) -> Mapping[str, TensorSpec]:
+def _output_specs(
+    k: int, cells: tuple[int | None, int | None], embedding_dim: int, appearance_dim: int
+) -> Mapping[str, TensorSpec]:
     specs = {
         COUNT: TensorSpec(("int32",), (None,)),
         "boxes": TensorSpec(("float32",), (None, k, 4)),
@@ -75,8 +78,9 @@ def _output_specs(k: int, cells: tuple[int | None, int | None], embedding_dim: i
         "labels": TensorSpec(("int32",), (None, k)),
         MASKS: TensorSpec(("float32", "float16"), (None, k, *cells)),
     }
-    if embedding_dim:
-        specs["embeddings"] = TensorSpec(("float32",), (None, k, embedding_dim))
+    for name, length in (("embeddings", embedding_dim), ("appearance", appearance_dim)):
+        if length:
+            specs[name] = TensorSpec(("float32",), (None, k, length))
     return specs
 
 

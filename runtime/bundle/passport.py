@@ -70,6 +70,7 @@ class Passport:
     mask_stride: Annotated[int, schema.integer(1, 1024)]
     score_threshold: Share  # the least score that the graph gives; a session can only raise it
     nms_threshold: Share
+    appearance_dim: Annotated[int, schema.integer(0, 1 << 14)] = 0  # 0: no vector of what an object looks like
     # (shorter side, most for the longer): the graph takes any size, and each frame keeps its shape. None: letterboxed.
     shortest_edge: Pixels | None = None
     divisor: Annotated[int, schema.integer(1, 1024)] = 32  # the graph pads to sides of multiples of it

@@ -17,13 +17,18 @@ class TrackBank:
     (capacity,) its length; `boxes`, `labels` are those of the last detection; `last_seen` is in seconds; `hits` counts
     the frames in which it was seen, `missing` those since.
 
+    looks: length of the appearances that are remembered beside, `appearance` float32 (capacity, looks).
+
     recent: number of last detections whose embeddings and scores are kept beside, for a rule that compares with their
     weighted mean. with_backdrops: room for the detections of the last frame that are no tracks (`backdrops`).
     """
 
-    def __init__(self, capacity: int, length: int, *, recent: int = 0, with_backdrops: bool = False) -> None:
+    def __init__(
+        self, capacity: int, length: int, *, looks: int = 0, recent: int = 0, with_backdrops: bool = False
+    ) -> None:
         self.embeddings = np.zeros((capacity, length), np.float32)
         self.norms = np.zeros(capacity, np.float32)
+        self.appearance = np.zeros((capacity, looks), np.float32)
         self.boxes = np.zeros((capacity, 4), np.float32)
         self.labels = np.full(capacity, NO_TRACK, np.int64)
         self.track_ids = np.full(capacity, NO_TRACK, np.int64)
@@ -73,6 +78,11 @@ class TrackBank:
             memory = np.float32(1 - momentum) * self.embeddings[slots] + np.float32(momentum) * memory
         self.embeddings[slots] = memory
         self.norms[slots] = norms(memory)
+        if detections.appearance is not None and self.appearance.shape[1]:
+            # A faint detection, whose mask may be wrong, changes what is remembered little; the first is all there is.
+            share = np.where(self.hits[slots] == 1, 1, np.float32(momentum) * detections.scores)[:, None]
+            known = self.appearance[slots]
+            self.appearance[slots] = known + share.astype(np.float32) * (detections.appearance - known)
         self.boxes[slots] = detections.boxes
         if relabel:
             self.labels[slots] = detections.labels

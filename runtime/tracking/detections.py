@@ -18,7 +18,8 @@ class Detections:
 
     `boxes` float32 (n, 4) xyxy frame pixels, `scores` float32 (n,) in 0..1, `labels` int64 (n,) class indices,
     `embeddings` float32 (n, D), not normalised; D = 0 for a model without tracking head. `masks` probabilities
-    (n, Hm, Wm), which only the tracker rule "idol" looks at; else None.
+    (n, Hm, Wm), which only the tracker rule "idol" looks at; else None. `appearance` float32 (n, C): the mean of C3
+    under the own mask, None for a model that gives none.
     """
 
     boxes: NDArray[np.float32]
@@ -26,13 +27,17 @@ class Detections:
     labels: NDArray[np.int64]
     embeddings: NDArray[np.float32]
     masks: NDArray[Any] | None = None
+    appearance: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def __getitem__(self, index: NDArray[Any]) -> Detections:
         masks = None if self.masks is None else self.masks[index]
-        return Detections(self.boxes[index], self.scores[index], self.labels[index], self.embeddings[index], masks)
+        look = None if self.appearance is None else self.appearance[index]
+        return Detections(
+            self.boxes[index], self.scores[index], self.labels[index], self.embeddings[index], masks, look
+        )
 
 
 def select(
@@ -60,7 +65,9 @@ def select(
     rows = kept(boxes, scores, score_threshold)
     rows = rows[wanted[labels[rows]]]
     embeddings = outputs["embeddings"][row, rows] if "embeddings" in outputs else np.empty((len(rows), 0), np.float32)
-    return Detections(boxes[rows], scores[rows], labels[rows], embeddings), outputs["masks"][row, rows]
+    look = outputs["appearance"][row, rows] if "appearance" in outputs else None
+    found = Detections(boxes[rows], scores[rows], labels[rows], embeddings, appearance=look)
+    return found, outputs["masks"][row, rows]
 
 
 def kept(boxes: NDArray[np.float32], scores: NDArray[np.float32], score_threshold: float) -> NDArray[np.intp]:

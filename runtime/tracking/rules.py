@@ -109,7 +109,8 @@ def _affinity(ranked: Detections, bank: TrackBank, used: int, config: TrackerCon
         affinity, threshold = iou(ranked.boxes, bank.boxes[:used]), config.iou_threshold
     else:
         product = inner_products(ranked.embeddings, bank.embeddings[:used])
-        affinity, threshold = bi_softmax(product, allowed), config.match_threshold
+        similarity = _with_appearance(product, ranked, bank, used, config.appearance_weight)
+        affinity, threshold = bi_softmax(similarity, allowed), config.match_threshold
         if config.iou_weight:
             # Where a lost track was last seen, another object may stand by now.
             seen = (~bank.lost[:used]).nonzero()[0]
@@ -119,6 +120,21 @@ def _affinity(ranked: Detections, bank: TrackBank, used: int, config: TrackerCon
         allowed &= product > floor[:, None] * bank.norms[:used]
     np.putmask(affinity, ~allowed, -np.inf)
     return affinity, threshold
+
+
+def _with_appearance(product: Floats, ranked: Detections, bank: TrackBank, used: int, weight: float) -> Floats:
+    """Inner products of the embeddings (n, used), their cosines drawn towards those of the appearances by weight x
+    score.
+
+    For ranking alone: appearances of different objects are alike by half, so the cosine floor is of the embeddings.
+    """
+    if not weight or ranked.appearance is None:
+        return product
+    known = bank.appearance[:used]
+    looks = inner_products(ranked.appearance, known)
+    looks /= np.maximum(norms(ranked.appearance)[:, None] * norms(known), TINY)
+    looks *= norms(ranked.embeddings)[:, None] * bank.norms[:used]
+    return product + (np.float32(weight) * ranked.scores)[:, None] * (looks - product)
 
 
 def _softmax(masked: Floats, axis: int) -> Floats:

@@ -78,6 +78,7 @@ class Tracker:
             self._bank = TrackBank(
                 self.config.capacity,
                 detections.embeddings.shape[1],
+                looks=_looks(detections) if self.config.appearance_weight else 0,
                 recent=self.rule.recent,
                 with_backdrops=self.rule.with_backdrops,
             )
@@ -107,6 +108,8 @@ class Tracker:
         length = detections.embeddings.shape[1]
         if self._bank is not None and length != (before := self._bank.embeddings.shape[1]):
             raise InputError(f"embeddings of length {length} after {before}")
+        if self._bank is not None and (known := self._bank.appearance.shape[1]) not in (0, _looks(detections)):
+            raise InputError(f"appearances of length {_looks(detections)} after {known}")
         if self.rule.needs_embeddings and length == 0:
             raise InputError(f"tracker rule {self.config.rule!r} needs embeddings, which this model lacks; {_OTHER}")
         if self.rule.needs_masks and detections.masks is None:
@@ -189,11 +192,22 @@ class Tracker:
 
 
 def _usable(detections: Detections) -> Detections:
-    """Embeddings that are not finite become zero: they match nothing, instead of spoiling every sum they enter."""
-    finite = np.all(np.isfinite(detections.embeddings), axis=1)
-    if finite.all():
-        return detections
-    return replace(detections, embeddings=np.where(finite[:, None], detections.embeddings, np.float32(0)))
+    """Vectors that are not finite become zero: they match nothing, instead of spoiling every sum they enter."""
+    look = detections.appearance
+    return replace(
+        detections,
+        embeddings=_finite(detections.embeddings),
+        appearance=None if look is None else _finite(look),
+    )
+
+
+def _finite(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    finite = np.all(np.isfinite(vectors), axis=1)
+    return vectors if finite.all() else np.where(finite[:, None], vectors, np.float32(0))
+
+
+def _looks(detections: Detections) -> int:
+    return 0 if detections.appearance is None else detections.appearance.shape[1]
 
 
 def _is_finite(value: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,13 +100,6 @@ def test_a_buffer_that_is_too_short(pipelines: Pipelines, bundle: Path) -> None:
 def test_drawing_behind_what_scales(pipelines: Pipelines, bundle: Path) -> None:
     words = refused(pipelines, f"stctrack model={bundle} ! videoscale ! video/x-raw,width=48,height=30 ! stcoverlay")
     assert words == ("objects found in frames of 96x60 do not fit on 48x30; put stcoverlay before what scales or crops")
-
-
-def test_drawing_without_opencv(pipelines: Pipelines, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "stc.runtime.drawing.draw", raising=False)
-    monkeypatch.delitem(sys.modules, "stc.opencv", raising=False)
-    monkeypatch.setitem(sys.modules, "cv2", None)
-    assert "pip install opencv-python-headless" in refused(pipelines, "stcoverlay")
 
 
 def test_a_fault_of_ours_ends_the_pipeline_too(

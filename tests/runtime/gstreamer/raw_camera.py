@@ -14,9 +14,9 @@ STEPS = 8  # of the walk, which then begins again
 class RawCamera(Server):
     """Sends the walk of `streams`, a row of pixels in each packet."""
 
-    def _answer(self, method: str) -> tuple[str, str]:
+    def answer(self, method: str) -> tuple[str, str]:
         if method != "DESCRIBE":
-            return super()._answer(method)
+            return super().answer(method)
         (height, width), sampling = SIZE, "sampling=BGR; depth=8; colorimetry=BT601-5"
         lines = [
             "v=0", "o=- 0 0 IN IP4 127.0.0.1", "s=test", "t=0 0", "m=video 0 RTP/AVP 96", "a=rtpmap:96 raw/90000",

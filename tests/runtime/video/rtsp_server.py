@@ -153,13 +153,13 @@ class Server:
                 self._wait_while(lambda: self.deaf)
                 method = head[0].split(" ", 1)[0]
                 sequence = next(line for line in head if line.lower().startswith("cseq"))
-                extra, body = self._answer(method)
+                extra, body = self.answer(method)
                 answer = f"RTSP/1.0 200 OK\r\n{sequence}\r\n{extra}Content-Length: {len(body)}\r\n\r\n{body}"
                 client.sendall(answer.encode())
                 if method == "PLAY":
                     return True
 
-    def _answer(self, method: str) -> tuple[str, str]:
+    def answer(self, method: str) -> tuple[str, str]:
         if method == "OPTIONS":
             return "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN\r\n", ""
         if method == "DESCRIBE":

@@ -1,0 +1,1 @@
+"""What tells objects apart after a gap: embedding, appearance, or both."""
