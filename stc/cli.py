@@ -48,6 +48,13 @@ class Parser(argparse.ArgumentParser):
             "--version", action="version", version=f"stc {__version__}", help="print the version and stop"
         )
 
+    def long_options(self) -> dict[str, argparse.Action]:
+        """The options by their long names without dashes, without those that print and stop."""
+        named = {
+            action: [name[2:] for name in action.option_strings if name.startswith("--")] for action in self._actions
+        }
+        return {names[0]: action for action, names in named.items() if names and names[0] not in ("help", "version")}
+
     def error(self, message: str) -> NoReturn:
         if unknown := re.match(r"unrecognized arguments: (-[^\s=]+)", message):
             message += meant_by(unknown[1], self._option_string_actions)
