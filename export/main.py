@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from stc.cli import command
 from stc.errors import MissingDependencyError
 from stc.export import arguments as options
+from stc.export.arguments import parser
 from stc.progress import bars
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str]) -> int:
-    arguments = options.parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     options.check(arguments)
     if arguments.inspect:
         return _inspect(arguments)

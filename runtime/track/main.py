@@ -35,8 +35,25 @@ log = logging.getLogger(__name__)
 Open: TypeAlias = "Callable[[str], Source]"
 
 
+EXAMPLES = (
+    "stc-track clip.mp4 --model model-fp16                      # into a new runs/track-N",
+    "stc-track clip.mp4 --model model-fp16 -o out.mp4 --json tracks.json",
+    "stc-track rtsp://cam/live --model model-fp16 --jsonl gate.jsonl --append --rotate 1d",
+    "stc-track a.mp4 b.mp4 --model model-fp16 -o out --classes person,car",
+    "stc-track --config gate.toml                               # all of it from a file",
+)
+
+
 def parser() -> Parser:
-    p = Parser(prog="stc-track", description="Track objects with masks through a video.")
+    p = Parser(
+        prog="stc-track",
+        description="Track objects with masks through a video.",
+        examples=EXAMPLES,
+        codes={
+            1: "wrong usage or input, or video that is damaged in part: what is left of it is written",
+            2: "the model is not for this machine",
+        },
+    )
     p.add_argument(
         "input", nargs="*", metavar="INPUT",
         help="video, picture, folder of pictures, camera (0, /dev/video0) or URL, or @FILE with one on each line; of "
