@@ -132,10 +132,13 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 def main(argv: Sequence[str]) -> int:
     args = _parse(argv)
     from stc.runtime.bundle.files import read_with
+    from stc.runtime.track import beforehand
     from stc.runtime.video import ReconnectPolicy, open_source
     from stc.runtime.video.sinks.lines import Rotation
     from stc.runtime.zones import read_zones
 
+    beforehand.check_inputs(args.input, args.every)
+    beforehand.check_model(Path(args.model), args.score, _classes(args))
     rotation = None if args.rotate is None else Rotation.parse(args.rotate)
     zones = () if args.zones is None else tuple(read_zones(args.zones))
     outputs = Outputs(
