@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from stc.benchmarks.arguments import parse, scenario_of
+from stc.benchmarks.arguments import check, parser, scenario_of
 from stc.cli import command
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str]) -> int:
-    arguments = parse(argv)
+    arguments = parser().parse_args(argv)
+    check(arguments)
 
     from stc.benchmarks.report import terminal
     from stc.files import check_outputs, messages

@@ -45,6 +45,14 @@ def parser() -> Parser:
     p = Parser(
         prog="stc-export",
         description="Export an STC or CondInst checkpoint to ONNX and a TensorRT engine, and prove it against PyTorch.",
+        examples=(
+            "stc-export --ckpt model.pth --inspect                      # what is it? nothing is written",
+            "stc-export --ckpt model.pth -o model",
+            "stc-export --ckpt model.pth -o model-fp16 --fp16 --batch 1:4:8",
+            "stc-export --ckpt model.pth -o model-int8 --int8 --calib site.mp4",
+            "stc-export --onnx model/model.onnx                         # its engine, on the machine that runs it",
+        ),
+        codes={2: "the artefact is not for this machine", 3: "other detections than PyTorch's: not proven"},
     )
     source = p.add_mutually_exclusive_group(required=True)
     source.add_argument("--ckpt", metavar="FILE", help="checkpoint: .pth, .pkl (detectron2) or .safetensors")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -11,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stc.cli import command
-from stc.errors import MissingDependencyError
+from stc.errors import CheckpointError, MissingDependencyError
 from stc.export import arguments as options
+from stc.export.arguments import parser
 from stc.progress import bars
 
 if TYPE_CHECKING:
@@ -21,8 +24,9 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str]) -> int:
-    arguments = options.parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     options.check(arguments)
+    _check_read(arguments)
     if arguments.inspect:
         return _inspect(arguments)
     if arguments.to_safetensors is not None:
@@ -46,6 +50,18 @@ def main(argv: Sequence[str]) -> int:
     if arguments.triton is not None:
         _write_repository(result.path, arguments)
     return 0 if result.verdict == "pass" else 3
+
+
+def _check_read(arguments: argparse.Namespace) -> None:
+    """What is to be read is there: told before anything about what is to be written, and before PyTorch is loaded."""
+    from stc.runtime.video import sources
+
+    if arguments.ckpt is not None and not Path(arguments.ckpt).exists():
+        raise CheckpointError(
+            f"{arguments.ckpt}: cannot be read ({os.strerror(errno.ENOENT)}); check the path given to --ckpt"
+        )
+    for video in filter(None, (arguments.frames, arguments.calib)):
+        sources.check(video)
 
 
 def _check_timing_cache(arguments: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn, TextIO
 
@@ -30,6 +30,7 @@ EXTRAS = {
     "cv2": "headless",
 }
 INTERRUPTED = 130
+CODES = {0: "pass", 1: "wrong usage or input", INTERRUPTED: "interrupted"}  # of every command
 PIPE_CLOSED = 141
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -39,14 +40,32 @@ logger = logging.getLogger(__name__)
 class Parser(argparse.ArgumentParser):
     """Wrong usage ends with exit code 1 like all wrong input; argparse's 2 means an incompatible artefact here.
 
-    Every command knows `--version`, and names the option that somebody meant.
+    Every command knows `--version`, and names the option that somebody meant. Its help ends with `examples` (command
+    lines, a comment behind them where they need one) and its exit codes: those of all commands and the `codes` of this.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, examples: Sequence[str] = (), codes: Mapping[int, str] | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self._ending = ending(examples, codes or {}) if examples else ""
         self.add_argument(
             "--version", action="version", version=f"stc {__version__}", help="print the version and stop"
         )
+
+    def options(self) -> list[argparse.Action]:
+        """All that begin with a dash."""
+        return [action for action in self._actions if action.option_strings]
+
+    def long_options(self) -> dict[str, argparse.Action]:
+        """The options by their long names without dashes, without those that print and stop."""
+        named = {
+            option: [name[2:] for name in option.option_strings if name.startswith("--")] for option in self.options()
+        }
+        return {names[0]: option for option, names in named.items() if names and names[0] not in ("help", "version")}
+
+    def format_help(self) -> str:
+        return super().format_help() + self._ending
 
     def error(self, message: str) -> NoReturn:
         if unknown := re.match(r"unrecognized arguments: (-[^\s=]+)", message):
@@ -57,6 +76,13 @@ class Parser(argparse.ArgumentParser):
         """As argparse has it, but for what it is silent about: a stdout that takes nothing."""
         if message and (to := file or sys.stderr) is not None:
             to.write(message)
+
+
+def ending(examples: Sequence[str], codes: Mapping[int, str]) -> str:
+    """How the help of a command ends."""
+    all_codes = sorted((CODES | dict(codes)).items())
+    lines = ["", "examples:", *(f"  {line}" for line in examples), ""]
+    return "\n".join([*lines, "exit codes:", *(f"  {code:3}  {meaning}" for code, meaning in all_codes), ""])
 
 
 def meant_by(word: str, known: Iterable[str]) -> str:

@@ -9,7 +9,8 @@ from importlib import import_module
 from typing import NamedTuple
 
 from stc import __version__
-from stc.cli import command, meant_by
+from stc.cli import command, ending, meant_by
+from stc.completion import SHELLS, script
 from stc.errors import InputError
 
 
@@ -28,6 +29,15 @@ COMMANDS = {
 }
 
 
+COMPLETION = "completion"
+EXAMPLES = (
+    "stc doctor                                    # what runs here?",
+    "stc export --ckpt model.pth -o model",
+    "stc track clip.mp4 --model model",
+    "source <(stc completion bash)                 # TAB completes; in ~/.bashrc for good",
+)
+
+
 def main(argv: Sequence[str]) -> int:
     """Run the command that the first argument names with the others. Raises InputError where it names none."""
     if not argv or argv[0] in ("-h", "--help", "help"):
@@ -37,16 +47,29 @@ def main(argv: Sequence[str]) -> int:
     if name == "--version":
         print(f"stc {__version__}")
         return 0
+    if name == COMPLETION:
+        print(_completion(rest), end="")
+        return 0
     if name not in COMMANDS:
-        raise InputError(f"stc {name}: no such command{meant_by(name, COMMANDS)}; see: stc --help")
+        raise InputError(f"stc {name}: no such command{meant_by(name, [*COMMANDS, COMPLETION])}; see: stc --help")
     code: int = import_module(COMMANDS[name].module).main(rest)
     return code
 
 
+def _completion(shells: Sequence[str]) -> str:
+    if len(shells) != 1 or shells[0] not in SHELLS:
+        raise InputError(f"stc {COMPLETION}: give the shell: {' or '.join(SHELLS)}")
+    return script(shells[0], {name: import_module(entry.module).parser() for name, entry in COMMANDS.items()})
+
+
 def _usage() -> str:
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:{width}}  {entry.does}" for name, entry in COMMANDS.items()]
-    return "\n".join(["usage: stc COMMAND …", "", *lines, "", "options of each: stc COMMAND --help"])
+    does = {name: entry.does for name, entry in COMMANDS.items()} | {
+        COMPLETION: "print what makes bash or zsh complete"
+    }
+    width = max(map(len, does))
+    lines = [f"  {name:{width}}  {text}" for name, text in does.items()]
+    usage = "\n".join(["usage: stc COMMAND …", "", *lines, "", "options of each: stc COMMAND --help", ""])
+    return usage + ending(EXAMPLES, {2: "not for this machine", 3: "accuracy missed", 4: "timing unstable"}).rstrip()
 
 
 entry = command(main)

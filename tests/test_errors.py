@@ -404,60 +404,60 @@ def cuda_provider_fallback(place: Place) -> None:
     place.load("model.onnx", device="cuda")
 
 
-def track(*arguments: str) -> int:
+def track(place: Place, *arguments: str) -> int:
     from stc.runtime.track.main import main
 
-    return main([*arguments, "--model", "bundle"])
+    return main([*arguments, "--model", str(place.bundle)])
 
 
 @case
 def no_input(place: Place) -> None:
-    track("missing.mp4", "-o", "out.mp4")
+    track(place, "missing.mp4", "-o", "out.mp4")
 
 
 @case
 def no_camera(place: Place) -> None:
-    track("97", "-o", "out.mp4")
+    track(place, "97", "-o", "out.mp4")
 
 
 @case
 def no_video(place: Place) -> None:
-    track(str(place.bundle / "model.onnx"), "-o", "out.mp4")
+    track(place, str(place.bundle / "model.onnx"), "-o", "out.mp4")
 
 
 @case
 def unknown_codec(place: Place) -> None:
     path = encode(place.bundle.with_name("clip.mp4"), steady(3))
     path.write_bytes(path.read_bytes().replace(b"avc1", b"qqqq"))
-    track(str(path), "-o", "out.mp4")
+    track(place, str(path), "-o", "out.mp4")
 
 
 @case
 def no_such_decoder(place: Place) -> None:
     clip = encode(place.bundle.with_name("clip.mp4"), steady(3))
-    track(str(clip), "-o", str(clip.with_name("out.mp4")), "--hwaccel", "nvdec")
+    track(place, str(clip), "-o", str(clip.with_name("out.mp4")), "--hwaccel", "nvdec")
 
 
 @case
 def no_such_stream(place: Place) -> None:
-    track(f"{encode(place.bundle.with_name('clip.mp4'), steady(3))}#2", "-o", "out.mp4")
+    track(place, f"{encode(place.bundle.with_name('clip.mp4'), steady(3))}#2", "-o", "out.mp4")
 
 
 @case
 def pipe_as_input(place: Place) -> None:
-    track("-", "-o", "out.mp4")
+    track(place, "-", "-o", "out.mp4")
 
 
 @case
 def list_as_input(place: Place) -> None:
     path = place.bundle.with_name("list.txt")
     path.write_text("a.mp4\n")
-    track(str(path), "-o", "out.mp4")
+    track(place, str(path), "-o", "out.mp4")
 
 
 @case
 def pipeline_as_input(place: Place) -> None:
-    track("v4l2src ! videoconvert ! appsink", "-o", "out.mp4")
+    track(place, "v4l2src ! videoconvert ! appsink", "-o", "out.mp4")
 
 
 @case
@@ -465,26 +465,26 @@ def folder_of_videos(place: Place) -> None:
     folder = place.bundle.with_name("clips")
     folder.mkdir()
     encode(folder / "a.mp4", steady(3))
-    track(str(folder), "-o", "out.mp4")
+    track(place, str(folder), "-o", "out.mp4")
 
 
 @case
 def no_picture(place: Place) -> None:
     path = place.bundle.with_name("photo.png")
     path.write_bytes(b"GIF89a")
-    track(str(path), "-o", "out.png")
+    track(place, str(path), "-o", "out.png")
 
 
 @case
 def gigantic_picture(place: Place) -> None:
     path = place.bundle.with_name("map.png")
     Image.new("1", (10_000, 10_001)).save(path)
-    track(str(path), "-o", "out.png")
+    track(place, str(path), "-o", "out.png")
 
 
 @case
 def unreachable(place: Place) -> None:
-    track("rtsp://user:password@127.0.0.1:9/live", "-o", "out.mp4")
+    track(place, "rtsp://user:password@127.0.0.1:9/live", "-o", "out.mp4")
 
 
 @case
@@ -497,33 +497,36 @@ def source_lost(place: Place) -> None:
 @case
 def live_json(place: Place) -> None:
     give_source(place.monkeypatch, lambda: iter(()), live=True)
-    track("rtsp://127.0.0.1:9/live", "--json", "out.json")
+    track(place, "rtsp://127.0.0.1:9/live", "--json", "out.json")
 
 
 @case
 def one_file_for_many(place: Place) -> None:
-    track("a.mp4", "b.mp4", "-o", "out.mp4")
+    track(place, "a.mp4", "b.mp4", "-o", "out.mp4")
 
 
 @case
 def foreign_pictures(place: Place) -> None:
-    track("a.mp4", "-o", str(place.bundle))
+    folder = place.bundle.with_name("pictures")
+    folder.mkdir()
+    (folder / "mine.txt").touch()
+    track(place, str(place.bundle / "model.onnx"), "-o", str(folder))
 
 
 @case
 def foreign_output(place: Place) -> None:
     (place.bundle / "mine.png").write_bytes(b"the only copy")
-    track("a.mp4", "--contact", str(place.bundle / "mine.png"))
+    track(place, str(place.bundle / "model.onnx"), "--contact", str(place.bundle / "mine.png"))
 
 
 @case
 def no_stream(place: Place) -> None:
-    track("a.mp4", "-o", "-")
+    track(place, str(place.bundle / "model.onnx"), "-o", "-")
 
 
 @case
 def no_rotation(place: Place) -> None:
-    track("a.mp4", "--jsonl", "t.jsonl", "--rotate", "often")
+    track(place, str(place.bundle / "model.onnx"), "--jsonl", "t.jsonl", "--rotate", "often")
 
 
 def evaluation(place: Place, *arguments: str) -> None:

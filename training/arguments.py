@@ -54,12 +54,18 @@ Settings (learning rate, losses, augmentation, ...) and their defaults: stc-trai
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     command = Parser(
         prog="stc-train",
         description="Train or fine-tune STC on clips in YTVIS / OVIS format and pictures in COCO format.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=(
+            "stc-train --data train.json --frames frames --init assets/stc-lite.safetensors --output runs/mine",
+            "stc-train --data train.json --frames frames --output runs/mine --resume",
+            "stc-train --data a.json --frames a --data b.json --frames b --output runs/both --minutes 90",
+            "stc-train --settings",
+        ),
     )
     data = command.add_argument_group("data").add_argument
     data("--data", type=Path, action="append", required=True, metavar="JSON", help="annotations; repeatable")

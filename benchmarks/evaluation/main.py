@@ -39,10 +39,16 @@ OF_A_MODEL = {
 }
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     p = Parser(
         prog="stc-eval",
         description="Score tracks against YouTube-VIS, OVIS or COCO annotations; docs/evaluating.md has the columns.",
+        examples=(
+            "stc-eval --model model-fp16 --data val.json --frames frames",
+            "stc-eval --model model-fp16 --data test.json --frames frames --write-results results.zip",
+            "stc-eval --results results.json --data val.json --intervals --json scores.json",
+        ),
+        codes={2: "the model is not for this machine"},
     )
     what = p.add_mutually_exclusive_group(required=True)
     what.add_argument("--model", metavar="MODEL", help="a bundle, or a model file in one: run it on the frames")

@@ -35,7 +35,7 @@ def check_present(name: FlavourName, version: str | None, machine: Machine, fold
     installed, flavour = machine.find(name), FLAVOURS[name]
     built = f"built with {flavour.title} {version}" if version else f"a {flavour.title} plan"
     engine = f"{folder / file}: {built}"
-    runs_here = f"{folder / MODEL_FILE} runs here with ONNX Runtime: stc-bench {folder / MODEL_FILE}"
+    runs_here = f"{folder / MODEL_FILE} runs here with ONNX Runtime: give it in place of {file}"
     driver = required_driver(name, version or "", installed.cuda if installed else None)
     if machine.driver is None:
         raise IncompatibleError(

@@ -66,6 +66,12 @@ def read_with(model: str | Path) -> list[str]:
     return itself + [str(folder / name) for name in (passport.FILE_NAME, *listed)]
 
 
+def check_there(model: Path) -> None:
+    """Raise InputError for a model of which there is nothing."""
+    if not model.exists():
+        raise InputError(f"{model}: no such model; make one with: stc-export --ckpt FILE")
+
+
 def find(
     model: Path, device: str | None = None, *, engine: EngineName | None = None, trust: bool = False
 ) -> OnnxFile | EngineFile:
@@ -80,8 +86,7 @@ def find(
     """
     asked = None if device is None else devices.parse(device)
     engines.check(asked or Device("cpu"), engine)
-    if not model.exists():
-        raise InputError(f"{model}: no such model; make one with: stc-export --ckpt FILE")
+    check_there(model)
     path, choice = model, None
     if model.is_dir():
         if asked is not None and asked.kind == "cuda":

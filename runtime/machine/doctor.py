@@ -307,10 +307,19 @@ def package(name: str, module: str, expression: str, fix: str, importer: Importe
     return Finding(name, "ok", str(imported.value))
 
 
+def parser() -> Parser:
+    p = Parser(
+        prog="stc-doctor",
+        description="Check what this machine can run, and how to mend what it cannot.",
+        examples=("stc-doctor", "stc-doctor --json > machine.json"),
+        codes={0: "something here runs models", 2: "nothing does"},
+    )
+    p.add_argument("--json", action="store_true", help="print the findings as JSON")
+    return p
+
+
 def main(argv: Sequence[str]) -> int:
-    parser = Parser(prog="stc-doctor", description="Check what this machine can run, and how to mend what it cannot.")
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-    arguments = parser.parse_args(argv)
+    arguments = parser().parse_args(argv)
 
     report = examine()
     if arguments.json:

@@ -6,6 +6,7 @@ import argparse
 import logging
 import math
 import sys
+from argparse import BooleanOptionalAction
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -17,6 +18,7 @@ from stc.files import messages
 from stc.progress import bar
 from stc.runtime.machine import device as devices
 from stc.runtime.machine import engine_names
+from stc.runtime.track import settings_file
 from stc.runtime.track.listed import listed
 from stc.runtime.track.one import Summary, track
 from stc.runtime.track.outputs import Outputs, file_names
@@ -33,14 +35,35 @@ log = logging.getLogger(__name__)
 Open: TypeAlias = "Callable[[str], Source]"
 
 
-def parser() -> argparse.ArgumentParser:
-    p = Parser(prog="stc-track", description="Track objects with masks through a video.")
+EXAMPLES = (
+    "stc-track clip.mp4 --model model-fp16                      # into a new runs/track-N",
+    "stc-track clip.mp4 --model model-fp16 -o out.mp4 --json tracks.json",
+    "stc-track rtsp://cam/live --model model-fp16 --jsonl gate.jsonl --append --rotate 1d",
+    "stc-track a.mp4 b.mp4 --model model-fp16 -o out --classes person,car",
+    "stc-track --config gate.toml                               # all of it from a file",
+)
+
+
+def parser() -> Parser:
+    p = Parser(
+        prog="stc-track",
+        description="Track objects with masks through a video.",
+        examples=EXAMPLES,
+        codes={
+            1: "wrong usage or input, or video that is damaged in part: what is left of it is written",
+            2: "the model is not for this machine",
+        },
+    )
     p.add_argument(
-        "input", nargs="+", metavar="INPUT",
+        "input", nargs="*", metavar="INPUT",
         help="video, picture, folder of pictures, camera (0, /dev/video0) or URL, or @FILE with one on each line; of "
         "several, every output is a folder that takes one file per input; recorded ones take turns",
     )  # fmt: skip
-    p.add_argument("--model", required=True, help="bundle of stc-export, or its model.onnx or engine.plan")
+    p.add_argument("--model", metavar="M", help="bundle of stc-export, or its model.onnx or engine.plan")
+    p.add_argument(
+        "--config", type=Path, metavar="FILE.toml",
+        help="inputs and options from a file, by their long names; what the command line says too, counts instead",
+    )  # fmt: skip
     p.add_argument(
         "-o", "--output", type=Path, metavar="OUT",
         help="annotated video (.mp4), picture (.png) or folder (without any output: all into a new runs/track-N)",
@@ -50,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--jsonl", type=Path, metavar="FILE", help="JSON lines, one per frame as it comes; - is stdout")
     p.add_argument(
-        "--append", action="store_true", help="continue the file of --jsonl (default: keep it under a number)"
+        "--append", action=BooleanOptionalAction, help="continue the file of --jsonl (default: keep it under a number)"
     )
     p.add_argument(
         "--rotate", metavar="SIZE|TIME", help="begin a new file of --jsonl at this size or time, such as 100MB or 1h"
@@ -61,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     p.add_argument("--contact", type=Path, metavar="FILE.png", help="contact sheet of annotated frames")
     p.add_argument(
-        "--overwrite", action="store_true",
+        "--overwrite", action=BooleanOptionalAction,
         help="replace an earlier --jsonl file, and videos and pictures that stc did not write",
     )  # fmt: skip
     p.add_argument(
@@ -91,18 +114,31 @@ def parser() -> argparse.ArgumentParser:
         help="a video per task of a Ray cluster (HOST:PORT, or local to start one); finished videos are not computed "
         "again",
     )  # fmt: skip
-    p.add_argument("--trust", action="store_true", help="run an engine that you built yourself, unverified")
+    p.add_argument("--trust", action=BooleanOptionalAction, help="run an engine that you built yourself, unverified")
+    p.set_defaults(append=False, overwrite=False, trust=False)  # here, or the help would repeat it after each
     return p
 
 
-def main(argv: Sequence[str]) -> int:
-    args = parser().parse_args(argv)
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    command = parser()
+    args = settings_file.parse(command, argv)
+    missing = [name for name, given in (("INPUT", args.input), ("--model", args.model)) if not given]
+    if missing:
+        command.error(f"the following arguments are required: {', '.join(missing)}")
     args.input = listed(args.input)
+    return args
+
+
+def main(argv: Sequence[str]) -> int:
+    args = _parse(argv)
     from stc.runtime.bundle.files import read_with
+    from stc.runtime.track import beforehand
     from stc.runtime.video import ReconnectPolicy, open_source
     from stc.runtime.video.sinks.lines import Rotation
     from stc.runtime.zones import read_zones
 
+    beforehand.check_inputs(args.input, args.every)
+    beforehand.check_model(Path(args.model), args.score, _classes(args))
     rotation = None if args.rotate is None else Rotation.parse(args.rotate)
     zones = () if args.zones is None else tuple(read_zones(args.zones))
     outputs = Outputs(

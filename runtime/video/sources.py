@@ -42,9 +42,8 @@ def open_source(
 
     Raises InputError when it is missing, unreadable, without pictures, or an argument is out of range.
     """
-    if every < 1:
-        raise InputError(f"every={every}: must be 1 or more")
-    instead.check_spec(str(spec))
+    check_every(every)
+    check(str(spec))
     if hwaccel is not None:
         from stc.runtime.video import hardware
 
@@ -56,12 +55,26 @@ def open_source(
     return LiveSource(redact(task.target), replace(task, hwaccel=hwaccel), policy, capacity, reconnect)
 
 
+def check_every(every: int) -> None:
+    """Raise InputError for no step."""
+    if every < 1:
+        raise InputError(f"every={every}: must be 1 or more")
+
+
+def check(spec: str) -> None:
+    """Raise InputError for what is known to be no source before anything is opened or connected."""
+    instead.check_spec(spec)
+    if "://" in spec:
+        instead.check_scheme(spec.split("://", 1)[0].lower(), spec)
+    elif not is_live(spec) and not (path := Path(spec)).is_dir():
+        instead.check_path(_stream_number(path)[0])
+
+
 def _live_task(spec: str, every: int, timeouts: tuple[float, float]) -> Task | None:
     """How a URL or a camera is read; None for a path."""
     if "://" in spec:
         scheme, address = spec.split("://", 1)
         scheme = scheme.lower()
-        instead.check_scheme(scheme, spec)
         options = {"rtsp_transport": "tcp"} if scheme.startswith("rtsp") else {}
         # A web server ends a stream as agreed or hangs up, and FFmpeg tells; of the others an end is always a loss.
         return Task(f"{scheme}://{address}", None, options, timeouts, scheme.startswith("http"), every)
@@ -90,7 +103,6 @@ def _open_path(path: Path, every: int, hwaccel: str | None) -> Source:
 
         return pictures.open_folder(path, every)
     path, number = _stream_number(path)
-    instead.check_path(path)
     if is_picture(path):
         from stc.runtime.video import pictures
 

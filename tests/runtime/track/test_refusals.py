@@ -86,6 +86,22 @@ def test_unknown_class_and_low_score_are_refused(
     assert written(tmp_path) == ["clip.mp4"]
 
 
+def test_of_several_mistakes_the_one_that_is_mended_first_is_told_first(
+    clip: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command line is mended by the message, until nothing but the outputs is left to say."""
+    monkeypatch.chdir(clip.parent)
+    wrong = {"input": "none.mp4", "--model": "none", "--score": "5", "--classes": "persn", "--rotate": "x"}
+    right = {"input": "clip.mp4", "--model": str(bundle), "--score": "0.5", "--classes": "cat", "--rotate": "1h"}
+    told = ("none.mp4: no such file", "none: no such model", "score threshold 5", "unknown classes persn", "x: neither")
+    for count, message in enumerate([*told, "no output asked for"]):
+        values = wrong | dict(list(right.items())[:count])
+        options = [word for name, value in list(values.items())[1:] for word in (name, value)]
+        assert run(command.main, [values["input"], *options, "--append"]) == 1
+        assert capsys.readouterr().err.startswith(f"error: {message}")
+    assert written(clip.parent) == ["clip.mp4"]
+
+
 HEAVY = ("torch", "cv2", "av", "onnxruntime", "scipy", "rich", "PIL", "pycocotools")
 
 
