@@ -109,6 +109,7 @@ EXTRAS = {
         "matplotlib>=3.7",
         "pandas>=2",
         "polars>=1",
+        "prometheus_client>=0.20",  # whose parser reads our metrics
         "scipy>=1.11",  # whose assignment ours is compared with
         "supervision>=0.25",
         "tensorboard>=2.14",

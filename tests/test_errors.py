@@ -729,6 +729,14 @@ def ray_live(place: Place) -> None:
 
 
 @case
+def busy_port(place: Place) -> None:
+    from stc.runtime.metrics.server import serving
+
+    with serving("0", str) as url, serving(url.split("/")[2], str):
+        pass
+
+
+@case
 def no_tritonclient(place: Place) -> None:
     place.monkeypatch.setitem(sys.modules, "tritonclient.grpc", None)
     TritonBackend("grpc://127.0.0.1:9", "tiny")

@@ -6,18 +6,20 @@ import argparse
 import logging
 import math
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from stc.cli import Parser, command
+from stc.errors import InputError
 from stc.files import messages
 from stc.progress import bar
 from stc.runtime.machine import device as devices
 from stc.runtime.machine import engine_names
 from stc.runtime.track.listed import listed
+from stc.runtime.track.metrics import Input, Opened, of_inputs
 from stc.runtime.track.one import Summary, track
 from stc.runtime.track.outputs import Outputs, file_names
 from stc.runtime.track.run_folder import new_run_folder
@@ -91,6 +93,10 @@ def parser() -> argparse.ArgumentParser:
         help="a video per task of a Ray cluster (HOST:PORT, or local to start one); finished videos are not computed "
         "again",
     )  # fmt: skip
+    p.add_argument(
+        "--metrics", metavar="[HOST:]PORT",
+        help="counts and times for Prometheus, at http://HOST:PORT/metrics (default HOST: 127.0.0.1) while this runs",
+    )  # fmt: skip
     p.add_argument("--trust", action="store_true", help="run an engine that you built yourself, unverified")
     return p
 
@@ -109,6 +115,7 @@ def main(argv: Sequence[str]) -> int:
         args.output, args.json, args.jsonl, args.contact, args.append, rotation, args.overwrite, zones=zones
     )
     if args.ray is not None:
+        _check_fleet(args)
         outputs.check_folders()
         return _run_fleet(args, outputs)
     reconnect = ReconnectPolicy(give_up=args.give_up)
@@ -141,7 +148,8 @@ def _run_one(args: argparse.Namespace, outputs: Outputs, open_: Open) -> int:
         writers = outputs.writers(source)
         with _session(args, args.threads) as session, bar(source.name, source.length) as advance:
             summary, tracker = Summary(), _tracker(session, args)
-            stopped = track(source, session, tracker, outputs, writers, summary, advance)
+            with _metrics(args.metrics, [Opened(source, summary)]):
+                stopped = track(source, session, tracker, outputs, writers, summary, advance)
         print(_sentence(summary, tracker.rule, session.engine, source, outputs), file=messages(*outputs.paths))
         lossy = bool(source.loss)
     if stopped is not None:
@@ -177,7 +185,27 @@ def _run_many(args: argparse.Namespace, folders: Outputs, open_: Open) -> int:
     workers, threads = shared(args.threads, runs)
     with _session(args, threads, workers) as session:
         print(session.engine, file=sys.stderr)  # stdout is the table's
-        return 0 if track_many(runs, session, _tracker(session, args), open_) else 1
+        with _metrics(args.metrics, runs):
+            return 0 if track_many(runs, session, _tracker(session, args), open_) else 1
+
+
+@contextmanager
+def _metrics(address: str | None, inputs: Sequence[Input]) -> Iterator[None]:
+    if address is None:
+        yield
+        return
+    from stc.runtime.metrics.exposition import render
+    from stc.runtime.metrics.server import serving
+
+    with serving(address, lambda: render(of_inputs(inputs))) as url:
+        print(f"metrics: {url}", file=sys.stderr)
+        yield
+
+
+def _check_fleet(args: argparse.Namespace) -> None:
+    """Raises InputError for what belongs to one process, where there are many."""
+    if args.metrics is not None:
+        raise InputError("--metrics is of one command, and --ray has many workers; leave out one of them")
 
 
 def _run_fleet(args: argparse.Namespace, folders: Outputs) -> int:
