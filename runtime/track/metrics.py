@@ -11,8 +11,13 @@ from stc.runtime.metrics.exposition import Family, Sample
 from stc.runtime.metrics.histogram import BOUNDS, Histogram
 
 if TYPE_CHECKING:
+    from stc.runtime.publishing.publisher import Publisher
     from stc.runtime.track.one import Summary
     from stc.runtime.video import Source, Stats
+
+
+COUNTER: Literal["counter"] = "counter"
+GAUGE: Literal["gauge"] = "gauge"
 
 
 class Input(Protocol):
@@ -77,6 +82,20 @@ def of_inputs(inputs: Sequence[Input]) -> list[Family]:
             "stc_stage_seconds", "histogram", "What a frame took in each stage; a sample where frames overlap.", stages
         ),
     ]  # fmt: skip
+
+
+def of_publisher(publisher: Publisher | None) -> list[Family]:
+    if publisher is None:
+        return []
+    labels = {"broker": publisher.shown}
+    return [
+        Family(f"stc_messages_{name}", kind, text, (Sample(value, labels),))
+        for name, kind, text, value in (
+            ("delivered_total", COUNTER, "Messages that the broker has confirmed.", publisher.delivered),
+            ("dropped_total", COUNTER, "Messages that were given up, the spool being full.", publisher.dropped),
+            ("waiting", GAUGE, "Messages that the broker has not confirmed yet.", publisher.waiting),
+        )
+    ]
 
 
 def _stages(summary: Summary, labels: dict[str, str]) -> Iterator[Sample]:
