@@ -6,7 +6,7 @@ import socket
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +18,10 @@ from stc.errors import InputError
 from stc.runtime.metrics.exposition import Family, Sample, render
 from stc.runtime.metrics.histogram import BOUNDS, Histogram
 from stc.runtime.metrics.server import parse, serving
+from stc.runtime.publishing.publisher import Publisher
 from stc.runtime.track import main as command
 from stc.runtime.track.many import Run
-from stc.runtime.track.metrics import of_inputs
+from stc.runtime.track.metrics import of_inputs, of_publisher
 from stc.runtime.track.one import Summary
 from stc.runtime.track.outputs import Outputs
 from stc.runtime.tracking.tracker import TrackEvent
@@ -89,6 +90,29 @@ def test_tracks_are_counted_as_they_begin_and_end_and_inputs_are_told_apart() ->
     for number, begun, live in (("1", 3, 2), ("2", 0, 0)):
         labels = [("input", number), ("source", same)]
         assert (page[f"stc_tracks_begun_total{labels}"], page[f"stc_tracks_live{labels}"]) == (begun, live)
+
+
+def test_a_broker_is_told_of_without_its_password() -> None:
+    class Takes:
+        def deliver(self, messages: Sequence[bytes]) -> None: ...
+
+        def close(self) -> None: ...
+
+    publisher = Publisher(Takes, "mqtt://***@h/t")
+    for message in ("a", "b"):
+        publisher.send(message)
+    publisher.close(30)
+    page = parsed(render(of_publisher(publisher)))
+    label = [("broker", "mqtt://***@h/t")]
+    counts = {"delivered_total": 2, "dropped_total": 0, "waiting": 0}
+    assert page == {f"stc_messages_{name}{label}": value for name, value in counts.items()}
+    assert of_publisher(None) == []
+
+
+def test_many_workers_have_no_page(capsys: pytest.CaptureFixture[str]) -> None:
+    for option in (("--metrics", "0"), ("--publish", "mqtt://h/t")):
+        assert run(command.main, ["a.mp4", "--model", "m", "-o", "out", "--ray", "local", *option]) == 1
+        assert "leave out --ray" in capsys.readouterr().err
 
 
 def test_a_histogram_counts_what_took_at_most_each_bound() -> None:

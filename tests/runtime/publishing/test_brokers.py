@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from stc.runtime.publishing.publisher import publishing
 from stc.runtime.video import Frame
 from tests.runtime.publishing.brokers import PASSWORD, QUOTED, WAIT, Mosquitto, RedisServer, Server
 from tests.runtime.track.track_cli import Track, give_source
-from tests.runtime.video.clips import make_frame
+from tests.runtime.video.clips import encode, make_frame, steady
 
 FRAMES = 24
 
@@ -68,6 +69,34 @@ def test_a_broker_that_goes_and_comes_back_gets_every_line_of_the_file_in_its_or
     told = caplog.text + shown.out + shown.err
     assert PASSWORD not in told and QUOTED not in told
     assert f"{server.scheme}://***@127.0.0.1" in shown.out, "the summary says where results went"
+
+
+@pytest.mark.parametrize("server", [RedisServer], indirect=True)
+def test_several_inputs_share_a_broker_and_need_no_other_output(
+    server: Server, tmp_path: Path, track: Track, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    clips = [encode(tmp_path / f"{name}.mp4", steady(6)) for name in ("a", "b")]
+    assert track(*clips, "--publish", server.url) == 0
+    assert not (tmp_path / "runs").exists()
+    found = [json.loads(line) for line in once_each(server.read(12))]
+    for clip in clips:
+        assert [line["index"] for line in found if line["source"] == clip.name] == list(range(6))
+    assert len(found) == 12
+
+
+@pytest.mark.parametrize("server", [RedisServer], indirect=True)
+def test_what_never_arrives_is_said_and_fails_the_command(
+    server: Server, track: Track, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def frames() -> Iterator[Frame]:
+        server.stop()
+        yield from (make_frame(index) for index in range(5))
+
+    monkeypatch.setattr(publisher, "ENDING", 0.1)
+    give_source(monkeypatch, frames, length=5)
+    assert track("clip.mp4", "--publish", server.url) == 1
+    assert "***@127.0.0.1" in caplog.text and "5 messages were not delivered" in caplog.text
 
 
 def test_a_wrong_password_is_said_at_once_and_not_shown(server: Server, caplog: pytest.LogCaptureFixture) -> None:
