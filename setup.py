@@ -101,6 +101,9 @@ EXTRAS = {
     "triton": ["tritonclient[grpc,http]>=2.40", *INSTEAD],
     # Many videos over many machines: stc-track --ray. Needs one onnxruntime or TensorRT too, as on any machine.
     "ray": ["ray>=2.31"],
+    # Brokers of messages: stc-track --publish.
+    "mqtt": ["paho-mqtt>=2"],
+    "redis": ["redis>=5"],
     "test": [
         "pytest>=8",
         "pytest-xdist>=3.7",
@@ -108,9 +111,12 @@ EXTRAS = {
         "opencv-python-headless>=4.8",  # what drawing, resizing and outlines are compared with
         "imageio-ffmpeg>=0.5",  # what decoded videos are compared with
         "matplotlib>=3.7",
+        "paho-mqtt>=2",
         "pandas>=2",
         "polars>=1",
+        "prometheus_client>=0.20",  # whose parser reads our metrics
         "scipy>=1.11",  # whose assignment ours is compared with
+        "redis>=5",
         "supervision>=0.25",
         "tensorboard>=2.14",
         "cmake>=3.22",

@@ -731,6 +731,44 @@ def ray_live(place: Place) -> None:
     ray_track(place, "rtsp://user:password@127.0.0.1:9/live")
 
 
+def publish(url: str) -> None:
+    from stc.runtime.publishing.publisher import publishing
+
+    with publishing(url):
+        pass
+
+
+@case
+def no_paho(place: Place) -> None:
+    place.monkeypatch.setitem(sys.modules, "paho.mqtt", None)
+    publish("mqtt://127.0.0.1:9/gate")
+
+
+@case
+def no_redis(place: Place) -> None:
+    place.monkeypatch.setitem(sys.modules, "redis", None)
+    publish("redis://127.0.0.1:9/gate")
+
+
+@case
+def no_broker(place: Place) -> None:
+    pytest.importorskip("paho.mqtt", reason="pip install 'stc-trt[mqtt]'")
+    publish("mqtt://127.0.0.1:9/gate")
+
+
+@case
+def no_topic(place: Place) -> None:
+    publish("mqtt://127.0.0.1")
+
+
+@case
+def busy_port(place: Place) -> None:
+    from stc.runtime.metrics.server import serving
+
+    with serving("0", str) as url, serving(url.split("/")[2], str):
+        pass
+
+
 @case
 def no_tritonclient(place: Place) -> None:
     place.monkeypatch.setitem(sys.modules, "tritonclient.grpc", None)

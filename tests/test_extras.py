@@ -26,6 +26,7 @@ LIBRARIES = ("tensorrt-cu12-libs", "tensorrt-cu13-libs")
 BRINGS = {  # by extras
     "pycuda": {"pycuda"},
     "ray": {"ray"},
+    "mqtt,redis": {"paho-mqtt", "redis"},
     "triton": {"tritonclient", "grpcio", "geventhttpclient"},
     "cpu": {"onnxruntime", "onnx"},
     "openvino": {"openvino", "onnx"},

@@ -21,6 +21,14 @@ def listed(inputs: Sequence[str]) -> list[str]:
     return [line for spec in inputs for line in _lines(spec)]
 
 
+def only(spec: str) -> str:
+    """`spec`, or the one line of @FILE. Raises InputError as `listed`, and for more lines."""
+    first, *more = listed([spec])
+    if more:
+        raise InputError(f"{spec}: holds {1 + len(more)} lines; give a file with one")
+    return first
+
+
 def _lines(spec: str) -> Iterator[str]:
     if not spec.startswith(MARK) or Path(spec).exists():
         yield spec

@@ -7,25 +7,28 @@ import logging
 import math
 import sys
 from argparse import BooleanOptionalAction
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from stc.cli import Parser, command
+from stc.errors import InputError
 from stc.files import messages
 from stc.progress import bar
 from stc.runtime.machine import device as devices
 from stc.runtime.machine import engine_names
 from stc.runtime.track import settings_file
-from stc.runtime.track.listed import listed
+from stc.runtime.track.listed import listed, only
+from stc.runtime.track.metrics import Input, Opened, of_inputs, of_publisher
 from stc.runtime.track.one import Summary, track
 from stc.runtime.track.outputs import Outputs, file_names
 from stc.runtime.track.run_folder import new_run_folder
 from stc.runtime.tracking.config import RULE_NAMES
 
 if TYPE_CHECKING:
+    from stc.runtime.publishing.publisher import Publisher
     from stc.runtime.session import Session
     from stc.runtime.tracking.config import TrackerConfig
     from stc.runtime.video import Source
@@ -114,6 +117,14 @@ def parser() -> Parser:
         help="a video per task of a Ray cluster (HOST:PORT, or local to start one); finished videos are not computed "
         "again",
     )  # fmt: skip
+    p.add_argument(
+        "--publish", metavar="URL",
+        help="send the JSON lines of all inputs to mqtt://HOST/TOPIC or redis://HOST/STREAM; @FILE holds the URL",
+    )  # fmt: skip
+    p.add_argument(
+        "--metrics", metavar="[HOST:]PORT",
+        help="counts and times for Prometheus, at http://HOST:PORT/metrics (default HOST: 127.0.0.1) while this runs",
+    )  # fmt: skip
     p.add_argument("--trust", action=BooleanOptionalAction, help="run an engine that you built yourself, unverified")
     p.set_defaults(append=False, overwrite=False, trust=False)  # here, or the help would repeat it after each
     return p
@@ -131,7 +142,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def main(argv: Sequence[str]) -> int:
     args = _parse(argv)
-    from stc.runtime.bundle.files import read_with
+    from stc.runtime.publishing.publisher import publishing
     from stc.runtime.track import beforehand
     from stc.runtime.video import ReconnectPolicy, open_source
     from stc.runtime.video.sinks.lines import Rotation
@@ -145,6 +156,7 @@ def main(argv: Sequence[str]) -> int:
         args.output, args.json, args.jsonl, args.contact, args.append, rotation, args.overwrite, zones=zones
     )
     if args.ray is not None:
+        _check_fleet(args)
         outputs.check_folders()
         return _run_fleet(args, outputs)
     reconnect = ReconnectPolicy(give_up=args.give_up)
@@ -153,13 +165,24 @@ def main(argv: Sequence[str]) -> int:
         return open_source(spec, args.every, policy=args.policy, reconnect=reconnect, hwaccel=args.hwaccel)
 
     with ExitStack() as stack:
-        if not (outputs.paths or args.append or rotation):
-            outputs = _chosen(outputs, args.input, stack.enter_context(new_run_folder()))
-        if len(args.input) > 1:
-            outputs.check_folders()
-            return _run_many(args, outputs, open_)
-        outputs.check([*args.input, *read_with(args.model), *([str(args.zones)] if args.zones else [])])
-        return _run_one(args, outputs, open_)
+        publisher = None
+        if args.publish is not None:
+            publisher = stack.enter_context(publishing(only(args.publish)))
+            outputs = replace(outputs, publisher=publisher)
+        code = _run(args, outputs, open_, stack)
+    return 1 if publisher is not None and publisher.dropped else code
+
+
+def _run(args: argparse.Namespace, outputs: Outputs, open_: Open, stack: ExitStack) -> int:
+    from stc.runtime.bundle.files import read_with
+
+    if not (outputs.shown or args.append or args.rotate):
+        outputs = _chosen(outputs, args.input, stack.enter_context(new_run_folder()))
+    if len(args.input) > 1:
+        outputs.check_folders()
+        return _run_many(args, outputs, open_)
+    outputs.check([*args.input, *read_with(args.model), *([str(args.zones)] if args.zones else [])])
+    return _run_one(args, outputs, open_)
 
 
 def _chosen(outputs: Outputs, inputs: Sequence[str], folder: Path) -> Outputs:
@@ -177,7 +200,8 @@ def _run_one(args: argparse.Namespace, outputs: Outputs, open_: Open) -> int:
         writers = outputs.writers(source)
         with _session(args, args.threads) as session, bar(source.name, source.length) as advance:
             summary, tracker = Summary(), _tracker(session, args)
-            stopped = track(source, session, tracker, outputs, writers, summary, advance)
+            with _metrics(args.metrics, [Opened(source, summary)], outputs.publisher):
+                stopped = track(source, session, tracker, outputs, writers, summary, advance)
         print(_sentence(summary, tracker.rule, session.engine, source, outputs), file=messages(*outputs.paths))
         lossy = bool(source.loss)
     if stopped is not None:
@@ -193,7 +217,7 @@ def _sentence(summary: Summary, rule: str, engine: str, source: Source, outputs:
         text += f", {stats.dropped} frames dropped, {stats.gaps} gaps"
     if source.loss:
         text += f", {source.loss}"
-    return f"{text} -> {', '.join(str(path) for path in outputs.paths)}"
+    return f"{text} -> {', '.join(outputs.shown)}"
 
 
 def _run_many(args: argparse.Namespace, folders: Outputs, open_: Open) -> int:
@@ -213,7 +237,27 @@ def _run_many(args: argparse.Namespace, folders: Outputs, open_: Open) -> int:
     workers, threads = shared(args.threads, runs)
     with _session(args, threads, workers) as session:
         print(session.engine, file=sys.stderr)  # stdout is the table's
-        return 0 if track_many(runs, session, _tracker(session, args), open_) else 1
+        with _metrics(args.metrics, runs, folders.publisher):
+            return 0 if track_many(runs, session, _tracker(session, args), open_) else 1
+
+
+@contextmanager
+def _metrics(address: str | None, inputs: Sequence[Input], publisher: Publisher | None) -> Iterator[None]:
+    if address is None:
+        yield
+        return
+    from stc.runtime.metrics.exposition import render
+    from stc.runtime.metrics.server import serving
+
+    with serving(address, lambda: render(of_inputs(inputs) + of_publisher(publisher))) as url:
+        print(f"metrics: {url}", file=sys.stderr)
+        yield
+
+
+def _check_fleet(args: argparse.Namespace) -> None:
+    """Raises InputError for what belongs to one process, where there are many."""
+    if args.metrics is not None or args.publish is not None:
+        raise InputError("--metrics and --publish are of one command, and --ray has many workers; leave out --ray")
 
 
 def _run_fleet(args: argparse.Namespace, folders: Outputs) -> int:

@@ -217,7 +217,7 @@ def _table(runs: Sequence[Run]) -> Table:
     table.add_column("written, or what went wrong", overflow="fold")
     for run in runs:
         summary, stats = run.summary, run.stats
-        told = [str(path) for path in run.outputs.paths if summary.frames] + [run.loss] * bool(run.loss)
+        told = run.outputs.shown * bool(summary.frames) + [run.loss] * bool(run.loss)
         table.add_row(
             escape(run.shown), run.state, str(summary.frames), f"{summary.fps:.1f}", str(summary.tracks),
             str(stats.dropped), str(stats.gaps), escape(", ".join(told) if run.error is None else _told(run.error)),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from stc.errors import StcError
+from stc.runtime.metrics.histogram import Histogram
 from stc.signals import Hold
 
 if TYPE_CHECKING:
@@ -22,16 +23,30 @@ if TYPE_CHECKING:
 
 @dataclass
 class Summary:
-    """What came out so far; `seconds` since the start, up to the last frame."""
+    """What came out so far; `seconds` since the start, up to the last frame.
+
+    live: of the `tracks` that were confirmed, those that have not ended. stages: the seconds of each stage; where
+    frames overlap, of those frames whose times were the newest when one came out.
+    """
 
     frames: int = 0
     tracks: int = 0
+    live: int = 0
     seconds: float = 0.0
     start: float = field(default_factory=perf_counter)
+    stages: dict[str, Histogram] = field(default_factory=dict)
+    _timings: Mapping[str, float] | None = None
 
-    def add(self, result: Result) -> None:
+    def add(self, result: Result, timings: Mapping[str, float]) -> None:
+        """timings: `Stream.timings`, a new mapping for each frame that is done."""
         self.frames += 1
-        self.tracks += sum(event.kind == "born" for event in result.events)
+        born = sum(event.kind == "born" for event in result.events)
+        self.tracks += born
+        self.live += born - sum(event.kind == "ended" for event in result.events)
+        if timings is not self._timings:
+            self._timings = timings
+            for stage, seconds in timings.items():
+                self.stages.setdefault(stage, Histogram()).add(seconds)
         self.seconds = perf_counter() - self.start
 
     @property
@@ -77,7 +92,7 @@ def track(
                         with Hold() as hold:
                             for sink in sinks:
                                 sink(frame, result)
-                            summary.add(result)
+                            summary.add(result, stream.timings)
                         advance()
                         if hold.asked:
                             raise KeyboardInterrupt

@@ -15,6 +15,7 @@ from stc.errors import InputError, StcError
 from stc.files import check_folder, check_output, is_stdout
 
 if TYPE_CHECKING:
+    from stc.runtime.publishing.publisher import Publisher
     from stc.runtime.video import Source
     from stc.runtime.video.frame import Sink, Writer
     from stc.runtime.video.sinks.lines import Rotation
@@ -31,7 +32,7 @@ class Outputs:
 
     append, rotation: of the JSON lines. overwrite: replace what stc would otherwise keep or refuse to touch. video_id:
     of the input among several, from 1. zones: counted in each input. derived: stc chose the names, so that what bears
-    one may be somebody else's.
+    one may be somebody else's. publisher: takes the JSON lines of all inputs.
     """
 
     annotated: Path | None = None  # video, picture or folder
@@ -44,6 +45,7 @@ class Outputs:
     video_id: int = 1
     zones: tuple[Zone, ...] = ()
     derived: bool = False
+    publisher: Publisher | None = None
 
     @property
     def places(self) -> tuple[Path | None, Path | None, Path | None, Path | None]:
@@ -52,6 +54,11 @@ class Outputs:
     @property
     def paths(self) -> list[Path]:
         return [path for path in self.places if path is not None]
+
+    @property
+    def shown(self) -> list[str]:
+        """Where results go, for a summary."""
+        return [str(path) for path in self.paths] + ([] if self.publisher is None else [self.publisher.shown])
 
     @property
     def files(self) -> list[Path]:
@@ -98,13 +105,13 @@ class Outputs:
                 raise InputError(f"{path}: one file cannot hold several inputs; give a folder, such as: {path.stem}")
 
     def _check_any(self) -> None:
-        if not self.paths:
+        if not self.shown:
             raise InputError(
                 "no output asked for: give one or more of -o, --json, --jsonl, --contact; see: stc-track --help"
             )
         if self.jsonl is None and (self.append or self.rotation is not None):
             raise InputError("--append and --rotate are for JSON lines; give --jsonl FILE too")
-        if self.zones and not (self.jsonl or self.annotated or self.contact):
+        if self.zones and not (self.jsonl or self.annotated or self.contact or self.publisher):
             raise InputError("--zones are told in JSON lines and drawn into pictures; give --jsonl FILE or -o OUT too")
 
     def _check_stdout(self) -> None:
@@ -166,7 +173,7 @@ class Outputs:
 
     def enter(self, writers: Sequence[AbstractContextManager[Writer]], files: Files) -> list[Sink]:
         """Begin the files; they are completed, or removed after an error, when `files` ends."""
-        from stc.runtime.video.sinks.jsonl import jsonl_sink
+        from stc.runtime.video.sinks.jsonl import jsonl_sink, line
         from stc.runtime.video.sinks.sinks import drawing
         from stc.runtime.video.sinks.ytvis import ytvis_sink
 
@@ -178,6 +185,8 @@ class Outputs:
         if self.jsonl is not None:
             lines = jsonl_sink(self.jsonl, append=self.append, overwrite=self.overwrite, rotation=self.rotation)
             sinks.append(files.enter(lines))
+        if (publisher := self.publisher) is not None:
+            sinks.append(lambda frame, result: publisher.send(line(frame, result)))
         return sinks
 
 

@@ -33,7 +33,7 @@ def jsonl_sink(
     Raises InputError when a line cannot be written: a full disk, or a reader of a pipe that takes nothing.
     """
     with lines(path, append=append, overwrite=overwrite, rotation=rotation) as write:
-        yield lambda frame, result: write(json.dumps(record(frame, result), allow_nan=False))
+        yield lambda frame, result: write(line(frame, result))
 
 
 @contextmanager
@@ -74,6 +74,10 @@ class Located(Protocol):
 
     @property
     def gaps(self) -> tuple[Gap, ...]: ...
+
+
+def line(frame: Located, result: Result) -> str:
+    return json.dumps(record(frame, result), allow_nan=False)
 
 
 def record(frame: Located, result: Result) -> dict[str, object]:

@@ -168,6 +168,7 @@ class BrightSession:
 
 class BrightStream:
     in_flight = 3
+    timings: dict[str, float] = {}  # noqa: RUF012
 
     def __init__(self, tracker: TrackerConfig) -> None:
         self._tracker = Tracker(tracker)
