@@ -58,7 +58,7 @@ def verify(
 
     give_back()
     some = reference.frames[:: -(-len(reference.frames) // RANGE_FRAMES)]
-    ranges = measure(graph.deployed, some, lambda model, frames: runs(model, frames, batch, soon=True))
+    ranges = measure(graph.deployed, some, lambda model, frames: runs(model, frames, batch))
     if ranges.failures:
         agreement = replace(agreement, verdict="fail", failures=(*agreement.failures, *ranges.failures))
     return Verification(precision, stages, ranges, agreement, settled=None if settled is None else settled.reference)
@@ -84,9 +84,9 @@ def rows_of(execute: Callable[[Array], dict[str, Array]], frames: Array, batch: 
     ]
 
 
-def runs(model: bytes, frames: Array, batch: Batch, *, soon: bool = False) -> Iterator[dict[str, Array]]:
-    """The outputs of a serialised model, one run after the other. soon: see `on_cpu`."""
-    session = on_cpu(model, soon=soon)
+def runs(model: bytes, frames: Array, batch: Batch) -> Iterator[dict[str, Array]]:
+    """The outputs of a serialised model, one run after the other."""
+    session = on_cpu(model)
     del model
     for pictures, _ in batches(frames, batch):
         yield run(session, pictures)
