@@ -161,6 +161,7 @@ def _proven(
         found = verify(
             graphs[kind], expected, stages, passport, kind, engine.batch, source.model if kind == "fp32" else None
         )
+        give_back()
         if isinstance(found, Verification) and found.settled is not None:
             expected = found.settled
         if kind == "int8" and isinstance(found, Verification):
