@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import logging
 import platform
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stc import __version__
 from stc.benchmarks import reference as reference_file
@@ -94,9 +94,10 @@ def export(
     names = _names(precision, flavour)
     into = _folder(target, names, overwrite)
     reading = replace(reading, **options)
-    proven = _proven(ckpt, precision, frames, calib, data, reading, (size, max_detections, appearance), engine, step)
+    engine, passport, scored, expected, files = _proven(
+        ckpt, precision, frames, calib, data, reading, (size, max_detections, appearance), engine, step
+    )
     give_back()
-    engine, passport, expected, files = proven.engine, proven.passport, proven.expected, proven.files
     built: Engine | Missing
     if isinstance(flavour, Toolchain):
         step(f"building {ENGINE_FILE} with {flavour.title}")
@@ -106,17 +107,17 @@ def export(
         built = flavour
     with into.filled(last=FILE_NAME) as temporary:
         _fill(temporary, files, built, expected)
+        del files
+        give_back()
         step("asking OpenVINO")
-        float32 = proven.scored.float32
-        others = other_engine.verdicts(temporary, passport, expected, engine.batch, engines.here(), float32)
+        others = other_engine.verdicts(temporary, passport, expected, engine.batch, engines.here(), scored.float32)
         passport = replace(passport, agreement={**passport.agreement, **others})
-        verifications, sentence = tuple(proven.scored.verifications), describe.sentence(built)
+        verifications, sentence = tuple(scored.verifications), describe.sentence(built)
         passport = finish(temporary, passport, names - folder.ALWAYS, verifications, sentence)
     return Export(target, passport, verifications, sentence)
 
 
-@dataclass(frozen=True)
-class _Proven:
+class _Proven(NamedTuple):
     """What is left of the model and its graphs once they have been compared. files: of the bundle, by name."""
 
     engine: EngineOptions
@@ -164,6 +165,7 @@ def _proven(
         found = verify(
             graphs[kind], expected, stages, passport, kind, engine.batch, source.model if kind == "fp32" else None
         )
+        give_back()
         if isinstance(found, Verification) and found.settled is not None:
             expected = found.settled
         if kind == "int8" and isinstance(found, Verification):

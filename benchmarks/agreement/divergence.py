@@ -53,19 +53,14 @@ def stage_errors(file: Path, precision: str, frame: Array, expected: dict[str, A
     return tuple(StageError(name, _relative(*pair), allowed) for name, *pair in comparable(expected, found))
 
 
-def on_cpu(model: bytes, *, soon: bool = False) -> Any:
-    """ONNX Runtime's session of a serialised model, on its CPU provider; it writes nothing on its own but errors.
-
-    soon: of nodes that could run, the first in the graph does, so that what only it reads is not kept for long.
-    """
+def on_cpu(model: bytes) -> Any:
+    """ONNX Runtime's session of a serialised model, on its CPU provider; it writes nothing on its own but errors."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     # Its threads would spin on after a run, on the cores that the next one needs.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    if soon:
-        options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 

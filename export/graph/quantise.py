@@ -67,9 +67,9 @@ def calibrate(model: onnx.ModelProto, names: list[str], frames: Array, run: Run)
     del probe.graph.output[:]
     probe.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
     found = dict.fromkeys(names, 0.0)
-    for outputs in run(probe.SerializeToString(), frames):
+    for outputs in run(probe.SerializeToString(), frames):  # emptied: those of the next run do not come on top
         for name in names:
-            found[name] = max(found[name], _percentile(np.abs(outputs[name]).ravel()))
+            found[name] = max(found[name], _percentile(np.abs(outputs.pop(name)).ravel()))
     return found
 
 

@@ -89,25 +89,24 @@ def _float_tensors(model: onnx.ModelProto) -> dict[str, int]:
 def _measured(model: onnx.ModelProto, names: list[str]) -> onnx.ModelProto:
     """`model` with `magnitude/<tensor>`, a float32 scalar, for each of `names` as its only outputs.
 
-    Each is made right behind its tensor, which would otherwise be kept until the end, with all others.
+    Those of the last tensors come first: ONNX Runtime computes what leads to the last node before all else, so each
+    tensor is reduced once it is there. Otherwise all are kept until the end of the network.
     """
     measured = copy.deepcopy(model)
     graph = measured.graph
     infinity = "magnitude_infinity"
     graph.initializer.append(helper.make_tensor(infinity, TensorProto.FLOAT, [], [np.inf]))
     del graph.output[:]
-    made = {}
-    for index, name in enumerate(names):
+    for index, name in reversed(list(enumerate(names))):
         wide, absolute, broken, safe = (f"magnitude_{step}{index}" for step in ("wide", "absolute", "broken", "safe"))
-        made[name] = [
-            helper.make_node("Cast", [name], [wide], to=TensorProto.FLOAT),
-            helper.make_node("Abs", [wide], [absolute]),
-            helper.make_node("IsNaN", [wide], [broken]),
-            helper.make_node("Where", [broken, infinity, absolute], [safe]),  # a maximum may pass over a NaN
-            helper.make_node("ReduceMax", [safe], [_PREFIX + name], keepdims=0),
-        ]
+        graph.node.extend(
+            [
+                helper.make_node("Cast", [name], [wide], to=TensorProto.FLOAT),
+                helper.make_node("Abs", [wide], [absolute]),
+                helper.make_node("IsNaN", [wide], [broken]),
+                helper.make_node("Where", [broken, infinity, absolute], [safe]),  # a maximum may pass over a NaN
+                helper.make_node("ReduceMax", [safe], [_PREFIX + name], keepdims=0),
+            ]
+        )
         graph.output.append(helper.make_tensor_value_info(_PREFIX + name, TensorProto.FLOAT, []))
-    nodes = [each for node in graph.node for each in (node, *(m for name in node.output for m in made.get(name, ())))]
-    del graph.node[:]
-    graph.node.extend(nodes)
     return measured

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stc.benchmarks.agreement.divergence import comparable, on_cpu, run
-from stc.benchmarks.agreement.parity import compare
+from stc.benchmarks.agreement.parity import Agreement, compare
 from stc.benchmarks.reference import FrameOutputs, Reference, valid_rows
 from stc.errors import MissingDependencyError
 from stc.export.graph.graph import Graph
@@ -48,25 +48,31 @@ def verify(
     except load_onnxruntime().capi.onnxruntime_pybind11_state.NotImplemented as error:
         return NotCompared(precision, f"ONNX Runtime cannot run it on a CPU: {str(error).rpartition(' : ')[2]}")
     give_back()
-    outputs = _outputs(graph, reference.frames, batch)
-    give_back()
-    agreement = compare(reference, outputs, passport, precision)
-    settled = None
-    if model is not None and agreement.verdict == "fail" and not agreement.not_finite:
-        settled = settle(model, reference, outputs, passport)
-        agreement = compare(settled.reference, outputs, passport, precision, floor=settled.floor)
-
+    agreement, settled = _agreement(graph, reference, passport, precision, batch, model)
     give_back()
     some = reference.frames[:: -(-len(reference.frames) // RANGE_FRAMES)]
-    ranges = measure(graph.deployed, some, lambda model, frames: runs(model, frames, batch, soon=True))
+    ranges = measure(graph.staged, some, lambda model, frames: runs(model, frames, batch))
     if ranges.failures:
         agreement = replace(agreement, verdict="fail", failures=(*agreement.failures, *ranges.failures))
-    return Verification(precision, stages, ranges, agreement, settled=None if settled is None else settled.reference)
+    return Verification(precision, stages, ranges, agreement, settled=settled)
 
 
 def _stages(graph: Graph, expected: dict[str, Array], pictures: Array) -> tuple[Stage, ...]:
     values = run(on_cpu(graph.staged.SerializeToString()), pictures)
     return tuple(_stage(name, *pair) for name, *pair in comparable(expected, values))
+
+
+def _agreement(
+    graph: Graph, reference: Reference, passport: Passport, precision: Precision, batch: Batch, model: STC | None
+) -> tuple[Agreement, Reference | None]:
+    """Of the deployed graph's outputs, and `Verification.settled`; what they take, all masks, is gone on return."""
+    outputs = _outputs(graph, reference.frames, batch)
+    give_back()
+    agreement = compare(reference, outputs, passport, precision)
+    if model is None or agreement.verdict != "fail" or agreement.not_finite:
+        return agreement, None
+    settled = settle(model, reference, outputs, passport)
+    return compare(settled.reference, outputs, passport, precision, floor=settled.floor), settled.reference
 
 
 def _outputs(graph: Graph, frames: Array, batch: Batch) -> list[FrameOutputs]:
@@ -84,9 +90,9 @@ def rows_of(execute: Callable[[Array], dict[str, Array]], frames: Array, batch: 
     ]
 
 
-def runs(model: bytes, frames: Array, batch: Batch, *, soon: bool = False) -> Iterator[dict[str, Array]]:
-    """The outputs of a serialised model, one run after the other. soon: see `on_cpu`."""
-    session = on_cpu(model, soon=soon)
+def runs(model: bytes, frames: Array, batch: Batch) -> Iterator[dict[str, Array]]:
+    """The outputs of a serialised model, one run after the other."""
+    session = on_cpu(model)
     del model
     for pictures, _ in batches(frames, batch):
         yield run(session, pictures)

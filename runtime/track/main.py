@@ -148,6 +148,8 @@ def main(argv: Sequence[str]) -> int:
     from stc.runtime.video.sinks.lines import Rotation
     from stc.runtime.zones import read_zones
 
+    if args.ray is not None:
+        _check_fleet(args)
     beforehand.check_inputs(args.input, args.every)
     beforehand.check_model(Path(args.model), args.score, _classes(args))
     rotation = None if args.rotate is None else Rotation.parse(args.rotate)
@@ -156,7 +158,6 @@ def main(argv: Sequence[str]) -> int:
         args.output, args.json, args.jsonl, args.contact, args.append, rotation, args.overwrite, zones=zones
     )
     if args.ray is not None:
-        _check_fleet(args)
         outputs.check_folders()
         return _run_fleet(args, outputs)
     reconnect = ReconnectPolicy(give_up=args.give_up)

@@ -58,7 +58,7 @@ def test_wrong_usage_is_exit_1_not_argparses_2(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("module", "arguments"),
     [
-        ("stc.export.main", ["--ckpt", "model.pth"]),
+        ("stc.export.main", ["--ckpt", __file__]),  # a file is there, whatever is in it
         ("stc.training.main", ["--data", "a.json", "--frames", "frames", "--output", "run"]),
     ],
 )
