@@ -537,6 +537,24 @@ def evaluation(place: Place, *arguments: str) -> None:
     main(["--results", "results.json", "--data", "truth.json", *arguments])
 
 
+def configured(place: Place, line: str) -> int:
+    from stc.runtime.track.main import main
+
+    path = place.bundle / "gate.toml"
+    path.write_text(line)
+    return main(["--config", str(path)])
+
+
+@case
+def no_such_setting(place: Place) -> None:
+    configured(place, "scoer = 0.5")
+
+
+@case
+def setting_type(place: Place) -> None:
+    configured(place, 'every = "2"')
+
+
 @case
 def output_is_input(place: Place) -> None:
     evaluation(place, "--json", "truth.json")
