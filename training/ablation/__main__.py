@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from stc.cli import Parser, command
 from stc.errors import CheckpointError, InputError
 from stc.runtime.processors import threads_to_ask_for
+from stc.training.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from stc.model.network import STC
@@ -63,6 +64,7 @@ def main(argv: Sequence[str]) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: as stc-train
     if threads := threads_to_ask_for(None):
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    keep_freed_memory()
 
     import cv2
 
