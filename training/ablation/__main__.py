@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from stc.cli import Parser, command
 from stc.errors import CheckpointError, InputError
-from stc.runtime.processors import threads_to_ask_for
+from stc.runtime.processors import processors
 from stc.training.memory import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 TRIED = 8  # pairs cached before the length of the trial is estimated
 STEPS = 3  # and steps of each stage
-RAW, SHIPPED = "the pyramid's feature", "the checkpoint"  # what nobody trained here
 PAGE, PLOT = "ablation.md", "ablation.png"
 
 
@@ -62,11 +61,10 @@ def main(argv: Sequence[str]) -> int:
     if min(getattr(arguments, name) for name in numbers) < 1 or arguments.pairs < TRIED:
         raise InputError(f"--seeds, --steps, --crossover-steps and --scenes must be 1 or more, --pairs {TRIED} or more")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: as stc-train
-    if threads := threads_to_ask_for(None):
-        os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     keep_freed_memory()
 
     import cv2
+    import torch
 
     from stc.files import check_folder, sha256
     from stc.training.ablation.material import Data
@@ -75,6 +73,7 @@ def main(argv: Sequence[str]) -> int:
     from stc.training.initial import start
 
     cv2.setNumThreads(1)
+    torch.set_num_threads(1)  # runs side by side need no other threads, and have the same results on every machine
     check_folder(arguments.output)
     sources = [
         Source(annotations, frames, annotations in arguments.partial)
@@ -95,9 +94,12 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _try(arguments: argparse.Namespace, model: STC, data: Data) -> None:
+    from stc.files import write_text
     from stc.progress import bar
     from stc.training.ablation.material import cache_pairs, cache_scenes, scenes_in
-    from stc.training.ablation.results import read_results
+    from stc.training.ablation.report import page, plot
+    from stc.training.ablation.results import Result, read_results
+    from stc.training.ablation.runs import Trial, carry_out
 
     folder = arguments.output / "cache"
     scenes = scenes_in(folder, arguments.scenes)
@@ -107,7 +109,17 @@ def _try(arguments: argparse.Namespace, model: STC, data: Data) -> None:
         pairs = cache_pairs(model, data, arguments.pairs, folder, advance)
     with bar("caching scenes", len(scenes.paths())) as advance:
         cache_scenes(model, data, scenes, folder, advance)
-    _train_and_judge(arguments, model, pairs, scenes)
+    trial = Trial(model, pairs, scenes, arguments.seeds, arguments.steps, arguments.crossover_steps)
+    total = len(trial.plan())
+
+    def report(results: list[Result]) -> None:
+        print(f"{len(results)} of {total} runs", file=sys.stderr, flush=True)
+        write_text(arguments.output / PAGE, page(results))
+
+    results = carry_out(trial, arguments.output, processors(), report)
+    write_text(arguments.output / PAGE, page(results))
+    plot(results, arguments.output / PLOT)
+    print(page(results))
 
 
 def _estimate(arguments: argparse.Namespace, model: STC, data: Data, scenes: Scenes) -> None:
@@ -133,61 +145,17 @@ def _estimate(arguments: argparse.Namespace, model: STC, data: Data, scenes: Sce
     first, both = EMBEDDING["both directions"], CROSSOVER["with crossover"]
     tower = per_step(lambda steps: train_tower(model.config, pairs, first, steps, 0))
     heads = per_step(lambda steps: train_heads(model, frozen, both, steps, 0))
-    frames = len(scenes.paths())
+    frames, side = len(scenes.paths()), processors()
     seconds = {
         "caching": caching * (arguments.pairs + frames / 2),
-        "embedding": tower * arguments.steps * arguments.seeds * (len(EMBEDDING) + 1),  # one has twice the pairs
-        "crossover": heads * arguments.crossover_steps * arguments.seeds * len(CROSSOVER),
+        "embedding": tower * arguments.steps * arguments.seeds * (len(EMBEDDING) + 1) / side,  # one has twice the pairs
+        "crossover": heads * arguments.crossover_steps * arguments.seeds * len(CROSSOVER) / side,
         # A step is three passes of eight views.
-        "judging": heads / 24 * frames * arguments.seeds * len(CROSSOVER),
+        "judging": heads / 24 * frames * arguments.seeds * len(CROSSOVER) / side,
     }
     parts = ", ".join(f"{name} {value / 60:.0f}" for name, value in seconds.items())
-    print(f"estimate for all of it: {sum(seconds.values()) / 60:.0f} min ({parts})", flush=True)
-
-
-def _train_and_judge(arguments: argparse.Namespace, model: STC, pairs: list[Path], scenes: Scenes) -> None:
-    from stc.files import write_text
-    from stc.training.ablation.cache import load_seen
-    from stc.training.ablation.crossover import stability, train_heads
-    from stc.training.ablation.embeddings import association, raw_vectors, train_tower, vectors_of
-    from stc.training.ablation.material import FROZEN_SHARE, frozen_path
-    from stc.training.ablation.report import page, plot
-    from stc.training.ablation.results import REFERENCE, Result, read_results, write_results
-    from stc.training.ablation.variants import CROSSOVER, EMBEDDING, STAGES
-
-    results = read_results(arguments.output)
-    frozen = [frozen_path(path) for path in pairs[::FROZEN_SHARE]]
-    seen = {path: load_seen(path) for path in scenes.paths()}
-
-    def run(stage: str, variant: str, seed: int) -> tuple[dict[str, float], dict[str, float]]:
-        if stage == "embedding" and seed == REFERENCE:
-            return association(scenes, seen, raw_vectors(seen) if variant == RAW else vectors_of(model.head, seen))
-        if stage == "embedding":
-            head = train_tower(model.config, pairs, EMBEDDING[variant], arguments.steps, seed)
-            return association(scenes, seen, vectors_of(head, seen))
-        if seed == REFERENCE:
-            return stability(model, scenes)
-        return stability(train_heads(model, frozen, CROSSOVER[variant], arguments.crossover_steps, seed), scenes)
-
-    plan = [("embedding", name, REFERENCE) for name in (RAW, SHIPPED)]
-    plan += [("crossover", SHIPPED, REFERENCE)]
-    # All variants of a seed together: an interrupted trial still compares.
-    plan += [(stage, name, seed) for stage in STAGES for seed in range(arguments.seeds) for name in STAGES[stage]]
-    done = {(result.stage, result.variant, result.seed) for result in results}
-    for number, one in enumerate(plan):
-        if one in done:
-            continue
-        begin = time.monotonic()
-        results.append(Result(*one, *run(*one)))
-        write_results(arguments.output, results)
-        what = f"{one[0]}, {one[1]}, seed {one[2]}" if one[2] != REFERENCE else f"{one[0]}, {one[1]}, untrained"
-        print(f"{number + 1} of {len(plan)}: {what}, {time.monotonic() - begin:.0f} s", file=sys.stderr, flush=True)
-        if one[1] == list(STAGES[one[0]])[-1]:  # a seed is complete
-            write_text(arguments.output / PAGE, page(results))
-    text = page(results)
-    write_text(arguments.output / PAGE, text)
-    plot(results, arguments.output / PLOT)
-    print(text)
+    total = sum(seconds.values()) / 60
+    print(f"estimate for all of it: {total:.0f} min with {side} runs side by side ({parts})", flush=True)
 
 
 if __name__ == "__main__":

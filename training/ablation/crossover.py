@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -13,8 +14,8 @@ from torch import Tensor
 from stc.model.decode import RawOutputs
 from stc.model.network import STC
 from stc.training.ablation.cache import Frozen, best_locations, load_frozen, overlap, together
-from stc.training.ablation.embeddings import Scores, draw, optimiser_of
-from stc.training.ablation.scenes import Scenes
+from stc.training.ablation.embeddings import Scores, draw, optimiser_of, stop_if_asked
+from stc.training.ablation.scenes import TIMES, Scenes
 from stc.training.ablation.variants import RECIPE, Variant
 from stc.training.losses.masks import dice_loss, grid_tensors, predict_masks
 from stc.training.losses.predictions import gather
@@ -38,6 +39,7 @@ def train_heads(model: STC, pairs: Sequence[Path], variant: Variant, steps: int,
     optimiser = optimiser_of(weights, config)
     for step in range(steps):
         set_learning_rate(optimiser, step, step / steps, config)
+        stop_if_asked()
         parts = [load_frozen(pairs[index]) for index in draw(len(pairs), config.batch_pairs, seed, step)]
         generator = torch.Generator().manual_seed((seed << 32) + step)
         optimiser.zero_grad(set_to_none=True)
@@ -80,10 +82,11 @@ def stability(model: STC, scenes: Scenes) -> tuple[Scores, Scores]:
     crossed: dice of the mask that the first frame's filters make in the second with the true one. own: the same of the
     second's own filters. steady: 1 - |J - J'|, J and J' being the IoU of the own masks in both.
     """
-    frames = {path: _filters(model, load_frozen(path)) for path in scenes.paths("frozen")}
+    frame = lru_cache(len(TIMES))(lambda path: _filters(model, load_frozen(path)))  # those of one scene
     found: dict[str, list[float]] = {}
     for name, first, second in scenes.comparisons("frozen"):
-        one, two = frames[first], frames[second]
+        stop_if_asked()
+        one, two = frame(first), frame(second)
         here, there = (one.identity[:, None] == two.identity[None]).nonzero(as_tuple=True)
         if not len(here):
             continue

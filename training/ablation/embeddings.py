@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch.nn.functional import normalize, pad
 
 from stc.model.config import ModelConfig
 from stc.model.head import Head
+from stc.signals import asked
 from stc.training.ablation.cache import Located, Seen, load_located
 from stc.training.ablation.patches import embed, joined
 from stc.training.ablation.scenes import Scenes
@@ -21,6 +23,7 @@ from stc.training.losses.consistency import matched
 from stc.training.losses.contrastive import embedding_losses
 from stc.training.optimisation import set_learning_rate
 
+_DRAWING = Lock()  # PyTorch has one generator for all threads
 WIDEST = 2  # times as many pairs as usual are drawn for a step: the most that any variant uses
 Scores = dict[str, float]
 
@@ -34,12 +37,14 @@ def draw(count: int, number: int, seed: int, step: int) -> list[int]:
 def train_tower(model: ModelConfig, pairs: Sequence[Path], variant: Variant, steps: int, seed: int) -> Head:
     """A head whose tracking tower was trained for `steps` from weights that depend on the seed alone."""
     config = variant.config
-    torch.manual_seed(seed)
-    head = Head(model).train()
+    with _DRAWING:
+        torch.manual_seed(seed)
+        head = Head(model).train()
     weights = [value for name, value in head.named_parameters() if name.startswith("track_")]
     optimiser = optimiser_of(weights, config)
     for step in range(steps):
         set_learning_rate(optimiser, step, step / steps, config)
+        stop_if_asked()
         chosen = draw(len(pairs), WIDEST * config.batch_pairs, seed, step)[: variant.pairs * config.batch_pairs]
         views = [view for index in chosen for view in load_located(pairs[index])]
         generator = torch.Generator().manual_seed((seed << 32) + step)
@@ -48,6 +53,12 @@ def train_tower(model: ModelConfig, pairs: Sequence[Path], variant: Variant, ste
         torch.nn.utils.clip_grad_norm_(weights, config.clip_norm)
         optimiser.step()
     return head.eval()
+
+
+def stop_if_asked() -> None:
+    """A signal reaches the main thread alone."""
+    if asked():
+        raise KeyboardInterrupt
 
 
 def optimiser_of(weights: Sequence[torch.nn.Parameter], config: TrainConfig) -> torch.optim.Optimizer:

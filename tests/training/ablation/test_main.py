@@ -65,7 +65,6 @@ class Trial:
 @pytest.fixture(scope="module")
 def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as in the tests: sums of two threads have another order
     folder = tmp_path_factory.mktemp("trial")
     config = STC_LITE_2.with_(classes=("disc", "square"), input_size=(64, 96))
     weights = weights_of(config, folder / "lite.safetensors")
