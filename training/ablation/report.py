@@ -33,6 +33,20 @@ for. 2 points in the mean, intervals clear of 0, would be evidence. It is a matt
 """
 
 
+MEASURES = {
+    "embedding": """\
+Tracking towers trained from scratch on the frozen pyramid. How often, of an object and at least two of its class in
+another frame of its scene, the one with the nearest embedding is itself: of all objects, each at its location of the
+best score, and of the detected ones alone, by a mask with IoU 0.5 and a score that the model gives out.
+""",
+    "crossover": """\
+Pyramid, heads and mask branch trained on from the checkpoint, the backbone frozen. Of an object in two frames, crossed:
+dice of the mask that the first frame's filters make in the second; own: of the second's own; steady: 1 less the change
+of the mask's IoU.
+""",
+}
+
+
 @dataclass(frozen=True)
 class Difference:
     """Of a variant and the first of its stage, in shares: mean, half of the 95 % interval, and of how many seeds."""
@@ -64,7 +78,7 @@ def page(results: Sequence[Result]) -> str:
     for stage, variants in STAGES.items():
         if table := _by_variant(results, stage):
             counts = next(result.counts for result in results if result.stage == stage)
-            parts += [f"## {stage.capitalize()}\n", _means(table, counts)]
+            parts += [f"## {stage.capitalize()}\n", MEASURES[stage], _means(table, counts)]
             parts += [f"Minus *{next(iter(variants))}*, in points, and what it says:\n", _differences(table, stage)]
     return "\n".join([*parts, SCALE])
 
