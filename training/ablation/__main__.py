@@ -67,6 +67,7 @@ def main(argv: Sequence[str]) -> int:
     import torch
 
     from stc.files import check_folder, sha256
+    from stc.model import checkpoint
     from stc.training.ablation.material import Data
     from stc.training.ablation.results import check_plan
     from stc.training.data.annotations import Source
@@ -80,12 +81,18 @@ def main(argv: Sequence[str]) -> int:
         for annotations, frames in zip(arguments.data, arguments.frames, strict=True)
     ]
     data = Data.read(sources, [name for name in arguments.exclude.split(",") if name], arguments.split)
-    model = start(data.train.classes, init=arguments.ckpt).model.eval().requires_grad_(False)
-    if model.config.head_norm == "group":
+    config = checkpoint.load(arguments.ckpt).config
+    if config.classes != data.train.classes:
+        raise InputError(
+            f"the model knows {', '.join(config.classes)}, the data {', '.join(data.train.classes)}: they must be the "
+            "same; give --data the categories of the training"
+        )
+    if config.head_norm == "group":
         raise CheckpointError(
             f"{arguments.ckpt}: its heads have group norms, which read the whole picture, so nothing can be cached at "
             "locations; give a model of stc-lite or stc-lite-2"
         )
+    model = start(config.classes, init=arguments.ckpt).model.eval().requires_grad_(False)
     plan = {"checkpoint": sha256(arguments.ckpt), "data": data.train.fingerprint}
     plan |= {name: getattr(arguments, name) for name in ("pairs", "steps", "crossover_steps", "scenes")}
     check_plan(arguments.output, plan)

@@ -145,6 +145,15 @@ def test_wrong_usage_is_one_line_and_leaves_nothing(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_model_of_other_classes_is_refused(
+    tmp_path: Path, pictures: Source, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = weights_of(STC_LITE_2.with_(input_size=(64, 96)), tmp_path / "lite.safetensors")
+    assert run(main, command(pictures, weights, tmp_path / "out")) == 1
+    assert "the model knows person, animal, vehicle, the data disc, square" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_model_of_group_norms_is_refused(
     tmp_path: Path, pictures: Source, capsys: pytest.CaptureFixture[str]
 ) -> None:
