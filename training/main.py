@@ -16,6 +16,7 @@ from stc.progress import bars
 from stc.runtime.processors import threads_to_ask_for
 from stc.signals import Hold
 from stc.training.arguments import DEFAULT_EPOCHS, parser
+from stc.training.memory import keep_freed_memory
 from stc.training.run_folder import EMA, EVENTS, FRAMES, PLOT, check
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def _train(arguments: argparse.Namespace) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if threads := threads_to_ask_for(None):  # PyTorch does not know a container's quota
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+
+    keep_freed_memory()
 
     import cv2
 

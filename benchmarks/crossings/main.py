@@ -50,31 +50,37 @@ def main(argv: Sequence[str]) -> int:
     if arguments.output.exists():
         raise InputError(f"{arguments.output} exists; remove it or choose another --output")
     output = find(arguments.output, "-o OUT")
+    crossings, objects = make(output, *_read(arguments), arguments.scenes, arguments.seed)
+    print(f"{arguments.scenes} scenes, {objects} objects, {crossings} crossings, in {arguments.output}")
+    return 0
 
+
+def make(
+    output: Path, material: Sequence[Material], categories: dict[int, str], scenes: int, seed: int
+) -> tuple[int, int]:
+    """Fill `output` with scenes; equal seeds make equal ones. Returns the numbers of crossings and of objects.
+
+    Raises InputError when `material` has too little to make them of.
+    """
     from stc.benchmarks.crossings.cutouts import find_backgrounds, find_cutouts
     from stc.progress import bar
 
-    material, categories = _read(arguments)
     cutouts, backgrounds = find_cutouts(material, categories), find_backgrounds(material)
     if len(cutouts) < 3 or not backgrounds:
         raise InputError(
             f"{len(cutouts)} objects large enough to cut out and {len(backgrounds)} pictures without objects; three "
             "and one are needed: add a --data file"
         )
-    content: dict[str, Any] = {"info": {"seed": arguments.seed, "crossings": 0}, "videos": [], "annotations": []}
+    content: dict[str, Any] = {"info": {"seed": seed, "crossings": 0}, "videos": [], "annotations": []}
     content["categories"] = [{"id": id, "name": name} for id, name in categories.items()]
     ids = {name: id for id, name in categories.items()}
     with Folder(output).filled(last=ANNOTATIONS) as folder:
-        with bar("composing", arguments.scenes) as advance:
-            for number in range(arguments.scenes):
-                _compose(folder, (arguments.seed, number), cutouts, backgrounds, ids, content)
+        with bar("composing", scenes) as advance:
+            for number in range(scenes):
+                _compose(folder, (seed, number), cutouts, backgrounds, ids, content)
                 advance()
         write_text(folder / ANNOTATIONS, json.dumps(content))
-    print(
-        f"{arguments.scenes} scenes, {len(content['annotations'])} objects, {content['info']['crossings']} crossings, "
-        f"in {arguments.output}"
-    )
-    return 0
+    return content["info"]["crossings"], len(content["annotations"])
 
 
 entry = command(main)

@@ -1,1 +1,1 @@
-"""`python -m stc.training.ablation`: what the parts of STC's learning are worth."""
+"""`python -m stc.training.ablation`: a fair trial of the two losses that STC is named for."""

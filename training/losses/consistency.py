@@ -60,20 +60,33 @@ def match(
 ) -> Matches:
     """At most `max_consistency` positives of view `one`, evenly over its objects, each with a partner in view `two`."""
     ids, others = batch.identities[one], batch.identities[two]
-    at_one = ((ids >= 0) & torch.isin(ids, others)).nonzero()[:, 0]
-    at_one = at_one[balanced_sample(ids[at_one], config.max_consistency, generator)]
-    if len(at_one) == 0:
-        return Matches(one, two, at_one, at_one)
-    candidates = (others >= 0).nonzero()[:, 0]
+    best = None
     if config.consistency_partner == "best":
+        candidates = (others >= 0).nonzero()[:, 0]
         order = _scores(found, batch, two, candidates).argsort(descending=True, stable=True)
-        partner = _first_equal(ids[at_one], others[candidates[order]])
-        return Matches(one, two, at_one, candidates[order[partner]])
+        best = candidates[order]
+    return Matches(one, two, *matched(ids, others, config.max_consistency, generator, best))
+
+
+def matched(
+    ids: Tensor, others: Tensor, cap: int, generator: torch.Generator, ranked: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """At most `cap` places (n,) of objects in `ids` that are in `others`, too, and of each a place (n,) there.
+
+    ids, others: (L,) identities, negative where there is no object. The partner is the first of the places `ranked`
+    that has the object, or, without them, any.
+    """
+    at_one = ((ids >= 0) & torch.isin(ids, others)).nonzero()[:, 0]
+    at_one = at_one[balanced_sample(ids[at_one], cap, generator)]
+    if len(at_one) == 0:
+        return at_one, at_one
+    if ranked is not None:
+        return at_one, ranked[_first_equal(ids[at_one], others[ranked])]
     partners = []
     for location in at_one:
         same = (others == ids[location]).nonzero()[:, 0]
         partners.append(same[int(torch.randint(len(same), (1,), generator=generator))])
-    return Matches(one, two, at_one, torch.stack(partners))
+    return at_one, torch.stack(partners)
 
 
 def _scores(found: Predictions, batch: Batch, view: int, at: Tensor) -> Tensor:

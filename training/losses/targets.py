@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,7 +15,6 @@ from stc.annotations.scenes import tight_boxes
 from stc.model.config import ModelConfig
 from stc.model.decode import cells
 from stc.training.config import TrainConfig
-from stc.training.data.pairs import Pair
 from stc.training.data.views import View
 
 
@@ -118,7 +118,7 @@ def assign(view: View, grid: Grid, centre_radius: float, every_object: bool = Fa
     return Targets(instance, ltrb, _centerness(ltrb), known | (instance >= 0), known & ~in_box.any(axis=1))
 
 
-def collate(pairs: list[Pair], model: ModelConfig, config: TrainConfig) -> Batch:
+def collate(pairs: Sequence[Sequence[View]], model: ModelConfig, config: TrainConfig) -> Batch:
     """Pairs of views -> one batch, on the CPU."""
     grid = make_grid(model, config.range_factor)
     views = [view for pair in pairs for view in pair]

@@ -1,114 +1,163 @@
-"""The ablation: what its variants leave out, how its numbers are made, and the whole of it once, as small as can be."""
+"""The trial as a command: from data to table, and on after a kill."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
-from statistics import mean, stdev
 
-import cv2
 import pytest
 import torch
 
 from stc.cli import run
-from stc.training.ablation.__main__ import METRICS, QUESTIONS, VARIANTS, initial_model, main, plot, table
-from stc.training.config import RECIPES, TrainConfig
-from stc.training.shapes.draw import CLASSES
+from stc.errors import InputError
+from stc.model import checkpoint
+from stc.model.config import R50, STC_LITE_2
+from stc.model.network import STC
+from stc.training.ablation.__main__ import main
+from stc.training.ablation.cache import load_located
+from stc.training.ablation.material import Data
+from stc.training.ablation.results import check_plan, read_results, write_results
+from stc.training.data.annotations import Source
+from tests.training.conftest import CATEGORIES, SIZE, blob, draw, encode
 
 
-def _scores(*runs: float) -> list[dict[str, float]]:
-    return [dict.fromkeys(METRICS, run) for run in runs]
+def write_pictures(folder: Path) -> Source:
+    """Two pictures to train on; to judge on three with an object each and one without."""
+    images, annotations = [], []
+    for number, split in enumerate(["train", "train", "val", "val", "val", "val"]):
+        file = f"{number}.png"
+        images.append({"id": number, "file_name": file, "height": SIZE[0], "width": SIZE[1], "split": split})
+        masks = [blob("square", 40 + 5 * number, 45, 20)] if number < 5 else []
+        draw(folder / file, masks, number)
+        entry = {"id": number, "image_id": number, "category_id": 9, "iscrowd": 0}
+        annotations += [entry | {"segmentation": encode(mask)} for mask in masks]
+    content = {"categories": CATEGORIES, "images": images, "annotations": annotations}
+    (folder / "annotations.json").write_text(json.dumps(content))
+    return Source(folder / "annotations.json", folder)
 
 
-def test_every_variant_differs_from_the_recipe_in_what_it_names() -> None:
-    recipe = RECIPES["stc-lite"]
-    for name, variant in VARIANTS.items():
-        config = replace(recipe, **variant.settings)  # raises for a setting that does not exist
-        changed = {key for key, value in asdict(config).items() if value != getattr(recipe, key)}
-        assert changed == set(variant.settings), name
-    assert [name for name, variant in VARIANTS.items() if not variant.tracked] == ["no tracking head"]
-    assert not QUESTIONS["full"].settings
-    assert TrainConfig(**QUESTIONS["no reverse direction"].settings).directions == "key-to-reference"
-    assert TrainConfig(**QUESTIONS["no consistency"].settings).consistency == "none"
+def command(source: Source, weights: Path, output: Path, **options: int) -> list[str]:
+    chosen = {"seeds": 1, "pairs": 8, "steps": 1, "crossover_steps": 1, "scenes": 1} | options
+    files = ["--ckpt", weights, "--data", source.annotations, "--frames", source.frames, "-o", output]
+    flags = [part for name, value in chosen.items() for part in (f"--{name.replace('_', '-')}", value)]
+    return [str(part) for part in (*files, *flags)]
 
 
-def test_variants_of_a_seed_start_from_equal_weights() -> None:
-    full, bare, other = (
-        initial_model(VARIANTS[name], CLASSES, seed, None).state_dict()
-        for name, seed in (("full", 1), ("no tracking head", 1), ("full", 2))
-    )
-    assert all(torch.equal(value, full[name]) for name, value in bare.items())
-    assert {name for name in full if name not in bare} == {name for name in full if name.startswith("head.track_")}
-    assert not torch.equal(full["head.controller.weight"], other["head.controller.weight"])
+def weights_of(config: object, path: Path) -> Path:
+    torch.manual_seed(0)
+    checkpoint.save(STC(config), path)
+    return path
 
 
-def test_the_table_has_mean_and_deviation_of_the_seeds() -> None:
-    text = table({"full": _scores(0.2, 0.3, 0.7), "no consistency": _scores(0.5)})
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
-    assert rows[0] == ["variant", "seeds", *METRICS.values()]
-    assert rows[2][:3] == ["full", "3", f"{mean([0.2, 0.3, 0.7]):.3f} ± {stdev([0.2, 0.3, 0.7]):.3f}"]
-    assert rows[3][:3] == ["no consistency", "1", "0.500"]
-    assert rows[3][-1] == "0.5"  # switches, one digit
+@dataclass(frozen=True)
+class Trial:
+    """A trial of one step, which teaches nothing: it is about the way from data to table."""
+
+    command: list[str]
+    output: Path
+    shown: str
 
 
-def test_the_plot_shows_every_seed(tmp_path: Path) -> None:
-    plot({"full": _scores(0.2, 0.3), "no consistency": _scores(0.5, 0.9)}, tmp_path / "a.png")
-    plot({"full": _scores(0.2, 0.3), "no consistency": _scores(0.5, 0.7)}, tmp_path / "b.png")
-    one, two = (cv2.imread(str(tmp_path / name)) for name in ("a.png", "b.png"))
-    assert one.shape == two.shape
-    assert (one != two).any()
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
+    threads = torch.get_num_threads()
+    folder = tmp_path_factory.mktemp("trial")
+    config = STC_LITE_2.with_(classes=("disc", "square"), input_size=(64, 96))
+    weights = weights_of(config, folder / "lite.safetensors")
+    argv = command(write_pictures(folder / "pictures"), weights, folder / "out")
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("stc.benchmarks.crossings.scene", "stc.training.ablation.material"):
+            patch.setattr(f"{module}.LENGTH", 6)  # frames of a crossing: one comparison
+        with redirect_stdout(StringIO()) as shown:
+            assert run(main, argv) == 0
+        torch.set_num_threads(threads)
+        yield Trial(argv, folder / "out", shown.getvalue())
+
+
+def test_the_trial_says_how_long_it_takes_and_scores_every_variant(trial: Trial) -> None:
+    assert "estimate for all of it" in trial.shown
+    assert (trial.output / "ablation.md").read_text() in trial.shown
+    assert (trial.output / "ablation.png").stat().st_size > 0
+    results = read_results(trial.output)
+    assert len(results) == 2 + 1 + 6 + 2  # untrained, and one seed of each variant
+    assert all(0 <= share <= 1 for result in results for share in result.scores.values())
+
+
+def test_the_trial_goes_on_after_a_kill_as_if_there_had_been_none(trial: Trial) -> None:
+    results = read_results(trial.output)
+    lost = trial.output / "cache" / "pairs" / "00004.pt"
+    before = load_located(lost)[0].patches.values
+    lost.unlink()
+    write_results(trial.output, results[:-1])
+    assert run(main, trial.command) == 0
+    assert read_results(trial.output) == results
+    assert torch.equal(load_located(lost)[0].patches.values, before)
+
+
+def test_runs_of_another_length_or_data_are_not_mixed_in(tmp_path: Path) -> None:
+    check_plan(tmp_path, {"data": "a", "steps": 7})
+    check_plan(tmp_path, {"data": "a", "steps": 7})
+    with pytest.raises(InputError, match="holds a trial with another steps; choose another --output"):
+        check_plan(tmp_path, {"data": "a", "steps": 8})
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Source:
+    return write_pictures(tmp_path / "pictures")
+
+
+def test_what_is_judged_on_was_not_trained_on(pictures: Source, clips: Source) -> None:
+    data = Data.read([pictures, clips], ["secret"], "train")
+    assert [clip.name for clip in data.train.clips] == ["0.png", "1.png", "moving"]
+    assert [clip.name for clip in data.judged.clips] == ["2.png", "3.png", "4.png", "5.png", "secret"]
+
+
+def test_data_without_anything_to_judge_on_is_refused(
+    clips: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = weights_of(STC_LITE_2.with_(input_size=(64, 96)), tmp_path / "lite.safetensors")
+    assert run(main, command(clips, weights, tmp_path / "out")) == 1
+    assert "nothing to judge on" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        (["--variants", "full,half"], "--variants half: not one of full, no tracking head"),
         (["--seeds", "0"], "must be 1 or more"),
-        (["--init", "absent.pth"], "absent.pth: no such file"),
+        (["--pairs", "4"], "--pairs 8 or more"),
+        (["--partial", "other.json"], "--partial other.json: is none of the --data files"),
+        (["--ckpt", "absent.safetensors"], "--ckpt absent.safetensors: no such file"),
     ],
 )
 def test_wrong_usage_is_one_line_and_leaves_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
+    tmp_path: Path, clips: Source, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
 ) -> None:
-    assert run(main, ["-o", str(tmp_path / "out"), *extra]) == 1
+    weights = clips.annotations  # any file: nothing is read
+    assert run(main, [*command(clips, weights, tmp_path / "out"), *extra]) == 1
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_runs_of_another_length_are_not_mixed_in(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_a_model_of_other_classes_is_refused(
+    tmp_path: Path, pictures: Source, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("stc.training.ablation.__main__.EVALUATOR", "stc.training.main")  # any that is there
-    (tmp_path / "plan.json").write_text(json.dumps({"steps": 7, "clips": 60, "pairs": 4, "init": None}))
-    assert run(main, ["-o", str(tmp_path), "--steps", "8"]) == 1
-    assert "choose another --output" in capsys.readouterr().err
-
-
-def test_without_the_evaluator_nothing_is_trained(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("stc.training.ablation.__main__.EVALUATOR", "stc.absent.main")
-    assert run(main, ["-o", str(tmp_path / "out")]) == 1
-    assert "stc.absent.main is missing" in capsys.readouterr().err
+    weights = weights_of(STC_LITE_2.with_(input_size=(64, 96)), tmp_path / "lite.safetensors")
+    assert run(main, command(pictures, weights, tmp_path / "out")) == 1
+    assert "the model knows person, animal, vehicle, the data disc, square" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
-def test_a_variant_is_trained_exported_scored_and_not_done_twice(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_model_of_group_norms_is_refused(
+    tmp_path: Path, pictures: Source, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Two steps teach nothing: it is about the way from data to table. Without tracking head, the oddest model."""
-    pytest.importorskip("stc.benchmarks.evaluation.main", reason="stc-eval is not in this version")
-    command = ["-o", str(tmp_path), "--variants", "no tracking head", "--seeds", "1", "--steps", "2", "--clips", "2"]
-    assert run(main, [*command, "--pairs", "1"]) == 0
-    assert "| no tracking head | 1 | 0.000 |" in capsys.readouterr().out
-    assert (tmp_path / "ablation.md").read_text().count("\n") == 3
-    state = tmp_path / "no-tracking-head-0" / "last.pt"
-    passport = json.loads((tmp_path / "no-tracking-head-0" / "model" / "passport.json").read_text())
-    assert passport["embedding_dim"] == 0
-    written = state.stat().st_mtime_ns
-    assert run(main, [*command, "--pairs", "1"]) == 0
-    assert state.stat().st_mtime_ns == written
+    small = R50.with_(classes=("disc", "square"), fpn_channels=32, input_size=(64, 96))
+    weights = weights_of(small, tmp_path / "r50.safetensors")
+    assert run(main, command(pictures, weights, tmp_path / "out")) == 1
+    assert "group norms" in capsys.readouterr().err
