@@ -38,10 +38,12 @@ def stated(passport: Passport) -> tuple[dict[str, TensorSpec], dict[str, TensorS
         "H, W": ["input_size", "shortest_edge"],
         "K": ["max_detections"],
         "D": ["embedding_dim"],
+        "C": ["appearance_dim"],
         "Hm, Wm": ["padded_size", "mask_stride"],
     }
     (height, width), padded = passport.input_size, passport.padded_size
     sizes: dict[str, int | None] = {
+        "C": passport.appearance_dim,
         **{"B": None, "H": height, "W": width, "K": passport.max_detections, "D": passport.embedding_dim},
         **{"Hm": padded[0] // passport.mask_stride, "Wm": padded[1] // passport.mask_stride},
     }
@@ -54,6 +56,8 @@ def stated(passport: Passport) -> tuple[dict[str, TensorSpec], dict[str, TensorS
         side[name.split("`")[1]] = TensorSpec(tuple(kinds.split(", ")), dims)
     if not passport.embedding_dim:
         del outputs["embeddings"]
+    if not passport.appearance_dim:
+        del outputs["appearance"]
     return inputs, outputs
 
 

@@ -19,8 +19,9 @@ def as_bgr(frame: Any) -> Any:
     camera held upright. Raises InputError for modes whose levels are not 0..255 ("I;16", "F"), and for damaged files,
     which Pillow reads only now.
     """
-    module = sys.modules.get("PIL.Image")
-    if module is None or not isinstance(frame, module.Image):
+    # None, too, while another thread is still importing Pillow: then nobody can have a picture of it.
+    kind = getattr(sys.modules.get("PIL.Image"), "Image", None)
+    if kind is None or not isinstance(frame, kind):
         return frame
     if frame.mode not in MODES:
         raise InputError(

@@ -214,7 +214,15 @@ def checkout(tmp_path: Path) -> Path:
     """A repository of this project's build files, with an environment in which CMake is installed."""
     checkout = tmp_path / "checkout"
     checkout.mkdir()
-    for name in ("CMakeLists.txt", "CMakePresets.json", "Makefile", "pyproject.toml", "setup.py", ".gitignore"):
+    for name in (
+        "CMakeLists.txt",
+        "CMakePresets.json",
+        "Makefile",
+        "pyproject.toml",
+        "setup.py",
+        "README.md",
+        ".gitignore",
+    ):
         shutil.copy(ROOT / name, checkout)
     for name in ("cmake", "plugins"):
         shutil.copytree(ROOT / name, checkout / name)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -219,6 +220,11 @@ def test_a_picture_of_pillow_is_a_frame(session: Session, mode: str) -> None:
     np.testing.assert_array_equal(found.boxes, expected.boxes)
     np.testing.assert_array_equal(session.stream().submit(picture).result().scores, expected.scores)
     np.testing.assert_array_equal(found.draw(picture), expected.draw(array))
+
+
+def test_pillow_may_be_half_imported_by_another_thread(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL.Image", ModuleType("PIL.Image"))
+    assert len(session.stream()(frame((0, (8, 8, 40, 40))))) == 1
 
 
 @pytest.mark.parametrize("mode", ["I;16", "I", "F"])
