@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stc import signals
 from stc.cli import command
 from stc.errors import CheckpointError, MissingDependencyError
 from stc.export import arguments as options
@@ -106,6 +107,7 @@ def export_checkpoint(arguments: argparse.Namespace, progress: Any) -> Export:
     from stc.export.engine.progress import Bars
 
     def step(text: str) -> None:
+        signals.check()
         progress.update(task, description=text)
 
     engine, display = options.engine_options(arguments), Bars(progress)

@@ -25,6 +25,14 @@ def asked() -> bool:
     return bool(_came)
 
 
+def check() -> None:
+    """Raises KeyboardInterrupt where a signal has asked this command to end: a library may have swallowed the first
+    one, as some do with whatever is raised while they look for something else to import.
+    """
+    if asked():
+        raise KeyboardInterrupt
+
+
 @contextmanager
 def handled() -> Iterator[None]:
     """The frame of a command: a signal raises KeyboardInterrupt in the main thread.

@@ -8,10 +8,11 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
-from stc.signals import ENDING, Hold, asked, finished_first, handled
+from stc.signals import ENDING, Hold, asked, check, finished_first, handled
 
 
 def test_the_first_signal_asks_and_the_second_interrupts() -> None:
@@ -47,6 +48,16 @@ def test_a_thread_holds_nothing_and_sees_that_the_command_was_asked() -> None:
             thread.start()
             thread.join()
     assert seen == [False, True]
+
+
+def test_a_signal_that_a_library_swallowed_counts_at_the_next_step() -> None:
+    check()
+    with handled():
+        with suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            check()
+    check()
 
 
 def test_handlers_are_put_back() -> None:
