@@ -91,6 +91,12 @@ def meant_by(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {near[0]}?)" if near else ""
 
 
+def not_installed(error: ModuleNotFoundError) -> str | None:
+    """Which package is missing, and the extra that brings it; None for any other module, whose absence is a bug."""
+    extra = EXTRAS.get((error.name or "").partition(".")[0])
+    return None if extra is None else f"{error.name} is not installed; fix: pip install 'stc-trt[{extra}]'"
+
+
 def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None) -> int:
     """Run `main(argv)` and return its exit code.
 
@@ -107,11 +113,11 @@ def run(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None)
             code = INTERRUPTED if broken else error.exit_code
             _complain("interrupted" if broken else f"error: {error}")
         except ModuleNotFoundError as error:
-            extra = EXTRAS.get((error.name or "").partition(".")[0])
-            if extra is None:
+            missing = not_installed(error)
+            if missing is None:
                 raise
             code = 1
-            _complain(f"error: {error.name} is not installed; fix: pip install 'stc-trt[{extra}]'")
+            _complain(f"error: {missing}")
         except KeyboardInterrupt:
             code = INTERRUPTED
             _complain("interrupted")

@@ -13,6 +13,7 @@ import sys
 from contextlib import nullcontext, suppress
 from typing import IO, Any
 
+from stc.cli import INTERRUPTED
 from stc.errors import IncompatibleError, Missing, StcError
 from stc.export.engine.build import Engine, build
 from stc.export.engine.options import EngineOptions
@@ -22,7 +23,6 @@ from stc.export.graph.precision import Precision
 from stc.runtime.backends.tensorrt import cuda
 from stc.runtime.backends.tensorrt.cuda import Cuda, import_cudart
 
-INTERRUPTED = 130
 SERVE = "from stc.export.engine.apart import serve; serve()"
 
 

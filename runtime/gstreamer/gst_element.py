@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 from stc.boundary import reason
-from stc.cli import EXTRAS
+from stc.cli import not_installed
 from stc.errors import InputError, StcError
 from stc.runtime.gstreamer.gst import GLib, Gst, GstVideo
 from stc.runtime.gstreamer.layout import Format, Layout
@@ -40,8 +40,8 @@ def _words(error: Exception) -> tuple[str, str]:
     """What to tell, and details, which a fault of ours alone has."""
     if isinstance(error, StcError):
         return str(error), ""
-    if isinstance(error, ModuleNotFoundError) and (extra := EXTRAS.get((error.name or "").partition(".")[0])):
-        return f"{error.name} is not installed; fix: pip install 'stc-trt[{extra}]'", ""
+    if isinstance(error, ModuleNotFoundError) and (missing := not_installed(error)):
+        return missing, ""
     if isinstance(error, OSError):
         return f"{error.filename or 'the system'}: {reason(error)}; check paths and free space with: df -h", ""
     return f"a fault of stc ({reason(error)}); report it with the details beside this", traceback.format_exc()
