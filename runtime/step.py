@@ -217,9 +217,10 @@ def _outputs(
         frames = [picture for picture in pictures if isinstance(picture, Unresized)]
         return [(outputs, 0) for outputs in engine.run_frames(frames, parts)]
     resized = [picture for picture in pictures if isinstance(picture, np.ndarray)]
-    # Black ones, whose outputs nobody reads, fill up what a fixed batch size wants.
-    padding = [np.zeros_like(resized[0])] * (session.batches[0] - len(resized))
-    together = [*resized, *padding]
+    # Black ones, whose outputs nobody reads, fill up what a fixed batch size wants. Where none is missing none is made:
+    # clearing memory lets other threads have the interpreter, and the engine waits until they give it back.
+    missing = session.batches[0] - len(resized)
+    together = [*resized, *([np.zeros_like(resized[0])] * missing if missing > 0 else [])]
     # One alone is not copied: the engine waits meanwhile.
     batch = np.ascontiguousarray(together[0])[None] if len(together) == 1 else np.stack(together)
     outputs = session.infer(batch, parts)
