@@ -47,14 +47,22 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def _drawing(_: pytest.FixtureRequest) -> Iterator[Namespace]:
+    names: Namespace = {}
+    yield names
+    assert names["picture"].shape == names["frame"].image.shape
+    names["session"].close()
+
+
 def _streams(_: pytest.FixtureRequest) -> Iterator[Namespace]:
+    from stc.runtime import Session
     from tests.runtime import tiny_model
 
     a, b = tiny_model.frame((0, (8, 12, 40, 44))), tiny_model.frame((1, (60, 8, 90, 30)))
-    names: Namespace = {"frames": [a, b], "a": a, "b": b}
-    yield names
-    assert [len(result.boxes) for result in names["results"].values()] == [1, 1]
-    names["session"].close()
+    with Session("model-fp16") as session:
+        names: Namespace = {"session": session, "result": session.stream()(a), "frames": [a, b], "a": a, "b": b}
+        yield names
+        assert [len(result.boxes) for result in names["results"].values()] == [1, 1]
 
 
 def _in_flight(_: pytest.FixtureRequest) -> Iterator[Namespace]:
@@ -190,7 +198,8 @@ def _workers(_: pytest.FixtureRequest) -> Iterator[Namespace]:
 
 # How each block is prepared and what must be true after it, or why it cannot run here. Numbers count a page's blocks.
 PYTHON: dict[str, Callable[[pytest.FixtureRequest], Iterator[Namespace]] | str] = {
-    "README.md 1": _streams,
+    "README.md 1": _drawing,
+    "README.md 2": _streams,
     "docs/gstreamer.md 1": "needs GStreamer: tests/runtime/gstreamer/in_track.py runs it where that is",
     "docs/pipelines.md 1": _source,
     "docs/pipelines.md 2": _counting,
