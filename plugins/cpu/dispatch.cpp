@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "processor.h"
 #include "stc_cpu.h"
 
 namespace stc::cpu {
@@ -14,12 +15,9 @@ Kernels choose() {
     return asked && (... || (std::strcmp(asked, lower) == 0));
   };
 #if defined(__x86_64__)
-  __builtin_cpu_init();
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  if (avx512 && !ruled_out("avx2", "portable")) return avx512_kernels();
-  if (avx2 && !ruled_out("portable")) return avx2_kernels();
+  const Processor can = processor();
+  if (can.avx512 && !ruled_out("avx2", "portable")) return avx512_kernels();
+  if (can.avx2 && !ruled_out("portable")) return avx2_kernels();
 #elif defined(__aarch64__)
   if (!ruled_out("portable")) return neon_kernels();  // every such machine has it
 #endif

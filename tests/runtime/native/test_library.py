@@ -44,6 +44,17 @@ def test_stc_cpu_rules_out_better_instruction_sets(asked: str) -> None:
     assert kernels(asked) == SETS[max(best, SETS.index(asked))]
 
 
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="needs Linux")
+def test_the_best_instruction_set_that_the_system_names_is_taken() -> None:
+    flags = set(re.findall(r"\w+", Path("/proc/cpuinfo").read_text()))
+    needed = {
+        "avx512": {"avx512f", "avx512bw", "avx512dq", "avx512vl"},
+        "avx2": {"avx2", "fma", "f16c"},
+        "portable": set(),
+    }
+    assert kernels("") == next(name for name in SETS if needed[name] <= flags)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("asked", SETS)
 def test_every_instruction_set_passes_the_tests_of_the_op_and_of_the_masks(asked: str) -> None:
