@@ -50,10 +50,11 @@ test-runtime test-model test-export test-benchmarks test-training: test-%: .venv
 check: style
 	git ls-files | xargs $(BIN)/codespell
 
-# The documentation as a site, in out/site/: nothing of it is loaded from elsewhere. A broken link is an error.
+# The documentation as a site, in out/site/: nothing of it is loaded from elsewhere. A broken link is an error
+# (with --quiet it would be none: --strict counts the warnings that are shown).
 docs: .venv/dev.stamp
-	$(BIN)/mkdocs build --strict --quiet
-	@echo "open out/site/index.html"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "open out/site/index.html; with its search: python3 -m http.server --bind 127.0.0.1 --directory out/site"
 
 # The TensorRT plugin, where nvcc is; the runtime and the exporter look for it beside stc.runtime.
 plugin: .venv/dev.stamp configured
