@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from stc.cli import run
 from stc.export import Export
@@ -207,7 +208,7 @@ def test_the_notebook_runs_from_top_to_bottom(place: Path, capsys: pytest.Captur
     walk(place / "clip.mkv")
     names: Names = {}
     values = [shown(cell, names) for cell in cells("code")]
-    pictures = [value for value in values if hasattr(value, "_repr_png_")]
+    pictures = [value for value in values if isinstance(value, Image.Image)]
     tables = [value for value in values if isinstance(value, pandas.DataFrame)]
     assert [picture.size for picture in pictures] == [(96, 60)] * 3
     assert len(tables) == 2 and tables[1]["frames"].tolist() == [16]

@@ -1,4 +1,4 @@
-"""`stc-track` where a part of Linux is taken away: python -m tests.runtime.elsewhere windows|macos ARGUMENTS.
+"""`stc` where a part of Linux is taken away: python -m tests.runtime.elsewhere windows|macos COMMAND ARGUMENTS.
 
 What other people wrote is imported before, for it was tested on those systems by others; what is taken away is what our
 own code could reach for. It is a simulation: paths, DLLs and a file that is open and cannot be renamed are not in it.
@@ -6,6 +6,7 @@ own code could reach for. It is a simulation: paths, DLLs and a file that is ope
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import select
@@ -13,7 +14,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from enum import IntEnum
 from typing import Any
 
 import av
@@ -65,10 +66,12 @@ def take_away(system: str) -> None:
     del select.poll, select.epoll
     for name in SIGNALS:
         delattr(signal, name)
-        signal.Signals._member_map_.pop(name)
+    left = {one.name: one.value for one in signal.Signals if one.name not in SIGNALS}
+    signal.Signals = IntEnum("Signals", left)  # type: ignore[misc, assignment]
     # Python itself does these by other means there.
+    os.supports_dir_fd.clear()
+    importlib.reload(shutil)
     shutil.disk_usage = lambda path: room
-    shutil._use_fd_functions = False  # type: ignore[attr-defined]
     real = os.open
 
     def open_file(path: Any, flags: int, mode: int = 0o777, **options: Any) -> int:
@@ -91,7 +94,6 @@ if __name__ == "__main__":
     system, *arguments = sys.argv[1:]
     take_away(system)
     from stc.cli import run
-    from stc.runtime.track.main import main
+    from stc.umbrella import main
 
-    assert Path(sys.argv[0]).is_file()
     sys.exit(run(main, arguments))

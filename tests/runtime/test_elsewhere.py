@@ -14,7 +14,7 @@ from tests.runtime.track.fleet_clips import clip
 SYSTEMS = ("windows", "macos")
 
 
-def track(system: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def stc(system: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tests.runtime.elsewhere", system, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
@@ -26,7 +26,7 @@ def test_a_file_is_tracked_and_drawn_as_it_is_here(system: str, bundle: Path, tm
 
     video = clip(tmp_path / "clip.mkv", 6)
     outputs = ("-o", tmp_path / "out.mp4", "--jsonl", tmp_path / "out.jsonl", "--json", tmp_path / "out.json")
-    done = track(system, video, "--model", bundle, *outputs)
+    done = stc(system, "track", video, "--model", bundle, *outputs)
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     found = [[(item["track_id"], item["label"], item["box"]) for item in line["objects"]] for line in lines]
@@ -38,7 +38,13 @@ def test_a_file_is_tracked_and_drawn_as_it_is_here(system: str, bundle: Path, tm
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mkv", "out.json", "out.jsonl", "out.mp4"]
 
 
+def test_the_doctor_has_a_verdict() -> None:
+    done = stc("windows", "doctor")
+    assert done.returncode == 0, done.stderr
+    assert "verdict: this machine runs models with ONNX Runtime" in done.stdout
+
+
 def test_a_camera_is_refused_in_a_line_where_it_cannot_be_read(bundle: Path) -> None:
-    done = track("windows", "rtsp://user:secret@127.0.0.1:9/live", "--model", bundle, "--jsonl", "-")
+    done = stc("windows", "track", "rtsp://user:secret@127.0.0.1:9/live", "--model", bundle, "--jsonl", "-")
     assert done.returncode == 1 and "secret" not in done.stderr
     assert done.stderr.startswith("error: rtsp://") and done.stderr.count("\n") == 1
