@@ -3,7 +3,7 @@ TORCH  ?= torch==2.13.0
 PYTHON ?= python3
 BIN    := .venv/bin
 DEMO   := '.[cpu,export,rtx]'
-DEV    := '.[cpu,export,rtx,test,lint]'
+DEV    := '.[cpu,export,rtx,test,lint,docs]'
 # A worker for each of two cores; the tests of one file stay together, for what they share, in the order of tests/conftest.py.
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 CLANG_FORMAT = $(BIN)/clang-format --dry-run --Werror $$(find plugins examples scripts tests/plugins -name '*.h' -o -name '*.cpp' \
@@ -19,7 +19,7 @@ pip = echo "pip $(1)"; $(BIN)/pip $(1) --quiet --retries 2 2>.venv/pip.log || { 
 # pip compiles its packages on one core; some bring files for other Pythons.
 BYTECODE = $(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 
-.PHONY: demo test test-fast test-runtime test-model test-export test-benchmarks test-training check plugin configured \
+.PHONY: demo docs test test-fast test-runtime test-model test-export test-benchmarks test-training check plugin configured \
     required kernel-report lint style types every-test clean
 
 demo: .venv/demo.stamp $(CLIP)
@@ -49,6 +49,12 @@ test-runtime test-model test-export test-benchmarks test-training: test-%: .venv
 # What a commit must pass, in seconds; .pre-commit-config.yaml runs the same on the files of one.
 check: style
 	git ls-files | xargs $(BIN)/codespell
+
+# The documentation as a site, in out/site/: nothing of it is loaded from elsewhere. A broken link is an error
+# (with --quiet it would be none: --strict counts the warnings that are shown).
+docs: .venv/dev.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "open out/site/index.html; with its search: python3 -m http.server --bind 127.0.0.1 --directory out/site"
 
 # The TensorRT plugin, where nvcc is; the runtime and the exporter look for it beside stc.runtime.
 plugin: .venv/dev.stamp configured

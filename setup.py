@@ -128,6 +128,8 @@ EXTRAS = {
         "nvidia-cuda-nvdisasm>=13; sys_platform == 'linux'",
         "tensorrt-rtx>=1.5; sys_platform == 'linux' and platform_machine == 'x86_64'",
     ],
+    # The documentation as a site: make docs.
+    "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.6", "mkdocstrings-python>=1.16"],
     "lint": ["ruff==0.17.6", "mypy==2.4.1", "import-linter>=2", "clang-format==23.1.5", "codespell>=2.3"],
 }
 REQUIRED = os.environ.get("STC_REQUIRE_CUDA") == "1"

@@ -1,6 +1,6 @@
 """Run an exported model on video: `Session` owns the model, a `Stream` owns the tracker of one video.
 
-Importing this package loads numpy and the standard library only; OpenCV, Pillow, PyAV, SciPy, pycocotools and the
+Importing this package loads numpy and the standard library only; OpenCV, Pillow, PyAV, pycocotools and the
 inference engine are imported where they are first used, and PyTorch never is.
 """
 

@@ -73,7 +73,15 @@ class Result:
         return len(self.scores)
 
     def __getitem__(self, index: Any) -> Result:
-        """The objects at `index`: an integer (one object), a slice, a boolean or an integer array. Events stay."""
+        """The objects at `index`: an integer (one object), a slice, a boolean or an integer array; or those of a class,
+        by its name. Events stay.
+
+        Raises InputError for a name that is none of `classes`, IndexError beyond the objects.
+        """
+        if isinstance(index, str):
+            if index not in self.classes:
+                raise InputError(f"unknown class {index!r}; this model knows {', '.join(self.classes)}")
+            index = np.array([name == index for name in self.names], np.bool_)
         chosen = np.atleast_1d(np.arange(len(self))[index])
         return replace(
             self,

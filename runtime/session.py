@@ -193,6 +193,11 @@ class Session:
         """Names of all classes of the model; `Result.labels` are indices into them."""
         return self.passport.classes
 
+    @property
+    def input_size(self) -> tuple[int, int] | None:
+        """(H, W) that frames of any size are fitted into; None: the model takes any (`Passport.letterbox`)."""
+        return None if self.passport.shortest_edge else self.passport.input_size
+
     def __repr__(self) -> str:
         return f"<Session of {self._where}: {self.engine}; classes {', '.join(self.classes)}>"
 
@@ -253,9 +258,18 @@ class Session:
 
         opened = isinstance(source, (str, Path))  # another's may give one array again and again
         with open_source(source, every) if isinstance(source, (str, Path)) else source as frames:
-            stream = self.stream(frames.name, frames.fps, tracker, score_threshold=score_threshold, classes=classes)
+            config = tracker_config.for_length(tracker or self.tracker_config, frames.length)
+            stream = self.stream(frames.name, frames.fps, config, score_threshold=score_threshold, classes=classes)
             with results(frames, stream, overlap=opened) as found:
                 yield from found
+
+    def predict(self, picture: AnyFrame) -> Result:
+        """What is in one picture that belongs to no video: as `stc-track photo.jpg`, it confirms objects at once.
+
+        picture: as a stream takes it. The frames of a video go to a `stream` or `track`, where objects keep their ids.
+        Raises InputError for what is no picture, and what `infer` raises.
+        """
+        return self.stream(tracker=tracker_config.for_length(self.tracker_config, 1))(picture)
 
     def step(
         self, frames: Mapping[Stream, AnyFrame], times: Mapping[Stream, float | None] | None = None

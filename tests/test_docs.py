@@ -19,17 +19,9 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"]
-PAGES += ["plugins/README.md", "benchmarks/README.md", "assets/README.md"]
-PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))
+from tests.pages import PAGES, ROOT, answers, blocks, mains
+
 Namespace = dict[str, Any]
-
-
-def blocks(page: str, *languages: str) -> list[str]:
-    """The fenced blocks of a page in these languages ("" for none), in order."""
-    found = re.findall(r"^[ ]*```(\w*)\n(.*?)^[ ]*```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
-    return [text for language, text in found if language in languages]
 
 
 # -- Python ------------------------------------------------------------------------------------------------------------
@@ -214,7 +206,8 @@ PYTHON: dict[str, Callable[[pytest.FixtureRequest], Iterator[Namespace]] | str] 
     "docs/tracking.md 2": _in_flight,
     "docs/threads.md 1": _workers,
 }
-BY_OTHER_TESTS = {"CONTRIBUTING.md"}  # tests/test_contributing.py
+# tests/test_contributing.py, tests/test_coming_from.py, tests/test_tutorials.py
+BY_OTHER_TESTS = {"CONTRIBUTING.md", "docs/coming-from.md", *(page for page in PAGES if "/tutorials/" in page)}
 
 
 def test_every_python_block_is_in_the_table() -> None:
@@ -246,12 +239,6 @@ class Parsed(Exception):  # noqa: N818  (no error: how a command is stopped once
         self.parser = parser
 
 
-def mains() -> dict[str, str]:
-    """Module of each console command, from pyproject.toml."""
-    text = (ROOT / "pyproject.toml").read_text()
-    return dict(re.findall(r"^(stc-\w+) = \"([\w.]+):entry\"$", text, re.MULTILINE))
-
-
 def start(command: str) -> None:
     """`stc-…`, or `python -m MODULE`, on the arguments in `sys.argv`."""
     if command in mains():
@@ -277,13 +264,14 @@ def help_of(command: str, monkeypatch: pytest.MonkeyPatch, arguments: Sequence[s
 
 
 def commands() -> list[tuple[str, str]]:
-    """(page, command line) of every shell block, lines joined and comments left out."""
+    """(page, command line) of every shell block, lines joined and comments left out; and those of a table."""
     lines = [
         (page, re.sub(r"\s+#.*", "", line).strip())
         for page in PAGES
         for block in blocks(page, "", "sh", "bash", "console")
         for line in re.sub(r"\\\n", " ", block).splitlines()
     ]
+    lines += [("docs/coming-from.md", line) for line in answers()]
     return [(page, line) for page, line in lines if re.match(r"(\S+/)?stc-\w+\s|(\S+/)?python3? -m stc\.", line + " ")]
 
 
@@ -371,7 +359,9 @@ def test_places_in_the_tree_that_a_page_names_are_there(page: str) -> None:
 
 def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs/README.md").read_text()
-    pages = [path.relative_to(ROOT / "docs") for path in (ROOT / "docs").glob("*.md") if path.name != "README.md"]
+    folder = ROOT / "docs"
+    found = [*folder.glob("*.md"), *folder.glob("tutorials/*.md"), *folder.glob("tutorials/*.ipynb")]
+    pages = [path.relative_to(folder) for path in found if path.name != "README.md"]
     assert [str(page) for page in pages if f"({page})" not in index] == []
 
 

@@ -416,6 +416,13 @@ def no_input(place: Place) -> None:
 
 
 @case
+def no_live_sources(place: Place) -> None:
+    """Told by what those systems lack."""
+    place.monkeypatch.delattr("select.poll")
+    track(place, "rtsp://user:secret@127.0.0.1:9/live", "-o", "out.mp4")
+
+
+@case
 def no_camera(place: Place) -> None:
     track(place, "97", "-o", "out.mp4")
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from stc.errors import StcError
 from stc.runtime.metrics.histogram import Histogram
+from stc.runtime.tracking.config import TrackerConfig, for_length
 from stc.signals import Hold
 
 if TYPE_CHECKING:
     from stc.runtime.result import Result
     from stc.runtime.session import Session
     from stc.runtime.track.outputs import Outputs
-    from stc.runtime.tracking.config import TrackerConfig
     from stc.runtime.video import Source
     from stc.runtime.video.frame import Writer
 
@@ -78,14 +78,12 @@ def track(
     from stc.runtime.zones import Zones
 
     zones = Zones(outputs.zones)
-    if source.length == 1:  # no second frame can confirm what the only one shows
-        config = replace(config, confirm_hits=1)
     stopped: StcError | OSError | KeyboardInterrupt | None = None
     try:
         with Files() as files:
             sinks = outputs.enter(writers, files)
             try:
-                stream = session.stream(source.name, source.fps, config)
+                stream = session.stream(source.name, source.fps, for_length(config, source.length))
                 with results(source, stream, overlap=alone) as found:
                     for frame, plain in found:
                         result = replace(plain, zones=zones.update(plain))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, get_args
 
 from stc.errors import IncompatibleError, InputError
@@ -77,6 +77,11 @@ class TrackerConfig:
 
 
 FIELDS = schema.table(TrackerConfig)
+
+
+def for_length(config: TrackerConfig, frames: int | None) -> TrackerConfig:
+    """The settings for a video of so many frames; None: not known. No second frame confirms what the only one shows."""
+    return replace(config, confirm_hits=1) if frames == 1 else config
 
 
 def from_dict(values: Mapping[str, Any], where: str) -> TrackerConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,6 +65,11 @@ def check_every(every: int) -> None:
 def check(spec: str) -> None:
     """Raise InputError for what is known to be no source before anything is opened or connected."""
     instead.check_spec(spec)
+    if is_live(spec) and not hasattr(select, "poll"):
+        raise InputError(
+            f"{redact(spec)}: cameras and addresses are read on Linux and macOS only, not on this system; record it as "
+            "a file, and give that: ffmpeg -i ADDRESS -c copy clip.mkv"
+        )
     if "://" in spec:
         instead.check_scheme(spec.split("://", 1)[0].lower(), spec)
     elif not is_live(spec) and not (path := Path(spec)).is_dir():

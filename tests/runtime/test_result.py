@@ -116,6 +116,15 @@ def test_indexing_takes_the_same_objects_of_everything() -> None:
         result[3]
 
 
+def test_the_name_of_a_class_chooses_its_objects() -> None:
+    result = _result()
+    assert [item.handle for item in result["animal"]] == [result.handles[1]]
+    assert [len(result[name]) for name in result.classes] == [1, 1, 1]
+    assert len(_result(0)["animal"]) == 0 and _result(0)["animal"].boxes.shape == (0, 4)
+    with pytest.raises(InputError, match="unknown class 'persn'; this model knows person, animal, vehicle"):
+        result["persn"]
+
+
 def test_tracks_are_the_confirmed_objects_by_their_voted_class() -> None:
     result = _result()
     tracks = result.tracks()

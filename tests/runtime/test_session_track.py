@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from stc.errors import InputError
 from stc.runtime import Session
@@ -76,3 +78,24 @@ def test_a_stream_may_want_less_than_its_session(session: Session) -> None:
 def test_a_session_says_what_it_is(session: Session) -> None:
     assert session.classes == session.passport.classes
     assert all(name in repr(session) for name in session.classes) and "ONNX Runtime" in repr(session)
+
+
+def test_what_a_photograph_shows_is_confirmed_at_once_however_it_comes(session: Session, tmp_path: Path) -> None:
+    """Its score, 0.6, would have to be seen three times in a video."""
+    picture = tiny_model.frame((2, (8, 12, 40, 44)))
+    Image.fromarray(picture[..., ::-1]).save(tmp_path / "photo.png")
+    ((frame, result),) = session.track(tmp_path / "photo.png")
+    assert session.stream()(picture).track_ids.tolist() == [-1]
+    assert result.track_ids.tolist() == session.predict(picture).track_ids.tolist() == [1]
+    assert (result.draw(frame) != frame.image).any()
+    again = session.predict(Image.open(tmp_path / "photo.png"))
+    assert again.track_ids.tolist() == [1] and again.boxes.tolist() == result.boxes.tolist()
+    with pytest.raises(InputError, match="open_source"):
+        session.predict("photo.png")  # type: ignore[arg-type]
+
+
+def test_a_session_says_which_size_frames_are_fitted_into(session: Session, tmp_path: Path) -> None:
+    assert session.input_size == (60, 96)
+    free = replace(tiny_model.PASSPORT, shortest_edge=(60, 96))
+    with Session(tiny_model.write_bundle(tmp_path / "free", free), threads=1) as other:
+        assert other.input_size is None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import signal
 import subprocess
@@ -15,9 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from stc.benchmarks.evaluation.main import main as eval_main
 from stc.cli import run
-from stc.export.main import main as export_main
 from stc.model.checkpoint import load
 from stc.training.config import RECIPES, TrainConfig, describe_settings
 from stc.training.main import main
@@ -128,7 +125,7 @@ def test_a_signal_saves_the_state_and_resume_finishes(
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_to_the_losses_and_the_scores_of_an_unbroken_one(
+def test_a_killed_run_goes_on_to_the_losses_and_the_weights_of_an_unbroken_one(
     stills: Source, clips: Source, tmp_path: Path
 ) -> None:
     """Twenty steps, killed without warning after some; one thread everywhere, or sums differ in their last digits."""
@@ -149,14 +146,6 @@ def test_a_killed_run_goes_on_to_the_losses_and_the_scores_of_an_unbroken_one(
     assert one == two
     ours, theirs = (load(folder / "ema.safetensors").model.state_dict() for folder in (unbroken, killed))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    # What training writes goes through export and evaluation; twenty steps teach nothing that could be scored.
-    export = ["--ckpt", str(killed / "ema.safetensors"), "-o", str(killed / "model"), "--trt", "none"]
-    assert run(export_main, export) == 3  # unproven: it detects nothing yet
-    scores = tmp_path / "scores.json"
-    files = ["--data", str(clips.annotations), "--frames", str(clips.frames), "--json", str(scores)]
-    assert run(eval_main, ["--model", str(killed / "model"), *files]) == 0
-    clips_scored = json.loads(scores.read_text())["clips"]
-    assert [(clip["name"], clip["frames"]) for clip in clips_scored] == [("moving", 3), ("secret", 2), ("all", 5)]
 
 
 def _command(sources: list[Source], output: Path, *extra: str) -> list[str]:
