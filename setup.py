@@ -224,6 +224,7 @@ setup(
         "stc": ["py.typed"],
         "stc.benchmarks.report": ["*.css"],
         "stc.runtime.gstreamer": ["python/*.py"],
+        "stc.runtime.serving": ["*.html"],
         # Without the demo model's weights, seven times as large as all else: they are in the checkout and the sdist.
         "stc.assets": ["*.jpg", "*.md"],
     },

@@ -13,6 +13,7 @@ import runpy
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -122,6 +123,25 @@ def _sinks(_: pytest.FixtureRequest) -> Iterator[Namespace]:
     assert Path("gate.mp4").stat().st_size > 0
 
 
+def _live_view(request: pytest.FixtureRequest) -> Iterator[Namespace]:
+    """At a port that is free."""
+    from stc.runtime import Session
+    from stc.runtime.serving import live_view
+
+    real, seen = live_view.live_view, []
+
+    @contextmanager
+    def anywhere(address: str) -> Iterator[live_view.LiveView]:
+        with real("0") as view:
+            yield view
+            seen.append((address, [(feed.name, feed.now.number) for feed in view.feeds if feed.now]))
+
+    request.getfixturevalue("monkeypatch").setattr(live_view, "live_view", anywhere)
+    with Session("model-fp16") as session:
+        yield {"session": session, "url": "clip.mkv"}
+    assert seen == [("8080", [("gate", 4)])]
+
+
 def _walk(_: pytest.FixtureRequest) -> Iterator[Namespace]:
     """An object of the tiny model that walks to the right, over the line of the page."""
     from stc.runtime import Session, Style
@@ -193,6 +213,7 @@ PYTHON: dict[str, Callable[[pytest.FixtureRequest], Iterator[Namespace]] | str] 
     "README.md 1": _drawing,
     "README.md 2": _streams,
     "docs/gstreamer.md 1": "needs GStreamer: tests/runtime/gstreamer/in_track.py runs it where that is",
+    "docs/live-view.md 1": _live_view,
     "docs/pipelines.md 1": _source,
     "docs/pipelines.md 2": _counting,
     "docs/pipelines.md 3": _sinks,

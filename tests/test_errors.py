@@ -788,10 +788,53 @@ def no_topic(place: Place) -> None:
 
 @case
 def busy_port(place: Place) -> None:
-    from stc.runtime.metrics.server import serving
+    from stc.runtime.metrics.endpoint import metrics_page
 
-    with serving("0", str) as url, serving(url.split("/")[2], str):
+    with metrics_page("0", str) as url, metrics_page(url.split("/")[2], str):
         pass
+
+
+@case
+def busy_page(place: Place) -> None:
+    from stc.runtime.serving.live_view import live_view
+
+    with live_view("0") as view, live_view(view.url.split("/")[2]):
+        pass
+
+
+def show(place: Place, fake: str = "", display: str = ":99") -> None:
+    """fake: the source of a module cv2 that the window's process finds first."""
+    from stc.runtime.serving.window import Window
+
+    place.monkeypatch.setenv("DISPLAY", display)
+    place.monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    if fake:
+        folder = place.bundle.parent / "fake"
+        folder.mkdir()
+        (folder / "cv2.py").write_text(fake)
+        place.monkeypatch.syspath_prepend(folder)
+    Window("gate", lambda: None).close()
+
+
+@case
+def no_display(place: Place) -> None:
+    show(place, display="")
+
+
+@case
+def no_window_opencv(place: Place) -> None:
+    show(place, "raise ModuleNotFoundError(\"No module named 'cv2'\", name='cv2')")
+
+
+@case
+def headless_opencv(place: Place) -> None:
+    show(place, "class error(Exception): pass\n__version__ = '4.9.0'\n"
+         "WINDOW_NORMAL = WINDOW_KEEPRATIO = 0\ndef namedWindow(*_): raise error('not implemented')")  # fmt: skip
+
+
+@case
+def lost_display(place: Place) -> None:
+    show(place, "import os\nWINDOW_NORMAL = WINDOW_KEEPRATIO = 0\ndef namedWindow(*_): os.abort()")
 
 
 @case

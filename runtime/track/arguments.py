@@ -19,6 +19,7 @@ EXAMPLES = (
     "stc-track clip.mp4 --model model-fp16                      # into a new runs/track-N",
     "stc-track clip.mp4 --model model-fp16 -o out.mp4 --json tracks.json",
     "stc-track rtsp://cam/live --model model-fp16 --jsonl gate.jsonl --append --rotate 1d",
+    "stc-track rtsp://cam/live --model model-fp16 --serve 8080  # watched in a browser",
     "stc-track a.mp4 b.mp4 --model model-fp16 -o out --classes person,car",
     "stc-track --config gate.toml                               # all of it from a file",
 )
@@ -99,11 +100,19 @@ def parser() -> Parser:
         help="send the JSON lines of all inputs to mqtt://HOST/TOPIC or redis://HOST/STREAM; @FILE holds the URL",
     )  # fmt: skip
     p.add_argument(
+        "--serve", metavar="[HOST:]PORT",
+        help="a page with live video, counts and health, at http://HOST:PORT (default HOST: 127.0.0.1) while this runs",
+    )  # fmt: skip
+    p.add_argument(
+        "--show", action=BooleanOptionalAction, help="a window with live video; q, Esc or closing it ends the run"
+    )
+    p.add_argument(
         "--metrics", metavar="[HOST:]PORT",
         help="counts and times for Prometheus, at http://HOST:PORT/metrics (default HOST: 127.0.0.1) while this runs",
     )  # fmt: skip
     p.add_argument("--trust", action=BooleanOptionalAction, help="run an engine that you built yourself, unverified")
-    p.set_defaults(append=False, overwrite=False, trust=False)  # here, or the help would repeat it after each
+    # Here, or the help would repeat it after each.
+    p.set_defaults(append=False, overwrite=False, show=False, trust=False)
     return p
 
 

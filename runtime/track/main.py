@@ -24,6 +24,7 @@ from stc.runtime.track.run_folder import new_run_folder
 
 if TYPE_CHECKING:
     from stc.runtime.publishing.publisher import Publisher
+    from stc.runtime.serving.live_view import LiveView
     from stc.runtime.session import Session
     from stc.runtime.tracking.config import TrackerConfig
     from stc.runtime.video import Source
@@ -36,7 +37,7 @@ Open: TypeAlias = "Callable[[str], Source]"
 def main(argv: Sequence[str]) -> int:
     args = parse(parser(), argv)
     from stc.runtime.publishing.publisher import publishing
-    from stc.runtime.track import beforehand
+    from stc.runtime.track import beforehand, screens
     from stc.runtime.video import ReconnectPolicy, open_source
     from stc.runtime.video.sinks.lines import Rotation
     from stc.runtime.zones import read_zones
@@ -44,6 +45,8 @@ def main(argv: Sequence[str]) -> int:
     if args.ray is not None:
         _check_fleet(args)
     beforehand.check_inputs(args.input, args.every)
+    if args.show:
+        screens.check_window(args.input)
     beforehand.check_model(Path(args.model), args.score, _classes(args))
     rotation = None if args.rotate is None else Rotation.parse(args.rotate)
     zones = () if args.zones is None else tuple(read_zones(args.zones))
@@ -63,20 +66,22 @@ def main(argv: Sequence[str]) -> int:
         if args.publish is not None:
             publisher = stack.enter_context(publishing(only(args.publish)))
             outputs = replace(outputs, publisher=publisher)
-        code = _run(args, outputs, open_, stack)
+        view = stack.enter_context(screens.page(args.serve))
+        watched = (*([] if view is None else [view.url]), *([screens.WINDOW] if args.show else []))
+        code = _run(args, replace(outputs, screens=watched), open_, view, stack)
     return 1 if publisher is not None and publisher.dropped else code
 
 
-def _run(args: argparse.Namespace, outputs: Outputs, open_: Open, stack: ExitStack) -> int:
+def _run(args: argparse.Namespace, outputs: Outputs, open_: Open, view: LiveView | None, stack: ExitStack) -> int:
     from stc.runtime.bundle.files import read_with
 
     if not (outputs.shown or args.append or args.rotate):
         outputs = _chosen(outputs, args.input, stack.enter_context(new_run_folder()))
     if len(args.input) > 1:
         outputs.check_folders()
-        return _run_many(args, outputs, open_)
+        return _run_many(args, outputs, open_, view)
     outputs.check([*args.input, *read_with(args.model), *([str(args.zones)] if args.zones else [])])
-    return _run_one(args, outputs, open_)
+    return _run_one(args, outputs, open_, view)
 
 
 def _chosen(outputs: Outputs, inputs: Sequence[str], folder: Path) -> Outputs:
@@ -89,8 +94,11 @@ def _chosen(outputs: Outputs, inputs: Sequence[str], folder: Path) -> Outputs:
     return folders.of_input(file_names(inputs)[0], picture=is_picture(Path(inputs[0])))
 
 
-def _run_one(args: argparse.Namespace, outputs: Outputs, open_: Open) -> int:
-    with open_(args.input[0]) as source:
+def _run_one(args: argparse.Namespace, outputs: Outputs, open_: Open, view: LiveView | None) -> int:
+    from stc.runtime.track import screens
+
+    with open_(args.input[0]) as source, screens.sinks(source, view, show=args.show) as sinks:
+        outputs = replace(outputs, sinks=sinks)
         writers = outputs.writers(source)
         with _session(args, args.threads) as session, bar(source.name, source.length) as advance:
             summary, tracker = Summary(), _tracker(session, args)
@@ -114,7 +122,7 @@ def _sentence(summary: Summary, rule: str, engine: str, source: Source, outputs:
     return f"{text} -> {', '.join(outputs.shown)}"
 
 
-def _run_many(args: argparse.Namespace, folders: Outputs, open_: Open) -> int:
+def _run_many(args: argparse.Namespace, folders: Outputs, open_: Open, view: LiveView | None) -> int:
     from stc.runtime.bundle.files import read_with
     from stc.runtime.track.many import Run, shared, track_many
     from stc.runtime.video.shown import shown_spec
@@ -127,7 +135,10 @@ def _run_many(args: argparse.Namespace, folders: Outputs, open_: Open) -> int:
     for number, (spec, name) in enumerate(zip(args.input, file_names(args.input), strict=True), 1):
         outputs = folders.of_input(name, number, picture=is_picture(Path(spec)))
         outputs.check(read)
-        runs.append(Run(spec, shown_spec(spec), is_live(spec), outputs))
+        run = Run(spec, shown_spec(spec), is_live(spec), outputs)
+        if view is not None:
+            run.outputs = replace(outputs, sinks=(view.feed(run.shown, run),))
+        runs.append(run)
     workers, threads = shared(args.threads, runs)
     with _session(args, threads, workers) as session:
         print(session.engine, file=sys.stderr)  # stdout is the table's
@@ -140,18 +151,20 @@ def _metrics(address: str | None, inputs: Sequence[Input], publisher: Publisher 
     if address is None:
         yield
         return
+    from stc.runtime.metrics.endpoint import metrics_page
     from stc.runtime.metrics.exposition import render
-    from stc.runtime.metrics.server import serving
 
-    with serving(address, lambda: render(of_inputs(inputs) + of_publisher(publisher))) as url:
+    with metrics_page(address, lambda: render(of_inputs(inputs) + of_publisher(publisher))) as url:
         print(f"metrics: {url}", file=sys.stderr)
         yield
 
 
 def _check_fleet(args: argparse.Namespace) -> None:
     """Raises InputError for what belongs to one process, where there are many."""
-    if args.metrics is not None or args.publish is not None:
-        raise InputError("--metrics and --publish are of one command, and --ray has many workers; leave out --ray")
+    if args.metrics is not None or args.publish is not None or args.serve is not None or args.show:
+        raise InputError(
+            "--metrics, --publish, --serve and --show are of one command, and --ray has many workers; leave out --ray"
+        )
 
 
 def _run_fleet(args: argparse.Namespace, folders: Outputs) -> int:

@@ -32,7 +32,8 @@ class Outputs:
 
     append, rotation: of the JSON lines. overwrite: replace what stc would otherwise keep or refuse to touch. video_id:
     of the input among several, from 1. zones: counted in each input. derived: stc chose the names, so that what bears
-    one may be somebody else's. publisher: takes the JSON lines of all inputs.
+    one may be somebody else's. publisher: takes the JSON lines of all inputs. screens: where frames are watched as they
+    come, for a summary; sinks: what takes the frames of this input there.
     """
 
     annotated: Path | None = None  # video, picture or folder
@@ -46,6 +47,8 @@ class Outputs:
     zones: tuple[Zone, ...] = ()
     derived: bool = False
     publisher: Publisher | None = None
+    screens: tuple[str, ...] = ()
+    sinks: tuple[Sink, ...] = ()
 
     @property
     def places(self) -> tuple[Path | None, Path | None, Path | None, Path | None]:
@@ -58,7 +61,8 @@ class Outputs:
     @property
     def shown(self) -> list[str]:
         """Where results go, for a summary."""
-        return [str(path) for path in self.paths] + ([] if self.publisher is None else [self.publisher.shown])
+        published = [] if self.publisher is None else [self.publisher.shown]
+        return [*map(str, self.paths), *published, *self.screens]
 
     @property
     def files(self) -> list[Path]:
@@ -111,7 +115,7 @@ class Outputs:
             )
         if self.jsonl is None and (self.append or self.rotation is not None):
             raise InputError("--append and --rotate are for JSON lines; give --jsonl FILE too")
-        if self.zones and not (self.jsonl or self.annotated or self.contact or self.publisher):
+        if self.zones and not (self.jsonl or self.annotated or self.contact or self.publisher or self.screens):
             raise InputError("--zones are told in JSON lines and drawn into pictures; give --jsonl FILE or -o OUT too")
 
     def _check_stdout(self) -> None:
@@ -187,7 +191,7 @@ class Outputs:
             sinks.append(files.enter(lines))
         if (publisher := self.publisher) is not None:
             sinks.append(lambda frame, result: publisher.send(line(frame, result)))
-        return sinks
+        return [*sinks, *self.sinks]
 
 
 class Files:

@@ -15,9 +15,9 @@ import pytest
 
 from stc.cli import run
 from stc.errors import InputError
+from stc.runtime.metrics.endpoint import metrics_page
 from stc.runtime.metrics.exposition import Family, Sample, render
 from stc.runtime.metrics.histogram import BOUNDS, Histogram
-from stc.runtime.metrics.server import parse, serving
 from stc.runtime.publishing.publisher import Publisher
 from stc.runtime.track import main as command
 from stc.runtime.track.many import Run
@@ -110,7 +110,7 @@ def test_a_broker_is_told_of_without_its_password() -> None:
 
 
 def test_many_workers_have_no_page(capsys: pytest.CaptureFixture[str]) -> None:
-    for option in (("--metrics", "0"), ("--publish", "mqtt://h/t")):
+    for option in (("--metrics", "0"), ("--publish", "mqtt://h/t"), ("--serve", "0"), ("--show",)):
         assert run(command.main, ["a.mp4", "--model", "m", "-o", "out", "--ray", "local", *option]) == 1
         assert "leave out --ray" in capsys.readouterr().err
 
@@ -131,7 +131,7 @@ def test_a_name_that_is_no_utf8_can_be_sent() -> None:
 
 
 def test_only_the_page_is_given_and_a_silent_client_keeps_nobody() -> None:
-    with serving("0", lambda: "x 1\n") as url:
+    with metrics_page("0", lambda: "x 1\n") as url:
         host, port = url.split("/")[2].split(":")
         assert host == "127.0.0.1"
         silent = socket.create_connection((host, int(port)))
@@ -142,23 +142,6 @@ def test_only_the_page_is_given_and_a_silent_client_keeps_nobody() -> None:
     assert not [t for t in threading.enumerate() if t.name == "stc metrics" and t.is_alive()]
 
 
-@pytest.mark.parametrize(
-    ("given", "found"), [("9100", ("127.0.0.1", 9100)), ("0.0.0.0:80", ("0.0.0.0", 80)), ("[::1]:9100", ("::1", 9100))]
-)
-def test_an_address_is_a_port_or_a_host_with_one(given: str, found: tuple[str, int]) -> None:
-    assert parse(given) == found
-
-
-@pytest.mark.parametrize("given", ["", "host", "host:", "65536", "-1", "9100/metrics", "²"])
-def test_what_is_no_address_is_said(given: str) -> None:
-    with pytest.raises(InputError, match="not a port"):
-        parse(given)
-
-
-def test_a_busy_port_and_a_host_of_others_are_said() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as busy:
-        address = f"127.0.0.1:{busy.getsockname()[1]}"
-        with pytest.raises(InputError, match=f"--metrics {address}: cannot be listened at"), serving(address, str):
-            pass
-    with pytest.raises(InputError, match="cannot be listened at"), serving("192.0.2.1:9100", str):
+def test_a_wrong_address_is_said() -> None:
+    with pytest.raises(InputError, match="--metrics host: not a port"), metrics_page("host", str):
         pass
