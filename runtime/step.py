@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from stc.errors import InputError
 from stc.runtime.backends.backend import TakesFrames
-from stc.runtime.backends.tensorrt.resident.masks import KeptRows
 from stc.runtime.backends.tensorrt.resident.path import Unresized
 from stc.runtime.bundle.passport import Passport
 from stc.runtime.letterbox import AnyFrame, Letterbox
+from stc.runtime.masks.masks import Masks
 from stc.runtime.native.library import Library
 from stc.runtime.result import Result
 from stc.runtime.stages import PREPROCESS, TRACK, of_call
@@ -57,12 +57,10 @@ class SessionView(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What the model found in one frame: n detections in frame pixels, and their mask probabilities (n, Hm, Wm), or
-    what came of those on a GPU.
-    """
+    """What the model found in one frame: n detections in frame pixels, and their masks."""
 
     detections: Detections
-    probabilities: NDArray[Any] | KeptRows
+    masks: Masks
     letterbox: Letterbox
 
 

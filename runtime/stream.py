@@ -21,6 +21,7 @@ from stc.runtime.backends.tensorrt.resident.objects import Wish
 from stc.runtime.backends.tensorrt.resident.path import Unresized
 from stc.runtime.frames.pillow import as_bgr
 from stc.runtime.letterbox import AnyFrame, Letterbox, check_frame
+from stc.runtime.masks.containment import Containment
 from stc.runtime.masks.masks import Masks
 from stc.runtime.native.library import Library
 from stc.runtime.overlap import Handle, Overlap
@@ -225,10 +226,12 @@ class Stream:
 
         Raises IncompatibleError for a label beyond the model's classes.
         """
-        detections, masks = select(outputs, image, letterbox, self.score_threshold, self.wanted)
+        detections, found = select(outputs, image, letterbox, self.score_threshold, self.wanted)
         if self._tracker.rule.needs_masks:
-            detections = replace(detections, masks=probabilities_of(masks))
-        return Found(detections, masks, letterbox)
+            detections = replace(detections, masks=probabilities_of(found))
+        masks = self._masks(found, letterbox)
+        containment = Containment(masks, np.arange(len(detections)))
+        return Found(replace(detections, containment=containment), masks, letterbox)
 
     def check(self, found: Found, time: float) -> None:
         """Raises InputError where `track` would; changes nothing."""
@@ -248,7 +251,7 @@ class Stream:
             ages=ages,
             voted=voted,
             embeddings=detections.embeddings,
-            masks=self._masks(found),
+            masks=found.masks,
             classes=passport.classes,
             frame_size=letterbox.frame_size,
             time=time,
@@ -256,11 +259,11 @@ class Stream:
             appearance=detections.appearance,
         )
 
-    def _masks(self, found: Found) -> Masks:
+    def _masks(self, found: NDArray[Any] | KeptRows, letterbox: Letterbox) -> Masks:
         stride = self.session.passport.mask_stride
-        if isinstance(found.probabilities, KeptRows):
-            return KeptMasks(found.probabilities, found.letterbox, stride)
-        return Masks(found.probabilities, found.letterbox, stride, self.native)
+        if isinstance(found, KeptRows):
+            return KeptMasks(found, letterbox, stride)
+        return Masks(found, letterbox, stride, self.native)
 
     def close(self) -> tuple[TrackEvent, ...]:
         """End all tracks and return their events; the stream takes no more frames. Closing twice is harmless."""

@@ -14,6 +14,8 @@ from stc.benchmarks.idf1 import idf1, most_shared
 from stc.benchmarks.reference import FrameOutputs
 from stc.runtime.bundle.passport import Passport
 from stc.runtime.letterbox import Letterbox
+from stc.runtime.masks.containment import Containment
+from stc.runtime.masks.masks import Masks
 from stc.runtime.tracking import config as tracker_config
 from stc.runtime.tracking.bank import NO_TRACK
 from stc.runtime.tracking.detections import Detections, kept
@@ -35,7 +37,9 @@ def track(outputs: Sequence[FrameOutputs], passport: Passport, size: tuple[int, 
         boxes = letterbox.to_frame(o.boxes)
         rows = kept(boxes, o.scores, 0.0)
         look = o.appearance if passport.appearance_dim else None
-        found = Detections(boxes, o.scores, o.labels.astype(np.int64), o.embeddings, o.masks, look)
+        masks = Masks(o.masks, letterbox, passport.mask_stride)
+        inside = Containment(masks, np.arange(len(o)))
+        found = Detections(boxes, o.scores, o.labels.astype(np.int64), o.embeddings, o.masks, look, inside)
         update = tracker.update(found[rows], index / fps)
         handles.append(scatter(update.handles, rows, len(o)))
     return handles

@@ -40,7 +40,14 @@ def predict(
     from stc.runtime.video.sinks.ytvis import ytvis_sink
 
     # Of a single picture every detection counts: there is nothing to track, and no second frame to confirm anything.
-    alone = replace(session.tracker_config, rule="default", confirm_hits=1, init_score=0.0, duplicate_iou=1.0)
+    alone = replace(
+        session.tracker_config,
+        rule="default",
+        confirm_hits=1,
+        init_score=0.0,
+        duplicate_iou=1.0,
+        duplicate_containment=1.0,
+    )
     config = alone if len(video.files) == 1 else None
     stream = session.stream(video.name, tracker=config)
     with TemporaryDirectory(prefix="stc-eval-") as folder:

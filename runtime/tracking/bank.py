@@ -14,8 +14,8 @@ class TrackBank:
     """`capacity` slots for tracks with embeddings of length D, as one array per quantity.
 
     A slot is free while its handle is -1. `embeddings` float32 (capacity, D) is what a track is compared by and `norms`
-    (capacity,) its length; `boxes`, `labels` are those of the last detection; `last_seen` is in seconds; `hits` counts
-    the frames in which it was seen, `missing` those since.
+    (capacity,) its length; `boxes`, `labels` are those of the last detection; `first_seen` and `last_seen` are in
+    seconds; `hits` counts the frames in which it was seen, `missing` those since.
 
     looks: length of the appearances that are remembered beside, `appearance` float32 (capacity, looks).
 
@@ -35,6 +35,7 @@ class TrackBank:
         self.handles = np.full(capacity, NO_TRACK, np.int64)
         self.hits = np.zeros(capacity, np.int64)
         self.missing = np.zeros(capacity, np.int64)
+        self.first_seen = np.zeros(capacity, np.float64)
         self.last_seen = np.zeros(capacity, np.float64)
         self.lost = np.zeros(capacity, np.bool_)
         self._recent_embeddings = np.zeros((capacity, recent, length), np.float32)  # the newest last
@@ -58,6 +59,7 @@ class TrackBank:
         self.track_ids[slots] = NO_TRACK
         self.hits[slots] = 0
         self.labels[slots] = detections.labels
+        self.first_seen[slots] = time
         self.observe(slots, detections, time, momentum=1.0)
 
     def observe(

@@ -63,12 +63,19 @@ class TrackerConfig:
     init_score: Amount = 0.5
     # A tracklet becomes a track, with an id, at this score at once …
     instant_score: Amount = 0.7
-    # … or after this many consecutive frames; a flicker of one or two frames never gets an id.
+    # … or after this many consecutive frames; a flicker of one or two frames never gets an id …
     confirm_hits: Annotated[int, schema.integer(1, 1 << 31)] = 3
+    # … or in the second frame, so many seconds after the first or more: what is still there then is no flicker. At 25
+    # frames per second the count decides, at 10 and fewer this does.
+    confirm_time: Annotated[float, schema.number(0)] = 0.09
     # An unmatched detection starts no tracklet where it overlaps a matched or better one by more than this IoU,
     # whatever the classes: one object found as two classes is one track. QDTrack has 0.7; class-wise NMS lets boxes of
     # one class stand up to 0.6, and 0.5 spares a third of the short-lived tracks in a crowd.
     duplicate_iou: Amount = 0.5
+    # The same where more than this share of a mask lies inside a matched or better one of its class, or of that one's
+    # in it: parts of one body. From 1 on masks are not looked at. Two objects that were seen apart have their tracks
+    # already, which go on.
+    duplicate_containment: Amount = 0.85
 
     def __post_init__(self) -> None:
         """Raises InputError for a value of another type or out of range."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from stc.errors import IncompatibleError
 from stc.runtime.letterbox import Letterbox
+from stc.runtime.masks.containment import Containment
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +20,8 @@ class Detections:
     `boxes` float32 (n, 4) xyxy frame pixels, `scores` float32 (n,) in 0..1, `labels` int64 (n,) class indices,
     `embeddings` float32 (n, D), not normalised; D = 0 for a model without tracking head. `masks` probabilities
     (n, Hm, Wm), which only the tracker rule "idol" looks at; else None. `appearance` float32 (n, C): the mean of C3
-    under the own mask, None for a model that gives none.
+    under the own mask, None for a model that gives none. `containment` tells the default rule which masks lie inside
+    each other; without it the rule goes by boxes alone.
     """
 
     boxes: NDArray[np.float32]
@@ -28,6 +30,7 @@ class Detections:
     embeddings: NDArray[np.float32]
     masks: NDArray[Any] | None = None
     appearance: NDArray[np.float32] | None = None
+    containment: Containment | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -35,8 +38,9 @@ class Detections:
     def __getitem__(self, index: NDArray[Any]) -> Detections:
         masks = None if self.masks is None else self.masks[index]
         look = None if self.appearance is None else self.appearance[index]
+        inside = None if self.containment is None else self.containment[index]
         return Detections(
-            self.boxes[index], self.scores[index], self.labels[index], self.embeddings[index], masks, look
+            self.boxes[index], self.scores[index], self.labels[index], self.embeddings[index], masks, look, inside
         )
 
 

@@ -57,7 +57,8 @@ def match_default(ranked: Detections, bank: TrackBank, config: TrackerConfig) ->
     """Bi-softmax (Pang et al., QDTrack, CVPR 2021) among pairs of one class, with a cosine floor and an IoU cue.
 
     `ranked` is in descending order of score. Without embeddings the affinity is the IoU alone. What is unmatched starts
-    a tracklet unless its score is low or it duplicates a matched or better detection.
+    a tracklet unless its score is low or it duplicates a matched or better detection: by the IoU of their boxes, or of
+    one class by how far the mask of one lies inside the other's.
     """
     used = bank.used
     affinity, threshold = _affinity(ranked, bank, used, config)
@@ -68,11 +69,24 @@ def match_default(ranked: Detections, bank: TrackBank, config: TrackerConfig) ->
     candidates = ((slots < 0) & (ranked.scores >= config.init_score)).nonzero()[0]
     if len(candidates):
         taken = slots >= 0
-        overlaps = iou(ranked.boxes[candidates], ranked.boxes) > config.duplicate_iou
-        for index, overlap in zip(candidates, overlaps, strict=True):
-            if not (overlap & taken).any():
+        overlaps = iou(ranked.boxes[candidates], ranked.boxes)
+        for index, overlap in zip(candidates.tolist(), overlaps, strict=True):
+            if (taken & (overlap > config.duplicate_iou)).any():
+                continue
+            if not _inside_one_another(ranked, index, taken & (overlap > 0), config.duplicate_containment):
                 births[index] = taken[index] = True
     return Match(slots, births)
+
+
+def _inside_one_another(ranked: Detections, index: int, touched: Bools, limit: float) -> bool:
+    """Whether more than `limit` of the smaller mask is shared by detection `index` and one of its class of `touched`.
+
+    limit: of 1 or more nothing is compared, as without masks.
+    """
+    others = (touched & (ranked.labels == ranked.labels[index])).nonzero()[0]
+    if ranked.containment is None or limit >= 1 or not len(others):
+        return False
+    return bool((ranked.containment.of(index, others) > limit).any())
 
 
 def iou(a: Floats, b: Floats) -> Floats:

@@ -173,6 +173,7 @@ class Tracker:
         tracked = (slots >= 0).nonzero()[0]
         seen = slots[tracked]
         ready = (bank.hits[seen] >= self.config.confirm_hits) | (ranked.scores[tracked] >= self.config.instant_score)
+        ready |= (bank.hits[seen] > 1) & (time - bank.first_seen[seen] >= self.config.confirm_time)
         born = seen[ready & (bank.track_ids[seen] < 0)]
         bank.track_ids[born] = np.arange(self._next_id, self._next_id + len(born))
         self._next_id += len(born)

@@ -28,6 +28,22 @@ def test_a_tracklet_is_confirmed_by_consecutive_frames_or_a_high_score() -> None
     assert tracker.update(strong, 0.1).track_ids.tolist() == [1]
 
 
+@pytest.mark.parametrize(("fps", "frames"), [(60, 3), (30, 3), (25, 3), (12, 3), (10, 2), (5, 2), (1, 2)])
+def test_at_a_low_rate_the_second_frame_confirms(fps: int, frames: int) -> None:
+    """What is still there a tenth of a second later is no flicker, however few frames there were."""
+    tracker = Tracker(TrackerConfig())
+    weak = detections([box(0)], [unit(0)], [0.5])
+    ids = [tracker.update(weak, frame / fps).track_ids[0] for frame in range(frames)]
+    assert ids == [-1] * (frames - 1) + [1]
+
+
+def test_two_detections_at_one_time_are_no_second_frame_and_a_setting_says_how_long_is_long() -> None:
+    weak = detections([box(0)], [unit(0)], [0.5])
+    for confirm_time, times, expected in ((0.1, (0, 0), -1), (0.4, (0, 0.2), -1), (0.4, (0, 0.5), 1)):
+        tracker = Tracker(TrackerConfig(confirm_time=confirm_time))
+        assert [tracker.update(weak, time).track_ids[0] for time in times][-1] == expected
+
+
 def test_a_tracklet_that_misses_a_frame_before_confirmation_is_given_up_silently() -> None:
     tracker = Tracker(TrackerConfig(confirm_hits=3))
     weak = detections([box(0)], [unit(0)], [0.5])

@@ -1,0 +1,1 @@
+"""Clips made of annotated pictures, over which a window moves."""

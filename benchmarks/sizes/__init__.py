@@ -1,0 +1,1 @@
+"""What a model finds by the size of the objects, and what it invents: for a model card."""
