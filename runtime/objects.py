@@ -41,7 +41,7 @@ class TrackedObject:
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """All pixels of the frame: bool (H0, W0)."""
+        """All pixels of the frame: bool (H0, W0), read-only."""
         pixels: NDArray[np.bool_] = self.masks.dense()[0]
         return pixels
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from stc.errors import InputError, MissingDependencyError
 from stc.runtime.frames.pillow import as_bgr
 from stc.runtime.masks.masks import Masks
+from stc.runtime.masks.pixel_buffer import PixelBuffer
 from stc.runtime.objects import TrackedObject, number
 from stc.runtime.tracking.tracker import TrackEvent
 
@@ -249,9 +250,11 @@ class Result:
             raise MissingDependencyError(
                 "supervision is not installed; fix: pip install 'stc-trt[supervision]'"
             ) from error
+        pixels = self.masks.dense(into=PixelBuffer())
+        pixels.flags.writeable = True  # of a buffer of their own: whoever gets them may change them
         return supervision.Detections(
             xyxy=self.boxes,
-            mask=self.masks.dense(),
+            mask=pixels,
             confidence=self.scores,
             class_id=self.labels,
             tracker_id=self.track_ids,

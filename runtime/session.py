@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from stc.runtime.video.frame import Frame, Source
 
 IN_FLIGHT = 3  # frames: one is prepared, one in the engine, one with the tracker
+AHEAD = 1  # and one more that goes up to a GPU, which resizes it
 
 
 class Session:
@@ -214,12 +215,13 @@ class Session:
         """A new video. `fps` spaces the frames that come without a time; `name` appears in messages.
 
         tracker, score_threshold, classes: of this stream; None: the session's. in_flight: how many frames `submit` has
-        on their way at once, each with buffers of its own; None: 3, one for each stage, or 1 where an engine on the CPU
-        has all processors (`threads`), from which the others would take time. They use those that it leaves.
+        on their way at once; None: 3, one for each stage, 4 where an engine takes whole frames to its GPU, 1 where one
+        on the CPU has all processors (`threads`), from which the others would take time. They use those that it leaves.
 
         Raises InputError as `Session` does.
         """
-        in_flight = (1 if self._spare == 0 else IN_FLIGHT) if in_flight is None else in_flight
+        if in_flight is None:
+            in_flight = 1 if self._spare == 0 else IN_FLIGHT + AHEAD * (self.takes_frames is not None)
         stream = Stream(
             self,
             tracker or self.tracker_config,

@@ -22,7 +22,8 @@ INNER = (MASK_HEAD, ENQUEUE)  # parts of ENGINE
 def of_call(seconds: float, parts: Mapping[str, float]) -> dict[str, float]:
     """The stages of a call of the engine that took `seconds`, in the order of the work.
 
-    parts: what its backend told apart. What is neither a copy to the GPU nor back is the engine's.
+    parts: what its backend told apart. What is neither a copy to the GPU nor back is the engine's. Of frames in flight
+    copies run beside the call, and nothing is left where they took longer.
     """
-    stages = {**parts, ENGINE: seconds - sum(parts.get(name, 0.0) for name in COPIES)}
+    stages = {**parts, ENGINE: max(0.0, seconds - sum(parts.get(name, 0.0) for name in COPIES))}
     return {name: stages[name] for name in (UPLOAD, ENGINE, *INNER, DOWNLOAD) if name in stages}

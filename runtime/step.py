@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -134,15 +134,38 @@ def prepare(stream: Video, frame: AnyFrame) -> Job:
     return Job(stream, letterbox, picture, {PREPROCESS: perf_counter() - start})
 
 
+@dataclass(frozen=True, eq=False)
+class Inference:
+    """A batch that the engine has. answers: waits for its outputs, and which picture of theirs is each job's; takes the
+    parts of the time. seconds: what it took so far.
+    """
+
+    jobs: Sequence[Job]
+    answers: Callable[[dict[str, float]], list[tuple[dict[str, Any], int]]]
+    seconds: float
+
+
 def infer(session: SessionView, jobs: Sequence[Job]) -> None:
     """One batch. What it took is shared out evenly."""
+    complete(begin(session, jobs))
+
+
+def begin(session: SessionView, jobs: Sequence[Job]) -> Inference:
+    """Give one batch to the engine. One on a GPU has it when this returns, others are done with it."""
+    start = perf_counter()
+    answers = _begun(session, [job.picture for job in jobs])
+    return Inference(jobs, answers, perf_counter() - start)
+
+
+def complete(inference: Inference) -> None:
+    """The jobs have their outputs. What giving them away and waiting for them took is shared out evenly."""
     start = perf_counter()
     parts: dict[str, float] = {}
-    answers = _outputs(session, [job.picture for job in jobs], parts)
-    stages = of_call(perf_counter() - start, parts)
-    for job, answer in zip(jobs, answers, strict=True):
+    answers = inference.answers(parts)
+    stages = of_call(inference.seconds + perf_counter() - start, parts)
+    for job, answer in zip(inference.jobs, answers, strict=True):
         job.outputs, job.index = answer
-        job.timings |= {name: seconds / len(jobs) for name, seconds in stages.items()}
+        job.timings |= {name: seconds / len(inference.jobs) for name, seconds in stages.items()}
 
 
 def select(job: Job) -> Found:
@@ -173,14 +196,15 @@ class Passage:
         return prepare(self.stream, self.frame), self.time
 
     @staticmethod
-    def infer(prepared: tuple[Job, float | None]) -> tuple[Job, float | None]:
-        job, _ = prepared
-        infer(job.stream.session, [job])
-        return prepared
+    def infer(prepared: tuple[Job, float | None]) -> tuple[Inference, float | None]:
+        job, time = prepared
+        return begin(job.stream.session, [job]), time
 
     @staticmethod
-    def finish(inferred: tuple[Job, float | None]) -> Result:
-        job, time = inferred
+    def finish(inferred: tuple[Inference, float | None]) -> Result:
+        inference, time = inferred
+        complete(inference)
+        (job,) = inference.jobs
         now = _time(job.stream, time)
         return track(job, select(job), now)
 
@@ -207,13 +231,12 @@ def _batches(jobs: Sequence[Job], largest: int) -> Iterator[Sequence[Job]]:
         yield from (group[start : start + largest] for start in range(0, len(group), largest))
 
 
-def _outputs(
-    session: SessionView, pictures: Sequence[NDArray[np.uint8] | Unresized], parts: dict[str, float]
-) -> list[tuple[dict[str, Any], int]]:
-    """Of each picture: outputs, and which of theirs it is."""
+def _begun(
+    session: SessionView, pictures: Sequence[NDArray[np.uint8] | Unresized]
+) -> Callable[[dict[str, float]], list[tuple[dict[str, Any], int]]]:
     if (engine := session.takes_frames) is not None:
-        frames = [picture for picture in pictures if isinstance(picture, Unresized)]
-        return [(outputs, 0) for outputs in engine.run_frames(frames, parts)]
+        begun = engine.begin([picture for picture in pictures if isinstance(picture, Unresized)])
+        return lambda parts: [(outputs, 0) for outputs in begun.outputs(parts)]
     resized = [picture for picture in pictures if isinstance(picture, np.ndarray)]
     # Black ones, whose outputs nobody reads, fill up what a fixed batch size wants. Where none is missing none is made:
     # clearing memory lets other threads have the interpreter, and the engine waits until they give it back.
@@ -221,5 +244,11 @@ def _outputs(
     together = [*resized, *([np.zeros_like(resized[0])] * missing if missing > 0 else [])]
     # One alone is not copied: the engine waits meanwhile.
     batch = np.ascontiguousarray(together[0])[None] if len(together) == 1 else np.stack(together)
-    outputs = session.infer(batch, parts)
-    return [(outputs, index) for index in range(len(resized))]
+    told: dict[str, float] = {}
+    outputs = session.infer(batch, told)
+
+    def answers(parts: dict[str, float]) -> list[tuple[dict[str, Any], int]]:
+        parts.update(told)
+        return [(outputs, index) for index in range(len(resized))]
+
+    return answers

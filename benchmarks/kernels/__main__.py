@@ -134,8 +134,10 @@ def frame_masks(library: Library) -> list[Comparison]:
     outlines = {**runs, "OpenCV's outlines": baselines.opencv_outlines(case)}
     twice = Budget(ratio=0.5)  # of RLE's time for the same pixels
     for form, call, beside, budget in (
-        ("dense, fresh memory", case.native(one, "dense"), runs, None),  # the system clears its pages
-        ("dense, memory of before", baselines.used_again(case, one), runs, twice),
+        ("dense", case.native(one, "dense"), runs, twice),
+        ("dense, into one buffer", baselines.used_again(case, one), runs, twice),
+        ("dense, fresh memory", baselines.in_fresh_memory(case, one), runs, None),  # the system clears its pages
+        ("nothing, in its pages", baselines.pages_alone(case, one), runs, None),
         ("polygons", case.native(one, "polygons"), outlines, twice),
     ):
         found += compare("float16 masks", f"4K N={len(case)} {form}", call, beside, thread_time, budget)

@@ -24,6 +24,7 @@ from stc.runtime.video.pictures import read_picture
 
 FRAME = (720, 1280)  # (H, W)
 MOST = 20  # masks
+PAGE = 4096  # bytes
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,22 @@ def used_again(case: FrameMaskCase, library: Library) -> Callable[[], Any]:
     """Dense masks into memory that holds those of the frame before."""
     buffer = PixelBuffer()
     return lambda: Masks(case.probabilities, case.letterbox, case.stride, library).dense(into=buffer)
+
+
+def in_fresh_memory(case: FrameMaskCase, library: Library) -> Callable[[], Any]:
+    """Dense masks into memory that the system gives, and gets back: what the first frame of a video costs."""
+    return lambda: Masks(case.probabilities, case.letterbox, case.stride, library).dense(into=PixelBuffer())
+
+
+def pages_alone(case: FrameMaskCase, library: Library) -> Callable[[], Any]:
+    """A byte to every page of fresh memory that these masks lie on: the system's part of `in_fresh_memory`."""
+    pixels = Masks(case.probabilities, case.letterbox, case.stride, library).dense()
+    pages = np.unique(np.flatnonzero(pixels) // PAGE) * PAGE
+
+    def call() -> None:
+        np.zeros(pixels.size, np.uint8)[pages] = 1
+
+    return call
 
 
 def adelaidet(case: FrameMaskCase) -> Callable[[], torch.Tensor]:

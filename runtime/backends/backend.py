@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from stc.runtime.backends.tensorrt.resident.frame import Placed
     from stc.runtime.backends.tensorrt.resident.path import Unresized
     from stc.runtime.backends.tensorrt.resident.staging import Staged
+    from stc.runtime.backends.tensorrt.resident.turns import Begun
 
 
 class Backend(Protocol):
@@ -67,13 +68,13 @@ class TakesFrames(Protocol):
         """Why it cannot here; "" where it can."""
 
     def place(self, frame: Any) -> Placed | Staged:
-        """A frame for `run_frames`, from the host's memory or the GPU's; may be called while another thread is in
-        `run_frames`. Raises InputError when it is no frame, or elsewhere.
+        """A frame for `begin`, from the host's memory or the GPU's; may be called while other threads are in `begin` or
+        wait for outputs. Raises InputError when it is no frame, or elsewhere.
         """
 
-    def run_frames(
-        self, pictures: Sequence[Unresized], timings: dict[str, float] | None = None
-    ) -> list[dict[str, Any]]:
-        """For each of `pictures`, all of one input size, the outputs as `run` gives them for one picture, but of the
-        rows that its stream wishes alone, and for the masks `KeptRows`.
+    def begin(self, pictures: Sequence[Unresized]) -> Begun:
+        """Put `pictures`, all of one input size, on their way, and return before they are there.
+
+        `Begun.outputs` waits for them and gives, for each, the outputs as `run` gives them for one picture, but of the
+        rows that its stream wishes alone, and for the masks `KeptRows`; its timings are those of `run`.
         """

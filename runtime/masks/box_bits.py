@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.runtime.masks.pixel_buffer import PixelBuffer
+from stc.runtime.masks.pixel_buffer import PixelBuffer, drawn
 from stc.runtime.masks.plain import column_runs, encoded, packed
 
 WORD = 32  # pixels
@@ -44,15 +44,8 @@ class BoxBits:
         return replace(self, offsets=offsets, words=np.concatenate([np.empty(0, np.uint32), *parts]))
 
     def dense(self, into: PixelBuffer | None = None) -> NDArray[np.bool_]:
-        """All pixels: bool (n, H0, W0). into: memory that is used again, as in `Masks.dense`."""
-        blank, written = (into or PixelBuffer()).blank(len(self), self.size)
-        pixels = blank.view(np.bool_)
-        for index, target in enumerate(pixels):
-            x0, y0, x1, y1 = self.boxes[index].tolist()
-            written[index] = y0, y1, x0, x1
-            target[y0:y1, x0:x1] = self._window(index)
-        pixels.flags.writeable = into is None
-        return pixels
+        """All pixels: bool (n, H0, W0), read-only, as `Masks.dense` gives them."""
+        return drawn(self._drawn, self.size, into)
 
     def bits(self) -> NDArray[np.uint32]:
         """uint32 (n, H0, ceil(W0 / 32)): pixel x is bit x % 32 of word x // 32."""
@@ -71,6 +64,15 @@ class BoxBits:
         corners = [(int(y0), int(x0)) for x0, y0, _, _ in self.boxes]
         runs = [column_runs(self._window(index).T, corners[index], height) for index in range(len(self))]
         return encoded(runs, self.size)
+
+    def _drawn(self, buffer: PixelBuffer) -> NDArray[np.bool_]:
+        blank, written = buffer.blank(len(self), self.size)
+        pixels = blank.view(np.bool_)
+        for index, target in enumerate(pixels):
+            x0, y0, x1, y1 = self.boxes[index].tolist()
+            written[index] = y0, y1, x0, x1
+            target[y0:y1, x0:x1] = self._window(index)
+        return pixels
 
     def _words(self, index: int) -> NDArray[np.uint32]:
         """(rows, words) of a box."""

@@ -16,7 +16,7 @@ from stc.runtime.masks.axis import composed_axis
 from stc.runtime.masks.box_bits import tight_boxes
 from stc.runtime.masks.native import NativeComposer
 from stc.runtime.masks.outlines import outlines, polygons
-from stc.runtime.masks.pixel_buffer import PixelBuffer
+from stc.runtime.masks.pixel_buffer import PixelBuffer, drawn
 from stc.runtime.masks.plain import NumpyComposer, packed
 from stc.runtime.native.library import Library
 
@@ -88,14 +88,12 @@ class Masks:
         return (self[index] for index in range(len(self)))
 
     def dense(self, into: PixelBuffer | None = None) -> NDArray[np.bool_]:
-        """All pixels: bool (n, H0, W0).
+        """All pixels: bool (n, H0, W0), read-only: of a copy, `dense().copy()`, every pixel is the caller's.
 
-        into: memory that is used again, of large frames several times as fast; the array is then read-only, and valid
-        until the buffer's next use.
+        into: memory whose next use ends the array. None: memory of an earlier array that nobody has any more, which of
+        large frames is several times as fast as fresh one; the array holds it as long as it, or a view of it, lives.
         """
-        pixels = self._decoded(into) if self._composer is None else self._composer.dense(self.probabilities, into)
-        pixels.flags.writeable = into is None
-        return pixels
+        return drawn(self._drawn, self.letterbox.frame_size, into)
 
     def bits(self, *, device: bool = False) -> Any:
         """All pixels, one bit each: uint32 (n, H0, ceil(W0 / 32)); pixel x is bit x % 32 of word x // 32.
@@ -137,6 +135,9 @@ class Masks:
             outlines(mask.dense()[0], holes=holes) if known is None else known
             for mask, known in zip(self, found, strict=True)
         ]
+
+    def _drawn(self, buffer: PixelBuffer) -> NDArray[np.bool_]:
+        return self._decoded(buffer) if self._composer is None else self._composer.dense(self.probabilities, buffer)
 
     def _decoded(self, buffer: PixelBuffer | None = None) -> NDArray[np.bool_]:
         height, width = size = self.letterbox.frame_size

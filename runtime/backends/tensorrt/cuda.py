@@ -58,7 +58,7 @@ def import_cudart() -> Any:
 
 
 class Cuda:
-    """The GPU number `index`, called by one thread at a time. `dead` is the first error after which nothing works.
+    """The GPU number `index`, for any thread. `dead` is the first error after which nothing works.
 
     Pointers are addresses, sizes bytes. What releases something never raises. CUDA's current GPU belongs to the thread,
     so every call but `using` itself belongs inside `with cuda.using():`.
@@ -148,8 +148,8 @@ class Cuda:
             self._cudart.cudaEventCreateWithFlags(self._cudart.cudaEventDisableTiming), "creating an event"
         )
         try:
-            self._checked(self._cudart.cudaEventRecord(event, other), "recording an event")
-            self._checked(self._cudart.cudaStreamWaitEvent(stream, event, 0), "waiting for a stream")
+            self.record(event, other)
+            self.wait_event(event, stream)
         finally:
             self._released(self._cudart.cudaEventDestroy(event))  # takes effect once the event is over
 
@@ -162,6 +162,13 @@ class Cuda:
 
     def record(self, event: Any, stream: Any) -> None:
         self._checked(self._cudart.cudaEventRecord(event, stream), "recording an event")
+
+    def wait_event(self, event: Any, stream: Any) -> None:
+        """Let `stream` wait for what the event was last recorded after; an event that never was holds up nobody."""
+        self._checked(self._cudart.cudaStreamWaitEvent(stream, event, 0), "waiting for a stream")
+
+    def synchronize_event(self, event: Any) -> None:
+        self._checked(self._cudart.cudaEventSynchronize(event), "waiting for the GPU")
 
     def elapsed(self, start: Any, end: Any) -> float:
         """Seconds between two recorded events that the GPU has passed."""

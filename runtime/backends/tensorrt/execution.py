@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -64,9 +64,13 @@ ALONE = Around(None, lambda: None, lambda: None)
 
 
 class Execution(Protocol):
-    """Puts the engine's work for frames of `shape` (B, H, W, 3) on the stream, with what goes around it."""
+    """The engine with one set of buffers."""
 
-    def run(self, shape: Shape, around: Around = ALONE) -> None: ...
+    def run(self, shape: Shape, around: Around = ALONE) -> None:
+        """Put its work for frames of `shape` (B, H, W, 3) on the stream, with what goes around it."""
+
+    def beside(self, addresses: Mapping[str, int], release: ExitStack) -> Execution:
+        """The engine with other buffers, on the same stream. Raises DeviceError where they cannot be had."""
 
 
 @dataclass
@@ -81,18 +85,22 @@ class CapturedGraphs:
     """One execution context per batch size and input size, and one CUDA graph for each work around it, of those last
     used.
 
-    A context of its own, because changing the shape of a context spoils what was captured from it; all share one piece
-    of scratch memory, because they never run at the same time. The first run of a shape is plain, as TensorRT does its
-    lazy work in it; then it is captured. If that fails, one warning is logged, and all runs stay plain.
+    A context of its own, because changing the shape of a context spoils what was captured from it; all, those of other
+    buffers too, share one piece of scratch memory, because they never run at the same time. The first run of a shape is
+    plain, as TensorRT does its lazy work in it; then it is captured. If that fails, one warning is logged, and all runs
+    stay plain.
     """
 
-    def __init__(self, site: Site, release: ExitStack) -> None:
+    def __init__(self, site: Site, release: ExitStack, scratch: int | None = None) -> None:
+        """scratch: of another one's; None: reserve it."""
         self._site = site
         self._prepared: dict[Shape, _Prepared] = {}
         self._capturing = True
         self._scratch_size = max(1, int(site.engine.device_memory_size_v2))
-        self._scratch = site.cuda.malloc(self._scratch_size)
-        release.callback(site.cuda.free, self._scratch)
+        if scratch is None:
+            scratch = site.cuda.malloc(self._scratch_size)
+            release.callback(site.cuda.free, scratch)
+        self._scratch = scratch
         release.callback(self._close)
         first = site.bindings.frames.shape(site.bindings.least)
         self._prepared[first] = self._prepare(first)  # what a context needs is known to fit when the session opens
@@ -113,6 +121,9 @@ class CapturedGraphs:
         if len(graphs) > MOST_GRAPHS:
             site.cuda.synchronize(site.stream)  # it may still run
             self._destroy(graphs.pop(next(iter(graphs))))
+
+    def beside(self, addresses: Mapping[str, int], release: ExitStack) -> CapturedGraphs:
+        return CapturedGraphs(replace(self._site, addresses=addresses), release, self._scratch)
 
     def _plain(self, context: Any, around: Around) -> None:
         around.before()
@@ -166,21 +177,37 @@ class CapturedGraphs:
             self._site.cuda.destroy_graph(graph)
 
 
-class OwnGraphs:
-    """TensorRT-RTX: one context that captures and replays by itself, and a cache of the kernels it compiles here."""
+class KernelCache:
+    """TensorRT-RTX compiles kernels on this machine: what an earlier process left in a file, and this one leaves."""
 
-    def __init__(self, site: Site, cache_file: Path, release: ExitStack) -> None:
-        self._site = site
-        self._cache_file = cache_file
-        self._shape: Shape = ()
-        runtime_config = site.engine.create_runtime_config()
-        runtime_config.cuda_graph_strategy = site.trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
-        self._cache = runtime_config.create_runtime_cache()
-        self._stored = _read(cache_file)
+    def __init__(self, engine: Any, strategy: Any, file: Path, release: ExitStack) -> None:
+        self._file = file
+        self.runtime_config = engine.create_runtime_config()
+        self.runtime_config.cuda_graph_strategy = strategy
+        self._cache = self.runtime_config.create_runtime_cache()
+        self._stored = _read(file)
         if self._stored:
             self._cache.deserialize(self._stored)
-        runtime_config.set_runtime_cache(self._cache)
-        self._context = site.engine.create_execution_context(runtime_config)
+        self.runtime_config.set_runtime_cache(self._cache)
+        release.callback(self._close)
+
+    def _close(self) -> None:
+        compiled = bytes(self._cache.serialize() or b"")
+        self._cache = self.runtime_config = None
+        if compiled and compiled != self._stored:
+            try:
+                _write(self._file, compiled)
+            except (OSError, OutputError) as error:
+                logger.info("%s: not written (%s); the next start compiles again", self._file, error)
+
+
+class OwnGraphs:
+    """TensorRT-RTX: one context that captures and replays by itself."""
+
+    def __init__(self, site: Site, kernels: KernelCache, release: ExitStack) -> None:
+        self._site, self._kernels = site, kernels
+        self._shape: Shape = ()
+        self._context = site.engine.create_execution_context(kernels.runtime_config)
         if self._context is None:
             raise DeviceError(f"{site.name}: TensorRT-RTX cannot create an execution context ({site.log.reason()})")
         release.callback(self._close)
@@ -193,15 +220,12 @@ class OwnGraphs:
         self._site.enqueue(self._context)
         around.after()
 
+    def beside(self, addresses: Mapping[str, int], release: ExitStack) -> OwnGraphs:
+        """Its context has scratch memory of its own."""
+        return OwnGraphs(replace(self._site, addresses=addresses), self._kernels, release)
+
     def _close(self) -> None:
         self._context = None
-        compiled = bytes(self._cache.serialize() or b"")
-        self._cache = None
-        if compiled and compiled != self._stored:
-            try:
-                _write(self._cache_file, compiled)
-            except (OSError, OutputError) as error:
-                logger.info("%s: not written (%s); the next start compiles again", self._cache_file, error)
 
 
 def _read(path: Path) -> bytes:

@@ -122,6 +122,7 @@ class FakeCuda:
 
     def at(self, address: int, size: int) -> Any:
         """The bytes there, which must lie within one live allocation."""
+        self.order.reach(address, size)
         start = self.start(address)
         if start is None or address + size > start + self.memory[start].nbytes:
             raise AssertionError(f"{size} bytes at {address:#x} are in no live allocation")
@@ -129,7 +130,8 @@ class FakeCuda:
 
     def start(self, address: int) -> int | None:
         """Of the live allocation that the address is in."""
-        inside = (start for start, block in self.memory.items() if start <= address < start + block.nbytes)
+        # A copy: other threads allocate meanwhile.
+        inside = (start for start, block in list(self.memory.items()) if start <= address < start + block.nbytes)
         return next(inside, None)
 
     def _error(self, name: str) -> cudaError_t:
@@ -212,6 +214,7 @@ class FakeCuda:
     def _free(self, name: str, pointer: int) -> tuple[cudaError_t]:
         error = self._error(name)
         if not error:
+            self.order.unreach(pointer, self.memory[pointer].nbytes)
             del self.memory[pointer]
             self.pinned.discard(pointer)
         return (error,)
@@ -267,6 +270,8 @@ class FakeCuda:
             self.at(source, size)  # pinned, or the copy would not be asynchronous
 
         def copy() -> None:
+            self.order.reach(target, size)
+            self.order.reach(source, size)
             destination[:] = np.frombuffer((ctypes.c_uint8 * size).from_address(source), np.uint8)
 
         self.work(stream, copy)
@@ -302,6 +307,14 @@ class FakeCuda:
         if not (self.usable(event) and self.usable(stream)):
             return (cudaError_t.cudaErrorInvalidResourceHandle,)
         self.events[event] = self.work(stream, lambda: self.passed.update({event: perf_counter() * 1e3}))
+        return (OK,)
+
+    def cudaEventSynchronize(self, event: int) -> tuple[cudaError_t]:
+        if error := self._error("cudaEventSynchronize"):
+            return (error,)
+        if not self.usable(event):
+            return (cudaError_t.cudaErrorInvalidResourceHandle,)
+        self.order.wait(self.events[event])
         return (OK,)
 
     def cudaEventElapsedTime(self, start: int, end: int) -> tuple[cudaError_t, float]:

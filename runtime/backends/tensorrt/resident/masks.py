@@ -29,11 +29,11 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class FrameOrigin:
-    """Picture `index` of run number `run` of an engine, whose tensors were `bindings`."""
+    """A picture of run number `run` of an engine, whose tensors were `bindings`; `masks`: the address of its own."""
 
     engine: Engine
     run: int
-    index: int
+    masks: int
     bindings: Bindings
     letterbox: Letterbox
 

@@ -71,14 +71,27 @@ class _Column:
         return int(np.prod(self.row, dtype=np.int64)) * self.dtype.itemsize
 
 
-class Objects:
-    """Picture number `index` of batches: its memory, which grows, and what to launch for it after the engine."""
+@dataclass(frozen=True)
+class Launches:
+    """What goes after the engine for one picture: `made` on its stream, and when that is done `packed`, which brings it
+    to the host.
+    """
 
-    def __init__(self, cuda: Cuda, stream: Any, tables: Tables, stride: int, index: int) -> None:
+    made: list[Launch]
+    packed: Launch
+
+
+class Objects:
+    """Picture number `index` of batches: its memory, which grows, and what to launch for it after the engine.
+
+    What it launched is done before it is asked for `launches` again.
+    """
+
+    def __init__(self, cuda: Cuda, tables: Tables, stride: int, index: int) -> None:
         """stride: input pixels of a mask's cell."""
         self._index, self._tables, self._stride = index, tables, stride
-        self._own, self._words = Buffer(cuda, stream), Buffer(cuda, stream)
-        self._block = Buffer(cuda, stream, host=True)
+        self._own, self._words = Buffer(cuda, None), Buffer(cuda, None)
+        self._block = Buffer(cuda, None, host=True)
         self._columns: list[_Column] = []
         self._size = (0, 0)
         self._room = self._capacity = 0
@@ -88,7 +101,7 @@ class Objects:
         """All that is to be given back."""
         return self._own, self._words, self._block
 
-    def launches(self, bindings: Bindings, addresses: dict[str, int], letterbox: Letterbox, wish: Wish) -> list[Launch]:
+    def launches(self, bindings: Bindings, addresses: dict[str, int], letterbox: Letterbox, wish: Wish) -> Launches:
         """Raises DeviceError where the GPU has no memory for them."""
         of = {tensor.name: tensor for tensor in (bindings.count, *bindings.rows)}
         at = {name: addresses[name] + self._index * tensor.nbytes(1) for name, tensor in of.items()}
@@ -124,14 +137,15 @@ class Objects:
         selection = Selection(
             at["scores"], at["labels"], at[COUNT], self._wanted(wish.wanted), most, len(wish.wanted), wish.threshold
         )
-        return [
+        made = [
             Launch("stc_cuda_select", (selection, rows, kept)),
             Launch("stc_cuda_mask_boxes", (masks, storage, objects, boxes)),
             Launch("stc_cuda_box_offsets", (boxes, most, offsets)),
             Launch("stc_cuda_box_bits", (masks, storage, objects, boxes, offsets, words, self._room)),
             Launch("stc_cuda_box_facts", (boxes, offsets, most, words, self._room, areas, tight)),
-            Launch("stc_cuda_pack", (parts, len(self._columns), objects, offsets, words, block, self._capacity)),
         ]
+        packing = (parts, len(self._columns), objects, offsets, words, block, self._capacity)
+        return Launches(made, Launch("stc_cuda_pack", packing))
 
     def read(self) -> Answer | None:
         """What the GPU has written, copied; None: it had no room, and there is enough for launches made anew."""

@@ -8,21 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stc.errors import StaleError
-from stc.runtime.backends.tensorrt.bindings import Bindings, Tensor
+from stc.runtime.backends.tensorrt.bindings import Bindings
 from stc.runtime.backends.tensorrt.cuda import Cuda
 from stc.runtime.backends.tensorrt.execution import Around
+from stc.runtime.backends.tensorrt.gpu_clock import BEGIN, COMPUTED, FETCHED, UPLOADED, GpuClock
 from stc.runtime.backends.tensorrt.resident import resizing
 from stc.runtime.backends.tensorrt.resident.frame import Placed
 from stc.runtime.backends.tensorrt.resident.kernels import Kernels, Launch
+from stc.runtime.backends.tensorrt.resident.lanes import Lanes
 from stc.runtime.backends.tensorrt.resident.memory import Buffer, Tables, close_all
-from stc.runtime.backends.tensorrt.resident.objects import Answer, Objects, Wish, frame_masks
+from stc.runtime.backends.tensorrt.resident.objects import Answer, Objects, Wish
 from stc.runtime.backends.tensorrt.resident.staging import Staged, Staging
 from stc.runtime.bundle.contract import INPUT, MASKS
 from stc.runtime.letterbox import Letterbox
-from stc.runtime.native.cuda_interface import WORD, Rows
 from stc.runtime.native.library import STORAGE
 
 
@@ -35,40 +34,53 @@ class Unresized:
     wish: Wish
 
 
-class ResidentPath:
-    """Calls of one thread at a time, with the GPU current, before and after those of the engine on the same stream.
-
-    `run` numbers the engine's runs: what is asked of an earlier one's outputs is refused, for they are gone.
+class Shared:
+    """What all frames of an engine share, whichever buffers they have: kernels, streams, tables of sizes, and pinned
+    memory for frames of the host.
     """
 
-    def __init__(
-        self,
-        cuda: Cuda,
-        kernels: Kernels,
-        stream: Any,
-        addresses: dict[str, int],
-        stride: int,
-        release: ExitStack,
-    ) -> None:
-        """addresses: of the engine's tensors. stride: input pixels of a mask's cell."""
-        self._cuda, self._kernels, self._stream, self._addresses = cuda, kernels, stream, addresses
-        self._stride = stride
-        self.run = 0
-        self._tables = Tables(cuda, stream)
-        release.callback(self._tables.close)
-        self._objects: list[Objects] = []
-        self.staging = Staging(cuda, stream)
+    def __init__(self, cuda: Cuda, kernels: Kernels, lanes: Lanes, stride: int, release: ExitStack) -> None:
+        """stride: input pixels of a mask's cell."""
+        self.cuda, self.lanes, self.stride = cuda, lanes, stride
+        self._kernels = kernels
+        self.tables = Tables(cuda, lanes.compute)
+        release.callback(self.tables.close)
+        self.staging = Staging(cuda)
         release.callback(self.staging.close)
+
+    def enqueue(self, launches: Sequence[Launch], stream: Any) -> None:
+        """Raises as `Kernels.enqueue`."""
+        self._kernels.enqueue(launches, self.cuda, stream)
+
+
+class ResidentPath:
+    """With a set of buffers of its own: for one batch, from `upload` until the host has waited for `FETCHED`.
+
+    Calls of one thread at a time, with the GPU current, before and after those of the engine on the same buffers. What
+    one stream does for another is held up by the points of `clock`; that the set is used again only when all is done
+    needs no such order.
+    """
+
+    def __init__(self, shared: Shared, addresses: dict[str, int], clock: GpuClock, release: ExitStack) -> None:
+        """addresses: of the engine's tensors."""
+        self._shared, self._addresses, self._clock = shared, addresses, clock
+        self._there: list[Buffer] = []  # frames of the host, one for each place in a batch
+        self._objects: list[Objects] = []
+        self._packing: list[Launch] = []
         release.callback(self._close)
 
     def upload(self, pictures: Sequence[Unresized]) -> list[Placed]:
-        """Where each frame is on the GPU, once the stream gets there."""
+        """Where each frame is on the GPU, once the engine's stream gets there."""
+        lanes = self._shared.lanes
+        self._clock.mark(BEGIN, lanes.upload)
         placed = [
-            picture.frame if isinstance(picture.frame, Placed) else self.staging.upload(picture.frame, index)
+            picture.frame if isinstance(picture.frame, Placed) else self._uploaded(picture.frame, index)
             for index, picture in enumerate(pictures)
         ]
+        self._clock.mark(UPLOADED, lanes.upload)
+        self._clock.hold(lanes.compute, UPLOADED)
         for stream in sorted({stream for frame in placed for stream in frame.streams}):
-            self._cuda.wait_for(stream, self._stream)
+            self._shared.cuda.wait_for(stream, lanes.compute)
         return placed
 
     def around(self, pictures: Sequence[Unresized], placed: Sequence[Placed], bindings: Bindings) -> Around:
@@ -78,81 +90,55 @@ class ResidentPath:
         before: list[Launch] = []
         ahead: list[Launch] = []
         after: list[Launch] = []
-        size = bindings.frames.nbytes(1)
+        self._packing = []
+        shared, size = self._shared, bindings.frames.nbytes(1)
         for index, (picture, frame) in enumerate(zip(pictures, placed, strict=True)):
             target = self._addresses[INPUT] + index * size
-            resize = resizing.launch(frame, picture.letterbox, self._tables, target)
+            resize = resizing.launch(frame, picture.letterbox, shared.tables, target)
             (ahead if frame is picture.frame else before).append(resize)
             while len(self._objects) <= index:
-                self._objects.append(Objects(self._cuda, self._stream, self._tables, self._stride, len(self._objects)))
-            after += self._objects[index].launches(bindings, self._addresses, picture.letterbox, picture.wish)
-        self._enqueue(ahead)
+                self._objects.append(Objects(shared.cuda, shared.tables, shared.stride, len(self._objects)))
+            launches = self._objects[index].launches(bindings, self._addresses, picture.letterbox, picture.wish)
+            after += launches.made
+            self._packing.append(launches.packed)
+        compute = shared.lanes.compute
+        shared.enqueue(ahead, compute)
         key = tuple(launch.key for launch in (*before, *after))
-        return Around(key, lambda: self._enqueue(before), lambda: self._enqueue(after))
+        return Around(key, lambda: shared.enqueue(before, compute), lambda: shared.enqueue(after, compute))
+
+    def download(self, counts: tuple[int, int, int]) -> None:
+        """Of the pictures of `around`, once the engine is through. counts: target, source and bytes of the numbers of
+        detections.
+        """
+        back = self._shared.lanes.download
+        self._clock.hold(back, COMPUTED)
+        self._shared.enqueue(self._packing, back)
+        self._shared.cuda.download(*counts, back)
+        self._clock.mark(FETCHED, back)
 
     def answers(self, pictures: Sequence[Unresized], bindings: Bindings) -> list[Answer]:
-        """What came of each picture; the stream is through with it."""
+        """What came of each picture, when the GPU has passed `FETCHED`."""
         return [self._answer(index, picture, bindings) for index, picture in enumerate(pictures)]
 
-    def probabilities(self, run: int, index: int, rows: NDArray[np.int32], masks: Tensor) -> NDArray[Any]:
-        """(n, Hm, Wm) as the engine gave them, of rows of picture `index` of a run. Raises StaleError."""
-        self._check(run)
-        found = np.empty((len(rows), *masks.row[1:]), masks.dtype)
-        size, begin = found[:1].nbytes, self._addresses[MASKS] + index * masks.nbytes(1)
-        for target, row in zip(found, rows.tolist(), strict=True):
-            self._cuda.fetch(target.ctypes.data, begin + row * size, size)
-        return found
-
-    def frame_bits(self, run: int, index: int, rows: NDArray[np.int32], masks: Tensor, letterbox: Letterbox) -> Buffer:
-        """uint32 (n, H0, ceil(W0 / 32)) of rows of picture `index` of a run, complete. Raises StaleError."""
-        self._check(run)
-        n, (height, width) = len(rows), letterbox.frame_size
-        pitch = -(-width // WORD)
-        op, storage = frame_masks(
-            masks, self._addresses[MASKS] + index * masks.nbytes(1), letterbox, self._stride, self._tables
-        )
-        told: list[NDArray[Any]] = [
-            rows,
-            np.array([n], np.int32),
-            np.tile(np.array([0, 0, width, height], np.int32), (n, 1)),
-            np.arange(n + 1, dtype=np.int64) * height * pitch,
-        ]
-        words = Buffer(self._cuda, self._stream)
-        with ExitStack() as release:
-            release.callback(words.close)
-            words.reserve(max(1, 4 * n * height * pitch))
-            own = Tables(self._cuda, self._stream)
-            with ExitStack() as after:
-                after.callback(own.close)
-                where, count, boxes, offsets = own.put("rows", told)
-                room = n * height * pitch
-                launch = Launch(
-                    "stc_cuda_box_bits", (op, storage, Rows(where, count, n), boxes, offsets, words.address, room)
-                )
-                self._enqueue([launch])
-            self._cuda.synchronize(self._stream)
-            release.pop_all()
-        return words
-
-    def _check(self, run: int) -> None:
-        if run != self.run:
-            raise StaleError(
-                "the masks of this frame have left the GPU: its session has run another frame since; ask before that, "
-                "or ask for what is on the host: rle(), areas(), boxes(), bits(), dense(), polygons()"
-            )
+    def _uploaded(self, staged: Staged, index: int) -> Placed:
+        while len(self._there) <= index:
+            self._there.append(Buffer(self._shared.cuda, None))
+        address = self._there[index].reserve(staged.size_in_bytes)
+        self._shared.cuda.upload(address, staged.buffer.address, staged.size_in_bytes, self._shared.lanes.upload)
+        return staged.placed(address)
 
     def _answer(self, index: int, picture: Unresized, bindings: Bindings) -> Answer:
-        objects = self._objects[index]
+        objects, shared = self._objects[index], self._shared
         while (answer := objects.read()) is None:
-            self._enqueue(objects.launches(bindings, self._addresses, picture.letterbox, picture.wish))
-            self._cuda.synchronize(self._stream)
+            launches = objects.launches(bindings, self._addresses, picture.letterbox, picture.wish)
+            shared.enqueue([*launches.made, launches.packed], shared.lanes.compute)
+            shared.cuda.synchronize(shared.lanes.compute)
         return answer
 
-    def _enqueue(self, launches: Sequence[Launch]) -> None:
-        self._kernels.enqueue(launches, self._cuda, self._stream)
-
     def _close(self) -> None:
-        close_all(buffer for objects in self._objects for buffer in objects.buffers)
+        with ExitStack() as release:
+            release.callback(close_all, (*self._there, *(b for objects in self._objects for b in objects.buffers)))
+            self._shared.lanes.synchronize()
 
 
 def unsupported(bindings: Bindings) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,18 +21,18 @@ class Staging:
     How many there are is how many frames there were at once.
     """
 
-    def __init__(self, cuda: Cuda, stream: Any) -> None:
-        self._cuda, self._stream = cuda, stream
+    def __init__(self, cuda: Cuda) -> None:
+        self._cuda = cuda
         self._free: deque[Buffer] = deque()
         self._all: list[Buffer] = []
-        self._there: list[Buffer] = []  # on the GPU, one for each place in a batch
 
     def copy(self, frame: AnyFrame) -> Staged:
         """Raises DeviceError where there is no memory."""
         try:
             buffer = self._free.pop()
         except IndexError:
-            # A run waits for its uploads. And the stream may be capturing a graph now, which waiting would spoil.
+            # A frame is held until its upload is over. And a stream may be capturing a graph now, which waiting for
+            # it would spoil.
             buffer = Buffer(self._cuda, None, host=True)
             self._all.append(buffer)
         staged = Staged(self._free, buffer)
@@ -48,21 +47,8 @@ class Staging:
             buffer.view(np.uint8, array.shape, begin)[...] = array
         return staged
 
-    def upload(self, staged: Staged, index: int) -> Placed:
-        """Where it is on the GPU once the stream gets there: at place `index` of a batch, always the same."""
-        while len(self._there) <= index:
-            self._there.append(Buffer(self._cuda, self._stream))
-        size, (height, width) = staged.begins[-1], staged.size
-        address = self._there[index].reserve(size)
-        self._cuda.upload(address, staged.buffer.address, size, self._stream)
-        if staged.colours is None:
-            planes: tuple[Plane, ...] = (Plane(address, 3 * width, 3, 1),)
-        else:
-            planes = Plane(address, width, 1), Plane(address + staged.begins[1], (width + 1) // 2 * 2, 2)
-        return Placed((height, width), planes, staged.colours, frozenset(), None)
-
     def close(self) -> None:
-        close_all((*self._all, *self._there))
+        close_all(self._all)
 
 
 @dataclass(eq=False)
@@ -77,6 +63,19 @@ class Staged:
     size: tuple[int, int] = (0, 0)
     begins: list[int] = field(default_factory=list)
     colours: Colours | None = None
+
+    @property
+    def size_in_bytes(self) -> int:
+        """Of all planes, as they lie in `buffer`."""
+        return self.begins[-1]
+
+    def placed(self, address: int) -> Placed:
+        """Where the frame lies when the planes have been copied to `address`."""
+        height, width = self.size
+        planes: tuple[Plane, ...] = (Plane(address, 3 * width, 3, 1),)
+        if self.colours is not None:
+            planes = Plane(address, width, 1), Plane(address + self.begins[1], (width + 1) // 2 * 2, 2)
+        return Placed((height, width), planes, self.colours, frozenset(), None)
 
     def __del__(self) -> None:
         self.pool.append(self.buffer)

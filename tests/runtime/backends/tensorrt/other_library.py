@@ -22,7 +22,7 @@ class OnGpu:
         cuda.work(stream, self.write)
 
     def write(self) -> None:
-        self.place[:] = self.values.reshape(-1).view(np.uint8)
+        self.cuda.at(self.pointer, self.values.nbytes)[:] = self.values.reshape(-1).view(np.uint8)
 
 
 class SpeaksInterface(OnGpu):

@@ -19,12 +19,12 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from stc.errors import DeviceError, InputError, StaleError
+from stc.errors import DeviceError, IncompatibleError, InputError, StaleError
 from stc.runtime import Result, Session, TrackerConfig, YuvFrame
+from stc.runtime.backends.tensorrt.backend import TensorRtBackend
 from stc.runtime.backends.tensorrt.cuda import Cuda
 from stc.runtime.backends.tensorrt.resident import resizing
 from stc.runtime.backends.tensorrt.resident.frame import DeviceFrame
-from stc.runtime.backends.tensorrt.resident.path import ResidentPath
 from stc.runtime.native.cuda_interface import DeviceResize
 from tests.runtime import tiny_model
 from tests.runtime.backends import engine_bundle
@@ -265,7 +265,8 @@ def test_one_graph_spans_resize_engine_and_masks_and_nothing_is_reserved_any_mor
         gpus.cuda.copies.clear()
         for frame in frames:
             stream(frame)
-        assert (len(gpus.cuda.memory), gpus.tensorrt.enqueued, fake.calls) == (reserved, enqueued, [])
+        assert (len(gpus.cuda.memory), gpus.tensorrt.enqueued) == (reserved, enqueued)
+        assert fake.calls == ["stc_cuda_pack"] * 5  # on a stream of its own
         size = 120 * 192 * 3
         assert [kind for kind, _ in gpus.cuda.copies] == ["HostToDevice", "DeviceToHost"] * 5
         assert all(size <= up < size + 256 for _, up in gpus.cuda.copies[::2])
@@ -277,7 +278,7 @@ def test_one_graph_spans_resize_engine_and_masks_and_nothing_is_reserved_any_mor
         fake.calls.clear()
         for given in there:
             stream(given)
-        assert (fake.calls, gpus.tensorrt.enqueued) == (["stc_cuda_resize"] * 5, enqueued)
+        assert (fake.calls, gpus.tensorrt.enqueued) == (["stc_cuda_resize", "stc_cuda_pack"] * 5, enqueued)
 
 
 def test_warming_up_for_a_size_of_frames_leaves_nothing_for_the_first(
@@ -290,7 +291,8 @@ def test_warming_up_for_a_size_of_frames_leaves_nothing_for_the_first(
         reserved, enqueued = len(gpus.cuda.memory), gpus.tensorrt.enqueued
         session.step(dict.fromkeys(streams, frame))
         streams[0](frame)
-        assert (fake.calls, len(gpus.cuda.memory), gpus.tensorrt.enqueued) == ([], reserved, enqueued)
+        assert fake.calls == ["stc_cuda_pack"] * 4  # which no graph holds
+        assert (len(gpus.cuda.memory), gpus.tensorrt.enqueued) == (reserved, enqueued)
 
 
 def test_a_closed_session_takes_no_frame_of_either_side(whole: Path, gpus: Gpus) -> None:
@@ -428,7 +430,7 @@ def test_a_refused_launch_is_a_device_error_and_a_broken_gpu_fatal(whole: Path, 
             session.stream()(clip((120, 192))[2])
         fake.refuse = set()
         assert len(session.stream()(clip((120, 192))[2])) == 4
-        gpus.cuda.fail("cudaStreamSynchronize", cudaError_t.cudaErrorIllegalAddress)
+        gpus.cuda.fail("cudaEventSynchronize", cudaError_t.cudaErrorIllegalAddress)
         with pytest.raises(DeviceError, match="restart the process"):
             session.stream()(clip((120, 192))[2])
 
@@ -483,11 +485,11 @@ def channels_lie_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def a_block_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Cuda, "synchronize", lambda *_: None)
+    monkeypatch.setattr(Cuda, "synchronize_event", lambda *_: None)
 
 
 def every_frame_is_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ResidentPath, "run", property(lambda _: 0, lambda *_: None), raising=False)
+    monkeypatch.setattr(TensorRtBackend, "runs", property(lambda _: 0, lambda *_: None), raising=False)
 
 
 @pytest.mark.parametrize(
@@ -499,7 +501,7 @@ def test_a_planted_fault_is_noticed(
     """What the tests above compare would differ: they are not blind to it."""
     frames = [clip((120, 192))[index] for index in (2, 4)]
     side, masks = gpus.cuda.new_stream(blocking=False), []
-    with pytest.raises(AssertionError), Session(whole, device="cuda") as session:
+    with pytest.raises((AssertionError, IncompatibleError)), Session(whole, device="cuda") as session:
         stream = session.stream()
         plant(monkeypatch)
         for frame, wanted in zip(frames, on_cpu(whole, frames), strict=True):
