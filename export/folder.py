@@ -12,13 +12,11 @@ from stc.export.proof.verification import NotCompared, Verification
 from stc.export.report import write_report
 from stc.files import sha256
 from stc.folders import Folder, find, is_empty
-from stc.runtime.bundle import engines, passport
+from stc.runtime.bundle import passport
 from stc.runtime.bundle.passport import Passport
 
 OPTION = "-o DIR"
 ALWAYS = frozenset({passport.FILE_NAME, *report.FILES})  # in every bundle; its passport lists the others
-
-_VERDICTS = ("fail", "unproven", NotCompared.verdict, "pass")  # the worst first
 
 
 def bundle(path: Path, names: Set[str], *, overwrite: bool = False) -> Folder:
@@ -69,9 +67,7 @@ class Export:
 
     @property
     def verdict(self) -> str:
-        agreement = self.passport.agreement
-        verdicts = {values.get("verdict") for name, values in agreement.items() if not engines.is_record(name)}
-        return next((v for v in _VERDICTS if v in verdicts), "unproven")
+        return report.verdict(self.passport)
 
 
 def finish(

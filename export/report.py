@@ -5,22 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from stc.benchmarks.agreement.metrics import METRICS
-from stc.benchmarks.report.html import badge, document, paragraph, section, table
+from stc.benchmarks.report import words
+from stc.benchmarks.report.html import badge, document, facts, opening, paragraph, section, table
 from stc.export.proof.ranges import FLOAT16_MAX, Ranges
 from stc.export.proof.record import Verified, from_json, to_json
 from stc.export.proof.verification import NotCompared, Stage
 from stc.files import write_json, write_text
+from stc.runtime.bundle import engines
 from stc.runtime.bundle.passport import Passport
 
 FP16_NOTE = (
     "float16 was run by ONNX Runtime on a CPU, which computes in float32 and rounds what it stores: "
     "this shows the rounding of storage, not a GPU's accumulation."
 )
+_VERDICTS = ("fail", "unproven", NotCompared.verdict, "pass")  # the worst first
 FILES = ("export-report.json", "export-report.html")
 
 
@@ -45,8 +47,44 @@ def read(folder: Path) -> tuple[Verified, ...]:
         return ()
 
 
+def verdict(passport: Passport) -> str:
+    """The worst of all files, in ONNX Runtime."""
+    verdicts = {values.get("verdict") for values in _proven(passport).values()}
+    return next((v for v in _VERDICTS if v in verdicts), "unproven")
+
+
+def in_words(passport: Passport, verifications: Sequence[Verified]) -> list[str]:
+    """The verdict, the speed where it was measured, and what the agreement with PyTorch is: a sentence for each."""
+    told = [f"verdict {verdict(passport)}: {_verdict_in_words(passport)}."]
+    compared = [v for v in verifications if not isinstance(v, NotCompared)]
+    speeds = [f"{v.precision}, {v.speed}." for v in compared if v.speed is not None]
+    told += speeds or ["No speed was measured here: stc-bench with this folder does, on the machine that will run it."]
+    return told + [words.agreement(v.precision, v.agreement, v.precision) for v in compared]
+
+
+def _verdict_in_words(passport: Passport) -> str:
+    worst, files = verdict(passport), _proven(passport)
+    named = [name for name, values in files.items() if values.get("verdict") == worst]
+    if worst == "pass":
+        return f"{words.joined(named)} {'finds' if len(named) == 1 else 'find'} what PyTorch finds in float32"
+    if worst == "fail":
+        return "; ".join(words.missed(name, _failures(files[name])) for name in named)
+    return f"nothing is proven of what {words.joined(named)} finds" if named else "nothing was compared"
+
+
+def _failures(values: dict[str, Any]) -> list[str]:
+    """Whatever a passport of somebody else holds there."""
+    found = values.get("failures")
+    return [str(failure) for failure in found] if isinstance(found, (list, tuple)) else []
+
+
+def _proven(passport: Passport) -> dict[str, dict[str, Any]]:
+    """What came of each file in ONNX Runtime."""
+    return {name: values for name, values in passport.agreement.items() if not engines.is_record(name)}
+
+
 def _page(passport: Passport, verifications: Sequence[Verified], engine: str) -> str:
-    facts = {
+    known = {
         "Checkpoint": f"{passport.checkpoint['file']} ({passport.checkpoint['layout']})",
         "sha256": passport.checkpoint["sha256"],
         "Input": f"{passport.sizes_in_words}, resize {passport.resize}",
@@ -57,19 +95,19 @@ def _page(passport: Passport, verifications: Sequence[Verified], engine: str) ->
         **{f"Read {key}": value for key, value in passport.checkpoint.get("read", {}).items()},
         **{f"Assumed {key}": value for key, value in passport.checkpoint["assumed"].items()},
     }
-    overview = table((), [(name, str(value)) for name, value in facts.items()])
-    parts = [f"<header><h1>Export of {escape(passport.name)}</h1></header>", overview]
+    title = f"Export of {passport.name}"
+    parts = [opening(title, verdict(passport), in_words(passport, verifications))]
     parts += [_verified(v) for v in verifications]
     if scored := [
         (name, v["ground_truth"]["summary"]) for name, v in passport.agreement.items() if "ground_truth" in v
     ]:
-        parts.append(section("Against ground truth, beside float32", table((), scored)))
+        parts.append(section("Against ground truth, beside float32", facts(scored)))
     if passport.engine is not None:
-        audit = table((), _audit_rows(passport.engine["precision"]))
-        parts.append(section("Precision of the engine's network", audit))
+        parts.append(section("Precision of the engine's network", facts(_audit_rows(passport.engine["precision"]))))
     islands = list(passport.precision["fp32_islands"].items())
-    parts.append(section("Where it computes in float32 all the same", table((), islands) if islands else ""))
-    return document(f"Export of {passport.name}", "".join(parts))
+    parts.append(section("Where it computes in float32 all the same", facts(islands) if islands else ""))
+    parts.append(section("What was exported", facts([(name, str(value)) for name, value in known.items()])))
+    return document(title, "".join(parts))
 
 
 def _verified(v: Verified) -> str:
@@ -106,7 +144,7 @@ def ranges_sentence(ranges: Ranges) -> str:
     return text
 
 
-def _audit_rows(audit: dict[str, Any]) -> list[tuple[str, ...]]:
+def _audit_rows(audit: dict[str, Any]) -> list[tuple[str, str]]:
     rows = {
         "Precision": audit["precision"],
         "Layers": f"{audit['layers_asked']} of {audit['layers']}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from stc.benchmarks.timing.intervals import figures
 from stc.runtime.stages import DOWNLOAD, ENGINE, MASKING, PREPROCESS, TRACK, UPLOAD
 
 DECODE = "decode"
@@ -66,9 +67,9 @@ class Bound:
         """device: where the engine runs."""
         words = IN_WORDS_OF_WHOLE_FRAMES if self.whole_frames else IN_WORDS
         text = f"bound by {words[self.part]}: {self.share:.0%} of a frame"
-        others = ", ".join(f"{words[part]} {ms:.2f}" for part, ms in self.parts_ms.items() if part != self.part)
-        text += f" ({self.parts_ms[self.part]:.2f} ms; {others})" if others else ""
+        others = ", ".join(f"{words[part]} {figures(ms)}" for part, ms in self.parts_ms.items() if part != self.part)
+        text += f" ({figures(self.parts_ms[self.part])} ms; {others})" if others else ""
         if self.overlapped_fps is None:
             return text
         free = ", with processors that the engine leaves free" if device == "cpu" else ""
-        return f"{text}; overlapped at most {self.overlapped_fps:.1f} FPS{free}"
+        return f"{text}; overlapped at most {figures(self.overlapped_fps)} FPS{free}"

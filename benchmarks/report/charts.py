@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stc.benchmarks.timing.intervals import Interval
+from stc.benchmarks.timing.intervals import Interval, figures
 
 Array = NDArray[Any]
 WIDTH, HEIGHT = 1000, 100  # of a drawing's own coordinates
@@ -28,7 +28,8 @@ def comparison(rows: Mapping[str, tuple[Interval, Interval]]) -> str:
             f'<div class="engine" style="width:{_share(engine.value, whole.value)}%"></div></div>'
             f'<div class="whisker" style="left:{low}%;width:{max(high - low, 0.2):.2f}%"></div>'
         )
-        numbers = f"<b>{whole.value:.2f} ms</b> [{whole.low:.2f}, {whole.high:.2f}], engine {engine.value:.2f} ms"
+        median, interval = whole.shown(" ms").split(" [")
+        numbers = f"<b>{median}</b> [{interval}, engine {figures(engine.value)} ms"
         lines.append(
             f'<div class="row"><div class="label">{escape(label)}</div><div class="track">{bar}</div>'
             f'<div class="value">{numbers}</div></div>'
@@ -47,7 +48,7 @@ def breakdown(rows: Mapping[str, Mapping[str, float]], stages: Sequence[str]) ->
             for i, stage in enumerate(stages)
             if stage in parts
         )
-        words = ", ".join(f"{escape(stage)} {parts[stage]:.2f}" for stage in stages if stage in parts)
+        words = ", ".join(f"{escape(stage)} {figures(parts[stage])}" for stage in stages if stage in parts)
         lines.append(
             f'<div class="row"><div class="label">{escape(label)}</div><div class="track stack">{pieces}</div>'
             f'<div class="value">{words} ms</div></div>'
@@ -72,10 +73,12 @@ def distributions(rows: Mapping[str, Array]) -> str:
             if count
         )
         p50, p99 = np.percentile(samples, (50, 99))
+        told = f"p50 {figures(p50)} ms, p99 {figures(p99)} ms, longest {figures(float(samples.max()))} ms"
         marks = "".join(_mark(value, edges, name) for name, value in (("p50", p50), ("p99", p99)))
-        title = f"{label}: {len(samples)} samples, p50 {p50:.2f} ms, p99 {p99:.2f} ms, longest {samples.max():.2f} ms"
-        lines.append(_figure(title, f'<g class="f{number % 6}">{bars}</g>{marks}', ""))
-    ticks = "".join(f"<span>{_number(value)} ms</span>" for value in np.geomspace(edges[0], edges[-1], 5))
+        lines.append(
+            _figure(f"{label}: {len(samples)} samples, {told}", f'<g class="f{number % 6}">{bars}</g>{marks}', "")
+        )
+    ticks = "".join(f"<span>{figures(value)} ms</span>" for value in np.geomspace(edges[0], edges[-1], 5))
     return f'{"".join(lines)}<p class="axis">{ticks}</p>'
 
 
@@ -84,7 +87,7 @@ def timelines(rows: Mapping[str, Sequence[Array]]) -> str:
     shortest to the longest; every other turn is shaded."""
     everything = np.log(np.concatenate([turn for turns in rows.values() for turn in turns]))
     low, high = float(everything.min()), float(everything.max())
-    axis = f"{_number(np.exp(low))} to {_number(np.exp(high))} ms, logarithmic"
+    axis = f"{figures(np.exp(low))} to {figures(np.exp(high))} ms, logarithmic"
     lines = []
     for number, (label, turns) in enumerate(rows.items()):
         total = sum(len(turn) for turn in turns)
@@ -113,10 +116,6 @@ def _figure(title: str, body: str, axis: str) -> str:
 def _mark(value: float, edges: Array, name: str) -> str:
     x = WIDTH * (np.log(value) - np.log(edges[0])) / (np.log(edges[-1]) - np.log(edges[0]))
     return f'<line class="{name}" x1="{x:.1f}" y1="0" x2="{x:.1f}" y2="{HEIGHT}"/>'
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _root(fraction: float) -> float:

@@ -17,6 +17,18 @@ def document(title: str, body: str) -> str:
     )
 
 
+def opening(title: str, verdict: str, sentences: Sequence[str], setting: str = "") -> str:
+    """How every page begins: `title` with the verdict, what it comes to in words, and what it is of."""
+    lead = "".join(paragraph(sentence, "lead") for sentence in sentences)
+    return f"<header><h1>{escape(title)} {badge(verdict)}</h1>{lead}{paragraph(setting) if setting else ''}</header>"
+
+
+def facts(rows: Sequence[tuple[str, str]]) -> str:
+    """What is known by name, each in words as long as they are: one below the other where the page is narrow."""
+    pairs = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in rows)
+    return f'<dl class="facts">{pairs}</dl>'
+
+
 def section(title: str, body: str) -> str:
     """`body`, which is HTML, under a heading; nothing where there is no body."""
     return f"<section><h2>{escape(title)}</h2>{body}</section>" if body else ""
@@ -38,5 +50,6 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def badge(verdict: str) -> str:
-    """ "pass", "fail" or "unproven" in its colour."""
-    return f'<span class="{verdict}">{verdict}</span>'
+    """ "pass" or "fail" in its colour, and whatever else there is as "unproven"."""
+    shown = verdict if verdict in ("pass", "fail") else "unproven"
+    return f'<span class="{shown}">{shown}</span>'

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from stc.benchmarks.agreement.metrics import BUDGETS, METRICS, Metric
-from stc.benchmarks.report import charts
-from stc.benchmarks.report.html import badge, document, section, table
+from stc.benchmarks.report import charts, words
+from stc.benchmarks.report.html import badge, document, facts, opening, section, table
 from stc.benchmarks.report.pictures import Picture
 from stc.benchmarks.report.structure import HEADLINES, ModelReport, Report, outer_stages
 from stc.benchmarks.report.terminal import (
@@ -23,6 +23,7 @@ from stc.benchmarks.report.terminal import (
     ratio_sentence,
     stage_rows,
 )
+from stc.benchmarks.timing.intervals import figures
 from stc.runtime.stages import END_TO_END, ENGINE
 
 
@@ -31,8 +32,9 @@ def render(report: Report, pictures: Mapping[str, Sequence[Picture]]) -> str:
     title = f"stc-bench: {', '.join(model.label for model in report.models)}"
     height, width = report.source_size
     parts = [
-        f"<header><h1>stc-bench {badge(report.verdict)}</h1>"
-        f"<p>{escape(report.setting)}; {escape(report.source)}, {width}x{height}</p></header>",
+        opening(
+            "stc-bench", report.verdict, words.opening(report), f"{report.setting}; {report.source}, {width}x{height}"
+        ),
         _cautions(report),
         f'<section class="cards">{"".join(_card(model) for model in report.models)}</section>',
         f"<p>{escape(contents(report))}.</p>",
@@ -56,8 +58,8 @@ def _card(model: ModelReport) -> str:
     engine, whole = (model.intervals[name] for name in HEADLINES)
     facts = [
         *(f"end to end {name} {whole[f'{name}_ms'].shown(' ms')}" for name in ("p50", "p99")),
-        f"engine only p50 {engine['p50_ms'].value:.2f} ms, {1e3 / model.stages[ENGINE].mean_ms:.1f} FPS",
-        f"{model.frames} frames, {model.objects:.1f} objects each, variation {model.variation:.1%}",
+        f"engine only p50 {figures(engine['p50_ms'].value)} ms, {figures(1e3 / model.stages[ENGINE].mean_ms)} FPS",
+        f"{model.frames} frames, {figures(model.objects)} objects each, variation {model.variation:.1%}",
         f"{model.precision}; {model.engine}; masks by {model.mask_head}",
         model.bound.in_words(model.device),
         *([f"{model.dropped} frames dropped, {model.late} late"] if model.dropped or model.late else []),
@@ -66,7 +68,7 @@ def _card(model: ModelReport) -> str:
     lines = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
     return (
         f"<article><h3>{escape(model.label)} {badge(model.verdict)}</h3>"
-        f'<p class="big">{model.fps:.1f}<small> FPS end to end</small></p><ul>{lines}</ul></article>'
+        f'<p class="big">{figures(model.fps)}<small> FPS end to end</small></p><ul>{lines}</ul></article>'
     )
 
 
@@ -166,6 +168,4 @@ def _environment(report: Report) -> str:
         made = model.passport.checkpoint
         rows.append((f"{model.label}: weights", f"{made.get('file', '?')}, sha256 {str(made.get('sha256', '?'))[:16]}"))
     memory = memory_sentence(report.memory)
-    return table(("", ""), [(name, str(value)) for name, value in rows]) + (
-        f"<p>{escape(memory)}.</p>" if memory else ""
-    )
+    return facts([(name, str(value)) for name, value in rows]) + (f"<p>{escape(memory)}.</p>" if memory else "")

@@ -1,43 +1,53 @@
-"""The report on a terminal."""
+"""The report on a terminal: verdict, speed and agreement in words, then the numbers, as wide as the terminal is."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Sequence
+from typing import TextIO
 
 from stc.benchmarks.agreement.divergence import first_diverged
+from stc.benchmarks.report import words
+from stc.benchmarks.report.columns import Column, table, wrapped
 from stc.benchmarks.report.structure import HEADLINES, Memory, ModelReport, Ratio, Report, outer_stages
 from stc.benchmarks.timing.growth import SAMPLES
+from stc.benchmarks.timing.intervals import figures
 from stc.runtime.stages import END_TO_END, ENGINE, INNER
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
 STAGE_COLUMNS = ("stage", "p50 ms", "p90 ms", "p99 ms", "max ms", "mean ms")
+SHARE = "share"
+DROPPED = (SHARE, "max ms", "p90 ms", "mean ms", "p99 ms")  # first to last, where a terminal is too narrow
 
 
 def show(report: Report, to: TextIO | None = None) -> None:
-    """to: a stream for people; None takes stdout."""
+    """to: a stream for people; None takes stdout. As wide as its terminal is; anywhere else no line is broken."""
     from rich.console import Console
 
-    console = Console(file=to, highlight=False, soft_wrap=True)
-    for model in report.models:
-        _model(console, report, model)
-    for ratio in report.ratios:
-        console.print(ratio_sentence(ratio))
+    console = Console(file=to)
+    width = console.width if console.is_terminal else None
+    console.print("\n".join(lines(report, width)), markup=False, highlight=False, soft_wrap=True)
+
+
+def lines(report: Report, width: int | None) -> list[str]:
+    """The report in lines of at most `width` cells, from 40 on; None: each sentence and row is one line."""
+    told = [*words.opening(report), *map(ratio_sentence, report.ratios)]
     if report.function_body is not None:
-        console.print(function_body_sentence(report.function_body))
-    for caution in report.cautions:
-        console.print(f"caution: {caution}", markup=False)
+        told.append(function_body_sentence(report.function_body))
+    told += [f"caution: {caution}" for caution in report.cautions]
     if (memory := memory_sentence(report.memory)) is not None:
-        console.print(memory)
-    console.print(f"verdict {report.verdict}")
+        told.append(memory)
+    found = _wrapped(told, width)
+    for model in report.models:
+        found += ["", *_model(report, model, width)]
+    return found
 
 
 def contents(report: Report) -> str:
     """What is inside "end to end"."""
     stages = outer_stages(report.models[0].stages)
     decoding = (
-        "decoding the video is not" if report.decode is None else f"decoding ({report.decode.p50_ms:.2f} ms) is not"
+        "decoding the video is not"
+        if report.decode is None
+        else f"decoding ({figures(report.decode.p50_ms)} ms) is not"
     )
     return f"in end to end: {', '.join(stages)} (masks: {report.mask_form}); {decoding}"
 
@@ -45,8 +55,8 @@ def contents(report: Report) -> str:
 def headline(model: ModelReport) -> str:
     engine, whole = (model.intervals[name]["p50_ms"] for name in HEADLINES)
     return (
-        f"end to end {model.fps:.1f} FPS, p50 {whole.shown(' ms')}; engine only "
-        f"{1e3 / model.stages[ENGINE].mean_ms:.1f} FPS, p50 {engine.shown(' ms')}; variation {model.variation:.1%}"
+        f"end to end {figures(model.fps)} FPS, p50 {whole.shown(' ms')}; engine only "
+        f"{figures(1e3 / model.stages[ENGINE].mean_ms)} FPS, p50 {engine.shown(' ms')}; variation {model.variation:.1%}"
     )
 
 
@@ -58,10 +68,11 @@ def ratio_sentence(ratio: Ratio) -> str:
 
 
 def function_body_sentence(values: dict[str, float]) -> str:
+    engine, masks = (figures(values[f"{stage}_p50_ms"]) for stage in ("engine", "masks"))
+    native_engine, native_masks = (figures(values[f"native_{stage}_p50_ms"]) for stage in ("engine", "masks"))
     return (
-        f"without the native library: engine {values['engine_p50_ms']:.2f} ms + masks {values['masks_p50_ms']:.2f} ms, "
-        f"with it {values['native_engine_p50_ms']:.2f} + {values['native_masks_p50_ms']:.2f} ms: "
-        f"{values['ratio']:.2f}x (medians of {values['frames']} frames, in turns)"
+        f"without the native library: engine {engine} ms + masks {masks} ms, with it {native_engine} + {native_masks} "
+        f"ms: {figures(values['ratio'])}x (medians of {values['frames']} frames, in turns)"
     )
 
 
@@ -92,7 +103,7 @@ def stage_rows(model: ModelReport) -> list[tuple[str, ...]]:
     return [
         (
             f"of it {name}" if name in INNER else name,
-            *(f"{x:.2f}" for x in (v.p50_ms, v.p90_ms, v.p99_ms, v.max_ms, v.mean_ms)),
+            *(figures(x) for x in (v.p50_ms, v.p90_ms, v.p99_ms, v.max_ms, v.mean_ms)),
         )
         for name, v in model.stages.items()
     ]
@@ -116,21 +127,27 @@ def agreement_lines(model: ModelReport) -> list[str]:
     return [*lines, *scored, *missed]
 
 
-def _model(console: Console, report: Report, model: ModelReport) -> None:
-    from rich.table import Table
+def _model(report: Report, model: ModelReport, width: int | None) -> list[str]:
+    height, across = report.source_size
+    heading = [
+        f"{model.label} ({model.precision}; {model.engine}; masks by {model.mask_head})",
+        f"{report.setting}: {model.frames} frames {across}x{height}, {figures(model.objects)} objects each",
+    ]
+    details = [headline(model), f"p99 {model.intervals[END_TO_END]['p99_ms'].shown(' ms')}; {contents(report)}"]
+    details += [model.bound.in_words(model.device), *filter(None, [load_sentence(model)]), *agreement_lines(model)]
+    return [*_wrapped(heading, width), *table(_columns(model), width), *_wrapped(details, width)]
 
-    height, width = report.source_size
-    table = Table(
-        title=f"{model.label} ({model.precision}; {model.engine}; masks by {model.mask_head})\n"
-        f"{report.setting}: {model.frames} frames {width}x{height}, {model.objects:.1f} objects each"
-    )
-    for column in (*STAGE_COLUMNS, "share"):
-        table.add_column(column, justify="left" if column == "stage" else "right")
+
+def _columns(model: ModelReport) -> list[Column]:
     whole = model.stages[END_TO_END].mean_ms
-    for (name, *numbers), values in zip(stage_rows(model), model.stages.values(), strict=True):
-        table.add_row(f"  {name}" if name.startswith("of it") else name, *numbers, f"{values.mean_ms / whole:.1%}")
-    console.print(table)
-    lines = [headline(model), f"p99 {model.intervals[END_TO_END]['p99_ms'].shown(' ms')}; {contents(report)}"]
-    for line in [*lines, model.bound.in_words(model.device), load_sentence(model), *agreement_lines(model)]:
-        if line is not None:
-            console.print(line, markup=False)
+    shares = [f"{values.mean_ms / whole:.1%}" for values in model.stages.values()]
+    cells = [*zip(*stage_rows(model), strict=True), shares]
+    titles = (*STAGE_COLUMNS, SHARE)
+    return [
+        Column(title, of_title, DROPPED.index(title) + 1 if title in DROPPED else 0)
+        for title, of_title in zip(titles, cells, strict=True)
+    ]
+
+
+def _wrapped(sentences: Sequence[str], width: int | None) -> list[str]:
+    return [line for sentence in sentences for line in wrapped(sentence, width)]

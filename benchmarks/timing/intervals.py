@@ -49,7 +49,14 @@ class Interval:
         return self.low <= number <= self.high
 
     def shown(self, unit: str) -> str:
-        return f"{self.value:.2f}{unit} [{self.low:.2f}, {self.high:.2f}]"
+        return f"{figures(self.value)}{unit} [{figures(self.low)}, {figures(self.high)}]"
+
+
+def figures(value: float) -> str:
+    """`value` in three significant digits, at most three of them decimals, and thousands whole: 1,234, 56.7, 0.089."""
+    size = abs(value)
+    decimals = 0 if size >= 99.95 else 1 if size >= 9.995 else 2 if size >= 0.9995 else 3
+    return f"{value:,.{decimals}f}"
 
 
 def percentile(turns: Sequence[Array], q: float) -> Interval:

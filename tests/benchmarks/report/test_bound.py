@@ -45,11 +45,9 @@ def test_whatever_is_slowest_is_named(slow: str, words: str) -> None:
 
 def test_the_sentence_has_the_share_the_parts_and_the_ceiling() -> None:
     bound = Bound.of({"preprocess": 1.0, "engine": 8.0, "mask_head": 2.0, "track": 0.5, "masks": 0.5}, serial=True)
-    told = "bound by the engine: 80% of a frame (8.00 ms; the resize 1.00, the tracker 0.50, the masks 0.50)"
-    assert bound.in_words("cuda:1") == f"{told}; overlapped at most 125.0 FPS"
-    assert bound.in_words("cpu") == (
-        f"{told}; overlapped at most 125.0 FPS, with processors that the engine leaves free"
-    )
+    told = "bound by the engine: 80% of a frame (8.00 ms; the resize 1.00, the tracker 0.500, the masks 0.500)"
+    assert bound.in_words("cuda:1") == f"{told}; overlapped at most 125 FPS"
+    assert bound.in_words("cpu") == (f"{told}; overlapped at most 125 FPS, with processors that the engine leaves free")
 
 
 def test_where_stages_overlapped_already_no_ceiling_is_told() -> None:
@@ -71,5 +69,5 @@ def test_of_an_engine_that_takes_whole_frames_the_parts_are_called_what_they_are
     told = Bound.of(GPU | {"engine": 3.0}, serial=True, whole_frames=True).in_words("cuda")
     assert told == (
         "bound by the engine with resize and masks: 57% of a frame (4.00 ms; the copy into pinned memory 2.00, "
-        "the tracker 0.25, encoding the masks 0.75); overlapped at most 250.0 FPS"
+        "the tracker 0.250, encoding the masks 0.750); overlapped at most 250 FPS"
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from stc.benchmarks.main import main
+from stc.benchmarks.timing.intervals import figures
 from stc.cli import run
 from tests.benchmarks.proven import prove
 from tests.runtime import tiny_model
@@ -110,10 +111,10 @@ def test_numbers_are_those_of_the_report(tmp_path: Path) -> None:
     run(main, [str(bundle), "--frames", "8", "--html", str(page), "--json", str(report)])
     values = json.loads(report.read_text())
     words = page.read_text(encoding="utf-8")
-    assert f"{values['fps']:.1f}<small> FPS end to end" in words
-    assert f"end to end p50 {values['stages']['end_to_end']['p50_ms']:.2f} ms" in words
+    assert f"{figures(values['fps'])}<small> FPS end to end" in words
+    assert f"end to end p50 {figures(values['stages']['end_to_end']['p50_ms'])} ms" in words
     for stage, percentiles in values["stages"].items():
         row = "".join(
-            f"<td>{percentiles[name]:.2f}</td>" for name in ("p50_ms", "p90_ms", "p99_ms", "max_ms", "mean_ms")
+            f"<td>{figures(percentiles[name])}</td>" for name in ("p50_ms", "p90_ms", "p99_ms", "max_ms", "mean_ms")
         )
         assert row in words, stage

@@ -9,6 +9,7 @@ from stc.benchmarks.timing.intervals import (
     CONFIDENCE,
     Percentiles,
     agree,
+    figures,
     interval,
     percentile,
     picks,
@@ -103,3 +104,14 @@ def test_three_windows_in_a_row_must_agree(medians: list[float], expected: bool)
 def test_variation_is_standard_deviation_over_mean() -> None:
     assert variation(np.array([1.0, 3.0])) == pytest.approx(np.sqrt(2) / 2)
     assert variation(np.array([1.0])) == 0
+
+
+@pytest.mark.parametrize("exponent", range(-2, 9))
+def test_figures_are_three_digits_and_never_an_exponent(exponent: int) -> None:
+    """Within half a unit of the third digit, or of the third decimal; thousands are whole."""
+    for lead in (1.0, 1.23456, 4.995, 9.9949, 9.996):
+        for value in (lead * 10.0**exponent, -lead * 10.0**exponent):
+            shown = figures(value)
+            assert "e" not in shown
+            assert abs(float(shown.replace(",", "")) - value) <= 0.5001 * max(1e-3, abs(value) / 100)
+            assert len(shown.lstrip("-0.").replace(".", "").replace(",", "")) <= max(3, exponent + 2)
