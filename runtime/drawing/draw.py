@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +14,7 @@ from stc.annotations.masks import tight_box
 from stc.runtime.drawing import strokes
 from stc.runtime.drawing.strokes import Colour, Image
 from stc.runtime.drawing.style import Style
+from stc.runtime.drawing.trails import Point
 from stc.runtime.zones.count import ZoneReport
 
 GOLDEN_RATIO = 0.618033988749895
@@ -21,6 +24,7 @@ SHADES = ((0.55, 0.90), (0.70, 0.85), (0.42, 0.80))
 ZONE = (255, 255, 255)  # the colour of zones, which no track has
 FAR = 1 << 14  # pixels: beyond that no frame reaches
 LETTERS = 30  # pixels of a font at scale 1
+NO_PATHS: Mapping[int, Sequence[Point]] = MappingProxyType({})
 
 Rectangle = tuple[int, int, int, int]  # x0, y0, x1, y1
 
@@ -55,11 +59,16 @@ class Drawable(Protocol):
     def zones(self) -> tuple[ZoneReport, ...]: ...
 
 
-def annotate(image: Image, result: Drawable, style: Style = Style()) -> Image:  # noqa: B008  (frozen)
+def annotate(
+    image: Image,
+    result: Drawable,
+    style: Style = Style(),  # noqa: B008  (frozen)
+    paths: Mapping[int, Sequence[Point]] = NO_PATHS,
+) -> Image:
     """A copy of `image` uint8 (H, W, 3) BGR with the confirmed objects of `result` drawn in; others are left out.
 
-    Large objects come first, so that small ones stay visible; labels (`#id class score`), zones and their counts lie on
-    top of all. Text is ASCII.
+    Large objects come first, so that small ones stay visible; paths, labels (`#id class score`), zones and their counts
+    lie on top of all. Text is ASCII. paths: of `Trails`, by track id.
     """
     canvas = image.copy()
     shown = np.flatnonzero(result.track_ids >= 0)
@@ -72,6 +81,9 @@ def annotate(image: Image, result: Drawable, style: Style = Style()) -> Image:  
     colours = [track_colour(int(track_id)) for track_id in result.track_ids[shown]]
     for i in np.argsort(-np.count_nonzero(masks, axis=(1, 2)), kind="stable"):
         _draw_mask(canvas, masks[i], colours[i], style.alpha, thickness)
+    for i, colour in zip(shown, colours, strict=True):
+        if len(path := paths.get(int(result.track_ids[i]), ())) > 1:
+            strokes.path(canvas, path, colour, max(1, thickness))
     taken: list[Rectangle] = []
     for i, colour in zip(shown, colours, strict=True):
         x0, y0, x1, y1 = (round(float(v)) for v in result.boxes[i])
@@ -144,10 +156,17 @@ def _draw_label(canvas: Image, text: str, box: Rectangle, colour: Colour, taken:
     places = [(left, top, left + chip_width, top + chip_height) for top in tops]
     place = next((p for p in places if not any(_overlap(p, other) for other in taken)), places[0])
     canvas[place[1] : place[3], place[0] : place[2]] = colour
-    luminance = 0.114 * colour[0] + 0.587 * colour[1] + 0.299 * colour[2]
-    ink = (20, 20, 20) if luminance > 120 else (255, 255, 255)
-    strokes.lay(canvas, letters, place[0] + pad, place[1] + pad, ink)
+    strokes.lay(canvas, letters, place[0] + pad, place[1] + pad, ink(colour))
     return place
+
+
+def ink(ground: Colour) -> Colour:
+    """Black or white, whichever is read better on `ground` (BGR): a contrast of at least 4.5, by WCAG's formula."""
+    blue, green, red = (
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (value / 255 for value in ground)
+    )
+    luminance = 0.0722 * blue + 0.7152 * green + 0.2126 * red
+    return (0, 0, 0) if (luminance + 0.05) ** 2 > 0.05 * 1.05 else (255, 255, 255)
 
 
 def _overlap(a: Rectangle, b: Rectangle) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -53,6 +54,12 @@ def line(canvas: Image, points: tuple[tuple[int, int], ...], closed: bool, colou
     _mix(canvas, np.unravel_index(where, canvas.shape[:2]), coverage, colour)
 
 
+def path(canvas: Image, points: Sequence[tuple[int, int]], colour: Colour, thickness: int) -> None:
+    """As an open `line`, of a track that moves: nothing of it is kept for the next frame."""
+    where, coverage = _cover(tuple(points), (canvas.shape[0], canvas.shape[1]), thickness)
+    _mix(canvas, np.unravel_index(where, canvas.shape[:2]), coverage, colour)
+
+
 @lru_cache(maxsize=256)
 def text(string: str, size: int, stroke: int = 0) -> Coverage:
     """`string` in one line, (h, w): letters of `size` pixels, `stroke` pixels bolder all around."""
@@ -71,12 +78,19 @@ def text(string: str, size: int, stroke: int = 0) -> Coverage:
 def _stroke(
     points: tuple[tuple[int, int], ...], closed: bool, size: tuple[int, int], thickness: int
 ) -> tuple[NDArray[np.int64], Coverage]:
-    """Which pixels of a canvas of `size` (H, W) the line covers, by their place, and how much; zones do not move.
+    """`_cover`, kept: zones do not move."""
+    return _cover((*points, points[0]) if closed else points, size, thickness)
+
+
+def _cover(
+    points: tuple[tuple[int, int], ...], size: tuple[int, int], thickness: int
+) -> tuple[NDArray[np.int64], Coverage]:
+    """Which pixels of a canvas of `size` (H, W) the line covers, by their place, and how much.
 
     That is how far a pixel lies from the line, and what of it is nearer than half the thickness.
     """
     covered = np.zeros(size, np.float32)
-    ends = np.array([*points, points[0]] if closed else points, np.float64)
+    ends = np.array(points, np.float64)
     for start, end in pairwise(ends):
         low = np.floor(np.minimum(start, end) - thickness).clip(0, size[::-1]).astype(int)
         high = np.ceil(np.maximum(start, end) + thickness + 1).clip(0, size[::-1]).astype(int)

@@ -81,7 +81,7 @@ class Loading:
 class OverlaySettings:
     """Of `stcoverlay`: `stc.runtime.Style`."""
 
-    alpha: float = _property(0.35, "Of the tint inside a mask, 0 (none) to 1", 0, 1)
+    alpha: float = _property(0.25, "Of the tint inside a mask, 0 (none) to 1", 0, 1)
     thickness: int = _property(-1, "Of outlines and boxes in pixels; 0: none, -1: by the size of the frame", -1, 255)
     labels: bool = _property(True, "Draw #id class score")
     boxes: bool = _property(False, "Draw boxes too")

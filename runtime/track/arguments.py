@@ -86,6 +86,14 @@ def parser() -> Parser:
         "--hwaccel", metavar="NAME",
         help="decode video on a device: cuda, cuda:1, vaapi, qsv, … (default: the CPU, which also does what it cannot)",
     )  # fmt: skip
+    drawn = p.add_argument_group("what is drawn")
+    drawn.add_argument("--alpha", type=float, metavar="A", help="of the tint in masks, 0 (none) to 1 (default 0.25)")
+    drawn.add_argument(
+        "--thickness", type=int, metavar="PX", help="of outlines, boxes and trails; 0: none (by the frame's size)"
+    )
+    drawn.add_argument("--labels", action=BooleanOptionalAction, help="#id class score beside each object (default)")
+    drawn.add_argument("--boxes", action=BooleanOptionalAction, help="the boxes too")
+    drawn.add_argument("--trails", type=int, default=0, metavar="N", help="the path of a track's last N positions")
     p.add_argument("--tracker", choices=RULE_NAMES, help="tracking rule (model's: its own)")
     devices.add_option(p)
     engine_names.add_option(p)
@@ -112,7 +120,7 @@ def parser() -> Parser:
     )  # fmt: skip
     p.add_argument("--trust", action=BooleanOptionalAction, help="run an engine that you built yourself, unverified")
     # Here, or the help would repeat it after each.
-    p.set_defaults(append=False, overwrite=False, show=False, trust=False)
+    p.set_defaults(append=False, overwrite=False, show=False, trust=False, labels=True, boxes=False)
     return p
 
 

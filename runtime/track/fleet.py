@@ -157,6 +157,8 @@ def fingerprint(job: Job) -> str:
         asked.append(str(job.outputs.video_id))
     zones = [asdict(zone) for zone in job.outputs.zones]
     values = {"stc": __version__, "content": content, "settings": settings, "asked": asked, "zones": zones}
+    if job.outputs.style is not None and (job.outputs.annotated or job.outputs.contact):
+        values["style"] = asdict(job.outputs.style)
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 

@@ -23,6 +23,7 @@ from stc.runtime.track.outputs import Outputs, file_names
 from stc.runtime.track.run_folder import new_run_folder
 
 if TYPE_CHECKING:
+    from stc.runtime.drawing.style import Style
     from stc.runtime.publishing.publisher import Publisher
     from stc.runtime.serving.live_view import LiveView
     from stc.runtime.session import Session
@@ -51,7 +52,15 @@ def main(argv: Sequence[str]) -> int:
     rotation = None if args.rotate is None else Rotation.parse(args.rotate)
     zones = () if args.zones is None else tuple(read_zones(args.zones))
     outputs = Outputs(
-        args.output, args.json, args.jsonl, args.contact, args.append, rotation, args.overwrite, zones=zones
+        args.output,
+        args.json,
+        args.jsonl,
+        args.contact,
+        args.append,
+        rotation,
+        args.overwrite,
+        zones=zones,
+        style=_style(args),
     )
     if args.ray is not None:
         outputs.check_folders()
@@ -193,6 +202,14 @@ def _session(args: argparse.Namespace, threads: int | None, workers: int | None 
         args.model, device=args.device, engine=args.engine, threads=threads, workers=workers,
         score_threshold=args.score, classes=_classes(args), trust=args.trust,
     )  # fmt: skip
+
+
+def _style(args: argparse.Namespace) -> Style:
+    """Raises InputError for what is out of range."""
+    from stc.runtime.drawing.style import Style
+
+    alpha = {} if args.alpha is None else {"alpha": args.alpha}
+    return Style(**alpha, thickness=args.thickness, labels=args.labels, boxes=args.boxes, trails=args.trails)
 
 
 def _classes(args: argparse.Namespace) -> tuple[str, ...] | None:

@@ -15,6 +15,7 @@ from stc.errors import InputError, StcError
 from stc.files import check_folder, check_output, is_stdout
 
 if TYPE_CHECKING:
+    from stc.runtime.drawing.style import Style
     from stc.runtime.publishing.publisher import Publisher
     from stc.runtime.video import Source
     from stc.runtime.video.frame import Sink, Writer
@@ -33,7 +34,7 @@ class Outputs:
     append, rotation: of the JSON lines. overwrite: replace what stc would otherwise keep or refuse to touch. video_id:
     of the input among several, from 1. zones: counted in each input. derived: stc chose the names, so that what bears
     one may be somebody else's. publisher: takes the JSON lines of all inputs. screens: where frames are watched as they
-    come, for a summary; sinks: what takes the frames of this input there.
+    come, for a summary; sinks: what takes the frames of this input there. style: of what is drawn; None: as `Style()`.
     """
 
     annotated: Path | None = None  # video, picture or folder
@@ -49,6 +50,7 @@ class Outputs:
     publisher: Publisher | None = None
     screens: tuple[str, ...] = ()
     sinks: tuple[Sink, ...] = ()
+    style: Style | None = None
 
     @property
     def places(self) -> tuple[Path | None, Path | None, Path | None, Path | None]:
@@ -183,7 +185,7 @@ class Outputs:
 
         sinks = []
         if writers:
-            sinks.append(files.enter(drawing([files.enter(writer) for writer in writers])))
+            sinks.append(files.enter(drawing([files.enter(writer) for writer in writers], style=self.style)))
         if self.json is not None:
             sinks.append(files.enter(ytvis_sink(self.json, self.video_id)))
         if self.jsonl is not None:

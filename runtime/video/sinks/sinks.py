@@ -19,26 +19,32 @@ from stc.errors import InputError, StcError
 from stc.runtime.video.frame import PICTURE_SUFFIXES, VIDEO_SUFFIXES, Frame, Sink, Source, Writer
 
 if TYPE_CHECKING:
+    from stc.runtime.drawing.style import Style
     from stc.runtime.result import Result
 
 DELAY = 8  # frames that wait for the confirmation of their tracks
 
 
 @contextmanager
-def drawing(writers: Sequence[Writer], delay: int = DELAY) -> Iterator[Sink]:
-    """Draw each frame once for all `writers`, `delay` frames late.
+def drawing(writers: Sequence[Writer], delay: int = DELAY, style: Style | None = None) -> Iterator[Sink]:
+    """Draw each frame once for all `writers`, `delay` frames late, in `style` (None: as `Style()`), paths included.
 
     A track that is confirmed at most `delay` frames after a detection is drawn on that frame too; memory is bounded by
     the frames that wait.
     """
-    from stc.runtime.drawing.draw import annotate
+    from stc.runtime.drawing.draw import NO_PATHS, annotate
+    from stc.runtime.drawing.style import Style
+    from stc.runtime.drawing.trails import Trails
 
+    style = style or Style()
+    trails = Trails(style.trails) if style.trails else None
     waiting: deque[tuple[Frame, Result]] = deque()
 
     def release() -> None:
         """Into every writer, also where one fails."""
         frame, result = waiting[0]
-        picture = annotate(frame.image, with_later_ids(result, (later for _, later in waiting)))
+        known = with_later_ids(result, (later for _, later in waiting))
+        picture = annotate(frame.image, known, style, NO_PATHS if trails is None else trails.update(known))
         waiting.popleft()
         problem = None
         for write in writers:

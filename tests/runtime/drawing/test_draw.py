@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from stc.runtime.drawing.draw import annotate, track_colour
+from stc.runtime.drawing.draw import annotate, ink, track_colour
 from stc.runtime.drawing.style import Style
+from stc.runtime.drawing.trails import Trails
 from stc.runtime.zones import Zone, Zones
 from tests.runtime.video.clips import make_result, rectangle
 
@@ -98,3 +99,51 @@ def test_styles_leave_out_what_they_are_told_to() -> None:
     boxed = annotate(picture, result, Style(alpha=0, thickness=1, labels=False, boxes=True))
     assert np.array_equal(boxed[80, 100], track_colour(3)) and np.array_equal(boxed[159, 199], track_colour(3))
     assert np.array_equal(boxed[120, 150], picture[120, 150])
+
+
+def luminance(colour: tuple[int, int, int]) -> float:
+    """WCAG 2: relative luminance of a BGR colour, written with its own loop."""
+    total = 0.0
+    for weight, value in zip((0.0722, 0.7152, 0.2126), colour, strict=True):
+        share = value / 255
+        total += weight * (share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4)
+    return total
+
+
+def test_a_label_can_be_read_whatever_is_behind_it() -> None:
+    """A chip covers the picture; its letters keep WCAG's contrast of 4.5 with every colour that a track can have."""
+    for track_id in range(1000):
+        low, high = sorted((luminance(track_colour(track_id)), luminance(ink(track_colour(track_id)))))
+        assert (high + 0.05) / (low + 0.05) >= 4.5
+
+
+def test_a_picture_stays_visible_through_its_masks() -> None:
+    """Black and white beneath a mask keep three quarters of their difference, by the default style."""
+    halves = gray_picture()
+    halves[:, :150], halves[:, 150:] = 0, 255
+    drawn = annotate(halves, make_result(rectangle(SIZE, 20, 20, 280, 180)[None], [3], [0])).astype(int)
+    assert (drawn[100, 200] - drawn[100, 100]).min() >= 0.74 * 255
+
+
+def test_a_path_joins_the_last_positions_of_its_track_alone() -> None:
+    trails, style = Trails(3), Style(alpha=0, thickness=2, labels=False, trails=3)
+    for x in (10, 60, 110, 160):
+        result = make_result(rectangle(SIZE, x, 20, x + 40, 100)[None], [3], [0])
+        paths = trails.update(result)
+    assert paths == {3: ((80, 100), (130, 100), (180, 100))}
+    drawn = annotate(gray_picture(), result, style, paths)
+    assert np.array_equal(drawn[100, 100], track_colour(3)) and np.array_equal(drawn[100, 50], [100, 100, 100])
+    other = make_result(rectangle(SIZE, 0, 0, 20, 20)[None], [4], [0])
+    assert trails.update(other) == {4: ((10, 20),)}
+    unconfirmed = make_result(rectangle(SIZE, 0, 0, 20, 20)[None], [-1], [0])
+    assert trails.update(unconfirmed) == {}
+    assert trails.update(make_result(rectangle(SIZE, 60, 20, 100, 100)[None], [3], [0]))[3][-1] == (80, 100)
+
+
+def test_paths_of_tracks_that_are_gone_are_forgotten() -> None:
+    trails = Trails(2)
+    for track_id in range(1, 50):
+        paths = trails.update(make_result(rectangle(SIZE, 0, 0, 20, 20)[None], [track_id], [0]))
+        assert list(paths) == [track_id]
+    back = trails.update(make_result(rectangle(SIZE, 40, 0, 60, 20)[None], [1], [0]))
+    assert back == {1: ((50, 20),)}, "nothing of long ago is joined"
