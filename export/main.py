@@ -17,11 +17,11 @@ from stc.cli import command
 from stc.errors import CheckpointError, MissingDependencyError
 from stc.export import arguments as options
 from stc.export.arguments import parser
+from stc.export.terminal import origins, show
 from stc.progress import bars
 
 if TYPE_CHECKING:
     from stc.export.folder import Export
-    from stc.export.proof.verification import Verification
 
 
 def main(argv: Sequence[str]) -> int:
@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
 
     with bars() as progress:
         result = export_checkpoint(arguments, progress)
-    _print(result)
+    show(result)
     if arguments.onnx is None:  # a rebuild reads no checkpoint, and has no PyTorch to do so
         _warn(result.passport.checkpoint["assumed"])
     if arguments.triton is not None:
@@ -95,7 +95,8 @@ def _convert(arguments: argparse.Namespace) -> int:
 
     check_outputs([Path(arguments.to_safetensors)])
     source = to_safetensors(arguments.ckpt, arguments.to_safetensors, options.reading(arguments))
-    _print_origins(source.assumed, source.read)
+    for line in origins(source.assumed, source.read):
+        print(line)
     _warn(source.assumed)
     print(f"{arguments.to_safetensors}: layout {source.layout} of {arguments.ckpt}")
     return 0
@@ -164,74 +165,8 @@ def _write_repository(bundle: Path, arguments: argparse.Namespace) -> None:
 entry = command(main)
 
 
-def _print(result: Export) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from stc.export.graph.precision import FILES
-    from stc.export.proof.verification import NotCompared
-    from stc.runtime.bundle.engines import is_record
-
-    console = Console()
-    for verification in result.verifications:
-        if isinstance(verification, NotCompared):
-            console.print(f"{verification.precision} {verification.verdict}: {verification.reason}", highlight=False)
-            continue
-        table = Table(title=f"{verification.precision}: ONNX Runtime against PyTorch float32, stage by stage")
-        for column in ("stage", "max error", "relative", "largest value"):
-            table.add_column(column, justify="left" if column == "stage" else "right")
-        for stage in verification.stages:
-            table.add_row(stage.name, f"{stage.max_error:.2e}", f"{stage.relative:.2e}", f"{stage.magnitude:.3g}")
-        console.print(table)
-        console.print(_summary(verification), highlight=False)
-        _print_ground_truth(result.passport.agreement[FILES[verification.precision]])
-    for name, agreement in result.passport.agreement.items():
-        if is_record(name):
-            print(f"{name}: {agreement['verdict']}{_why(agreement)}")
-            _print_ground_truth(agreement)
-    _print_origins(result.passport.checkpoint["assumed"], result.passport.checkpoint.get("read", {}))
-    print(f"{result.path}: {result.verdict}")
-    print(result.engine)
-
-
-def _why(agreement: Mapping[str, Any]) -> str:
-    """What came of a model in another engine, which a session takes by itself where it passed."""
-    reasons = [*agreement.get("failures", ()), *([agreement["reason"]] if "reason" in agreement else [])]
-    return f" ({'; '.join(reasons)})" if reasons else ""
-
-
-def _print_ground_truth(agreement: Mapping[str, Any]) -> None:
-    if "ground_truth" in agreement:
-        print(f"  {agreement['ground_truth']['summary']}")
-
-
-def _print_origins(assumed: Mapping[str, str], read: Mapping[str, str]) -> None:
-    for name, text in read.items():
-        print(f"read {name}: {text}")
-    for topic, text in assumed.items():
-        print(f"assumed {topic}: {text}")
-
-
 def _warn(assumed: Mapping[str, str]) -> None:
     from stc.model.checkpoint.class_names import PLACEHOLDERS
 
     if (text := assumed.get("classes", "")).startswith(PLACEHOLDERS):
         print(f"warning: class names are {text}", file=sys.stderr)
-
-
-def _summary(verification: Verification) -> str:
-    from stc.export.report import ranges_sentence
-
-    a = verification.agreement
-    lines = [
-        f"{verification.precision} {a.verdict}: {a.in_words()}",
-        f"  {ranges_sentence(verification.ranges)}",
-    ]
-    if verification.speed is not None:
-        lines.append(f"  {verification.speed}")
-    if a.floor is not None:
-        lines.append(f"  {a.floor}")
-    lines += [f"  missed budget: {failure}" for failure in a.failures]
-    if verification.precision == "fp16":
-        lines.append("  (a CPU shows the rounding of float16 storage, not a GPU's accumulation)")
-    return "\n".join(lines)

@@ -55,7 +55,9 @@ def verdict(passport: Passport) -> str:
 
 def in_words(passport: Passport, verifications: Sequence[Verified]) -> list[str]:
     """The verdict, the speed where it was measured, and what the agreement with PyTorch is: a sentence for each."""
-    told = [f"verdict {verdict(passport)}: {_verdict_in_words(passport)}."]
+    worst = verdict(passport)
+    shown = "unproven" if worst == NotCompared.verdict else worst
+    told = [f"verdict {shown}: {_verdict_in_words(passport)}."]
     compared = [v for v in verifications if not isinstance(v, NotCompared)]
     speeds = [f"{v.precision}, {v.speed}." for v in compared if v.speed is not None]
     told += speeds or ["No speed was measured here: stc-bench with this folder does, on the machine that will run it."]
@@ -69,6 +71,8 @@ def _verdict_in_words(passport: Passport) -> str:
         return f"{words.joined(named)} {'finds' if len(named) == 1 else 'find'} what PyTorch finds in float32"
     if worst == "fail":
         return "; ".join(words.missed(name, _failures(files[name])) for name in named)
+    if worst == NotCompared.verdict:
+        return f"{words.joined(named)} {'was' if len(named) == 1 else 'were'} {worst}"
     return f"nothing is proven of what {words.joined(named)} finds" if named else "nothing was compared"
 
 

@@ -205,6 +205,6 @@ def test_the_table_takes_each_side_in_its_best_engine_at_each_number_and_holds_i
     assert [row.verdict for row in table.rows(slower, "wall")] == ["MISSED", "pass"]
     assert (
         table.lines(rows)[2]
-        == "| 0 | light | 40.00 [40.00, 40.00] | fast | 50.00 [50.00, 50.00] | 0.80 [0.80, 0.80] | <= 1.0 | pass |"
+        == "| 0 | light | 40.0 [40.0, 40.0] | fast | 50.0 [50.0, 50.0] | 0.800 [0.800, 0.800] | <= 1.0 | pass |"
     )
     assert table.all_lines(measured, "wall")[-1] == "| peer fast | 25.0 | 35.0 | 65.0 | 125.0 |"

@@ -12,4 +12,4 @@ def test_a_row_for_every_engine_and_number_of_threads_in_markdown() -> None:
     assert head == "| engine | threads | p50 ms | times ONNX Runtime float32 |"
     assert line == "| --- | --- | --- | --- |"
     assert len(body) == 8
-    assert body[-1] == "| OpenVINO, int8 | 2 | 10.00 [9.00, 11.00] | 0.50x [0.40, 0.60] |"
+    assert body[-1] == "| OpenVINO, int8 | 2 | 10.0 [9.00, 11.0] | 0.500x [0.400, 0.600] |"

@@ -1,0 +1,92 @@
+"""What an export tells on a terminal: verdict, speed and agreement in words, then the numbers, as wide as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from stc.benchmarks.report.columns import Column, table, wrapped
+
+if TYPE_CHECKING:
+    from stc.export.folder import Export
+    from stc.export.proof.verification import Verification
+
+
+def show(result: Export) -> None:
+    """To stdout: as wide as its terminal; anywhere else no line is broken."""
+    from rich.console import Console
+
+    console = Console()
+    width = console.width if console.is_terminal else None
+    console.print("\n".join(lines(result, width)), markup=False, highlight=False, soft_wrap=True)
+
+
+def lines(result: Export, width: int | None) -> list[str]:
+    """The report in lines of at most `width` cells, from 40 on; None: each sentence and row is one line."""
+    from stc.export.graph.precision import FILES
+    from stc.export.proof.verification import NotCompared
+    from stc.export.report import in_words
+    from stc.runtime.bundle.engines import is_record
+
+    passport = result.passport
+    told = list(in_words(passport, result.verifications))
+    found = [line for sentence in told for line in wrapped(sentence, width)]
+    told = []
+    for verification in result.verifications:
+        if isinstance(verification, NotCompared):
+            told.append(f"{verification.precision} {verification.verdict}: {verification.reason}")
+            continue
+        title = f"{verification.precision}: ONNX Runtime against PyTorch float32, stage by stage"
+        found += ["", *wrapped(title, width), *table(_stages(verification), width)]
+        scored = _ground_truth(passport.agreement.get(FILES[verification.precision], {}))
+        found += [line for text in (*_details(verification), *scored) for line in wrapped(text, width)]
+    for name, agreement in passport.agreement.items():
+        if is_record(name):
+            told += [f"{name}: {agreement['verdict']}{_why(agreement)}", *_ground_truth(agreement)]
+    told += origins(passport.checkpoint["assumed"], passport.checkpoint.get("read", {}))
+    told += [f"{result.path}: {result.verdict}", result.engine]
+    return [*found, "", *(line for text in told for line in wrapped(text, width))]
+
+
+def origins(assumed: Mapping[str, str], read: Mapping[str, str]) -> list[str]:
+    """Where settings of a checkpoint come from that its weights do not tell."""
+    return [
+        f"{verb} {name}: {text}"
+        for verb, texts in (("read", read), ("assumed", assumed))
+        for name, text in texts.items()
+    ]
+
+
+def _stages(verification: Verification) -> list[Column]:
+    stages = verification.stages
+    return [
+        Column("stage", [stage.name for stage in stages]),
+        Column("max error", [f"{stage.max_error:.2e}" for stage in stages], drop=2),
+        Column("relative", [f"{stage.relative:.2e}" for stage in stages]),
+        Column("largest value", [f"{stage.magnitude:.3g}" for stage in stages], drop=1),
+    ]
+
+
+def _details(verification: Verification) -> Iterator[str]:
+    from stc.export.report import ranges_sentence
+
+    agreement = verification.agreement
+    yield f"{verification.precision} {agreement.verdict}: {agreement.in_words()}"
+    yield ranges_sentence(verification.ranges)
+    if verification.speed is not None:
+        yield str(verification.speed)
+    if agreement.floor is not None:
+        yield str(agreement.floor)
+    yield from (f"missed budget: {failure}" for failure in agreement.failures)
+    if verification.precision == "fp16":
+        yield "(a CPU shows the rounding of float16 storage, not a GPU's accumulation)"
+
+
+def _why(agreement: Mapping[str, Any]) -> str:
+    """What came of a model in another engine, which a session takes by itself where it passed."""
+    reasons = [*agreement.get("failures", ()), *([agreement["reason"]] if "reason" in agreement else [])]
+    return f" ({'; '.join(reasons)})" if reasons else ""
+
+
+def _ground_truth(agreement: Mapping[str, Any]) -> list[str]:
+    return [agreement["ground_truth"]["summary"]] if "ground_truth" in agreement else []
