@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from stc.cli import meant_by
 from stc.errors import InputError
+from stc.runtime.drawing.style import Style
 from stc.runtime.machine.engine_names import ENGINES, EngineName
 from stc.runtime.tracking.config import RULE_NAMES, RuleName
-
-if TYPE_CHECKING:
-    from stc.runtime.drawing.style import Style
 
 MOST = 2**31 - 1
 
@@ -81,15 +79,13 @@ class Loading:
 class OverlaySettings:
     """Of `stcoverlay`: `stc.runtime.Style`."""
 
-    alpha: float = _property(0.25, "Of the tint inside a mask, 0 (none) to 1", 0, 1)
+    alpha: float = _property(Style.alpha, "Of the tint inside a mask, 0 (none) to 1", 0, 1)
     thickness: int = _property(-1, "Of outlines and boxes in pixels; 0: none, -1: by the size of the frame", -1, 255)
     labels: bool = _property(True, "Draw #id class score")
     boxes: bool = _property(False, "Draw boxes too")
 
     @property
     def style(self) -> Style:
-        from stc.runtime.drawing.style import Style
-
         return Style(self.alpha, None if self.thickness < 0 else self.thickness, self.labels, self.boxes)
 
 

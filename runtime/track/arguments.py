@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stc.cli import Parser
+from stc.runtime.drawing.style import Style
 from stc.runtime.machine import device as devices
 from stc.runtime.machine import engine_names
 from stc.runtime.track import settings_file
@@ -87,7 +88,13 @@ def parser() -> Parser:
         help="decode video on a device: cuda, cuda:1, vaapi, qsv, … (default: the CPU, which also does what it cannot)",
     )  # fmt: skip
     drawn = p.add_argument_group("what is drawn")
-    drawn.add_argument("--alpha", type=float, metavar="A", help="of the tint in masks, 0 (none) to 1 (default 0.25)")
+    drawn.add_argument(
+        "--alpha",
+        type=float,
+        default=Style.alpha,
+        metavar="A",
+        help=f"of the tint in masks, 0 (none) to 1 (default {Style.alpha})",
+    )
     drawn.add_argument(
         "--thickness", type=int, metavar="PX", help="of outlines, boxes and trails; 0: none (by the frame's size)"
     )

@@ -208,8 +208,7 @@ def _style(args: argparse.Namespace) -> Style:
     """Raises InputError for what is out of range."""
     from stc.runtime.drawing.style import Style
 
-    alpha = {} if args.alpha is None else {"alpha": args.alpha}
-    return Style(**alpha, thickness=args.thickness, labels=args.labels, boxes=args.boxes, trails=args.trails)
+    return Style(args.alpha, args.thickness, args.labels, args.boxes, args.trails)
 
 
 def _classes(args: argparse.Namespace) -> tuple[str, ...] | None:
