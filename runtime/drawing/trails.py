@@ -25,7 +25,8 @@ class Placed(Protocol):
 class Trails:
     """The last `length` positions of each confirmed track: the middle of its box's lower side, where things stand.
 
-    A track that is not in a frame keeps its path for so many frames, and then is forgotten, so memory is bounded.
+    A track that is not in a frame keeps its path for so many frames and then is forgotten: memory is bounded. With a
+    `length` of 0 there are none.
     """
 
     def __init__(self, length: int) -> None:

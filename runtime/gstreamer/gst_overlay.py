@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stc.errors import InputError
+from stc.runtime.drawing.trails import Point, Trails
 from stc.runtime.gstreamer import gst_meta
 from stc.runtime.gstreamer.gst import GObject, Gst, GstBase
 from stc.runtime.gstreamer.gst_element import (
@@ -33,6 +35,9 @@ class Overlay(GstBase.BaseTransform):  # type: ignore[misc]  # GStreamer's types
         super().__init__()
         self._set = dict(vars(OverlaySettings()))
         self._last: Told | None = None
+        self._style = OverlaySettings().style
+        self._paths: Mapping[int, Sequence[Point]] = {}
+        self._trails = Trails(0)
         explain_caps(self, PACKED)
 
     def do_get_property(self, prop: Any) -> Any:
@@ -45,19 +50,21 @@ class Overlay(GstBase.BaseTransform):  # type: ignore[misc]  # GStreamer's types
     def do_start(self) -> bool:
         from stc.runtime.drawing.draw import annotate  # what is not installed is said before the first frame
 
-        self._annotate, self._last = annotate, None
+        self._annotate = annotate
         self._style = OverlaySettings(**self._set).style
+        self._forget()
         return True
 
     @guarded(False)
     def do_set_caps(self, caps: Any, _: Any) -> bool:
-        self._layout, self._last = layout_of(caps)[0], None
+        self._layout = layout_of(caps)[0]
+        self._forget()
         return True
 
     @guarded(False)
     def do_sink_event(self, event: Any) -> bool:
         if event.type == Gst.EventType.FLUSH_STOP:
-            self._last = None
+            self._forget()
         return bool(GstBase.BaseTransform.do_sink_event(self, event))
 
     @guarded(Gst.FlowReturn.ERROR)
@@ -65,9 +72,14 @@ class Overlay(GstBase.BaseTransform):  # type: ignore[misc]  # GStreamer's types
         text = gst_meta.attached(buffer)
         if text is not None:
             self._last = from_json(text)
+            self._paths = self._trails.update(self._last)
         if self._last is not None:
             self._draw(buffer, self._last)
         return Gst.FlowReturn.OK
+
+    def _forget(self) -> None:
+        """What was found belongs to another part of the video, or to another video."""
+        self._last, self._paths, self._trails = None, {}, Trails(self._style.trails)
 
     def _draw(self, buffer: Any, told: Told) -> None:
         layout = placed(self._layout, buffer)
@@ -79,7 +91,7 @@ class Overlay(GstBase.BaseTransform):  # type: ignore[misc]  # GStreamer's types
             )
         with buffer.map(Gst.MapFlags.READ | Gst.MapFlags.WRITE) as mapped:
             picture = layout.picture(mapped.data)
-            picture[:] = self._annotate(picture, told, self._style)
+            picture[:] = self._annotate(picture, told, self._style, self._paths)
             del picture  # a view, gone before its buffer is unmapped
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from stc.cli import meant_by
 from stc.errors import InputError
-from stc.runtime.drawing.style import Style
+from stc.runtime.drawing.style import LONGEST_TRAIL, Style
 from stc.runtime.machine.engine_names import ENGINES, EngineName
 from stc.runtime.tracking.config import RULE_NAMES, RuleName
 
@@ -83,10 +83,11 @@ class OverlaySettings:
     thickness: int = _property(-1, "Of outlines and boxes in pixels; 0: none, -1: by the size of the frame", -1, 255)
     labels: bool = _property(True, "Draw #id class score")
     boxes: bool = _property(False, "Draw boxes too")
+    trails: int = _property(0, "Draw the path of a track's last N positions (0: none)", 0, LONGEST_TRAIL)
 
     @property
     def style(self) -> Style:
-        return Style(self.alpha, None if self.thickness < 0 else self.thickness, self.labels, self.boxes)
+        return Style(self.alpha, None if self.thickness < 0 else self.thickness, self.labels, self.boxes, self.trails)
 
 
 def properties(settings: type, flags: int) -> dict[str, tuple[Any, ...]]:

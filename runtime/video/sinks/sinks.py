@@ -32,19 +32,19 @@ def drawing(writers: Sequence[Writer], delay: int = DELAY, style: Style | None =
     A track that is confirmed at most `delay` frames after a detection is drawn on that frame too; memory is bounded by
     the frames that wait.
     """
-    from stc.runtime.drawing.draw import NO_PATHS, annotate
+    from stc.runtime.drawing.draw import annotate
     from stc.runtime.drawing.style import Style
     from stc.runtime.drawing.trails import Trails
 
     style = style or Style()
-    trails = Trails(style.trails) if style.trails else None
+    trails = Trails(style.trails)
     waiting: deque[tuple[Frame, Result]] = deque()
 
     def release() -> None:
         """Into every writer, also where one fails."""
         frame, result = waiting[0]
         known = with_later_ids(result, (later for _, later in waiting))
-        picture = annotate(frame.image, known, style, NO_PATHS if trails is None else trails.update(known))
+        picture = annotate(frame.image, known, style, trails.update(known))
         waiting.popleft()
         problem = None
         for write in writers:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from stc.runtime import Session, Style
+from stc.runtime.drawing.draw import annotate
+from stc.runtime.drawing.trails import Trails
 from tests.runtime.gstreamer.streams import FPS, raw, walk, walks
 
 if TYPE_CHECKING:
@@ -18,8 +20,12 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("format", ["BGR", "RGB"])
 @pytest.mark.parametrize(
     ("settings", "style"),
-    [("", Style()), ("alpha=0.8 thickness=1 labels=false boxes=true", Style(0.8, 1, labels=False, boxes=True))],
-    ids=["default", "styled"],
+    [
+        ("", Style()),
+        ("alpha=0.8 thickness=1 labels=false boxes=true", Style(0.8, 1, labels=False, boxes=True)),
+        ("trails=2", Style(trails=2)),
+    ],
+    ids=["default", "styled", "trails"],
 )
 def test_it_draws_what_the_result_draws(
     settings: str, style: Style, format: str, pipelines: Pipelines, bundle: Path, session: Session
@@ -33,11 +39,14 @@ def test_it_draws_what_the_result_draws(
         pipeline.push(walks(5), raw("BGR"))
         pipeline.end()
         drawn = [pipeline.pull() for _ in range(5)]
-    stream = session.stream()
+    stream, trails = session.stream(), Trails(style.trails)
     for step, picture in enumerate(drawn):
         if step % 2 == 0:
             result = stream(walk(step), step / FPS)
-        expected = result.draw(walk(step), style)
+            paths = trails.update(result)
+        expected = annotate(walk(step), result, style, paths)
+        if not style.trails:
+            np.testing.assert_array_equal(expected, result.draw(walk(step), style))
         assert picture is not None and (expected != walk(step)).any()
         np.testing.assert_array_equal(picture if format == "BGR" else picture[..., ::-1], expected)
 
