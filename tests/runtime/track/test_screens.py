@@ -88,7 +88,7 @@ def test_several_inputs_are_on_one_page_and_what_fails_is_seen(
         end(view)
 
     monkeypatch.setattr(LiveView, "end", told)
-    assert track("one.mp4", "bad.mp4", "two.mp4", "--serve", "0", "--jsonl", tmp_path / "out") == 1
+    assert track("one.mp4", "bad.mp4", tmp_path / "two.mp4", "--serve", "0", "--jsonl", tmp_path / "out") == 1
     (last,) = told_at_the_end
     assert [(i["name"], i["state"], i["frames"]) for i in last["inputs"]] == [
         ("one.mp4", "ended", 2), ("bad.mp4", "failed", 0), ("two.mp4", "ended", 2),
@@ -142,7 +142,7 @@ FAKE = """
 from pathlib import Path
 import numpy, time
 
-WINDOW_NORMAL = WINDOW_KEEPRATIO = WND_PROP_VISIBLE = 0
+WINDOW_NORMAL = WINDOW_KEEPRATIO = WINDOW_GUI_NORMAL = WND_PROP_VISIBLE = 0
 FOLDER = Path(__file__).parent
 shown = []
 
