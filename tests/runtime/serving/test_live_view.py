@@ -107,14 +107,16 @@ def test_a_picture_is_made_for_viewers_alone_and_once_for_all(view: LiveView, dr
 
 
 def test_a_viewer_that_hangs_holds_nobody_back_and_is_left(view: LiveView, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Handler, "timeout", 0.3)
     monkeypatch.setattr(module, "FASTEST", 1000.0)
     monkeypatch.setattr(module, "VIEWERS", 2)
     feed = view.feed("gate")
     empty = make_result(np.zeros((0, 720, 1280), bool), [], [])
     feed(noise(0), empty)
-    with connected(view.url, "/stream/1.mjpg", room=4096), connected(view.url, "/stream/1.mjpg") as stream:
-        shown = pictures(stream)
+    with ExitStack() as stack:
+        shown = pictures(stack.enter_context(connected(view.url, "/stream/1.mjpg")))
+        with monkeypatch.context() as impatient:
+            impatient.setattr(Handler, "timeout", 0.3)
+            stack.enter_context(connected(view.url, "/stream/1.mjpg", room=4096))
         for index in range(1, 12):  # megabytes, more than all buffers between the two take
             next(shown)
             feed(noise(index), empty)
