@@ -19,6 +19,7 @@ from stc.runtime.serving.server import Handler, serving
 OPTION = "--serve"
 VIEWERS = 32  # streams and pages at once; to more it is said
 TICK = 1.0  # seconds between two reports to a page
+RETRY = 1000  # milliseconds after which a page that was left asks again
 AGAIN = 5.0  # seconds after which a picture is sent again where no other came: who has left is found so
 SOON = 0.1  # as AGAIN, for the first picture
 LEAVING = 1.0  # seconds at the end for the last report to those who watch; who takes nothing is left behind
@@ -136,11 +137,14 @@ class _Viewer(Handler):
     def _tell(self) -> None:
         """A report now, one each second, and one at the end."""
         self.begin("text/event-stream")
+        if not self.wants_body:
+            return
+        self.wfile.write(f"retry: {RETRY}\n\n".encode())
         over = False
-        while self.wants_body:
+        while True:
             self.wfile.write(f"data: {self.shown.report()}\n\n".encode())
             if over:
-                break
+                return
             over = self.shown.over.wait(TICK)
 
     def _stream(self, feed: Feed) -> None:
