@@ -148,7 +148,10 @@ def test_streams_that_overlap_on_one_gpu_are_as_if_alone(whole: Path, cuda: Fake
 
     def serve(number: int) -> list[Any]:
         stream = session.stream(str(number), in_flight=2 + number)
-        return [handle.result(LONG) for handle in [stream.submit(frame) for frame in clips[number]]]
+        results = [handle.result(LONG) for handle in [stream.submit(frame) for frame in clips[number]]]
+        assert {"preprocess", "upload", "engine", "enqueue", "download", "track"} <= set(stream.timings)
+        assert min(stream.timings.values()) >= 0
+        return results
 
     with Session(whole, device="cuda") as session, ThreadPoolExecutor(3) as pool:
         assert session.stream().in_flight == 4
