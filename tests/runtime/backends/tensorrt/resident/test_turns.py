@@ -20,12 +20,11 @@ import pytest
 
 from stc.errors import DeviceError, InputError, SkippedError, StaleError
 from stc.runtime import Session, Stream
-from stc.runtime.backends.tensorrt.backend import TensorRtBackend
 from stc.runtime.backends.tensorrt.buffers import BufferSet
 from stc.runtime.backends.tensorrt.cuda import Cuda
 from stc.runtime.backends.tensorrt.gpu_clock import COMPUTED, FETCHED, UPLOADED, GpuClock
 from stc.runtime.backends.tensorrt.resident.lanes import Lanes
-from stc.runtime.backends.tensorrt.resident.turns import Begun
+from stc.runtime.backends.tensorrt.resident.turns import Begun, Turn, Turns
 from tests.runtime.backends import engine_bundle
 from tests.runtime.backends.engine_bundle import Gpus
 from tests.runtime.backends.fake_cuda import FakeCuda, cudaError_t
@@ -315,15 +314,18 @@ def without(owner: type, method: str, point: str) -> Callable[[pytest.MonkeyPatc
 
 
 def begins_at_once(patch: pytest.MonkeyPatch) -> None:
-    """In buffers whose last frame may still be on its way."""
-    put = TensorRtBackend._put
+    """In buffers whose last frame may still be on its way: only who asks for outputs waits."""
+    wait, outputs, asked = BufferSet.wait, Begun.outputs, threading.Event()
 
-    def hasty(self: TensorRtBackend, *arguments: Any) -> Any:
-        with patch.context() as meanwhile:
-            meanwhile.setattr(BufferSet, "wait", lambda _: None)
-            return put(self, *arguments)
+    def asks(self: Begun, timings: dict[str, float] | None = None) -> list[dict[str, Any]]:
+        asked.set()
+        try:
+            return outputs(self, timings)
+        finally:
+            asked.clear()
 
-    patch.setattr(TensorRtBackend, "_put", hasty)
+    patch.setattr(Begun, "outputs", asks)
+    patch.setattr(BufferSet, "wait", lambda self: wait(self) if asked.is_set() else None)
 
 
 def nobody_waits_after_an_error(patch: pytest.MonkeyPatch) -> None:
@@ -336,16 +338,14 @@ def other_libraries_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
 
 def both_have_one_set(patch: pytest.MonkeyPatch) -> None:
     """Who takes a turn does not hold it."""
-    patch.setattr(TensorRtBackend, "begin", _shared_begin(TensorRtBackend.begin))
+    take = Turns.take
 
+    def taken(self: Turns[BufferSet], another: Callable[[], BufferSet | None]) -> Turn[BufferSet]:
+        turn = take(self, another)
+        turn.release()
+        return turn
 
-def _shared_begin(begin: Any) -> Any:
-    def begun(self: TensorRtBackend, pictures: Any) -> Begun:
-        found: Begun = begin(self, pictures)
-        found._turn.release()
-        return found
-
-    return begun
+    patch.setattr(Turns, "take", taken)
 
 
 PLANTED = {
