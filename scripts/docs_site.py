@@ -66,6 +66,11 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     return re.sub(r"(\]\([^)\s]+)\.ipynb\)", r"\1.md)", markdown)
 
 
+def on_page_content(html: str, **_: Any) -> str:
+    """A bar in the code of a table, which GitHub wants to be escaped, is shown as one."""
+    return re.sub(r"<td.*?</td>", lambda cell: cell[0].replace(r"\|", "|"), html, flags=re.DOTALL)
+
+
 def page_of(path: Path) -> str:
     """The page that a notebook or a document is, by its path in the repository."""
     inside = (ROOT / path).resolve().relative_to(ROOT)

@@ -802,6 +802,9 @@ def busy_page(place: Place) -> None:
         pass
 
 
+FLAGS = "WINDOW_NORMAL = WINDOW_KEEPRATIO = WINDOW_GUI_NORMAL = 0"
+
+
 def show(place: Place, fake: str = "", display: str = ":99") -> None:
     """fake: the source of a module cv2 that the window's process finds first."""
     from stc.runtime.serving.window import Window
@@ -828,13 +831,13 @@ def no_window_opencv(place: Place) -> None:
 
 @case
 def headless_opencv(place: Place) -> None:
-    show(place, "class error(Exception): pass\n__version__ = '4.9.0'\n"
-         "WINDOW_NORMAL = WINDOW_KEEPRATIO = 0\ndef namedWindow(*_): raise error('not implemented')")  # fmt: skip
+    refuses = "def namedWindow(*_): raise error('not implemented')"
+    show(place, f"class error(Exception): pass\n__version__ = '4.9.0'\n{FLAGS}\n{refuses}")
 
 
 @case
 def lost_display(place: Place) -> None:
-    show(place, "import os\nWINDOW_NORMAL = WINDOW_KEEPRATIO = 0\ndef namedWindow(*_): os.abort()")
+    show(place, f"import os\n{FLAGS}\ndef namedWindow(*_): os.abort()")
 
 
 @case

@@ -66,6 +66,15 @@ def test_every_document_is_a_page(site: Path) -> None:
     assert [page for page, path in built.items() if not path.is_file()] == []
 
 
+def test_tables_and_lists_became_some(site: Path) -> None:
+    """What Markdown's readers understand differently."""
+    text = (site / "docs/checkpoints.html").read_text(encoding="utf-8")
+    assert "<code>--backbone-style msra|torchvision</code></td>" in text
+    for path in site.rglob("*.html"):
+        parts = re.findall(r"<p>(.*?)</p>", path.read_text(encoding="utf-8"), re.DOTALL)
+        assert [part for part in parts if re.search(r"```|\n\|.*\||\n[-*] ", part)] == [], path.name
+
+
 def test_every_public_name_is_explained(site: Path, pages: dict[Path, Page]) -> None:
     for package, names in PUBLIC.items():
         page = site / f"docs/reference/{package}.html"

@@ -39,5 +39,7 @@ class Containment:
 
 def _pixels(words: NDArray[np.uint32]) -> NDArray[np.int64]:
     """Bits that are set, of each of (n, H, W): int64 (n,)."""
+    # NumPy 1 counts no bits.
     counts = np.bitwise_count(words) if hasattr(np, "bitwise_count") else np.unpackbits(words.view(np.uint8), axis=-1)
-    return counts.sum(axis=(1, 2), dtype=np.int64)  # the former is NumPy 2's
+    pixels: NDArray[np.int64] = counts.sum(axis=(1, 2), dtype=np.int64)
+    return pixels

@@ -19,7 +19,9 @@ from stc.runtime.serving.server import Handler, serving
 OPTION = "--serve"
 VIEWERS = 32  # streams and pages at once; to more it is said
 TICK = 1.0  # seconds between two reports to a page
+RETRY = 1000  # milliseconds after which a page that was left asks again
 AGAIN = 5.0  # seconds after which a picture is sent again where no other came: who has left is found so
+SOON = 0.1  # as AGAIN, for the first picture
 LEAVING = 1.0  # seconds at the end for the last report to those who watch; who takes nothing is left behind
 BACKLOG = 1 << 18  # bytes under way to a viewer: of a slow one, frames are left out rather than old ones shown
 BOUNDARY = "next-picture"
@@ -135,27 +137,33 @@ class _Viewer(Handler):
     def _tell(self) -> None:
         """A report now, one each second, and one at the end."""
         self.begin("text/event-stream")
+        if not self.wants_body:
+            return
+        self.wfile.write(f"retry: {RETRY}\n\n".encode())
         over = False
-        while self.wants_body:
+        while True:
             self.wfile.write(f"data: {self.shown.report()}\n\n".encode())
             if over:
-                break
+                return
             over = self.shown.over.wait(TICK)
 
     def _stream(self, feed: Feed) -> None:
-        """Each picture with the boundary behind it: until that comes, a browser does not show it."""
+        """Each picture with the boundary behind it: until that comes, a browser does not show it. Chromium shows the
+        first one with the second, so it is soon sent again.
+        """
         self.begin(STREAM)
         if not self.wants_body:
             return
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BACKLOG)
         self.wfile.write(f"--{BOUNDARY}\r\n".encode())
-        number, over = 0, False
+        number, sent, over = 0, 0, False
         while not over:
             begin, over = monotonic(), self.shown.over.is_set()
-            newest = feed.after(number, AGAIN)
+            newest = feed.after(number, SOON if sent == 1 else AGAIN)
             if newest is None or (over and newest.number == number):
                 continue
             number, content = feed.jpeg(newest)
             head = f"Content-Type: image/jpeg\r\nContent-Length: {len(content)}\r\n\r\n"
             self.wfile.write(b"".join((head.encode(), content, f"\r\n--{BOUNDARY}\r\n".encode())))
+            sent += 1
             self.shown.over.wait(max(0.0, begin + 1 / FASTEST - monotonic()))

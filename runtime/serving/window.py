@@ -102,7 +102,7 @@ class Window:
             try:
                 self._send(picture)
                 answer = self._read(1)
-            except OSError:
+            except (OSError, ValueError):  # ValueError: closed, at the end
                 answer = b""
             if answer != SHOWN:
                 if answer == CLOSED:

@@ -26,7 +26,7 @@ def main(title: str) -> None:
         tell(answers, NO_OPENCV, reason(error))
         return
     try:
-        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
     except cv2.error as error:
         if LACKING in str(error):
             tell(answers, NO_WINDOWS, f"version {cv2.__version__}")

@@ -146,7 +146,8 @@ def _run_many(args: argparse.Namespace, folders: Outputs, open_: Open, view: Liv
         outputs.check(read)
         run = Run(spec, shown_spec(spec), is_live(spec), outputs)
         if view is not None:
-            run.outputs = replace(outputs, sinks=(view.feed(run.shown, run),))
+            seen = run.shown if "://" in run.shown else Path(run.shown).name  # others need not know the folder
+            run.outputs = replace(outputs, sinks=(view.feed(seen or run.shown, run),))
         runs.append(run)
     workers, threads = shared(args.threads, runs)
     with _session(args, threads, workers) as session:

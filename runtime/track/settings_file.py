@@ -18,6 +18,7 @@ INPUTS = "inputs"
 OPTION = "config"
 LARGEST_NUMBER = 1 << 63  # as TOML has it; Python would read more, and could not print it
 COMMA_LISTS = ("classes",)  # options that take A,B; here an array too
+PORTS = ("metrics", "serve")  # options that take a port, alone or behind a host: here a number too
 _FIX = 'a line is: model = "model-fp16" (docs/pipelines.md has a whole file)'
 _KINDS = {
     bool: "true or false",
@@ -93,6 +94,8 @@ def _word(path: Path, key: str, value: Any, option: argparse.Action) -> str:
         return f"--{key}={_of_kind(path, key, value, option.type)}"
     if key in COMMA_LISTS:
         return f"--{key}={','.join(_text(path, key, part) for part in _listed(value))}"
+    if key in PORTS and type(value) is int:
+        return f"--{key}={_of_kind(path, key, value, int)}"
     given = _text(path, key, value)
     return f"--{key}={_placed(given, path.parent) if option.type is Path or key == 'model' else given}"
 

@@ -75,7 +75,7 @@ class TrackerConfig:
     # The same where more than this share of a mask lies inside a matched or better one of its class, or of that one's
     # in it: parts of one body. From 1 on masks are not looked at. Two objects that were seen apart have their tracks
     # already, which go on.
-    duplicate_containment: Amount = 0.85
+    duplicate_containment: Amount = 0.8
 
     def __post_init__(self) -> None:
         """Raises InputError for a value of another type or out of range."""

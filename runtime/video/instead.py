@@ -12,6 +12,8 @@ from stc.runtime.video.shown import URL_SCHEMES, shown_spec
 
 VIDEOS = (*VIDEO_SUFFIXES, ".avi", ".webm", ".m4v", ".ts", ".mts", ".mpg", ".mpeg", ".wmv", ".flv")
 LISTS = (".txt", ".lst", ".list", ".csv")
+PATHS = ("file", "v4l2")  # schemes of what has a path
+BOARD_CAMERAS = ("csi", "argus", "libcamera")  # as other tools write a camera on a ribbon cable
 STDIN = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 PIPE = (
     "video from a pipe is not read; save it as a file: cat > clip.mkv, or send it to udp://127.0.0.1:5000 and give that"
@@ -38,8 +40,13 @@ def check_scheme(scheme: str, spec: str) -> None:
     if scheme in URL_SCHEMES:
         return
     shown = shown_spec(spec)
-    if scheme == "file":
+    if scheme in PATHS:
         raise InputError(f"{shown}: give the path: {shown.partition('://')[2]}")
+    if scheme in BOARD_CAMERAS:
+        raise InputError(
+            f"{shown}: a camera that the board's own driver reads; gst-launch-1.0 does it there, such as "
+            "nvarguscamerasrc, with the element stctrack model=BUNDLE behind it: docs/gstreamer.md"
+        )
     raise InputError(
         f"{shown}: scheme {scheme!r} is not one of {', '.join(URL_SCHEMES)}; pass it on as one, such as with: "
         f"ffmpeg -i {shown} -c copy -f mpegts udp://127.0.0.1:5000"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,8 @@ from stc.benchmarks.models import memory
 from stc.benchmarks.timing.growth import theil_sen
 from stc.runtime import Result, Session, Tracker, TrackerConfig
 from stc.runtime.letterbox import Letterbox
+from stc.runtime.masks.containment import Containment
+from stc.runtime.masks.masks import Masks
 from stc.runtime.tracking.detections import select
 from tests.runtime.tracking.replay import Array, Recording, ReplayBackend, camera, demo_model
 from tests.shared import once
@@ -190,7 +192,11 @@ def test_one_stream_for_long(replayed: Session, recording: Recording, frames: li
     passport = recording.passport
     letterbox = Letterbox.fit(passport.input_size, passport.input_size, passport.resize, passport.border)
     outputs = [replayed.infer(frame[None]) for frame in frames]
-    found = [select(each, 0, letterbox, 0.0, replayed.wanted)[0] for each in outputs]
+    found = []
+    for each in outputs:
+        alone, cells = select(each, 0, letterbox, 0.0, replayed.wanted)
+        masks = Masks(cells, letterbox, passport.mask_stride, replayed.native)
+        found.append(replace(alone, containment=Containment(masks, np.arange(len(alone)))))
     stream, tracker = replayed.stream(tracker=RESTLESS), Tracker(RESTLESS)
     watch = Watch(ALONE)
     for count, number in enumerate(path(99, ALONE).tolist()):

@@ -12,3 +12,4 @@ def test_what_is_no_copy_is_the_engines() -> None:
     assert list(stages) == ["upload", "engine", "enqueue", "download"]
     assert stages["engine"] == pytest.approx(0.7)
     assert of_call(0.5, {"mask_head": 0.2}) == {"engine": 0.5, "mask_head": 0.2}
+    assert of_call(0.1, {"upload": 0.2, "download": 0.1})["engine"] == 0  # copies beside other frames' work

@@ -20,6 +20,18 @@ constexpr int kBetween = 7;      ///< bits below a level between the passes
 constexpr int kLevelBits = 5;    ///< of a level while colours are mixed
 constexpr int kColourBits = 13;  ///< of a colour's coefficient
 
+/// The kVector bytes at `from`, wherever: the aligned words that they lie in, shifted together.
+__device__ __forceinline__ Packed<uint8_t, kVector> shifted(const uint8_t* from, int off) {
+  static_assert(kVector == sizeof(uint64_t), "a word");
+  const auto* words = reinterpret_cast<const uint64_t*>(from - off);
+  // Of the second word in two steps: a shift by 64 is none.
+  const uint64_t whole = words[0] >> 8 * off | words[1] << 1 << (63 - 8 * off);
+  Packed<uint8_t, kVector> bytes;
+  STC_UNROLL
+  for (int i = 0; i < kVector; ++i) bytes.v[i] = static_cast<uint8_t>(whole >> 8 * i);
+  return bytes;
+}
+
 /// Every thread blends its bytes of all rows.
 __device__ __forceinline__ void blend_rows(const Surface& s, const Staged& staged, const Span& span) {
   const bool packed = packable<kVector>(s.data, s.row);
@@ -42,8 +54,11 @@ __device__ __forceinline__ void blend_rows(const Surface& s, const Staged& stage
       // A row that counts exists; only then may it be read.
       const uint8_t* from = s.data + (span.first_row + row) * s.row + at;
       Packed<uint8_t, kVector> bytes{};
+      const int off = packed ? 0 : static_cast<int>(reinterpret_cast<uintptr_t>(from) % kVector);
       if (packed && count == kVector) {
         bytes = *reinterpret_cast<const Packed<uint8_t, kVector>*>(from);
+      } else if (!packed && at >= off && at - off + 2 * kVector <= s.bytes) {  // both words are in the row
+        bytes = shifted(from, off);
       } else {
         STC_UNROLL
         for (int i = 0; i < kVector; ++i) {

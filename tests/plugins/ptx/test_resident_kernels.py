@@ -120,6 +120,7 @@ FAULTS = {
     "no barrier before rows are read": Fault(RESIZE_FILE, "__syncthreads();", "", 2),
     "a weight of the next row": Fault(TILE_FILE, "+ tap) * kTileRows", "+ tap + 1) * kTileRows"),
     "a plane read beyond its end": Fault(RESIZE_FILE, "if (i < count) bytes", "bytes"),
+    "words read beyond a plane's ends": Fault(RESIZE_FILE, "at >= off && at - off + 2 * kVector <= s.bytes", "true"),
     "a vote without the warp's last lane": Fault(BITS_FILE, "0xffffffffu", "0x7fffffffu"),
     "an offset one object on": Fault(BITS_FILE, "words + offsets[object] +", "words + offsets[object + 1] +"),
     "no barrier before words go out": Fault(BITS_FILE, BARRIER + LAST, LAST),
@@ -143,7 +144,8 @@ def test_a_fault_in_the_source_is_found(
 
 def wrong_with(device: Device, in_resize: bool) -> list[str]:
     if in_resize:
-        return resized(device, FrameResize.random(np.random.default_rng(3), "bgr", "area", (13, 37), (5, 11), (6, 12)))
+        sizes = (13, 37), (5, 11), (6, 12)
+        return resized(device, FrameResize.random(np.random.default_rng(3), "bgr", "area", *sizes, shift=1))
     case = ObjectCase.random(np.random.default_rng(5), "f32", 2, (9, 9), (40, 50), count=2)
     case.masks.probabilities[...] = 1
     case.scores[...] = 1

@@ -4,7 +4,7 @@ An operation is done when somebody waits for it, and no earlier, which shows eve
 a `schedule` others are done earlier, in an order that the rules allow: a data race shows for some seed.
 
 And whatever the order was, two operations that reach the same bytes, and of which nothing makes one come after the
-other, are an AssertionError: vector clocks say so (Mattern 1989). What the host has waited for comes before all that it
+other, are an AssertionError: vector clocks say so. What the host has waited for comes before all that it
 puts on a stream afterwards.
 """
 

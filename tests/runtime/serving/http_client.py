@@ -78,6 +78,7 @@ def pictures(stream: BinaryIO) -> Iterator[bytes]:
 
 def reports(events: BinaryIO) -> Iterator[dict[str, Any]]:
     """The messages of a stream of events."""
+    assert events.readline().startswith(b"retry: ")
     for line in events:
         if line.strip():
             assert line.startswith(b"data: ")

@@ -6,8 +6,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -74,10 +76,22 @@ def test_a_stream_gives_each_frame_that_a_viewer_is_in_time_for(view: LiveView) 
     feed = view.feed("gate")
     feed(make_frame(0), FOUND)
     with connected(view.url, "/stream/1.mjpg") as stream:
-        shown = pictures(stream)
+        shown = (picture for picture, _ in groupby(pictures(stream)))  # one may come again
         for index in range(4):
             assert same(next(shown), make_frame(index), FOUND)
             feed(make_frame(index + 1), FOUND)
+
+
+def test_ffmpeg_reads_the_stream(view: LiveView, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An independent reader of it, as in ffplay and VLC."""
+    monkeypatch.setattr(module, "AGAIN", 0.01)
+    feed = view.feed("gate")
+    feed(make_frame(0), FOUND)
+    with av.open(f"{view.url}stream/1.mjpg", timeout=20) as container:
+        frames = container.decode(video=0)
+        for index in range(3):
+            picture = next(frames).to_ndarray(format="bgr24").astype(int)
+            assert np.abs(picture - FOUND.draw(make_frame(0))).mean() < JPEG_ERROR, index
 
 
 def test_a_picture_is_made_for_viewers_alone_and_once_for_all(view: LiveView, drawings: list[Result]) -> None:
@@ -93,14 +107,16 @@ def test_a_picture_is_made_for_viewers_alone_and_once_for_all(view: LiveView, dr
 
 
 def test_a_viewer_that_hangs_holds_nobody_back_and_is_left(view: LiveView, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Handler, "timeout", 0.3)
     monkeypatch.setattr(module, "FASTEST", 1000.0)
     monkeypatch.setattr(module, "VIEWERS", 2)
     feed = view.feed("gate")
     empty = make_result(np.zeros((0, 720, 1280), bool), [], [])
     feed(noise(0), empty)
-    with connected(view.url, "/stream/1.mjpg", room=4096), connected(view.url, "/stream/1.mjpg") as stream:
-        shown = pictures(stream)
+    with ExitStack() as stack:
+        shown = pictures(stack.enter_context(connected(view.url, "/stream/1.mjpg")))
+        with monkeypatch.context() as impatient:
+            impatient.setattr(Handler, "timeout", 0.3)
+            stack.enter_context(connected(view.url, "/stream/1.mjpg", room=4096))
         for index in range(1, 12):  # megabytes, more than all buffers between the two take
             next(shown)
             feed(noise(index), empty)

@@ -52,7 +52,7 @@ def is_shown(page: Browser, expected: Image) -> bool:
 
 
 @pytest.mark.slow
-def test_it_shows_video_counts_and_health_and_says_that_the_run_has_ended(page: Browser) -> None:
+def test_it_shows_video_counts_and_health_and_goes_on_with_the_next_run(page: Browser) -> None:
     zones = Zones([Zone("yard", ((0, 0), (160, 0), (160, 120), (0, 120)))])
     with live_view("0") as view:
         page.open(view.url, 390, 844)
@@ -77,6 +77,10 @@ def test_it_shows_video_counts_and_health_and_says_that_the_run_has_ended(page: 
         assert not is_shown(page, last.draw(make_frame(9)))
     page.until(f"{TEXT}.includes('The run has ended')")
     assert page.value(SHOWN), "the last picture stays"
+    with live_view(view.url.split("/")[2]) as again:
+        again.feed("gate")(make_frame(0), FOUND)
+        page.until(f"{TEXT}.includes('1 frame of 160 × 120') && {SHOWN}")
+        assert HOSTILE not in page.value(TEXT), "the page goes on with the new run"
     assert page.value("document.title") == "stc-track, live" and not [m for m in page.messages if "Refused" in m]
 
 

@@ -6,6 +6,7 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -94,9 +95,11 @@ def test_more_connections_than_it_has_room_for_are_hung_up_on(server: Server, mo
 
 
 def test_a_silent_client_is_hung_up_on_and_others_are_answered(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Handler, "timeout", 0.1)
-    with socket.create_connection((server.server_name, server.server_port), PATIENCE) as silent:
+    place = (server.server_name, server.server_port)
+    with socket.create_connection(place), ExitStack() as stack:
         assert ask(f"{server.url}/here")[2] == b"/here"
+        monkeypatch.setattr(Handler, "timeout", 0.1)
+        silent = stack.enter_context(socket.create_connection(place, PATIENCE))
         assert silent.recv(1) == b""
 
 

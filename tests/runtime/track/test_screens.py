@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 from stc.errors import MissingDependencyError
 from stc.runtime import video
 from stc.runtime.serving.live_view import LiveView, live_view
-from stc.runtime.serving.window import Window
+from stc.runtime.serving.window import Window, window
 from stc.runtime.video import Frame, open_source
 from tests.runtime.serving.http_client import ask, connected, pictures, reports, status
 from tests.runtime.track.track_cli import Track, give_source, written
@@ -88,7 +89,7 @@ def test_several_inputs_are_on_one_page_and_what_fails_is_seen(
         end(view)
 
     monkeypatch.setattr(LiveView, "end", told)
-    assert track("one.mp4", "bad.mp4", "two.mp4", "--serve", "0", "--jsonl", tmp_path / "out") == 1
+    assert track("one.mp4", "bad.mp4", tmp_path / "two.mp4", "--serve", "0", "--jsonl", tmp_path / "out") == 1
     (last,) = told_at_the_end
     assert [(i["name"], i["state"], i["frames"]) for i in last["inputs"]] == [
         ("one.mp4", "ended", 2), ("bad.mp4", "failed", 0), ("two.mp4", "ended", 2),
@@ -142,7 +143,7 @@ FAKE = """
 from pathlib import Path
 import numpy, time
 
-WINDOW_NORMAL = WINDOW_KEEPRATIO = WND_PROP_VISIBLE = 0
+WINDOW_NORMAL = WINDOW_KEEPRATIO = WINDOW_GUI_NORMAL = WND_PROP_VISIBLE = 0
 FOLDER = Path(__file__).parent
 shown = []
 
@@ -234,13 +235,20 @@ def test_a_window_whose_process_ends_lets_the_run_go_on(
     with (folder / "cv2.py").open("a") as file:
         file.write("def imshow(*_):\n    raise SystemExit(3)\n")
     closed: list[bool] = []
-    window = Window("gate", lambda: closed.append(True))
-    window.feed(make_frame(0), two_tracks()[2])
-    window.wait()
-    window.close()
+    with window("gate", lambda: closed.append(True)) as opened:
+        opened.feed(make_frame(0), two_tracks()[2])
+        opened.wait()
     assert not closed and "the window has gone (its process ended: exit code 3)" in caplog.text
     assert track(clip, "--show", "--jsonl", tmp_path / "t.jsonl") == 0
     assert len((tmp_path / "t.jsonl").read_text().splitlines()) == 12
+
+
+def test_a_window_is_closed_while_no_frame_comes(screen: Any) -> None:
+    """Of a camera that stalls."""
+    screen(key="27", shown=0)
+    closed = threading.Event()
+    with window("gate", closed.set):
+        assert closed.wait(20)
 
 
 def test_a_window_that_hangs_holds_nobody_back(

@@ -64,6 +64,11 @@ def test_every_option_can_be_set_and_means_what_it_means_on_the_command_line(her
     assert {k: resolved(v) for k, v in from_file.items()} == {k: resolved(v) for k, v in by_hand.items()}
 
 
+def test_a_port_may_be_a_number() -> None:
+    found = settings('serve = 8080\nmetrics = "0.0.0.0:9100"', "a.mp4")
+    assert (found["serve"], found["metrics"]) == ("8080", "0.0.0.0:9100")
+
+
 def resolved(value: object) -> object:
     return Path(value).resolve() if isinstance(value, (Path, str)) else value
 

@@ -74,7 +74,7 @@ def test_objects_that_were_seen_apart_keep_their_tracks_in_front_of_each_other()
 def test_the_limit_is_a_setting_and_1_is_never() -> None:
     half = seen(BODY, (40, 20, 104, 40))
     half = replace(half, containment=Containment(Masks(cells(BODY, (40, 20, 104, 40)), LETTERBOX, 4), np.arange(2)))
-    for limit, expected in ((0.5, [1, -1]), (0.85, [1, 2])):
+    for limit, expected in ((0.5, [1, -1]), (0.8, [1, 2])):
         tracker = Tracker(replace(AT_ONCE, duplicate_containment=limit))
         assert tracker.update(half, 0).track_ids.tolist() == expected
     for config in (replace(AT_ONCE, duplicate_containment=1.0), AT_ONCE):
@@ -115,7 +115,7 @@ def test_births_are_those_of_a_plain_statement(seed: int) -> None:
             shared = max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(0, min(a[3], b[3]) - max(a[1], b[1]))
             union = sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (a, b)) - shared
             inside = (pixels[i] & pixels[j]).sum() / min(pixels[i].sum(), pixels[j].sum())
-            duplicate |= shared / union > 0.5 or bool(shared and found.labels[i] == found.labels[j] and inside > 0.85)
+            duplicate |= shared / union > 0.5 or bool(shared and found.labels[i] == found.labels[j] and inside > 0.8)
         if not duplicate:
             begun.append(int(i))
     ids = Tracker(AT_ONCE).update(found, 0).track_ids

@@ -37,6 +37,11 @@ from tests.runtime.video.clips import encode, steady
         ("tcp://cam:5", "scheme 'tcp' is not one of rtsp, rtsps, rtmp, http, https, udp; pass it on as one, such as"),
         ("srt://u:hunter2@cam", "ffmpeg -i srt://***@cam -c copy -f mpegts udp://127.0.0.1:5000"),
         ("file:///data/a.mp4", "give the path: /data/a.mp4"),
+        ("v4l2:///dev/video0", "give the path: /dev/video0"),
+        (
+            "csi://0",
+            "a camera that the board's own driver reads; gst-launch-1.0 does it there, such as nvarguscamerasrc",
+        ),
         ("https://www.youtube.com/watch?v=hunter2", "a web page; get the video in it first, with: yt-dlp"),
         ("https://youtu.be/abc", "a web page"),
         ("nowhere/a.mp4", "no such file or folder; check it with: ls nowhere"),
