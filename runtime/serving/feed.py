@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
+from stc.runtime.drawing.style import Style
+from stc.runtime.drawing.trails import Point, Trails
 from stc.runtime.letterbox import resize_frame
 
 if TYPE_CHECKING:
@@ -33,18 +36,20 @@ class Watched(Protocol):
 
 @dataclass(frozen=True)
 class Newest:
-    """number: of the frames that came, from 1. at: when it came, seconds of `monotonic`."""
+    """number: of the frames that came, from 1. at: when it came, seconds of `monotonic`. paths: of the tracks in it."""
 
     number: int
     frame: Frame
     result: Result
     at: float
+    style: Style
+    paths: Mapping[int, Sequence[Point]]
 
     def drawn(self, longest: int) -> Image:
         """The frame with what was found, uint8 (H, W, 3) BGR, its longer side at most `longest` pixels."""
         from stc.runtime.drawing.draw import annotate
 
-        picture = annotate(self.frame.image, self.result)
+        picture = annotate(self.frame.image, self.result, self.style, self.paths)
         height, width = picture.shape[:2]
         share = longest / max(height, width)
         if share >= 1:
@@ -57,11 +62,12 @@ class Feed:
 
     Nothing is drawn or encoded but for those who watch, in their threads, and a frame once for all of them. Attributes
     may be read in any thread. name: of the input, without credentials. watched: what tells of its health, if anything.
-    tracks: that were confirmed so far.
+    style: of what is drawn. tracks: that were confirmed so far.
     """
 
-    def __init__(self, name: str, watched: Watched | None = None) -> None:
-        self.name, self.watched = name, watched
+    def __init__(self, name: str, watched: Watched | None = None, style: Style | None = None) -> None:
+        self.name, self.watched, self.style = name, watched, style or Style()
+        self._trails = Trails(self.style.trails)
         self.tracks = 0
         self.now: Newest | None = None
         self._times: deque[float] = deque(maxlen=PACED)
@@ -73,9 +79,11 @@ class Feed:
     def __call__(self, frame: Frame, result: Result) -> None:
         at = monotonic()
         self.tracks += sum(event.kind == "born" for event in result.events)
+        paths = self._trails.update(result)
         with self._change:
             self._times.append(at)
-            self.now = Newest(1 if self.now is None else self.now.number + 1, frame, result, at)
+            number = 1 if self.now is None else self.now.number + 1
+            self.now = Newest(number, frame, result, at, self.style, paths)
             self._change.notify_all()
 
     @property

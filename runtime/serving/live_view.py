@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 from time import monotonic
 
+from stc.runtime.drawing.style import Style
 from stc.runtime.serving.feed import FASTEST, Feed, Watched
 from stc.runtime.serving.health import health
 from stc.runtime.serving.server import Handler, serving
@@ -41,12 +42,13 @@ class LiveView:
         self._run = secrets.token_hex(4)  # tells a page that the command was started again
         self._viewers, self._change = 0, threading.Condition()
 
-    def feed(self, name: str, watched: Watched | None = None) -> Feed:
+    def feed(self, name: str, watched: Watched | None = None, style: Style | None = None) -> Feed:
         """A sink whose frames the page shows. name: fit for everybody to see. watched: a `Source`, to tell its health.
+        style: of what is drawn.
 
         The sink keeps the last frame: its array must not be written to after.
         """
-        self.feeds.append(Feed(name, watched))
+        self.feeds.append(Feed(name, watched, style))
         return self.feeds[-1]
 
     def report(self) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stc.errors import InputError, MissingDependencyError
+from stc.runtime.drawing.style import Style
 from stc.runtime.serving.feed import FASTEST, Feed
 
 if TYPE_CHECKING:
@@ -42,13 +43,14 @@ START = "import sys; sys.path[:] = sys.argv[2:]; from stc.runtime.serving.window
 class Window:
     """A `Feed` on a screen: `feed` is the sink."""
 
-    def __init__(self, title: str, closed: Callable[[], object]) -> None:
+    def __init__(self, title: str, closed: Callable[[], object], style: Style | None = None) -> None:
         """Open it. closed: called in a thread once the user has closed it, by q, Esc or the window's own button.
+        style: of what is drawn.
 
         Raises InputError where there is no display, MissingDependencyError without an OpenCV that can.
         """
         check_display(os.environ)
-        self.feed = Feed(title)
+        self.feed = Feed(title, style=style)
         self._closed = closed
         self._ending, self._ended = threading.Event(), threading.Event()
         # The interpreter that multiprocessing uses: who embeds Python sets it with multiprocessing.set_executable.
@@ -137,9 +139,9 @@ class Window:
 
 
 @contextmanager
-def window(title: str, closed: Callable[[], object]) -> Iterator[Window]:
+def window(title: str, closed: Callable[[], object], style: Style | None = None) -> Iterator[Window]:
     """An open `Window`, closed at the end of the block. Raises as it does."""
-    opened = Window(title, closed)
+    opened = Window(title, closed, style)
     try:
         yield opened
     finally:

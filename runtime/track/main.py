@@ -106,7 +106,7 @@ def _chosen(outputs: Outputs, inputs: Sequence[str], folder: Path) -> Outputs:
 def _run_one(args: argparse.Namespace, outputs: Outputs, open_: Open, view: LiveView | None) -> int:
     from stc.runtime.track import screens
 
-    with open_(args.input[0]) as source, screens.sinks(source, view, show=args.show) as sinks:
+    with open_(args.input[0]) as source, screens.sinks(source, view, outputs.style, show=args.show) as sinks:
         outputs = replace(outputs, sinks=sinks)
         writers = outputs.writers(source)
         with _session(args, args.threads) as session, bar(source.name, source.length) as advance:
@@ -147,7 +147,7 @@ def _run_many(args: argparse.Namespace, folders: Outputs, open_: Open, view: Liv
         run = Run(spec, shown_spec(spec), is_live(spec), outputs)
         if view is not None:
             seen = run.shown if "://" in run.shown else Path(run.shown).name  # others need not know the folder
-            run.outputs = replace(outputs, sinks=(view.feed(seen or run.shown, run),))
+            run.outputs = replace(outputs, sinks=(view.feed(seen or run.shown, run, outputs.style),))
         runs.append(run)
     workers, threads = shared(args.threads, runs)
     with _session(args, threads, workers) as session:

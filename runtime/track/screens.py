@@ -14,6 +14,7 @@ from stc.errors import InputError
 from stc.signals import asked
 
 if TYPE_CHECKING:
+    from stc.runtime.drawing.style import Style
     from stc.runtime.serving.live_view import LiveView
     from stc.runtime.video.frame import Sink, Source
 
@@ -47,17 +48,17 @@ def page(address: str | None) -> Iterator[LiveView | None]:
 
 
 @contextmanager
-def sinks(source: Source, view: LiveView | None, *, show: bool) -> Iterator[tuple[Sink, ...]]:
+def sinks(source: Source, view: LiveView | None, style: Style | None, *, show: bool) -> Iterator[tuple[Sink, ...]]:
     """What takes the frames of the only input. When the user closes the window, `source` ends; one picture stays until
     then. Raises InputError where no window opens, MissingDependencyError without an OpenCV that can.
     """
-    on_page = () if view is None else (view.feed(source.name, source),)
+    on_page = () if view is None else (view.feed(source.name, source, style),)
     if not show:
         yield on_page
         return
     from stc.runtime.serving.window import window
 
-    with window(source.name, source.close) as opened:
+    with window(source.name, source.close, style) as opened:
         yield (*on_page, opened.feed)
         if source.length == 1 and not asked():
             opened.wait()

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -16,6 +17,8 @@ import pytest
 from stc.errors import InputError
 from stc.runtime import Result, Session
 from stc.runtime.drawing import draw
+from stc.runtime.drawing.style import Style
+from stc.runtime.drawing.trails import Trails
 from stc.runtime.serving import live_view as module
 from stc.runtime.serving.feed import PACED, Feed
 from stc.runtime.serving.live_view import LiveView, live_view
@@ -42,9 +45,9 @@ def drawings(monkeypatch: pytest.MonkeyPatch) -> list[Result]:
     drawn: list[Result] = []
     annotate = draw.annotate
 
-    def counted(image: np.ndarray, result: Result) -> np.ndarray:
+    def counted(image: np.ndarray, result: Result, *how: Any) -> np.ndarray:
         drawn.append(result)
-        return annotate(image, result)
+        return annotate(image, result, *how)
 
     monkeypatch.setattr(draw, "annotate", counted)
     return drawn
@@ -70,6 +73,21 @@ def test_a_picture_is_the_last_frame_with_what_was_found(view: LiveView) -> None
     code, headers, content = ask(f"{view.url}frame/1.jpg")
     assert code == 200 and headers["content-type"] == "image/jpeg"
     assert same(content, make_frame(2), FOUND) and not same(content, make_frame(2), FOUND[:0])
+
+
+def test_a_picture_is_drawn_as_asked_with_the_paths_so_far(view: LiveView) -> None:
+    style = Style(alpha=0, thickness=5, labels=False, trails=2)
+    feed, trails, paths = view.feed("gate", style=style), Trails(2), {}
+    for found in (replace(FOUND, boxes=FOUND.boxes - np.float32(15)), FOUND):
+        feed(make_frame(0), found)
+        paths = trails.update(found)
+    shown = decoded(ask(f"{view.url}frame/1.jpg")[2]).astype(int)
+    image = make_frame(0).image
+    asked, plain = draw.annotate(image, FOUND, style, paths), draw.annotate(image, FOUND, style)
+    where = (asked != plain).any(axis=2)
+    assert where.sum() > 20
+    apart = [np.abs(shown - drawn)[where].mean() for drawn in (asked, plain)]
+    assert apart[0] < apart[1] / 2, "the JPEG's error is far smaller than a path that is not there"
 
 
 def test_a_stream_gives_each_frame_that_a_viewer_is_in_time_for(view: LiveView) -> None:
