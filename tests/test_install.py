@@ -121,7 +121,7 @@ def installed_size(environment: Environment) -> int:
 
 
 def test_the_wheel_holds_the_tracked_files_and_the_library(built: tuple[Path, Path]) -> None:
-    kept = (".py", ".css", ".jpg")
+    kept = (".py", ".css", ".html", ".jpg")
     sources = {name for name in tracked() if name.startswith(LINKS) and name.endswith(kept)}
     expected = {f"stc/{name}" for name in sources | {"assets/README.md", "runtime/libstc_cpu.so"}}
     expected |= {name for name in tracked() if name.startswith("stc/")}
