@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 Coverage = NDArray[np.uint8]  # 0..255
+Pixels = tuple[NDArray[np.intp], ...]  # rows and columns
 SOFT = 9  # pixels that the coverage beside a stroke is the mean of: three by three
 
 
@@ -51,13 +52,20 @@ def outline(mask: NDArray[np.bool_], thickness: int) -> tuple[Coverage, int]:
 def line(canvas: Image, points: tuple[tuple[int, int], ...], closed: bool, colour: Colour, thickness: int) -> None:
     """Through `points`, xy pixels, and back to the first where it is `closed`."""
     where, coverage = _stroke(points, closed, (canvas.shape[0], canvas.shape[1]), thickness)
-    _mix(canvas, np.unravel_index(where, canvas.shape[:2]), coverage, colour)
+    _mix(canvas, where, coverage, colour)
 
 
 def path(canvas: Image, points: Sequence[tuple[int, int]], colour: Colour, thickness: int) -> None:
-    """As an open `line`, of a track that moves: nothing of it is kept for the next frame."""
-    where, coverage = _cover(tuple(points), (canvas.shape[0], canvas.shape[1]), thickness)
-    _mix(canvas, np.unravel_index(where, canvas.shape[:2]), coverage, colour)
+    """As an open `line`, of a track that moves: nothing of it is kept for the next frame.
+
+    Points nearer to the one before than the line is thick are left out, but for the last: they cost what far ones do.
+    """
+    kept = [points[0]]
+    for point in points[1:-1]:
+        if max(abs(point[0] - kept[-1][0]), abs(point[1] - kept[-1][1])) >= thickness:
+            kept.append(point)
+    where, coverage = _cover((*kept, points[-1]), (canvas.shape[0], canvas.shape[1]), thickness)
+    _mix(canvas, where, coverage, colour)
 
 
 @lru_cache(maxsize=256)
@@ -77,34 +85,40 @@ def text(string: str, size: int, stroke: int = 0) -> Coverage:
 @lru_cache(maxsize=64)
 def _stroke(
     points: tuple[tuple[int, int], ...], closed: bool, size: tuple[int, int], thickness: int
-) -> tuple[NDArray[np.int64], Coverage]:
+) -> tuple[Pixels, Coverage]:
     """`_cover`, kept: zones do not move."""
     return _cover((*points, points[0]) if closed else points, size, thickness)
 
 
-def _cover(
-    points: tuple[tuple[int, int], ...], size: tuple[int, int], thickness: int
-) -> tuple[NDArray[np.int64], Coverage]:
-    """Which pixels of a canvas of `size` (H, W) the line covers, by their place, and how much.
+def _cover(points: tuple[tuple[int, int], ...], size: tuple[int, int], thickness: int) -> tuple[Pixels, Coverage]:
+    """Which pixels of a canvas of `size` (H, W) the line covers, by row and column, and how much.
 
     That is how far a pixel lies from the line, and what of it is nearer than half the thickness.
     """
-    covered = np.zeros(size, np.float32)
+
+    def around(ends: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The first pixel xy of the canvas that a line through `ends` may cover, and the one after the last."""
+        low, high = np.floor(ends.min(axis=0) - thickness), np.ceil(ends.max(axis=0) + thickness + 1)
+        return low.clip(0, size[::-1]).astype(np.intp), high.clip(0, size[::-1]).astype(np.intp)
+
     ends = np.array(points, np.float64)
+    corner, opposite = around(ends)
+    covered = np.zeros((opposite - corner)[::-1], np.float32)
     for start, end in pairwise(ends):
-        low = np.floor(np.minimum(start, end) - thickness).clip(0, size[::-1]).astype(int)
-        high = np.ceil(np.maximum(start, end) + thickness + 1).clip(0, size[::-1]).astype(int)
+        low, high = around(np.stack([start, end]))
         x, y = np.arange(low[0], high[0]) - start[0], np.arange(low[1], high[1])[:, None] - start[1]
         along = end - start
         share = ((x * along[0] + y * along[1]) / max(1e-9, float(along @ along))).clip(0, 1)
         distance = np.hypot(x - share * along[0], y - share * along[1])
-        window = covered[low[1] : high[1], low[0] : high[0]]
+        first, last = low - corner, high - corner
+        window = covered[first[1] : last[1], first[0] : last[0]]
         np.maximum(window, (thickness / 2 + 0.5 - distance).clip(0, 1), out=window)
-    where = np.flatnonzero(covered)
-    return where, (covered.ravel()[where] * 255).round().astype(np.uint8)
+    rows, columns = np.nonzero(covered)
+    coverage = (covered[rows, columns] * 255).round().astype(np.uint8)
+    return (rows + corner[1], columns + corner[0]), coverage
 
 
-def _mix(canvas: Image, where: tuple[NDArray[np.intp], ...], coverage: Coverage, colour: Colour) -> None:
+def _mix(canvas: Image, where: Pixels, coverage: Coverage, colour: Colour) -> None:
     share = coverage[:, None] / np.float32(255)
     before = canvas[where]
     canvas[where] = np.rint(before + (np.array(colour, np.float32) - before) * share).astype(np.uint8)

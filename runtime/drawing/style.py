@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from stc.errors import InputError
 
 MOST_THICK = 255  # pixels; what OpenCV draws
-LONGEST_TRAIL = 10_000  # positions
+LONGEST_TRAIL = 300  # positions: ten seconds of most cameras; each costs time in every frame
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from stc.runtime.drawing import strokes
 from stc.runtime.drawing.draw import annotate, ink, track_colour
 from stc.runtime.drawing.style import Style
 from stc.runtime.drawing.trails import Trails
@@ -138,6 +140,18 @@ def test_a_path_joins_the_last_positions_of_its_track_alone() -> None:
     unconfirmed = make_result(rectangle(SIZE, 0, 0, 20, 20)[None], [-1], [0])
     assert trails.update(unconfirmed) == {}
     assert trails.update(make_result(rectangle(SIZE, 60, 20, 100, 100)[None], [3], [0]))[3][-1] == (80, 100)
+
+
+@pytest.mark.parametrize("thickness", [1, 2, 5])
+@pytest.mark.parametrize("end", [(90, 40), (300, 40), (20, -50)])  # inside the canvas, and beyond it
+def test_near_positions_of_a_path_are_the_line_that_they_lie_on(end: tuple[int, int], thickness: int) -> None:
+    start = (20, 40)
+    steps = max(abs(end[0] - start[0]), abs(end[1] - start[1]))
+    points = [tuple(start[axis] + (end[axis] - start[axis]) * n // steps for axis in (0, 1)) for n in range(steps + 1)]
+    many, one = np.zeros((2, 100, 200, 3), np.uint8)
+    strokes.path(many, points, (0, 255, 0), thickness)
+    strokes.line(one, (start, end), closed=False, colour=(0, 255, 0), thickness=thickness)
+    assert one.any() and np.array_equal(many, one)
 
 
 def test_paths_of_tracks_that_are_gone_are_forgotten() -> None:

@@ -58,7 +58,7 @@ def test_a_file_of_settings_has_the_same_options(clip: Path, track: Track, drawn
         ("--alpha", "nan", "alpha nan: must be from 0"),
         ("--thickness", "-1", "thickness -1: must be from 0 to 255 pixels"),
         ("--thickness", "256", "thickness 256"),
-        ("--trails", "-1", "trails -1: must be from 0, none, to 10000 positions"),
+        ("--trails", "-1", "trails -1: must be from 0, none, to 300 positions"),
         ("--trails", "x", "invalid int value"),
     ],
 )
