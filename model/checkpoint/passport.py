@@ -11,6 +11,11 @@ from stc.model.decode_rules import decode_rule
 from stc.runtime.bundle.passport import Passport
 from stc.runtime.tracking.config import TrackerConfig
 
+# By which models of our own training see their frames. How far same-class masks lie inside each other was measured with
+# those; of others nothing is known, and where a mask is so sharp that float32 does not hold its edge, which of two
+# detections starts a track would be decided by rounding.
+OUR_RESIZE = "area"
+
 
 def passport_of(source: Checkpoint, file: str, name: str) -> Passport:
     """The passport of a checkpoint before any export: no precision, no files. file: its name, without folders."""
@@ -20,6 +25,8 @@ def passport_of(source: Checkpoint, file: str, name: str) -> Passport:
     tracker = TrackerConfig()
     if not rooted:  # its scores are meant for square roots
         tracker = replace(tracker, init_score=tracker.init_score**2, instant_score=tracker.instant_score**2)
+    if config.resize != OUR_RESIZE:
+        tracker = replace(tracker, duplicate_containment=1.0)
     return Passport(
         name=name,
         classes=config.classes,

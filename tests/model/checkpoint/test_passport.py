@@ -8,9 +8,10 @@ from stc.benchmarks.agreement.matching import thresholds
 from stc.model.checkpoint import Checkpoint
 from stc.model.checkpoint.passport import passport_of
 from stc.model.config import STC_LITE
-from stc.model.decode_rules import DecodeRule, with_decode_rule
+from stc.model.decode_rules import DECODE_RULES, DecodeRule, with_decode_rule
 from stc.model.network import STC
 from stc.runtime.bundle.passport import Passport
+from stc.runtime.tracking.config import TrackerConfig
 
 
 def passport(rule: DecodeRule) -> Passport:
@@ -36,6 +37,13 @@ def test_mmdetections_scores_are_products_of_any_size(rule: DecodeRule, stride: 
     assert found.tracker["init_score"] == 0.25
     assert found.tracker["instant_score"] == pytest.approx(0.49)
     assert (found.mask_stride, found.checkpoint["decode_rule"]) == (stride, rule)
+
+
+def test_masks_inside_each_other_are_looked_at_in_models_trained_here_alone() -> None:
+    config = STC_LITE
+    ours = passport_of(Checkpoint(STC(config), config, "stc", "0" * 64, {}), "c.pth", "c")
+    assert ours.tracker["duplicate_containment"] == TrackerConfig().duplicate_containment < 1
+    assert {passport(rule).tracker["duplicate_containment"] for rule in DECODE_RULES} == {1.0}
 
 
 def test_a_passport_from_before_decode_rules_has_one_threshold() -> None:
