@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from stc.benchmarks.report.columns import Column, table, wrapped
+from stc.benchmarks.report import columns
+from stc.benchmarks.report.columns import Column, all_wrapped, table, wrapped
 
 if TYPE_CHECKING:
     from stc.export.folder import Export
@@ -14,11 +16,7 @@ if TYPE_CHECKING:
 
 def show(result: Export) -> None:
     """To stdout: as wide as its terminal; anywhere else no line is broken."""
-    from rich.console import Console
-
-    console = Console()
-    width = console.width if console.is_terminal else None
-    console.print("\n".join(lines(result, width)), markup=False, highlight=False, soft_wrap=True)
+    columns.show(partial(lines, result))
 
 
 def lines(result: Export, width: int | None) -> list[str]:
@@ -29,9 +27,8 @@ def lines(result: Export, width: int | None) -> list[str]:
     from stc.runtime.bundle.engines import is_record
 
     passport = result.passport
-    told = list(in_words(passport, result.verifications))
-    found = [line for sentence in told for line in wrapped(sentence, width)]
-    told = []
+    found = all_wrapped(in_words(passport, result.verifications), width)
+    told: list[str] = []
     for verification in result.verifications:
         if isinstance(verification, NotCompared):
             told.append(f"{verification.precision} {verification.verdict}: {verification.reason}")
@@ -39,13 +36,13 @@ def lines(result: Export, width: int | None) -> list[str]:
         title = f"{verification.precision}: ONNX Runtime against PyTorch float32, stage by stage"
         found += ["", *wrapped(title, width), *table(_stages(verification), width)]
         scored = _ground_truth(passport.agreement.get(FILES[verification.precision], {}))
-        found += [line for text in (*_details(verification), *scored) for line in wrapped(text, width)]
+        found += all_wrapped((*_details(verification), *scored), width)
     for name, agreement in passport.agreement.items():
         if is_record(name):
             told += [f"{name}: {agreement['verdict']}{_why(agreement)}", *_ground_truth(agreement)]
     told += origins(passport.checkpoint["assumed"], passport.checkpoint.get("read", {}))
     told += [f"{result.path}: {result.verdict}", result.engine]
-    return [*found, "", *(line for text in told for line in wrapped(text, width))]
+    return [*found, "", *all_wrapped(told, width)]
 
 
 def origins(assumed: Mapping[str, str], read: Mapping[str, str]) -> list[str]:

@@ -28,8 +28,10 @@ def comparison(rows: Mapping[str, tuple[Interval, Interval]]) -> str:
             f'<div class="engine" style="width:{_share(engine.value, whole.value)}%"></div></div>'
             f'<div class="whisker" style="left:{low}%;width:{max(high - low, 0.2):.2f}%"></div>'
         )
-        median, interval = whole.shown(" ms").split(" [")
-        numbers = f"<b>{median}</b> [{interval}, engine {figures(engine.value)} ms"
+        numbers = (
+            f"<b>{figures(whole.value)} ms</b> [{figures(whole.low)}, {figures(whole.high)}], "
+            f"engine {figures(engine.value)} ms"
+        )
         lines.append(
             f'<div class="row"><div class="label">{escape(label)}</div><div class="track">{bar}</div>'
             f'<div class="value">{numbers}</div></div>'

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TextIO
 
 GAP = 2  # spaces between columns
 HANG = 2  # before what continues a line
@@ -19,6 +20,20 @@ class Column:
     title: str
     cells: Sequence[str]
     drop: int = 0
+
+
+def show(lines: Callable[[int | None], Sequence[str]], to: TextIO | None = None) -> None:
+    """Print what `lines` gives for the width of the terminal, or for None, where `to` (None: stdout) is none."""
+    from rich.console import Console
+
+    console = Console(file=to)
+    width = console.width if console.is_terminal else None
+    console.print("\n".join(lines(width)), markup=False, highlight=False, soft_wrap=True)
+
+
+def all_wrapped(texts: Sequence[str], width: int | None) -> list[str]:
+    """`wrapped`, of each of them."""
+    return [line for text in texts for line in wrapped(text, width)]
 
 
 def wrapped(text: str, width: int | None, indent: int = 0) -> list[str]:

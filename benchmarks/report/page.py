@@ -56,7 +56,7 @@ def _cautions(report: Report) -> str:
 
 def _card(model: ModelReport) -> str:
     engine, whole = (model.intervals[name] for name in HEADLINES)
-    facts = [
+    told = [
         *(f"end to end {name} {whole[f'{name}_ms'].shown(' ms')}" for name in ("p50", "p99")),
         f"engine only p50 {figures(engine['p50_ms'].value)} ms, {figures(1e3 / model.stages[ENGINE].mean_ms)} FPS",
         f"{model.frames} frames, {figures(model.objects)} objects each, variation {model.variation:.1%}",
@@ -65,7 +65,7 @@ def _card(model: ModelReport) -> str:
         *([f"{model.dropped} frames dropped, {model.late} late"] if model.dropped or model.late else []),
         *filter(None, [load_sentence(model)]),
     ]
-    lines = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
+    lines = "".join(f"<li>{escape(fact)}</li>" for fact in told)
     return (
         f"<article><h3>{escape(model.label)} {badge(model.verdict)}</h3>"
         f'<p class="big">{figures(model.fps)}<small> FPS end to end</small></p><ul>{lines}</ul></article>'

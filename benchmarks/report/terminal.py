@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 from typing import TextIO
 
 from stc.benchmarks.agreement.divergence import first_diverged
-from stc.benchmarks.report import words
-from stc.benchmarks.report.columns import Column, table, wrapped
+from stc.benchmarks.report import columns, words
+from stc.benchmarks.report.columns import Column, all_wrapped, table
 from stc.benchmarks.report.structure import HEADLINES, Memory, ModelReport, Ratio, Report, outer_stages
 from stc.benchmarks.timing.growth import SAMPLES
 from stc.benchmarks.timing.intervals import figures
@@ -20,11 +20,7 @@ DROPPED = (SHARE, "max ms", "p90 ms", "mean ms", "p99 ms")  # first to last, whe
 
 def show(report: Report, to: TextIO | None = None) -> None:
     """to: a stream for people; None takes stdout. As wide as its terminal is; anywhere else no line is broken."""
-    from rich.console import Console
-
-    console = Console(file=to)
-    width = console.width if console.is_terminal else None
-    console.print("\n".join(lines(report, width)), markup=False, highlight=False, soft_wrap=True)
+    columns.show(partial(lines, report), to)
 
 
 def lines(report: Report, width: int | None) -> list[str]:
@@ -35,7 +31,7 @@ def lines(report: Report, width: int | None) -> list[str]:
     told += [f"caution: {caution}" for caution in report.cautions]
     if (memory := memory_sentence(report.memory)) is not None:
         told.append(memory)
-    found = _wrapped(told, width)
+    found = all_wrapped(told, width)
     for model in report.models:
         found += ["", *_model(report, model, width)]
     return found
@@ -135,7 +131,7 @@ def _model(report: Report, model: ModelReport, width: int | None) -> list[str]:
     ]
     details = [headline(model), f"p99 {model.intervals[END_TO_END]['p99_ms'].shown(' ms')}; {contents(report)}"]
     details += [model.bound.in_words(model.device), *filter(None, [load_sentence(model)]), *agreement_lines(model)]
-    return [*_wrapped(heading, width), *table(_columns(model), width), *_wrapped(details, width)]
+    return [*all_wrapped(heading, width), *table(_columns(model), width), *all_wrapped(details, width)]
 
 
 def _columns(model: ModelReport) -> list[Column]:
@@ -147,7 +143,3 @@ def _columns(model: ModelReport) -> list[Column]:
         Column(title, of_title, DROPPED.index(title) + 1 if title in DROPPED else 0)
         for title, of_title in zip(titles, cells, strict=True)
     ]
-
-
-def _wrapped(sentences: Sequence[str], width: int | None) -> list[str]:
-    return [line for sentence in sentences for line in wrapped(sentence, width)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +22,7 @@ from stc.runtime.machine.machine import Driver, Gpu, Machine, TensorRt
 from stc.runtime.machine.plugin import Plugin
 from tests.runtime import tiny_model
 from tests.runtime.backends import fake_tensorrt
-from tests.runtime.backends.fake_cuda import FakeCuda
+from tests.runtime.backends.fake_cuda import FakeCuda, cudaError_t
 from tests.runtime.backends.fake_tensorrt import FakeTensorRt
 
 VERSIONS: dict[FlavourName, str] = {"tensorrt": "11.4.0.106", "rtx": "1.7.1.116"}
@@ -59,6 +61,21 @@ def pretend(monkeypatch: pytest.MonkeyPatch, library: Path) -> Gpus:
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(plugin, "loaded", {})
     return gpus
+
+
+@contextmanager
+def out_of_memory_at(gpus: Gpus, call: int) -> Iterator[None]:
+    """CUDA's call number `call` of the block lacks memory. At the block's end all is given back, and what a refused
+    release has left is forgotten.
+    """
+    gpus.cuda.count, gpus.cuda.fail_call = 0, (call, cudaError_t.cudaErrorMemoryAllocation)
+    yield
+    # A release that failed keeps its own piece only.
+    held = [f"{len(block)} bytes" for block in gpus.cuda.memory.values()]
+    assert len(held) + len(gpus.cuda.graphs) + len(gpus.cuda.streams) <= 1, (call, held)
+    gpus.cuda.memory.clear()
+    gpus.cuda.graphs.clear()
+    gpus.cuda.streams.clear()
 
 
 def write(

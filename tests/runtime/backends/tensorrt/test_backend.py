@@ -240,20 +240,15 @@ def test_whatever_call_fails_for_lack_of_memory_nothing_leaks(engine: Path, gpus
     total = gpus.cuda.count
     failed = 0
     for number in range(1, total + 1):
-        gpus.cuda.count, gpus.cuda.fail_call = 0, (number, cudaError_t.cudaErrorMemoryAllocation)
         gpus.tensorrt.enqueued = 0
-        try:
-            with Session(engine / "engine.plan") as session:
-                for _ in range(2):
-                    assert session.infer(FULL[None])["num_detections"].tolist() == [4]
-        except DeviceError as error:
-            failed += 1
-            assert "not enough GPU memory" in str(error) and error.exit_code == 2
-        # A release that failed keeps its own piece only.
-        assert len(gpus.cuda.memory) + len(gpus.cuda.graphs) + len(gpus.cuda.streams) <= 1, number
-        gpus.cuda.memory.clear()
-        gpus.cuda.graphs.clear()
-        gpus.cuda.streams.clear()
+        with engine_bundle.out_of_memory_at(gpus, number):
+            try:
+                with Session(engine / "engine.plan") as session:
+                    for _ in range(2):
+                        assert session.infer(FULL[None])["num_detections"].tolist() == [4]
+            except DeviceError as error:
+                failed += 1
+                assert "not enough GPU memory" in str(error) and error.exit_code == 2
     assert failed > 20
 
 

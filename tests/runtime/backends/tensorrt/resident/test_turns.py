@@ -291,15 +291,8 @@ def test_whatever_call_fails_while_frames_overlap_nothing_leaks_or_hangs(whole: 
     run()
     total = gpus.cuda.count
     for number in range(loaded[0] + 1, total + 1, 61):
-        gpus.cuda.count, gpus.cuda.fail_call = 0, (number, cudaError_t.cudaErrorMemoryAllocation)
-        with suppress(DeviceError):
+        with engine_bundle.out_of_memory_at(gpus, number), suppress(DeviceError):
             run()
-        # A release that failed keeps its own piece only.
-        held = [f"{len(block)} bytes" for block in gpus.cuda.memory.values()]
-        assert len(held) + len(gpus.cuda.graphs) + len(gpus.cuda.streams) <= 1, (number, held)
-        gpus.cuda.memory.clear()
-        gpus.cuda.graphs.clear()
-        gpus.cuda.streams.clear()
 
 
 def without(owner: type, method: str, point: str) -> Callable[[pytest.MonkeyPatch], None]:
