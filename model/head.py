@@ -82,6 +82,10 @@ class Head(nn.Module):
         else:
             self.track_tower = None
 
+    def tracking(self) -> tuple[nn.Module, ...]:
+        """What makes the embeddings and nothing else; empty without a tracking head."""
+        return () if self.track_tower is None else (self.track_tower, self.track_pred, self.track_norm)
+
     def forward(self, pyramid: list[Tensor], embed: bool = True) -> dict[str, list[Tensor]]:
         out: dict[str, list[Tensor]] = {name: [] for name in ("logits", "centerness", "ltrb", "params", "embeddings")}
         for level, x in enumerate(pyramid):

@@ -130,6 +130,9 @@ class TrainConfig:
     max_consistency: int = _positive(8, "positives per frame, spread evenly over the instances")
 
     # Optimiser
+    learns: Literal["everything", "tracking"] = _setting(
+        "everything", "or the tracking tower alone, on pairs, after the detector: what is detected stays as it is"
+    )
     freeze: bool = _setting(
         True, "the backbone keeps its norms' statistics and its layers up to stride 4; without --init false by default"
     )
@@ -168,6 +171,10 @@ class TrainConfig:
         for least, most in (("cutout_smallest", "cutout_largest"), ("min_cutouts", "max_cutouts")):
             if getattr(self, least) > getattr(self, most):
                 raise ValueError(f"{least}={getattr(self, least)}: must not exceed {most}={getattr(self, most)}")
+        if self.learns == "tracking" and self.views == "independent":
+            raise ValueError("learns=tracking: needs views=pairs, for independent views share no object")
+        if self.learns == "tracking" and not self.embeds:
+            raise ValueError("learns=tracking: nothing to learn from, contrast_weight and cosine_weight are 0")
         if self.closeup_zoom < 1:
             raise ValueError(f"closeup_zoom={self.closeup_zoom}: must be at least 1")
         if self.zoom_out > self.zoom_in:

@@ -15,16 +15,32 @@ MOMENTUM = 0.9
 DROPS = (0.65, 0.91)  # of the run: CrossVIS's steps 15,000 and 21,000 of 23,000
 
 
-def freeze(model: STC) -> None:
-    """No gradients for the backbone up to stride 4: ImageNet's edges and textures serve as they are; it saves time."""
-    for parameter in chain.from_iterable(module.parameters() for module in model.backbone.early()):
-        parameter.requires_grad_(False)
+def freeze(model: STC, config: TrainConfig) -> None:
+    """No gradients for what `config` keeps.
+
+    With `freeze` that is the backbone up to stride 4: ImageNet's edges and textures serve as they are; it saves time.
+    """
+    if config.learns == "tracking":
+        model.requires_grad_(False)
+        for module in model.head.tracking():
+            module.requires_grad_(True)
+    elif config.freeze:
+        for parameter in chain.from_iterable(module.parameters() for module in model.backbone.early()):
+            parameter.requires_grad_(False)
 
 
 def train_mode(model: STC, config: TrainConfig) -> None:
-    """Training mode, but the backbone's batch norms keep their ImageNet statistics: batches are small."""
-    model.train()
-    model.backbone.train(not config.freeze)
+    """Training mode, but batch norms of what is kept keep their statistics.
+
+    So do the backbone's of ImageNet with `freeze`: batches are small.
+    """
+    if config.learns == "tracking":
+        model.eval()
+        for module in model.head.tracking():
+            module.train()
+    else:
+        model.train()
+        model.backbone.train(not config.freeze)
 
 
 def make_optimiser(model: STC, config: TrainConfig) -> torch.optim.Optimizer:

@@ -58,8 +58,7 @@ class Run:
 
 def new_run(model: STC, config: TrainConfig, length: Length, data: str = "") -> Run:
     """A run at step 0, on the GPU where there is one."""
-    if config.freeze:
-        freeze(model)
+    freeze(model, config)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     # A tenth faster on CPUs, more on GPUs; torch's stubs know only the positional forms of `to`.
     model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

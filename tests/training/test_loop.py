@@ -215,6 +215,24 @@ def test_mixed_precision_is_for_gpus_only() -> None:
     assert not mixed_precision(torch.device("cpu"), CONFIG)
 
 
+def test_where_only_tracking_learns_the_detector_stays_to_the_bit(stills: Source, tmp_path: Path) -> None:
+    config = replace(CONFIG, learns="tracking")
+    run = _run(config, steps=3)
+    before = {name: value.clone() for name, value in run.model.state_dict().items()}
+    _train(run, _source(stills, config), tmp_path)
+    for after in (run.model.state_dict(), run.average.model.state_dict()):
+        changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+        assert {"head.track_pred.weight", "head.track_tower.convs.0.weight"} < changed
+        assert all(name.startswith("head.track_") for name in changed)
+    assert load_run(tmp_path).step == 3
+
+
+@pytest.mark.parametrize("setting", [{"views": "independent"}, {"contrast_weight": 0.0, "cosine_weight": 0.0}])
+def test_tracking_alone_without_anything_to_learn_from_is_refused(setting: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="learns=tracking: n"):
+        TrainConfig(learns="tracking", **setting)  # type: ignore[arg-type]
+
+
 def test_length_by_minutes_counts_training_time() -> None:
     run = _run()
     run.elapsed = 90.0
