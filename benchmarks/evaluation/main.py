@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,17 +19,12 @@ from stc.runtime.tracking.config import RULE_NAMES
 
 if TYPE_CHECKING:
     from stc.annotations.videos import Video, VideoAnnotations
-    from stc.benchmarks.evaluation.clip_score import ClipScore
     from stc.benchmarks.evaluation.evaluate import EvaluationReport
     from stc.benchmarks.evaluation.results import Prediction
     from stc.benchmarks.evaluation.submission import Submission
     from stc.benchmarks.timing.intervals import Interval
     from stc.runtime.session import Session
 
-COLUMNS = (
-    *("objects", "tracks", "AP", "AP50", "AP75", "APs", "APm", "APl", "AP_light", "AP_medium", "AP_heavy"),
-    *("AR1", "AR10", "AR100", "HOTA", "IDF1", "IDSW"),
-)
 # Options that only --model has, and why results need none.
 OF_A_MODEL = {
     "frames": "are scored without pictures",
@@ -91,8 +87,10 @@ def main(argv: Sequence[str]) -> int:
         raise InputError(f"--min-area must be a number of pixels; got {arguments.min_area}")
 
     from stc.annotations.file import read_annotations
+    from stc.benchmarks.evaluation import scores
     from stc.benchmarks.evaluation.evaluate import Evaluation
     from stc.benchmarks.evaluation.submission import check_name
+    from stc.benchmarks.report import columns
     from stc.files import check_outputs, messages, write_json
     from stc.runtime.bundle.files import read_with
 
@@ -116,8 +114,7 @@ def main(argv: Sequence[str]) -> int:
     intervals = evaluation.intervals() if arguments.intervals else {}
     # Of hundreds of pictures only the sum says something.
     clips = report.clips[-1:] if all(video.picture for video in chosen.videos) else report.clips
-    text = "\n".join([*_clip_lines(clips), "", *_class_lines(report), *_interval_lines(intervals)])
-    print(text, file=messages(arguments.json))
+    columns.show(partial(scores.lines, report, clips, intervals), messages(arguments.json))
     if arguments.json:
         write_json(arguments.json, _plain(report, intervals), allow_nan=False)
     return 0
@@ -184,43 +181,6 @@ def _read(
         for video in chosen.videos:
             yield video, results.pop(video.id, [])
             advance()
-
-
-def _clip_lines(clips: Sequence[ClipScore]) -> list[str]:
-    return [
-        f"{clip.name:24s} J {clip.mean_j:.3f}  recall {clip.recall:.3f}  cover changes {clip.id_switches}  "
-        f"({clip.objects} objects, {clip.frames} annotated frames)"
-        for clip in clips
-    ]
-
-
-def _class_lines(report: EvaluationReport) -> list[str]:
-    columns = [column for column in COLUMNS if column in report.mean]
-    rows = [*report.classes.items(), ("mean (counts: sum)", report.mean)]
-    width = max(len(name) for name, _ in rows)
-    head = " ".join(f"{column:>{_width(column)}s}" for column in columns)
-    return [f"{'':{width}s} {head}"] + [
-        f"{name:{width}s} " + " ".join(_cell(column, row[column]) for column in columns) for name, row in rows
-    ]
-
-
-def _interval_lines(intervals: dict[str, Interval]) -> list[str]:
-    lines = [
-        f"mean {name} {found.value:.3f}, 95 % of resampled videos give {found.low:.3f} to {found.high:.3f}"
-        for name, found in intervals.items()
-    ]
-    return ["", *lines] if lines else []
-
-
-def _cell(column: str, value: float) -> str:
-    from stc.benchmarks.evaluation.evaluate import SUMMED
-
-    text = "-" if math.isnan(value) else f"{value:.0f}" if column in SUMMED else f"{value:.3f}"
-    return f"{text:>{_width(column)}s}"
-
-
-def _width(column: str) -> int:
-    return max(len(column), 5)
 
 
 def _plain(report: EvaluationReport, intervals: dict[str, Interval]) -> dict[str, object]:
