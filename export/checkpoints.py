@@ -23,8 +23,8 @@ WIDTH = 60  # letters of a value
 
 def show(found: Inspection, console: Console) -> None:
     facts = Table(box=None, show_header=False)
-    facts.add_column()
-    facts.add_column(overflow="fold")
+    for _ in range(2):
+        facts.add_column(overflow="fold")
     for name, value in _facts(found):
         facts.add_row(name, escape(value))
     console.print(facts)
@@ -75,7 +75,9 @@ def _named(entries: tuple[str, ...]) -> str:
 
 
 def _short(value: object) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = ", ".join(map(_short, value)) if isinstance(value, list | tuple) else str(value)
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."
 
 

@@ -50,6 +50,18 @@ def test_text_and_json(crossvis: Path, capsys: pytest.CaptureFixture[str], monke
     assert [path.name for path in crossvis.parent.iterdir()] == ["c.pth"]
 
 
+def test_a_narrow_terminal_is_told_everything(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the demo model, whose file holds its whole config: nothing is cut, and no number has digits of rounding."""
+    monkeypatch.setenv("COLUMNS", "40")
+    lite = Path("assets/stc-lite.safetensors")
+    assert run(main, ["--inspect", "--ckpt", str(lite)]) == 0
+    printed = capsys.readouterr().out
+    assert "…" not in printed and max(map(len, printed.splitlines())) <= 40
+    assert f" {checkpoint.load(lite).model.config.score_threshold:.6g} " in printed
+
+
 def test_an_incomplete_file_is_described_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save(
         {"controller.bias": torch.zeros(169), "track_[head].0.weight": torch.zeros(2, 2, 1, 1)}, tmp_path / "c.pth"
