@@ -31,9 +31,10 @@ _MOVES = {
 }
 
 TYPES: dict[Precision, str] = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16", "int8": "int8"}
-# The least fraction of the multiply-adds. int8 is for some convolutions of backbone and pyramid alone: heads, depthwise
+# The least fraction of the multiply-adds. The op's arithmetic is float32 whatever is asked for: 6 % of them in a slim
+# network with mask features at stride 4. int8 is for some convolutions of backbone and pyramid alone: heads, depthwise
 # and first convolutions stay float32.
-LEAST: dict[Precision, float] = {"fp32": 0.95, "fp16": 0.95, "bf16": 0.95, "int8": 0.01}
+LEAST: dict[Precision, float] = {"fp32": 0.95, "fp16": 0.9, "bf16": 0.9, "int8": 0.01}
 _SHOWN = 3
 
 

@@ -91,7 +91,8 @@ def test_capacity_is_limited_by_the_candidates_before_suppression(source: Checkp
 
 
 def test_a_picture_with_fewer_candidates_than_detections_is_refused(source: Checkpoint) -> None:
-    """32x32: 16 + 4 + 1 + 1 + 1 locations of three classes are 69 candidates."""
-    assert configured(source, (32, 32), 69).config.max_detections == 69
-    with pytest.raises(InputError, match=r"69 candidates for 70 detections.*--max-detections 69"):
-        configured(source, (32, 32), 70)
+    """32x32: 16 + 4 + 1 and so on locations, one for each level above, of three classes."""
+    there = 3 * (16 + 4 + len(source.model.config.strides) - 2)
+    assert configured(source, (32, 32), there).config.max_detections == there
+    with pytest.raises(InputError, match=rf"{there} candidates for {there + 1} .*--max-detections {there}"):
+        configured(source, (32, 32), there + 1)

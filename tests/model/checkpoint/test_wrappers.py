@@ -56,7 +56,7 @@ def complete(path: Path, state: dict[str, Tensor], key_map: Path | None = None) 
     """It has no difference to what the network needs, and its numbers are those of `state`."""
     found = examine(path, files.read(path), Reading(key_map=key_map))
     assert not found.wrong, found.error()
-    assert found.config.backbone == "efficientnet-lite0" and "tower_biases" not in found.origins.assumed
+    assert found.config.backbone == load(LITE).model.config.backbone and "tower_biases" not in found.origins.assumed
     assert torch.equal(found.tensors["head.cls_logits.weight"], state["head.cls_logits.weight"])
 
 

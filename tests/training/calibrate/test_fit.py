@@ -13,7 +13,6 @@ import torch
 from stc.cli import run
 from stc.errors import InputError
 from stc.model import checkpoint
-from stc.model.config import STC_LITE
 from stc.training.calibrate import sample as calibration_sample
 from stc.training.calibrate.__main__ import main
 from stc.training.calibrate.fit import UNCHANGED, Calibration, Sample, apply, error, fit, held_out
@@ -124,20 +123,20 @@ def test_a_detection_is_right_once_per_object_and_unknown_in_a_crowd(monkeypatch
 def own_finds(tmp_path: Path) -> Source:
     """Two crops of a photograph, annotated with the best detections of the demo model itself."""
     scene = cv2.imread(str(ROOT / "assets/scene.jpg"))
-    size = STC_LITE.input_size
+    model = checkpoint.load(WEIGHTS).model
+    size = model.config.input_size
     images, annotations = [], []
     for number in range(2):
         crop = cv2.resize(scene[:, 40 * number :], (size[1], size[0]), interpolation=cv2.INTER_AREA)
         cv2.imwrite(str(tmp_path / f"{number}.png"), crop)
         images.append({"id": number, "file_name": f"{number}.png", "height": size[0], "width": size[1]})
-    categories = [{"id": i, "name": name} for i, name in enumerate(STC_LITE.classes)]
+    categories = [{"id": i, "name": name} for i, name in enumerate(model.config.classes)]
     data = {"categories": categories, "images": images, "annotations": annotations}
     path = tmp_path / "data.json"
     box = np.zeros(size, bool)
     box[:8, :8] = True
     stub = {"id": 0, "image_id": 0, "category_id": 0, "segmentation": encode(box)}
     path.write_text(json.dumps({**data, "annotations": [stub]}))
-    model = checkpoint.load(WEIGHTS).model
     frames = [clip.frames[0] for clip in read_all([Source(path, tmp_path)], split="val").clips]
     for number, view in enumerate(calibration_sample.views(model, frames)):
         _, _, scores, labels, masks = calibration_sample.find(model, view)
