@@ -19,7 +19,6 @@ _FORMS: dict[DecodeRule, dict[str, Any]] = {
         "level_topk": "none",
         "clip_boxes": False,
         "drop_empty_boxes": False,
-        "mask_out_stride": 4,
     },
     # mmdetection 3.x: CondInstBboxHead and CondInstMaskHead (min_bbox_size 0).
     "mmdet3": {
@@ -28,16 +27,14 @@ _FORMS: dict[DecodeRule, dict[str, Any]] = {
         "level_topk": "pairs",
         "clip_boxes": True,
         "drop_empty_boxes": True,
-        "mask_out_stride": 4,
     },
-    # mmdetection pull request 5248, by STC's first author: masks stay at the stride of mask_feats.
+    # mmdetection pull request 5248, by STC's first author.
     "mmdet-pr": {
         "score_form": "product",
         "threshold_with_centerness": False,
         "level_topk": "locations",
         "clip_boxes": True,
         "drop_empty_boxes": False,
-        "mask_out_stride": 8,
     },
 }
 # What the published configurations set beside; a model may have its own numbers.
@@ -52,10 +49,17 @@ DECODE_RULES: tuple[DecodeRule, ...] = tuple(_FORMS)
 def with_decode_rule(config: ModelConfig, rule: DecodeRule) -> ModelConfig:
     """`config` with the resize and the decode of `rule`: threshold 0.05, 1000 candidates, 100 detections."""
     shared = {"score_threshold": 0.05, "pre_nms_topk": 1000, "max_detections": 100}
-    return config.with_(**_FORMS[rule], **_NUMBERS[rule], **shared)
+    return config.with_(**_form(rule, config), **_NUMBERS[rule], **shared)
 
 
 def decode_rule(config: ModelConfig) -> str:
     """The rule whose form `config` has, whatever its numbers; "custom" when it is none of the named ones."""
-    found = (rule for rule, form in _FORMS.items() if all(getattr(config, key) == form[key] for key in form))
-    return next(found, "custom")
+    for rule in DECODE_RULES:
+        if all(getattr(config, key) == value for key, value in _form(rule, config).items()):
+            return rule
+    return "custom"
+
+
+def _form(rule: DecodeRule, config: ModelConfig) -> dict[str, Any]:
+    """The pull request leaves masks at the stride of the mask features, the others scale them to 4."""
+    return {**_FORMS[rule], "mask_out_stride": config.mask_feats_stride if rule == "mmdet-pr" else 4}

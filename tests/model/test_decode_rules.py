@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stc.model.config import ModelConfig
+from stc.model.config import STC_LITE_2, ModelConfig
 from stc.model.decode import RawOutputs, decode
 from stc.model.decode_rules import DECODE_RULES, DecodeRule, decode_rule, with_decode_rule
 from tests.model.heads import CONFIG, assert_same, coarse_raw, random_raw
@@ -157,3 +157,11 @@ def test_frames_are_resized_as_the_published_configurations_do() -> None:
     that of 3.x's CondInst does: with the other one none of its detections is found."""
     found = {rule: config_of(rule).resize for rule in DECODE_RULES}
     assert found == {"adelaidet": "pil-bilinear", "mmdet3": "pil-bilinear", "mmdet-pr": "linear"}
+
+
+@pytest.mark.parametrize("rule", DECODE_RULES)
+def test_every_rule_fits_finer_mask_features_too(rule: DecodeRule) -> None:
+    """Mask features at stride 4: the pull request leaves masks there, the others have them there anyway."""
+    config = with_decode_rule(STC_LITE_2, rule)
+    assert config.mask_out_stride == config.mask_feats_stride == 4
+    assert decode_rule(config) == rule

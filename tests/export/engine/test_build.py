@@ -49,7 +49,7 @@ def test_float16_plans_are_smaller_and_options_reach_the_builder(rtx: Toolchain,
     half = build(lite_onnx("fp16", Batch()), "model.onnx", rtx, options, "fp16")
     single = build(lite_onnx("fp32", Batch()), "model.onnx", rtx, options, "fp32")
     assert half.record.targets == ("SM89",)
-    assert half.audit.fraction >= 0.99
+    assert half.audit.fraction >= 0.94  # all but the op
     assert len(half.plan) < 0.75 * len(single.plan)
 
 

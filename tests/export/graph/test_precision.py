@@ -39,7 +39,8 @@ def casts_to_float32(graph: Graph, precision: Precision) -> int:
 def test_each_cast_to_float32_belongs_to_a_named_island(lite: STC, precision: Precision) -> None:
     graph = trace(lite, precision)
     assert casts_to_float32(graph, precision) == sum(graph.islands.values()) > 0
-    assert set(fp32_islands(graph.islands, precision)) == {"normalise", "decode", "nms", "dynamic_mask_head"}
+    islands = {"normalise", "decode", "nms", "dynamic_mask_head", *(["appearance"] if lite.config.appearance else [])}
+    assert set(fp32_islands(graph.islands, precision)) == islands
 
 
 @pytest.mark.slow  # traces a ResNet
