@@ -11,7 +11,7 @@ from typing import Any
 
 from stc.cli import Parser
 from stc.model.config import parse_size
-from stc.training.config import RECIPES, describe_settings
+from stc.training.config import RECIPES, describe_settings, recipe
 
 DEFAULT_EPOCHS = 12
 
@@ -135,10 +135,15 @@ class _PrintSettings(argparse.Action):
     """Like --help: prints and exits, whatever else is missing."""
 
     def __call__(self, *_: Any) -> None:
-        published = {name: value for name, value, _ in describe_settings(RECIPES["r50"])}
+        others = {
+            "r50, r101": RECIPES["r50"],
+            "stc-lite-2 from a backbone": recipe("stc-lite-2", whole=False),
+            "stc-lite-2 from whole weights": recipe("stc-lite-2", whole=True),
+        }
+        described = {which: {name: value for name, value, _ in describe_settings(of)} for which, of in others.items()}
         for name, value, why in describe_settings(RECIPES["stc-lite"]):
-            other = f"; r50, r101: {published[name]}" if published[name] != value else ""
-            print(f"{name} = {value}{other}\n    {why}")
+            differing = "".join(f"; {which}: {of[name]}" for which, of in described.items() if of[name] != value)
+            print(f"{name} = {value}{differing}\n    {why}")
         raise SystemExit(0)
 
 

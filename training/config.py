@@ -220,6 +220,7 @@ _DETECTOR = TrainConfig(
     closeup_share=0.1,
     min_area=16.0,
     every_object=True,
+    quality="iou",
     box_weight=2.0,
     mask_weight=4.0,
     contrast_weight=0.0,
@@ -228,12 +229,29 @@ _DETECTOR = TrainConfig(
     warmup_steps=300,
     ema_decay=0.9995,
 )
+# Then, from the weights of that detector or of any whole stc-lite-2: pairs of frames, and all terms.
+_TRACKER = replace(
+    _DETECTOR,
+    views="pairs",
+    still_share=0.35,
+    clip_share=0.25,
+    contrast_weight=0.25,
+    cosine_weight=1.0,
+    consistency="crossover",
+    warmup_steps=100,
+    ema_decay=0.998,
+)
 # Of every preset; one without a recipe of its own has that of stc-lite.
 RECIPES = dict.fromkeys(PRESETS, TrainConfig()) | {
     "r50": _PUBLISHED,
     "r101": _PUBLISHED,
     "stc-lite-2": _DETECTOR,
 }
+
+
+def recipe(preset: str, whole: bool) -> TrainConfig:
+    """The settings of a run that begins with the weights of a `whole` model, or else of a backbone or none at all."""
+    return _TRACKER if whole and preset == "stc-lite-2" else RECIPES[preset]
 
 
 def with_settings(config: TrainConfig, texts: Iterable[str]) -> TrainConfig:

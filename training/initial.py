@@ -24,11 +24,15 @@ TRACKING_HEAD = "head.track_"
 
 @dataclass(frozen=True)
 class Start:
-    """`preset` names the recipe that suits `model`; `notes` say what was loaded and what was not."""
+    """`preset` and `whole` name the recipe that suits `model`; `notes` say what was loaded and what was not.
+
+    whole: the weights are those of a model that detects already.
+    """
 
     model: STC
     preset: str
     notes: tuple[str, ...]
+    whole: bool = False
 
 
 def start(
@@ -142,7 +146,7 @@ def _fine_tune(
         raise CheckpointError(f"{path}: another architecture than --config {preset}; leave out --config")
     left = model.load_state_dict(source, strict=False)
     assert not left.unexpected_keys and all(k.startswith((CLASS_LAYER, TRACKING_HEAD)) for k in left.missing_keys)
-    return Start(model, preset or name, tuple(notes))
+    return Start(model, preset or name, tuple(notes), whole=True)
 
 
 def _with_tracking_head(config: ModelConfig) -> ModelConfig:

@@ -98,7 +98,7 @@ def _begin(arguments: argparse.Namespace, dataset: Dataset) -> Run:
     """The run to continue, or a new one."""
     import torch
 
-    from stc.training.config import RECIPES, with_settings
+    from stc.training.config import recipe, with_settings
     from stc.training.initial import DEFAULT_PRESET, start
     from stc.training.state import load_run, new_run
 
@@ -106,11 +106,15 @@ def _begin(arguments: argparse.Namespace, dataset: Dataset) -> Run:
         run = load_run(arguments.output, dataset.fingerprint)
         run.length = _length(arguments, dataset, run.config) or run.length
         return run
-    base = {name: recipe if arguments.init else replace(recipe, freeze=False) for name, recipe in RECIPES.items()}
+
+    def settings(preset: str, whole: bool) -> TrainConfig:
+        base = recipe(preset, whole)
+        return with_settings(base if arguments.init else replace(base, freeze=False), arguments.settings)
+
     # Once before weights are read: wrong settings end here, and random weights need the seed.
-    torch.manual_seed(with_settings(base[arguments.config or DEFAULT_PRESET], arguments.settings).seed)
+    torch.manual_seed(settings(arguments.config or DEFAULT_PRESET, whole=bool(arguments.init)).seed)
     begin = start(dataset.classes, arguments.config, arguments.init, arguments.backbone_style, arguments.size)
-    config = with_settings(base[begin.preset], arguments.settings)
+    config = settings(begin.preset, begin.whole)
     for note in begin.notes:
         print(note)
     length = _length(arguments, dataset, config) or _epochs(DEFAULT_EPOCHS, dataset, config)

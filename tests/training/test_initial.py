@@ -93,6 +93,9 @@ def test_a_backbone_that_is_the_beginning_of_another_takes_that_ones_weights(tmp
     begin = start(CLASSES, "stc-lite-2", tmp_path / "lite0.pth", input_size=(128, 192))
     given = source.backbone.state_dict()
     assert _equal(begin.model, {name: given[name] for name in begin.model.backbone.state_dict()})
+    assert not begin.whole
+    save(begin.model, tmp_path / "detector.safetensors")
+    assert start(CLASSES, init=tmp_path / "detector.safetensors").whole
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import torch
 
 from stc.cli import run
 from stc.model.checkpoint import load
-from stc.training.config import RECIPES, TrainConfig, describe_settings
+from stc.training.config import RECIPES, TrainConfig, describe_settings, recipe
 from stc.training.main import main
 from tests.training.conftest import Source
 
@@ -72,21 +72,39 @@ def test_help_and_settings_need_nothing_else(capsys: pytest.CaptureFixture[str])
     assert '"segmentations"' in capsys.readouterr().out
 
 
+def documented(columns: int) -> dict[str, tuple[str, ...]]:
+    """Name -> the two values in the rows of the tables of that many columns."""
+    rows = {}
+    for line in (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split(" | ")]
+        if line.startswith("| `") and len(cells) == columns:
+            rows[cells[0].strip("`")] = tuple(cells[1:3])
+    return rows
+
+
 def test_every_setting_is_in_the_documentation() -> None:
     """docs/training.md has a row with the name and both defaults of every setting."""
-    text = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
-    rows = {}
-    for line in text.splitlines():
-        cells = [cell.strip() for cell in line.strip().strip("|").split(" | ")]
-        if line.startswith("| `"):
-            rows[cells[0].strip("`")] = tuple(cells[1:3])
-    published = RECIPES["r50"]
+    rows, published = documented(columns=4), RECIPES["r50"]
     for name, value, _ in describe_settings(TrainConfig()):
         assert rows[name] == (
             value,
             str(getattr(published, name)) if getattr(published, name) != getattr(TrainConfig(), name) else "same",
         ), name
     assert RECIPES["r101"] == published
+
+
+def test_what_stc_lite_2_learns_by_is_in_the_documentation() -> None:
+    """First from a backbone, then from weights that detect: each setting that differs from those of stc-lite."""
+    recipes = (TrainConfig(), recipe("stc-lite-2", whole=False), recipe("stc-lite-2", whole=True))
+    usual, first, then = ({name: value for name, value, _ in describe_settings(one)} for one in recipes)
+    rows = documented(columns=3)
+    differing = {name for name in usual if not usual[name] == first[name] == then[name]}
+    assert {name: (first[name], then[name]) for name in differing} == {name: rows[name] for name in differing}
+
+
+@pytest.mark.parametrize("preset", ["stc-lite", "r50"])
+def test_other_models_learn_everything_at_once(preset: str) -> None:
+    assert recipe(preset, whole=True) == recipe(preset, whole=False)
 
 
 def test_all_problems_of_the_data_are_told_before_anything_is_written(
