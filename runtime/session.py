@@ -265,12 +265,19 @@ class Session:
             with results(frames, stream, overlap=opened) as found:
                 yield from found
 
-    def predict(self, picture: AnyFrame) -> Result:
+    def predict(self, picture: AnyFrame | str | Path) -> Result:
         """What is in one picture that belongs to no video: as `stc-track photo.jpg`, it confirms objects at once.
 
-        picture: as a stream takes it. The frames of a video go to a `stream` or `track`, where objects keep their ids.
-        Raises InputError for what is no picture, and what `infer` raises.
+        picture: as a stream takes it, or the path of one. The frames of a video go to a `stream` or `track`, where
+        objects keep their ids. Raises InputError for what is no picture, and what `infer` raises.
         """
+        if isinstance(picture, (str, Path)):
+            from stc.runtime.video.sources import open_source
+
+            with open_source(picture) as frames:
+                if frames.length != 1:
+                    raise InputError(f"{frames.name}: not one picture; objects keep their ids with: session.track(…)")
+                picture = next(iter(frames)).image
         return self.stream(tracker=tracker_config.for_length(self.tracker_config, 1))(picture)
 
     def step(

@@ -70,7 +70,7 @@ def rows(names: Names) -> int:
 GIVES: dict[str, Callable[[Any, Names], bool]] = {
     "session.predict(frame.image)": lambda found, names: found.track_ids.tolist() == [1],
     'session.predict(Image.open("photo.png"))': lambda found, names: found.track_ids.tolist() == [1],
-    'frame, result = next(session.track("photo.png"))': lambda found, names: names["result"].track_ids.tolist() == [1],
+    'session.predict("photo.png")': lambda found, names: found.track_ids.tolist() == [1],
     'session.track("clip.mkv", every=2)': lambda found, names: [frame.index for frame, _ in found] == [0, 2, 4],
     "dict(enumerate(session.classes))": lambda found, names: found == {0: "person", 1: "vehicle"},
     "session.input_size": lambda found, names: found == (60, 96),

@@ -90,8 +90,22 @@ def test_what_a_photograph_shows_is_confirmed_at_once_however_it_comes(session: 
     assert (result.draw(frame) != frame.image).any()
     again = session.predict(Image.open(tmp_path / "photo.png"))
     assert again.track_ids.tolist() == [1] and again.boxes.tolist() == result.boxes.tolist()
+    again = session.predict(tmp_path / "photo.png")
+    assert again.track_ids.tolist() == [1] and again.boxes.tolist() == result.boxes.tolist()
+
+
+def test_only_the_path_of_one_picture_is_one_picture(session: Session, tmp_path: Path) -> None:
+    pictures = [Image.fromarray(tiny_model.frame((2, (8, 12, 40, place)))) for place in (44, 45)]
+    pictures[0].save(tmp_path / "loop.gif", save_all=True, append_images=pictures[1:])
+    for picture in pictures:
+        picture.save(tmp_path / f"{picture.tobytes().count(0)}.png")
+    for path in (tmp_path, tmp_path / "loop.gif"):
+        with pytest.raises(InputError, match=r"not one picture.*session\.track"):
+            session.predict(path)
+    with pytest.raises(InputError, match=r"nothing\.jpg"):
+        session.predict(str(tmp_path / "nothing.jpg"))
     with pytest.raises(InputError, match="open_source"):
-        session.predict("photo.png")  # type: ignore[arg-type]
+        session.stream()("photo.png")  # type: ignore[arg-type]
 
 
 def test_a_session_says_which_size_frames_are_fitted_into(session: Session, tmp_path: Path) -> None:
