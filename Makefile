@@ -25,10 +25,10 @@ BYTECODE = $(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 
 demo: .venv/demo.stamp $(CLIP)
 	@mkdir -p out/demo
-	$(BIN)/stc-export --ckpt assets/stc-lite.safetensors --fp16 -o out/demo/model
+	$(BIN)/stc-export --ckpt assets/stc-lite-2.safetensors --fp16 -o out/demo/model
 	$(BIN)/stc-track $(CLIP) --model out/demo/model --score 0.45 -o out/demo/tracks.mp4 \
 	    --json out/demo/tracks.json --contact out/demo/contact.png --overwrite
-	$(BIN)/stc-bench out/demo/model assets/stc-lite.safetensors --source $(CLIP) --json out/demo/bench.json \
+	$(BIN)/stc-bench out/demo/model assets/stc-lite-2.safetensors --source $(CLIP) --json out/demo/bench.json \
 	    --html out/demo/bench.html
 	@echo "look at out/demo/contact.png, out/demo/tracks.mp4 and out/demo/bench.html; numbers are in out/demo/bench.json"
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from stc.benchmarks.report import columns
-from stc.benchmarks.report.columns import Column, all_wrapped, table, wrapped
+from stc.benchmarks import columns
+from stc.benchmarks.columns import Column, all_wrapped, table, wrapped
 
 if TYPE_CHECKING:
     from stc.export.folder import Export

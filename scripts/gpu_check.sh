@@ -30,7 +30,7 @@ part doctor $bin/stc-doctor
 part plugin make plugin
 part kernel-tests $bin/pytest -m gpu tests/gpu/test_kernel.py
 part engine-tests $bin/pytest -m gpu tests/gpu/test_engine.py tests/test_examples.py
-part export $bin/stc-export --ckpt assets/stc-lite.safetensors --fp16 -o out/gpu/stc-lite
+part export $bin/stc-export --ckpt assets/stc-lite-2.safetensors --fp16 -o out/gpu/stc-lite
 part bench $bin/stc-bench out/gpu/stc-lite/engine.plan --json out/gpu/bench.json
 echo "$failed parts failed"
 test $failed -eq 0

@@ -5,4 +5,4 @@ and `stc.benchmarks` (prove one). The files of this folder are what they share: 
 lines, files that are written whole or not at all, annotations.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -112,7 +112,7 @@ def test_device_arrays(tmp_path: Path) -> None:
     """With the demo model's engine, built on the GPU that is here. Never executed on a GPU."""
     from stc.export import export
 
-    built = export(EXAMPLES.parent / "assets" / "stc-lite.safetensors", tmp_path / "lite")
+    built = export(EXAMPLES.parent / "assets" / "stc-lite-2.safetensors", tmp_path / "lite")
     lines = run("device_arrays.py", built.path / "engine.plan")
     assert lines and all(line.endswith("on cuda:0") for line in lines)
 

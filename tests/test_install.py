@@ -74,7 +74,7 @@ def built(tree: Path, tools: Environment, tmp_path_factory: pytest.TempPathFacto
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo model as a bundle, model/; clip.mkv, a camera that moves over a street; what is tracked in it here."""
     folder = tmp_path_factory.mktemp("inputs")
-    checkpoint = ROOT / "assets" / "stc-lite.safetensors"
+    checkpoint = ROOT / "assets" / "stc-lite-2.safetensors"
     assert cli.run(export.main, ["--ckpt", str(checkpoint), "--trt", "none", "-o", str(folder / "model")]) == 0
     scene = np.asarray(Image.open(ROOT / "assets" / "scene.jpg").convert("RGB"))
     height, width = (side // 2 * 2 - 2 * FRAMES for side in scene.shape[:2])

@@ -35,7 +35,7 @@ data, as YouTube-VIS and OVIS publish it (masks: RLE, compressed or not, or poly
 
 first training, from the demo model of the toolkit, on a CPU or a GPU:
 
-  stc-train --data my-data/train.json --frames my-data/frames --init assets/stc-lite.safetensors --output runs/mine
+  stc-train --data my-data/train.json --frames my-data/frames --init assets/stc-lite-2.safetensors --output runs/mine
 
   and then, to use what came out:
 
@@ -61,7 +61,7 @@ def parser() -> Parser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         examples=(
-            "stc-train --data train.json --frames frames --init assets/stc-lite.safetensors --output runs/mine",
+            "stc-train --data train.json --frames frames --init assets/stc-lite-2.safetensors --output runs/mine",
             "stc-train --data train.json --frames frames --output runs/mine --resume",
             "stc-train --data a.json --frames a --data b.json --frames b --output runs/both --minutes 90",
             "stc-train --settings",

@@ -87,10 +87,10 @@ def main(argv: Sequence[str]) -> int:
         raise InputError(f"--min-area must be a number of pixels; got {arguments.min_area}")
 
     from stc.annotations.file import read_annotations
+    from stc.benchmarks import columns
     from stc.benchmarks.evaluation import scores
     from stc.benchmarks.evaluation.evaluate import Evaluation
     from stc.benchmarks.evaluation.submission import check_name
-    from stc.benchmarks.report import columns
     from stc.files import check_outputs, messages, write_json
     from stc.runtime.bundle.files import read_with
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from rich.cells import cell_len
 
+from stc.benchmarks.columns import Column, all_wrapped, table
 from stc.benchmarks.evaluation.clip_score import ClipScore
 from stc.benchmarks.evaluation.evaluate import SUMMED, EvaluationReport
-from stc.benchmarks.report.columns import Column, all_wrapped, table
 from stc.benchmarks.timing.intervals import Interval
 
 COLUMNS = (

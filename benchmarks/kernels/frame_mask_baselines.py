@@ -66,7 +66,7 @@ def objects() -> FrameMaskCase:
 
     with as_file(files("stc.assets") / "scene.jpg") as path:
         scene = read_picture(path)
-    with as_file(files("stc.assets") / "stc-lite.safetensors") as path:
+    with as_file(files("stc.assets") / "stc-lite-2.safetensors") as path:
         model = load(path).model
     rows = scene.shape[1] * FRAME[0] // FRAME[1]
     frame = np.asarray(cv2.resize(scene[:rows], FRAME[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)

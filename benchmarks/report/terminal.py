@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TextIO
 
+from stc.benchmarks import columns
 from stc.benchmarks.agreement.divergence import first_diverged
-from stc.benchmarks.report import columns, words
-from stc.benchmarks.report.columns import Column, all_wrapped, table
+from stc.benchmarks.columns import Column, all_wrapped, table
+from stc.benchmarks.report import words
 from stc.benchmarks.report.structure import HEADLINES, Memory, ModelReport, Ratio, Report, outer_stages
 from stc.benchmarks.timing.growth import SAMPLES
 from stc.benchmarks.timing.intervals import figures

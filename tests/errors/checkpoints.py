@@ -169,4 +169,4 @@ def convert_itself(place: Place) -> None:
 @case
 def convert_nowhere(place: Place) -> None:
     path = place.bundle / "passport.json" / "c.safetensors"
-    export(place, "--to-safetensors", str(path), "--ckpt", "assets/stc-lite.safetensors")
+    export(place, "--to-safetensors", str(path), "--ckpt", "assets/stc-lite-2.safetensors")

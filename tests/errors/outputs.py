@@ -60,7 +60,7 @@ def stdout_full(place: Place) -> None:
 def into(place: Place, name: str, *more: str) -> None:
     from stc.export.main import main
 
-    main(["--ckpt", "assets/stc-lite.safetensors", "-o", str(place.bundle.parent / name), *more])
+    main(["--ckpt", "assets/stc-lite-2.safetensors", "-o", str(place.bundle.parent / name), *more])
 
 
 @case

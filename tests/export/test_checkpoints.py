@@ -55,7 +55,7 @@ def test_a_narrow_terminal_is_told_everything(
 ) -> None:
     """Of the demo model, whose file holds its whole config: nothing is cut, and no number has digits of rounding."""
     monkeypatch.setenv("COLUMNS", "40")
-    lite = Path("assets/stc-lite.safetensors")
+    lite = Path("assets/stc-lite-2.safetensors")
     assert run(main, ["--inspect", "--ckpt", str(lite)]) == 0
     printed = capsys.readouterr().out
     assert "…" not in printed and max(map(len, printed.splitlines())) <= 40
@@ -83,7 +83,7 @@ def test_inspecting_needs_no_onnx(tmp_path: Path) -> None:
             "from stc.export.main import entry; entry()",
             "--inspect",
             "--ckpt",
-            "assets/stc-lite.safetensors",
+            "assets/stc-lite-2.safetensors",
         ],
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,

@@ -17,7 +17,7 @@ from stc.model.config import STC_LITE, ModelConfig, parse_size
 
 @pytest.fixture
 def source() -> Checkpoint:
-    return checkpoint.load(Path("assets/stc-lite.safetensors"))
+    return checkpoint.load(Path("assets/stc-lite-2.safetensors"))
 
 
 def test_size_is_height_by_width() -> None:

@@ -26,7 +26,7 @@ from stc.runtime.bundle import engine_record, passport
 from stc.runtime.machine.machine import gather
 
 pytestmark = pytest.mark.slow
-LITE = Path("assets/stc-lite.safetensors")
+LITE = Path("assets/stc-lite-2.safetensors")
 FILES = {"model.onnx", "model-cut.onnx", "model-fp16.onnx", "model-fp16-cut.onnx"}
 
 
@@ -61,9 +61,9 @@ def test_one_export_makes_a_float16_engine_with_its_passport(bundle: Export) -> 
     record = engine_record.from_dict(found.engine, "passport")
     assert (record.flavour, record.source, record.batch) == ("rtx", "model-fp16.onnx", (1, 2, 4))
     assert record.targets == RTX_TARGETS
-    assert (bundle.path / "engine.plan").stat().st_size > 5_000_000  # 4.6 million weights of two bytes
+    assert (bundle.path / "engine.plan").stat().st_size > 5_000_000  # millions of weights of two bytes
     assert record.precision is not None
-    assert record.precision["fraction"] > 0.99
+    assert record.precision["fraction"] > 0.94  # all but the op
 
 
 def test_the_report_shows_audit_ranges_and_that_the_engine_was_not_run(bundle: Export) -> None:
@@ -220,5 +220,5 @@ def test_bfloat16_is_built_and_never_called_proven(tmp_path: Path, capsys: pytes
     assert found.agreement["model-bf16.onnx"]["verdict"] == "not compared on this machine"
     assert found.agreement["model.onnx"]["verdict"] == "pass"
     assert found.engine is not None and tuple(found.engine["targets"]) == RTX_TARGETS
-    assert found.engine["precision"]["fraction"] >= 0.99
+    assert found.engine["precision"]["fraction"] >= 0.94  # all but the op
     assert (tuple(found.input_size), found.max_detections) == ((200, 330), 20)

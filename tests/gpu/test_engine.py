@@ -46,7 +46,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         command = [
             str(Path(sys.executable).with_name("stc-export")),
             "--ckpt",
-            str(ROOT / "assets/stc-lite.safetensors"),
+            str(ROOT / "assets/stc-lite-2.safetensors"),
         ]
         options = ["--fp16", "--trt", flavour, "--plugin", plugin, "--batch", "1:1:4", "-o", str(folder / name)]
         subprocess.run([*command, *options], check=True)

@@ -19,7 +19,7 @@ from stc.export.sizes import Batch
 from stc.model import checkpoint
 from stc.model.function_body import DOMAIN, OP, PLUGIN_ATTRIBUTES, function_body
 
-LITE = Path("assets/stc-lite.safetensors")
+LITE = Path("assets/stc-lite-2.safetensors")
 BINDINGS = "tensorrt-cu12-bindings"
 
 

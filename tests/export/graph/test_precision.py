@@ -19,7 +19,7 @@ HALF = {"fp16": onnx.TensorProto.FLOAT16, "bf16": onnx.TensorProto.BFLOAT16}
 
 @pytest.fixture(scope="module")
 def lite() -> STC:
-    return checkpoint.load(Path("assets/stc-lite.safetensors")).model
+    return checkpoint.load(Path("assets/stc-lite-2.safetensors")).model
 
 
 def casts_to_float32(graph: Graph, precision: Precision) -> int:
@@ -38,7 +38,9 @@ def casts_to_float32(graph: Graph, precision: Precision) -> int:
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
 def test_each_cast_to_float32_belongs_to_a_named_island(lite: STC, precision: Precision) -> None:
     graph = trace(lite, precision)
-    assert casts_to_float32(graph, precision) == sum(graph.islands.values()) > 0
+    # A bfloat16 op reads the mask parameters in float32, as the appearance does: one node casts them for both.
+    shared = precision == "bf16" and lite.config.appearance
+    assert casts_to_float32(graph, precision) == sum(graph.islands.values()) - shared > 0
     islands = {"normalise", "decode", "nms", "dynamic_mask_head", *(["appearance"] if lite.config.appearance else [])}
     assert set(fp32_islands(graph.islands, precision)) == islands
 

@@ -120,7 +120,15 @@ def test_int8_is_held_to_its_budget_and_timed(tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "clip").mkdir()
     for index, frame in enumerate(default_frames()):
         cv2.imwrite(str(tmp_path / "clip" / f"{index:02}.png"), frame)
-    arguments = ["--ckpt", "assets/stc-lite.safetensors", "--int8", "--calib", str(tmp_path / "clip"), "--trt", "none"]
+    arguments = [
+        "--ckpt",
+        "assets/stc-lite-2.safetensors",
+        "--int8",
+        "--calib",
+        str(tmp_path / "clip"),
+        "--trt",
+        "none",
+    ]
     code = run(main, [*arguments, "-o", str(tmp_path / "out")])
     printed = " ".join(capsys.readouterr().out.split())
     assert "times as fast; medians of 15 runs in turns" in printed
@@ -140,7 +148,7 @@ def test_tensorrt_sees_as_many_int8_convolutions_as_were_quantised(rtx: Toolchai
     from stc.export.graph.graph import trace
     from stc.model import checkpoint
 
-    graph = trace(checkpoint.load(Path("assets/stc-lite.safetensors")).model)
+    graph = trace(checkpoint.load(Path("assets/stc-lite-2.safetensors")).model)
     shape = [dim.dim_value for dim in graph.staged.graph.input[0].type.tensor_type.shape.dim]
     frames = np.random.default_rng(0).integers(0, 256, (2, *shape[1:]), dtype=np.uint8)
     content = quantise(graph, frames, execute).deployed.SerializeToString()
@@ -154,7 +162,7 @@ CLIP = "assets/scene.jpg"  # it is there, whatever it shows
 
 @pytest.mark.parametrize("options", [["--int8"], ["--calib", CLIP], ["--fp16", "--calib", CLIP]])
 def test_int8_and_its_video_go_together(options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(main, ["--ckpt", "assets/stc-lite.safetensors", *options, "-o", str(tmp_path / "out")]) == 1
+    assert run(main, ["--ckpt", "assets/stc-lite-2.safetensors", *options, "-o", str(tmp_path / "out")]) == 1
     assert "--int8 and --calib VIDEO go together" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 

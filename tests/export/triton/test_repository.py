@@ -247,7 +247,7 @@ def test_the_command_writes_it_with_an_export(bundle: Path, tmp_path: Path, monk
     failed = replace(failed, checkpoint={"file": "m.pth", "sha256": "0" * 64, "layout": "stc", "assumed": {}})
     failed.write(bundle)
     monkeypatch.setattr("stc.export.main.export_checkpoint", lambda *_: Export(bundle, failed, (), "no engine"))
-    assert main(["--ckpt", "assets/stc-lite.safetensors", "--triton", str(tmp_path / "models")]) == 3
+    assert main(["--ckpt", "assets/stc-lite-2.safetensors", "--triton", str(tmp_path / "models")]) == 3
     assert "tiny/1/model.onnx" in files(tmp_path / "models")
 
 

@@ -31,7 +31,7 @@ from stc.model.checkpoint.examine import examine
 from stc.model.checkpoint.options import AS_THE_FILE_SAYS, Reading
 from stc.model.checkpoint.reading import files
 
-LITE = Path(__file__).parents[3] / "assets" / "stc-lite.safetensors"
+LITE = Path(__file__).parents[3] / "assets" / "stc-lite-2.safetensors"
 State = dict[str, Tensor]
 
 

@@ -22,7 +22,7 @@ from stc.model.config import ModelConfig
 from tests.seeded import HEAD, SIZES_OF_INTEREST, adelaidet_state, crossvis_state, settings
 
 State = dict[str, Tensor]
-LITE = Path("assets/stc-lite.safetensors")
+LITE = Path("assets/stc-lite-2.safetensors")
 
 
 def hollow(state: State) -> State:

@@ -20,7 +20,7 @@ from stc.model.checkpoint.options import Reading
 from stc.model.checkpoint.reading import files
 from stc.model.config import STC_LITE, ModelConfig
 
-LITE = Path(__file__).parents[3] / "assets" / "stc-lite.safetensors"
+LITE = Path(__file__).parents[3] / "assets" / "stc-lite-2.safetensors"
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ def camera(length: int) -> list[Array]:
 
 def demo_model(target: Path) -> Path:
     """The ONNX file of the demo's checkpoint, its passport inside; not compared with PyTorch."""
-    path = ASSETS / "stc-lite.safetensors"
+    path = ASSETS / "stc-lite-2.safetensors"
     source = checkpoint.load(path)
     graph = with_passport(trace(source.model).deployed, passport_of(source, path.name, path.stem))
     target.write_bytes(graph.SerializeToString())

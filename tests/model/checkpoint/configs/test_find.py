@@ -297,7 +297,7 @@ def test_class_names_of_another_number_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_with_its_own_config_takes_no_other(tmp_path: Path) -> None:
-    lite = Path(__file__).parents[4] / "assets" / "stc-lite.safetensors"
+    lite = Path(__file__).parents[4] / "assets" / "stc-lite-2.safetensors"
     with pytest.raises(InputError, match="leave out --config"):
         examine(lite, files.read(lite), Reading(config=tmp_path / "c.yaml"))
 

@@ -8,7 +8,7 @@ import re
 import pytest
 from rich.cells import cell_len
 
-from stc.benchmarks.report.columns import Column, table, wrapped
+from stc.benchmarks.columns import Column, table, wrapped
 
 NUMBER = re.compile(r"\d[\d,.]*\d|\d")
 WIDTHS = range(16, 90, 3)
