@@ -14,7 +14,9 @@ from tests.runtime.tracking.replay import demo_model
 from tests.shared import once
 
 pytestmark = pytest.mark.slow
-# Probabilities of the two differ by float32 rounding of the head (1e-5), and resampling averages them.
+# Probabilities of the two differ by float32 rounding: the two graphs are cut differently, so features and filters do by a
+# few units in the last place, and three layers of a head amplify that (1.2e-5 was seen). Resampling averages them.
+ROUNDING = 3e-5
 AT_THRESHOLD = 1e-4
 
 
@@ -34,7 +36,7 @@ def test_the_demo_s_ids_are_the_same_and_masks_equal_up_to_the_threshold(demo: P
         np.testing.assert_array_equal(found.track_ids, expected.track_ids)
         np.testing.assert_array_equal(found.labels, expected.labels)
         np.testing.assert_allclose(found.boxes, expected.boxes, atol=1e-3)
-        np.testing.assert_allclose(found.masks.probabilities, expected.masks.probabilities, atol=1e-5)
+        np.testing.assert_allclose(found.masks.probabilities, expected.masks.probabilities, atol=ROUNDING)
         _equal_up_to_the_threshold(found, expected)
         objects += len(found)
         tracks |= set(found.track_ids.tolist())
