@@ -14,8 +14,8 @@ from tests.runtime.tracking.replay import demo_model
 from tests.shared import once
 
 pytestmark = pytest.mark.slow
-# Probabilities of the two differ by float32 rounding: the two graphs are cut differently, so features and filters do by a
-# few units in the last place, and three layers of a head amplify that (1.2e-5 was seen). Resampling averages them.
+# Probabilities of the two differ by float32 rounding: the graphs are cut differently, so features and filters do by
+# some units in the last place, and three layers of a head amplify that (1.2e-5 was seen). Resampling averages them.
 ROUNDING = 3e-5
 AT_THRESHOLD = 1e-4
 
