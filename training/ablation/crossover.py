@@ -28,12 +28,9 @@ def train_heads(model: STC, pairs: Sequence[Path], variant: Variant, steps: int,
     config = variant.config
     trained = copy.deepcopy(model).requires_grad_(False)
     train_mode(trained, config)
-    weights = [
-        value
-        for part in (trained.fpn, trained.head, trained.mask_branch)
-        for name, value in part.named_parameters()
-        if not name.startswith("track_")
-    ]
+    tracking = {weight for module in trained.head.tracking() for weight in module.parameters()}
+    learning = (trained.fpn, trained.head, trained.mask_branch)
+    weights = [weight for part in learning for weight in part.parameters() if weight not in tracking]
     for weight in weights:
         weight.requires_grad_()
     optimiser = optimiser_of(weights, config)

@@ -40,7 +40,7 @@ def train_tower(model: ModelConfig, pairs: Sequence[Path], variant: Variant, ste
     with _DRAWING:
         torch.manual_seed(seed)
         head = Head(model).train()
-    weights = [value for name, value in head.named_parameters() if name.startswith("track_")]
+    weights = [weight for module in head.tracking() for weight in module.parameters()]
     optimiser = optimiser_of(weights, config)
     for step in range(steps):
         set_learning_rate(optimiser, step, step / steps, config)

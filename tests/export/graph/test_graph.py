@@ -89,7 +89,7 @@ def test_a_rule_that_ranks_each_level_takes_any_batch_too() -> None:
     """At most 200 candidates per level, so that levels are cut, in batches of another size than was traced."""
     model = checkpoint.load(Path("assets/stc-lite-2.safetensors")).model
     small = with_decode_rule(model.config.with_(input_size=(128, 160)), "mmdet-pr")
-    model.config = small.with_(pre_nms_topk=200, max_detections=50, score_threshold=0.0002)
+    model.config = small.with_(pre_nms_topk=200, max_detections=50, score_threshold=5e-5)
     graph = trace(model, "fp32", Batch(1, 2, 4)).deployed
     assert first_sizes(graph) == {"batch"}
     frames = reference_frames(model.config, None)[::4].copy()
@@ -97,7 +97,7 @@ def test_a_rule_that_ranks_each_level_takes_any_batch_too() -> None:
     with torch.inference_mode():
         expected = STCDeploy(model)(torch.from_numpy(frames))
     assert len(frames) == 3
-    assert found["num_detections"].min() > 5
+    assert found["num_detections"].min() > 10
     stride = model.config.mask_feats_stride  # where this rule leaves masks
     assert found["masks"].shape[2:] == (128 // stride, 160 // stride)
     for name, values in found.items():
